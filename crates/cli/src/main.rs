@@ -1,0 +1,2 @@
+//! The command `keepstate`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Expectations: connections that a helper has announced.

@@ -1,0 +1,1 @@
+//! Conntrack helpers: they read what a connection says and announce the connections it asks for.

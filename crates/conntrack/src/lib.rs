@@ -1,0 +1,80 @@
+//! Who is talking to whom: connection tracking as Linux netfilter does it.
+//!
+//! The walk of a packet: [`Table::track_in`] finds or makes the connection and says the packet's
+//! [`CtState`]; [`Table::help`] runs the connection's helper; [`Table::confirm`] puts a new
+//! connection into the table when its first packet has survived every hook, and
+//! [`Table::discard`] forgets it when it has not.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod conn;
+pub mod event;
+pub mod expect;
+pub mod helpers;
+pub mod invalid;
+pub mod proto;
+pub mod sysctl;
+pub mod table;
+pub mod timeout;
+pub mod tuple;
+pub mod zone;
+
+pub use conn::{ConnId, CtStatus};
+pub use event::Event;
+pub use invalid::{Invalid, Reason};
+pub use sysctl::Sysctls;
+pub use table::Table;
+pub use tuple::{Direction, Tuple};
+pub use zone::Zone;
+
+/// Connection state of a packet, as `-m conntrack --ctstate` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CtState {
+    /// First packet, or further ones before any reply.
+    New,
+    /// A packet of a connection seen in both directions.
+    Established,
+    /// First packet of an expected connection, or an ICMP error about a tracked one.
+    Related,
+    /// Belongs to no connection and can begin none; carries no connection.
+    Invalid,
+    /// Exempt from tracking.
+    Untracked,
+}
+
+/// A netfilter hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Hook {
+    /// `NF_INET_PRE_ROUTING`.
+    Prerouting = 0,
+    /// `NF_INET_LOCAL_IN`.
+    Input = 1,
+    /// `NF_INET_FORWARD`.
+    Forward = 2,
+    /// `NF_INET_LOCAL_OUT`.
+    Output = 3,
+    /// `NF_INET_POST_ROUTING`.
+    Postrouting = 4,
+}
+
+/// What tracking said of one packet: netfilter's `ctinfo` and the connection attached to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// State.
+    pub state: CtState,
+    /// Direction within the connection; `None` when INVALID or UNTRACKED.
+    pub direction: Option<Direction>,
+    /// The connection, `None` when INVALID or UNTRACKED.
+    pub conn: Option<ConnId>,
+    /// Why it is INVALID.
+    pub invalid: Option<Invalid>,
+}
+
+impl Tracked {
+    /// A packet that tracking has not seen or was told to leave alone.
+    pub const UNTRACKED: Self =
+        Self { state: CtState::Untracked, direction: None, conn: None, invalid: None };
+}

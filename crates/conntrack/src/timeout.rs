@@ -1,0 +1,1 @@
+//! Deadlines, stored and compared; nothing runs by itself.

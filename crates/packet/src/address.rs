@@ -1,0 +1,57 @@
+//! IP addresses of either family in one fixed-size form.
+
+/// The network-layer protocol family (netfilter's `NFPROTO_IPV4`, `NFPROTO_IPV6`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4.
+    V4 = 2,
+    /// IPv6.
+    V6 = 10,
+}
+
+/// An address in network byte order. An IPv4 address fills the first four octets, the rest is
+/// zero; which family it is stands beside it (in the tuple, in [`crate::Parsed`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub [u8; 16]);
+
+impl Address {
+    /// From four octets of an IPv4 address.
+    #[must_use]
+    pub const fn v4(o: [u8; 4]) -> Self {
+        Self([o[0], o[1], o[2], o[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    /// From sixteen octets of an IPv6 address.
+    #[must_use]
+    pub const fn v6(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// The first four octets: the whole of an IPv4 address.
+    #[must_use]
+    pub const fn v4_octets(self) -> [u8; 4] {
+        [self.0[0], self.0[1], self.0[2], self.0[3]]
+    }
+
+    /// As the standard library's type.
+    #[must_use]
+    pub const fn ip(self, family: Family) -> core::net::IpAddr {
+        match family {
+            Family::V4 => {
+                let o = self.v4_octets();
+                core::net::IpAddr::V4(core::net::Ipv4Addr::new(o[0], o[1], o[2], o[3]))
+            }
+            Family::V6 => core::net::IpAddr::V6(core::net::Ipv6Addr::from_octets(self.0)),
+        }
+    }
+}
+
+impl From<core::net::IpAddr> for Address {
+    fn from(ip: core::net::IpAddr) -> Self {
+        match ip {
+            core::net::IpAddr::V4(a) => Self::v4(a.octets()),
+            core::net::IpAddr::V6(a) => Self::v6(a.octets()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Ethernet frames, VLAN tags, PPPoE and MPLS under them.

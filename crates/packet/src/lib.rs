@@ -1,0 +1,31 @@
+//! What is on the wire.
+//!
+//! A packet is parsed once ([`Parsed::new`]); everything later reads the parsed value. It holds
+//! offsets and copies of the fields that tracking and rules read, and borrows nothing, so the
+//! bytes may be rewritten (TTL, NAT) while it is alive; functions that need the bytes take them
+//! beside it.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod address;
+pub mod checksum;
+pub mod ethernet;
+pub mod gre;
+pub mod icmp;
+pub mod icmpv6;
+pub mod ipv4;
+pub mod ipv6;
+pub mod link;
+pub mod parsed;
+pub mod rewrite;
+pub mod sctp;
+pub mod tcp;
+pub mod time;
+pub mod udp;
+
+pub use address::{Address, Family};
+pub use link::{InterfaceName, LinkInfo, PacketType};
+pub use parsed::{L4, Malformed, Parsed};
+pub use time::Instant;

@@ -1,0 +1,1 @@
+//! Rewriting in place, checksums following.

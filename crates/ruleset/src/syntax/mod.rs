@@ -1,0 +1,1 @@
+//! The languages rule sets are written in.

@@ -1,0 +1,39 @@
+//! Verdicts and steps. A verdict ends the walk of a packet through a table; a step stays inside
+//! its chains and never leaves this crate's evaluator.
+
+/// How a table's walk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The packet goes on to the next stage.
+    Accept,
+    /// It ends here.
+    Drop,
+    /// It ends here and the sender is told (`REJECT`).
+    Reject(RejectWith),
+}
+
+/// What `REJECT --reject-with` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectWith {
+    /// ICMP destination unreachable with this code.
+    Icmp(u8),
+    /// ICMPv6 destination unreachable with this code.
+    Icmpv6(u8),
+    /// A TCP reset.
+    TcpReset,
+}
+
+/// What a rule's target does inside the chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Go on with the next rule.
+    Continue,
+    /// Into a user chain, to come back.
+    Jump(crate::model::ChainIndex),
+    /// Into a user chain, not to come back here.
+    Goto(crate::model::ChainIndex),
+    /// Back to the caller, or to the policy.
+    Return,
+    /// Done.
+    Verdict(Verdict),
+}
