@@ -1,2 +1,39 @@
-//! The command `keepstate`.
-fn main() {}
+//! The command `keepstate`: arguments in, exit status out. What each verb does is in
+//! [`commands`]; what it needs to know of the terminal is in [`terminal`].
+#![forbid(unsafe_code)]
+
+mod commands;
+mod exit;
+mod terminal;
+
+use clap::Parser;
+use commands::Command;
+use std::process::ExitCode;
+use terminal::{Color, Terminal};
+
+/// A stateful packet filter that tracks connections exactly as Linux netfilter does.
+#[derive(Parser)]
+#[command(
+    name = "keepstate",
+    version,
+    max_term_width = 100,
+    after_help = "Exit status: 0 clean, allowed, equal; 1 findings, denied, different; \
+                  2 wrong usage or unreadable input; 3 a needed privilege or kernel feature is \
+                  missing."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    /// No counts, no warnings: results only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new(arguments.color, arguments.quiet);
+    arguments.command.run(&terminal).into()
+}

@@ -1,0 +1,37 @@
+//! The verbs, one a file. A new one is a file here and two lines below.
+
+mod check;
+mod explain;
+mod replay;
+mod run;
+mod verify;
+
+use crate::{exit::Exit, terminal::Terminal};
+
+/// All verbs, in the order of the help.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Read rule sets and report every error with its place; nothing else
+    Check(check::Arguments),
+    /// Run captures through the filter: verdicts, connection table, output capture
+    Replay(replay::Arguments),
+    /// Say exactly what a rule, a rule set, a connection line or a log line means
+    Explain(explain::Arguments),
+    /// Push the same packets through this machine's own kernel, difference by difference
+    Verify(verify::Arguments),
+    /// Filter live traffic
+    Run(run::Arguments),
+}
+
+impl Command {
+    /// Runs the verb.
+    pub(crate) fn run(&self, terminal: &Terminal) -> Exit {
+        match self {
+            Self::Check(arguments) => check::run(arguments, terminal),
+            Self::Replay(arguments) => replay::run(arguments, terminal),
+            Self::Explain(arguments) => explain::run(arguments, terminal),
+            Self::Verify(arguments) => verify::run(arguments, terminal),
+            Self::Run(arguments) => run::run(arguments, terminal),
+        }
+    }
+}
