@@ -1,19 +1,21 @@
 //! Why a packet went no further, other than by a rule.
 
-use keepstate_conntrack::Invalid;
-
 /// A cause; [`Cause::code`] is the stable code of the command's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// That tracking found a packet INVALID is no cause: it drops nothing by itself. Its reason stands
+/// in [`keepstate_conntrack::Tracked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Cause {
-    /// Tracking found it INVALID (which drops nothing by itself).
-    Invalid(Invalid),
-    /// Not a whole IP packet, or a wrong IPv4 header checksum.
+    /// Cut: shorter than the IP header, or than what the IP header claims.
+    Short,
+    /// The IP header, an option or an extension header contradicts itself.
     Malformed,
     /// Wrong IPv4 header checksum.
     BadChecksum,
     /// A source or destination that no router forwards.
     Martian,
-    /// No route to the destination.
+    /// No route to the destination, or a group that this host has not joined.
     NoRoute,
     /// TTL or hop limit used up.
     TtlExceeded,
@@ -25,14 +27,31 @@ pub enum Cause {
     NatClash,
     /// The connection table is full.
     TableFull,
+    /// Addressed to somebody else on the link.
+    OtherHost,
 }
 
 impl Cause {
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::Short,
+        Self::Malformed,
+        Self::BadChecksum,
+        Self::Martian,
+        Self::NoRoute,
+        Self::TtlExceeded,
+        Self::TooBig,
+        Self::HelperDropped,
+        Self::NatClash,
+        Self::TableFull,
+        Self::OtherHost,
+    ];
+
     /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Invalid(invalid) => invalid.reason.code(),
+            Self::Short => "short",
             Self::Malformed => "malformed",
             Self::BadChecksum => "bad-checksum",
             Self::Martian => "martian",
@@ -42,6 +61,7 @@ impl Cause {
             Self::HelperDropped => "helper-dropped",
             Self::NatClash => "nat-clash",
             Self::TableFull => "table-full",
+            Self::OtherHost => "other-host",
         }
     }
 }

@@ -1,17 +1,26 @@
-//! The engine: sans-IO.
+//! The engine: sans-IO. Packets, the time and the seed go in by argument; packets to send, events
+//! and the next deadline are polled.
 
 use crate::{
     cause::Cause,
+    command::{Command, CommandError, Reply},
+    recorder::Recorder,
     route::{Host, InterfaceIndex},
-    transmit::Transmit,
+    transmit::{Bounded, TRANSMITS_MAX, Transmit},
 };
 use alloc::vec::Vec;
-use keepstate_conntrack::{Event, Hook, Sysctls, Tracked};
+use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked};
 use keepstate_packet::{Instant, LinkInfo};
 use keepstate_ruleset::{
-    evaluate::Decision,
+    evaluate::{Decision, LogLine},
     model::{Ruleset, TableName},
 };
+
+/// Most packets that [`Engine::handle_batch`] walks abreast; a longer slice is taken in pieces.
+pub const BATCH_MAX: usize = 256;
+
+/// Most log lines that wait to be polled; what is logged beyond is lost and counted.
+pub const LOG_LINES_MAX: usize = 4096;
 
 /// A packet going in.
 #[derive(Debug)]
@@ -64,30 +73,67 @@ pub struct Output {
 pub struct Disposition {
     /// Verdict.
     pub verdict: Verdict,
-    /// Why, when not by a rule; also the reason of an INVALID packet that went on.
+    /// Why it was dropped, when not by a rule.
     pub cause: Option<Cause>,
     /// Last hook traversed.
     pub hook: Option<Hook>,
     /// What tracking said; `None` when it was dropped before.
     pub tracked: Option<Tracked>,
-    /// What decided.
+    /// What decided: the rule or policy that dropped it, or else of the last table with a chain
+    /// in the last hook, the filter table before the others.
     pub rule: Option<PolicyOrRule>,
     /// Where it leaves; `None` when dropped or delivered to the host.
     pub output: Option<Output>,
+}
+
+impl Disposition {
+    /// The stable reason code: of a drop not made by a rule, else of an INVALID packet.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        let invalid = self.tracked.and_then(|tracked| tracked.invalid);
+        self.cause.map(Cause::code).or_else(|| invalid.map(|invalid| invalid.reason.code()))
+    }
+}
+
+/// What the engine has to say besides dispositions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Of a connection or an expectation.
+    Conntrack(conntrack::Event),
+    /// A LOG line.
+    Log(LogLine),
+}
+
+/// What the next deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// Connections may have expired.
+    Expiry,
 }
 
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
     host: Host,
+    conntrack: conntrack::Table,
+    transmits: Bounded<Transmit>,
+    log: Bounded<LogLine>,
+    cause_counts: [u64; Cause::ALL.len()],
 }
 
 impl Engine {
-    /// An engine with an empty connection table. At most one rule set a family.
+    /// An engine with an empty connection table. At most one rule set a family: a later one takes
+    /// the place of an earlier one.
     #[must_use]
     pub fn new(seed: [u64; 2], host: Host, sysctls: Sysctls, rulesets: Vec<Ruleset>) -> Self {
-        let _ = (seed, sysctls, rulesets);
-        Self { host }
+        let _ = rulesets;
+        Self {
+            host,
+            conntrack: conntrack::Table::new(seed, sysctls),
+            transmits: Bounded::new(TRANSMITS_MAX),
+            log: Bounded::new(LOG_LINES_MAX),
+            cause_counts: [0; Cause::ALL.len()],
+        }
     }
 
     /// The host model.
@@ -96,9 +142,42 @@ impl Engine {
         &self.host
     }
 
+    /// The connection table.
+    #[must_use]
+    pub fn conntrack(&self) -> &conntrack::Table {
+        &self.conntrack
+    }
+
+    /// The connection table, to change its sysctls or entries between packets.
+    pub fn conntrack_mut(&mut self) -> &mut conntrack::Table {
+        &mut self.conntrack
+    }
+
+    /// Packets dropped for each cause, in the order of [`Cause::ALL`].
+    #[must_use]
+    pub fn cause_counts(&self) -> &[u64; Cause::ALL.len()] {
+        &self.cause_counts
+    }
+
+    /// Packets to send and log lines that were lost because nobody polled.
+    #[must_use]
+    pub fn lost_counts(&self) -> (u64, u64) {
+        (self.transmits.lost_count(), self.log.lost_count())
+    }
+
     /// Walks one packet through its hooks.
     pub fn handle_packet(&mut self, now: Instant, packet: Packet<'_>) -> Disposition {
-        let _ = (now, packet);
+        self.handle_packet_recorded(now, packet, &mut ())
+    }
+
+    /// The same, with every step told to `recorder`.
+    pub fn handle_packet_recorded<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: Packet<'_>,
+        recorder: &mut R,
+    ) -> Disposition {
+        let _ = (now, packet, recorder);
         Disposition {
             verdict: Verdict::Drop,
             cause: None,
@@ -109,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// Walks a batch, abreast; the result is that of one by one.
+    /// Walks a batch, abreast; the results, appended to `out`, are those of one by one.
     pub fn handle_batch(
         &mut self,
         now: Instant,
@@ -124,13 +203,33 @@ impl Engine {
         let _ = now;
     }
 
-    /// A packet that the engine made.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+    /// Swaps rule sets, flushes, deletes, lists.
+    ///
+    /// # Errors
+    /// [`CommandError`] when there is nothing that the command could apply to.
+    pub fn handle_command(
+        &mut self,
+        now: Instant,
+        command: Command,
+    ) -> Result<Reply, CommandError> {
+        let _ = (now, command);
+        Err(CommandError::UnknownConnection)
     }
 
-    /// The oldest event not yet taken.
+    /// The oldest packet that the engine made and that was not yet taken.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop()
+    }
+
+    /// The oldest event not yet taken; log lines after the events of connections.
     pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.conntrack.poll_event().map(Event::Conntrack);
+        event.or_else(|| self.log.pop().map(Event::Log))
+    }
+
+    /// The next deadline and its reason; `None` when nothing waits.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         None
     }
 }

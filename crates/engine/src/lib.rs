@@ -6,12 +6,18 @@
 extern crate alloc;
 
 pub mod cause;
+pub mod command;
 pub mod engine;
 pub mod hooks;
+pub mod recorder;
 pub mod route;
 pub mod transmit;
 
 pub use cause::Cause;
-pub use engine::{Disposition, Engine, Output, Packet, PolicyOrRule, Verdict};
-pub use route::{Host, InterfaceIndex};
+pub use command::{Command, CommandError, Reply};
+pub use engine::{
+    BATCH_MAX, Disposition, Engine, Event, Output, Packet, PolicyOrRule, Timer, Verdict,
+};
+pub use recorder::Recorder;
+pub use route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
 pub use transmit::Transmit;
