@@ -42,9 +42,13 @@ impl Address {
                 let o = self.v4_octets();
                 core::net::IpAddr::V4(core::net::Ipv4Addr::new(o[0], o[1], o[2], o[3]))
             }
-            Family::V6 => core::net::IpAddr::V6(core::net::Ipv6Addr::from_octets(self.0)),
+            Family::V6 => core::net::IpAddr::V6(ipv6(self.0)),
         }
     }
+}
+
+const fn ipv6(o: [u8; 16]) -> core::net::Ipv6Addr {
+    core::net::Ipv6Addr::from_bits(u128::from_be_bytes(o))
 }
 
 impl From<core::net::IpAddr> for Address {

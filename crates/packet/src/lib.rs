@@ -6,8 +6,13 @@
 //! beside it.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
-extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod address;
 pub mod checksum;
@@ -19,6 +24,8 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod link;
 pub mod parsed;
+pub mod quoted;
+mod read;
 pub mod rewrite;
 pub mod sctp;
 pub mod tcp;
@@ -27,5 +34,6 @@ pub mod udp;
 
 pub use address::{Address, Family};
 pub use link::{InterfaceName, LinkInfo, PacketType};
-pub use parsed::{L4, Malformed, Parsed};
+pub use parsed::{Fragment, L4, Malformed, Parsed};
+pub use quoted::Quoted;
 pub use time::Instant;

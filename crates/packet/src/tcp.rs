@@ -1,5 +1,12 @@
 //! TCP (RFC 9293).
 
+use crate::read::field;
+
+/// The protocol number of TCP.
+pub const PROTOCOL: u8 = 6;
+/// Length of the header without options, in bytes.
+pub const HEADER_LENGTH_MIN: usize = 20;
+
 /// The fixed TCP header, host byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpHeader {
@@ -19,6 +26,25 @@ pub struct TcpHeader {
     pub window: u16,
     /// Reserved bits and AE: the low nibble of octet 12.
     pub reserved: u8,
+}
+
+impl TcpHeader {
+    /// From the first 20 bytes; `None` when there are fewer.
+    #[inline]
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let header = bytes.first_chunk::<HEADER_LENGTH_MIN>()?;
+        Some(Self {
+            source_port: u16::from_be_bytes(field(header, 0)),
+            destination_port: u16::from_be_bytes(field(header, 2)),
+            sequence: u32::from_be_bytes(field(header, 4)),
+            acknowledgment: u32::from_be_bytes(field(header, 8)),
+            header_length: header[12] >> 4 << 2,
+            flags: header[13],
+            window: u16::from_be_bytes(field(header, 14)),
+            reserved: header[12] & 0x0f,
+        })
+    }
 }
 
 /// FIN.
