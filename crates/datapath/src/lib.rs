@@ -1,1 +1,3 @@
-//! Placeholder head; see the crate description.
+//! Where packets come from: captures, devices, the clock.
+
+pub mod pcap;
