@@ -1,10 +1,17 @@
 //! One evaluator, generic over a recorder.
 
-use crate::model::{ChainIndex, Table};
-use crate::verdict::Verdict;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use state::{Counters, State, TableState};
+
+use crate::model::{ChainIndex, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy};
+use crate::model::{Rule, Table};
+use crate::verdict::{Answer, Step, Verdict};
 use alloc::vec::Vec;
 use keepstate_conntrack::{self as conntrack, Hook, Tracked, table::Template};
-use keepstate_packet::{Instant, InterfaceName, LinkInfo, Parsed};
+use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
 
 /// A packet on its way through a hook: what rules read and what targets may change.
 #[derive(Debug)]
@@ -39,11 +46,13 @@ pub struct Traversal<'a> {
 
 /// How the host model answers `addrtype`.
 pub trait AddressTypes: core::fmt::Debug {
-    /// Type of an address as the routing table sees it.
+    /// Type of an address as the routing table sees it; with `interface`, as seen from that
+    /// interface alone (`--limit-iface-in`, `--limit-iface-out`).
     fn address_type(
         &self,
-        family: keepstate_packet::Family,
-        address: keepstate_packet::Address,
+        family: Family,
+        address: Address,
+        interface: Option<InterfaceName>,
     ) -> AddressType;
 }
 
@@ -72,24 +81,6 @@ pub struct LogLine {
     pub level: u8,
     /// The text as the kernel prints it, prefix included.
     pub text: alloc::string::String,
-}
-
-/// Memory of one match or target instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// `limit`: credit left.
-    pub credit: u64,
-    /// `limit`: when it was last topped up.
-    pub last: Instant,
-}
-
-/// What changes while a [`Table`] is in use: counters and the memory of its matches.
-#[derive(Clone, Debug, Default)]
-pub struct TableState {
-    /// Packets and bytes, a row a chain: its rules in order, then the policy.
-    pub counters: Vec<Vec<(u64, u64)>>,
-    /// Memory, a row a chain, an entry a rule and match.
-    pub states: Vec<Vec<Vec<State>>>,
 }
 
 /// Follows an evaluation; the unit type records nothing and compiles to nothing.
@@ -121,18 +112,175 @@ pub enum Decision {
         /// Chain.
         chain: ChainIndex,
     },
+    /// A match of this rule found the packet to contradict itself ([`Answer::Hotdrop`]).
+    Hotdrop {
+        /// Chain.
+        chain: ChainIndex,
+        /// Number from 0.
+        rule: u32,
+    },
 }
 
 /// Most nested jumps; a deeper rule set is refused when it is loaded.
 pub const CHAIN_DEPTH_MAX: usize = 256;
 
-/// Walks the built-in chain of the traversal's hook.
+/// Walks the built-in chain of the traversal's hook. A table that has none there accepts.
 pub fn evaluate<R: Recorder>(
     table: &Table,
     state: &mut TableState,
     traversal: &mut Traversal<'_>,
     recorder: &mut R,
 ) -> (Verdict, Option<Decision>) {
-    let _ = (table, state, traversal, recorder);
-    (Verdict::Accept, None)
+    let Some(base) = table.builtin(traversal.hook) else { return (Verdict::Accept, None) };
+    let length = u64::from(traversal.packet.length);
+    let mut chain = base;
+    let mut number: u32 = 0;
+    state.stack.clear();
+    loop {
+        let rules = table.chain(chain).map_or(&[][..], |chain| &chain.rules);
+        let step = match rules.get(number as usize) {
+            None => Step::Return,
+            Some(rule) => {
+                let slot = state.slot(chain, number);
+                match first_refusal(rule, state.memory_of(slot), traversal) {
+                    Ok(()) => {
+                        recorder.rule(chain, number, None);
+                        state.count(slot, length);
+                        step_of(&rule.target, state, slot, rule.matches.len(), traversal)
+                    }
+                    Err((at, hotdrop)) => {
+                        recorder.rule(chain, number, Some(at));
+                        if hotdrop {
+                            let decision = Decision::Hotdrop { chain, rule: number };
+                            return (Verdict::Drop, Some(decision));
+                        }
+                        Step::Continue
+                    }
+                }
+            }
+        };
+        match step {
+            Step::Continue => number += 1,
+            Step::Verdict(verdict) => {
+                return (verdict, Some(Decision::Rule { chain, rule: number }));
+            }
+            Step::Jump(to) => {
+                if state.stack.len() >= CHAIN_DEPTH_MAX {
+                    return (Verdict::Drop, Some(Decision::Rule { chain, rule: number }));
+                }
+                state.stack.push((chain, number + 1));
+                (chain, number) = (to, 0);
+            }
+            Step::Goto(to) => (chain, number) = (to, 0),
+            Step::Return => match state.stack.pop() {
+                Some(back) => (chain, number) = back,
+                None => return policy(table, state, base, length, recorder),
+            },
+        }
+    }
+}
+
+fn policy<R: Recorder>(
+    table: &Table,
+    state: &mut TableState,
+    base: ChainIndex,
+    length: u64,
+    recorder: &mut R,
+) -> (Verdict, Option<Decision>) {
+    let Some(chain) = table.chain(base) else { return (Verdict::Accept, None) };
+    recorder.policy(base);
+    let slot = state.slot(base, u32::try_from(chain.rules.len()).unwrap_or(u32::MAX));
+    state.count(slot, length);
+    let verdict = match chain.policy {
+        Some(Policy::Drop) => Verdict::Drop,
+        Some(Policy::Accept) | None => Verdict::Accept,
+    };
+    (verdict, Some(Decision::Policy { chain: base }))
+}
+
+/// Number of the first part of the rule that says no (0 is the header), and whether it was a
+/// hotdrop.
+#[inline]
+fn first_refusal(
+    rule: &Rule,
+    memory: &mut [State],
+    traversal: &mut Traversal<'_>,
+) -> Result<(), (u32, bool)> {
+    if !header_matches(&rule.header, traversal) {
+        return Err((0, false));
+    }
+    let mut spare = State::default();
+    for (at, one) in rule.matches.iter().enumerate() {
+        let state = memory.get_mut(at).unwrap_or(&mut spare);
+        let refusal = match one.matches(traversal, state) {
+            Answer::Yes => continue,
+            Answer::No => false,
+            Answer::Hotdrop => true,
+        };
+        return Err((u32::try_from(at + 1).unwrap_or(u32::MAX), refusal));
+    }
+    Ok(())
+}
+
+#[inline]
+fn step_of(
+    target: &Jump,
+    state: &mut TableState,
+    slot: usize,
+    matches: usize,
+    traversal: &mut Traversal<'_>,
+) -> Step {
+    match target {
+        Jump::None => Step::Continue,
+        Jump::Jump(chain) => Step::Jump(*chain),
+        Jump::Goto(chain) => Step::Goto(*chain),
+        Jump::Standard(step) => *step,
+        Jump::Target(target) => {
+            let mut spare = State::default();
+            let memory = state.memory_of(slot).get_mut(matches).unwrap_or(&mut spare);
+            target.act(traversal, memory)
+        }
+    }
+}
+
+/// Whether the header part of a rule matches.
+#[inline]
+#[must_use]
+pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
+    let packet = traversal.packet;
+    let network = |wanted: &Option<Inverted<Network>>, address: Address| {
+        wanted.is_none_or(|wanted| in_network(&wanted.value, address) != wanted.inverted)
+    };
+    let interface = |wanted: &Option<Inverted<InterfacePattern>>, name: &Option<InterfaceName>| {
+        wanted.is_none_or(|wanted| is_interface(&wanted.value, name) != wanted.inverted)
+    };
+    header.protocol.is_none_or(|wanted| (wanted.value == packet.protocol) != wanted.inverted)
+        && network(&header.source, packet.source)
+        && network(&header.destination, packet.destination)
+        && interface(&header.in_interface, &traversal.in_interface)
+        && interface(&header.out_interface, &traversal.out_interface)
+        && header.fragment.is_none_or(|wanted| is_later_fragment(packet) != wanted.inverted)
+}
+
+/// Whether a packet is a second or further fragment: one without an upper-layer header.
+#[must_use]
+pub fn is_later_fragment(packet: &Parsed) -> bool {
+    packet.fragment.is_some_and(|fragment| fragment.offset != 0)
+}
+
+/// Whether an address lies in a network.
+#[inline]
+#[must_use]
+pub fn in_network(network: &Network, address: Address) -> bool {
+    let [address, wanted, mask] =
+        [address, network.address, network.mask].map(|octets| u128::from_ne_bytes(octets.0));
+    address & mask == wanted
+}
+
+#[inline]
+fn is_interface(pattern: &InterfacePattern, name: &Option<InterfaceName>) -> bool {
+    let name = name.map_or([0; 16], |name| *name.octets());
+    let difference = u128::from_le_bytes(name) ^ u128::from_le_bytes(pattern.name);
+    let unread = u32::from(16 - pattern.length.min(16)) * 8;
+    difference.checked_shl(unread).unwrap_or(0) == 0
 }

@@ -1,8 +1,8 @@
 //! What the administrator wrote: rule sets read, evaluated and printed.
 //!
-//! A file becomes a [`model::Ruleset`] through [`syntax::iptables_save`]; [`evaluate::evaluate`]
-//! walks a chain for one packet. Every match and every target is one file, listed in
-//! [`matches::MATCHES`] or [`targets::TARGETS`].
+//! A file becomes a [`model::Ruleset`] through [`syntax::iptables_save::parse`];
+//! [`evaluate::evaluate`] walks a chain for one packet. Every match and every target is one file,
+//! listed in [`matches::MATCHES`] or [`targets::TARGETS`].
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,8 @@ extern crate alloc;
 
 pub mod diagnostic;
 pub mod evaluate;
+pub mod explain;
+pub mod extension;
 pub mod matches;
 pub mod model;
 pub mod syntax;

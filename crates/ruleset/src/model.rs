@@ -2,6 +2,7 @@
 
 use crate::matches::Match;
 use crate::targets::Target;
+use crate::verdict::Step;
 use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::{Address, Family};
@@ -11,7 +12,7 @@ use keepstate_packet::{Address, Family};
 pub struct ChainIndex(pub u32);
 
 /// Where a thing stands in its file. Byte offsets from the start of the file; line and column are
-/// found from them when they are needed.
+/// found from them when they are needed ([`crate::diagnostic::Position`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// First byte.
@@ -25,17 +26,51 @@ pub struct Span {
 pub struct Ruleset {
     /// Which of the two.
     pub family: Family,
-    /// Tables in the order of the file.
+    /// Tables in the order of the file; each name once.
     pub tables: Vec<Table>,
+}
+
+impl Ruleset {
+    /// The table of this name.
+    #[must_use]
+    pub fn table(&self, name: TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
 }
 
 /// A rule table.
 #[derive(Debug)]
 pub struct Table {
-    /// `raw`, `mangle`, `filter`, `security`.
+    /// Which one.
     pub name: TableName,
-    /// Built-in chains first in hook order, then user chains in the order of the file.
+    /// Built-in chains first in hook order, all that the table has; then user chains in the order
+    /// of the file.
     pub chains: Vec<Chain>,
+    /// Whether the file says anything of it: a table that is only opened and committed is not
+    /// made by iptables-nft.
+    pub declared: bool,
+}
+
+impl Table {
+    /// A chain by its index.
+    #[must_use]
+    pub fn chain(&self, index: ChainIndex) -> Option<&Chain> {
+        self.chains.get(index.0 as usize)
+    }
+
+    /// A chain by its name.
+    #[must_use]
+    pub fn chain_named(&self, name: &str) -> Option<ChainIndex> {
+        let at = self.chains.iter().position(|chain| chain.name == name)?;
+        u32::try_from(at).ok().map(ChainIndex)
+    }
+
+    /// The built-in chain at a hook.
+    #[must_use]
+    pub fn builtin(&self, hook: Hook) -> Option<ChainIndex> {
+        let at = self.chains.iter().position(|chain| chain.hook == Some(hook))?;
+        u32::try_from(at).ok().map(ChainIndex)
+    }
 }
 
 /// The tables, in no order; [`TableName::priority`] sorts them.
@@ -51,6 +86,57 @@ pub enum TableName {
     Security,
 }
 
+impl TableName {
+    /// All of them, by priority.
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Mangle, Self::Filter, Self::Security];
+
+    /// As in `*NAME`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Mangle => "mangle",
+            Self::Filter => "filter",
+            Self::Security => "security",
+        }
+    }
+
+    /// The netfilter priority at every hook of the table.
+    #[must_use]
+    pub const fn priority(self) -> i32 {
+        match self {
+            Self::Raw => -300,
+            Self::Mangle => -150,
+            Self::Filter => 0,
+            Self::Security => 50,
+        }
+    }
+
+    /// The hooks it has a built-in chain at, in hook order.
+    #[must_use]
+    pub const fn hooks(self) -> &'static [Hook] {
+        match self {
+            Self::Raw => &[Hook::Prerouting, Hook::Output],
+            Self::Mangle => {
+                &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]
+            }
+            Self::Filter | Self::Security => &[Hook::Input, Hook::Forward, Hook::Output],
+        }
+    }
+}
+
+/// The name of the built-in chain at a hook.
+#[must_use]
+pub const fn builtin_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Prerouting => "PREROUTING",
+        Hook::Input => "INPUT",
+        Hook::Forward => "FORWARD",
+        Hook::Output => "OUTPUT",
+        Hook::Postrouting => "POSTROUTING",
+    }
+}
+
 /// A chain.
 #[derive(Debug)]
 pub struct Chain {
@@ -58,11 +144,11 @@ pub struct Chain {
     pub name: String,
     /// The hook of a built-in chain.
     pub hook: Option<Hook>,
-    /// The policy of a built-in chain: true is ACCEPT, false is DROP.
+    /// The policy of a built-in chain; `None` for a user chain.
     pub policy: Option<Policy>,
     /// Packets and bytes of the policy, as in the file.
     pub counters: (u64, u64),
-    /// Where it was declared.
+    /// Where it was declared; empty for a built-in chain that the file does not mention.
     pub span: Span,
     /// Rules.
     pub rules: Vec<Rule>,
@@ -88,7 +174,8 @@ pub struct Rule {
     pub target: Jump,
     /// Packets and bytes, as in the file.
     pub counters: (u64, u64),
-    /// Its line in the file.
+    /// Its line in the file, without the line end. Several rules share it where a list of
+    /// addresses made several of one line.
     pub span: Span,
 }
 
@@ -101,6 +188,8 @@ pub enum Jump {
     Jump(ChainIndex),
     /// `-g CHAIN`.
     Goto(ChainIndex),
+    /// `-j ACCEPT`, `DROP` or `RETURN`: always the same step.
+    Standard(Step),
     /// `-j TARGET`.
     Target(Box<dyn Target>),
 }
@@ -118,7 +207,7 @@ pub struct HeaderMatch {
     pub out_interface: Option<Inverted<InterfacePattern>>,
     /// `-p`.
     pub protocol: Option<Inverted<u8>>,
-    /// `-f` (IPv4): true for second and further fragments, inverted for the others.
+    /// `-f` (IPv4): second and further fragments; inverted: everything else.
     pub fragment: Option<Inverted<()>>,
 }
 
@@ -145,6 +234,6 @@ pub struct Network {
 pub struct InterfacePattern {
     /// The name or its beginning, zero padded.
     pub name: [u8; 16],
-    /// Bytes compared (with the terminating NUL when there is no `+`).
+    /// Bytes compared: 16 for a whole name, fewer for a beginning.
     pub length: u8,
 }

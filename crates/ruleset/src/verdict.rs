@@ -37,3 +37,21 @@ pub enum Step {
     /// Done.
     Verdict(Verdict),
 }
+
+/// What a match says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It matches.
+    Yes,
+    /// It does not.
+    No,
+    /// The packet contradicts itself (a header that is cut or lies about its length): the walk
+    /// ends and the packet is dropped, as netfilter's `hotdrop` does.
+    Hotdrop,
+}
+
+impl From<bool> for Answer {
+    fn from(matched: bool) -> Self {
+        if matched { Self::Yes } else { Self::No }
+    }
+}

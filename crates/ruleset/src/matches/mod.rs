@@ -1,15 +1,30 @@
 //! The matches, one a file.
 
 use crate::evaluate::{State, Traversal};
-use alloc::string::String;
+use crate::explain::Pieces;
+use crate::extension::Extension;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, string::String};
+use core::any::Any;
 use core::fmt::Debug;
 
-/// One `-m` of a rule.
-pub trait Match: Debug + Send + Sync {
+/// One `-m` of a rule. A statement in the middle of an nftables rule is one too: it says
+/// [`Answer::Yes`] and has an effect, which is why the traversal is mutable here.
+pub trait Match: Any + Debug + Send + Sync {
     /// Its name, as after `-m`.
     fn name(&self) -> &'static str;
     /// Whether the packet matches. `state` is this instance's own memory (`limit`).
-    fn matches(&self, traversal: &Traversal<'_>, state: &mut State) -> bool;
-    /// Appends its iptables-save form without ` -m name`, with a blank before each word.
+    fn matches(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Answer;
+    /// What its memory is before the first packet.
+    fn initial(&self) -> State {
+        State::default()
+    }
+    /// Appends its options in iptables-save form, without ` -m NAME`, with a blank before each
+    /// word.
     fn print(&self, out: &mut String);
+    /// Says what it looks at and what to mind.
+    fn explain(&self, out: &mut Pieces);
 }
+
+/// Every match.
+pub const MATCHES: &[Extension<Box<dyn Match>>] = &[];

@@ -1,1 +1,3 @@
 //! The languages rule sets are written in.
+
+pub mod iptables_save;

@@ -1,16 +1,28 @@
 //! The targets, one a file.
 
 use crate::evaluate::{State, Traversal};
+use crate::explain::Pieces;
+use crate::extension::Extension;
 use crate::verdict::Step;
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
+use core::any::Any;
 use core::fmt::Debug;
 
-/// The `-j` of a rule, unless it names a chain.
-pub trait Target: Debug + Send + Sync {
+/// The `-j` of a rule, unless it names a chain or is ACCEPT, DROP or RETURN.
+pub trait Target: Any + Debug + Send + Sync {
     /// Its name, as after `-j`.
     fn name(&self) -> &'static str;
     /// Acts on the packet.
     fn act(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Step;
+    /// What its memory is before the first packet.
+    fn initial(&self) -> State {
+        State::default()
+    }
     /// Appends its options in iptables-save form, with a blank before each word.
     fn print(&self, out: &mut String);
+    /// Says what it does and what to mind.
+    fn explain(&self, out: &mut Pieces);
 }
+
+/// Every target but ACCEPT, DROP and RETURN.
+pub const TARGETS: &[Extension<Box<dyn Target>>] = &[];

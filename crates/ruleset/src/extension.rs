@@ -1,0 +1,137 @@
+//! What a match or a target tells the reader of rules: its name, its options, its parser.
+//!
+//! A syntax finds the options of a rule and whose they are; the extension then sees its own, in
+//! order, and makes a value of them or says what is wrong.
+
+use crate::diagnostic::Diagnostic;
+use crate::model::{HeaderMatch, Span, TableName};
+use alloc::{string::String, vec::Vec};
+use keepstate_conntrack::Hook;
+use keepstate_packet::Family;
+
+/// An entry of [`crate::matches::MATCHES`] or [`crate::targets::TARGETS`].
+#[derive(Debug)]
+pub struct Extension<T: 'static> {
+    /// As after `-m` or `-j`.
+    pub name: &'static str,
+    /// Families it exists for.
+    pub families: &'static [Family],
+    /// Tables it may stand in; empty for all.
+    pub tables: &'static [TableName],
+    /// Hooks it may be reached from; empty for all.
+    pub hooks: &'static [Hook],
+    /// Its options; several names may share an identifier.
+    pub options: &'static [OptionSpec],
+    /// Makes an instance of the options given; `None` after reporting why not.
+    pub parse: fn(&mut Arguments<'_>) -> Option<T>,
+}
+
+/// Both families.
+pub const BOTH: &[Family] = &[Family::V4, Family::V6];
+
+/// An option of an extension.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OptionSpec {
+    /// Without the dashes.
+    pub name: &'static str,
+    /// Which it is, within its extension.
+    pub id: u8,
+    /// Whether a value follows.
+    pub value: Value,
+    /// Whether `!` may stand before it.
+    pub invert: bool,
+    /// Whether it may be given more than once.
+    pub repeat: bool,
+}
+
+/// Whether a value follows an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// None.
+    None,
+    /// One word.
+    One,
+    /// Two words.
+    Two,
+}
+
+/// A flag.
+#[must_use]
+pub const fn flag(name: &'static str, id: u8) -> OptionSpec {
+    OptionSpec { name, id, value: Value::None, invert: false, repeat: false }
+}
+
+/// An option with a value.
+#[must_use]
+pub const fn valued(name: &'static str, id: u8) -> OptionSpec {
+    OptionSpec { name, id, value: Value::One, invert: false, repeat: false }
+}
+
+impl OptionSpec {
+    /// The same, with `!` allowed.
+    #[must_use]
+    pub const fn inverted(self) -> Self {
+        Self { invert: true, ..self }
+    }
+
+    /// The same, and it may be repeated: the last one counts.
+    #[must_use]
+    pub const fn repeated(self) -> Self {
+        Self { repeat: true, ..self }
+    }
+
+    /// The same, with two values.
+    #[must_use]
+    pub const fn pair(self) -> Self {
+        Self { value: Value::Two, ..self }
+    }
+}
+
+/// An option as it stands in a rule.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Which one.
+    pub option: &'static OptionSpec,
+    /// Behind `!`.
+    pub inverted: bool,
+    /// The option itself.
+    pub span: Span,
+    /// Its value; empty without one.
+    pub value: String,
+    /// Where the value stands; the option's own place without one.
+    pub value_span: Span,
+    /// The second value of a pair.
+    pub second: String,
+    /// Where the second value stands.
+    pub second_span: Span,
+}
+
+/// What a parser of an extension sees.
+#[derive(Debug)]
+pub struct Arguments<'a> {
+    /// Family of the file.
+    pub family: Family,
+    /// The rule's header.
+    pub header: &'a HeaderMatch,
+    /// `-m NAME` or `-j NAME`, or the word that brought it in.
+    pub span: Span,
+    /// The options given, in order.
+    pub given: &'a [Given],
+    /// What is wrong.
+    pub faults: &'a mut Vec<Diagnostic>,
+    /// Hooks this instance may be reached from, when fewer than the extension's.
+    pub hooks: &'static [Hook],
+}
+
+impl Arguments<'_> {
+    /// The options with this identifier: the last one, if any.
+    #[must_use]
+    pub fn option(&self, id: u8) -> Option<&Given> {
+        self.given.iter().rev().find(|given| given.option.id == id)
+    }
+
+    /// Reports a fault.
+    pub fn fault(&mut self, fault: Diagnostic) {
+        self.faults.push(fault);
+    }
+}
