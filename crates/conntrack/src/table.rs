@@ -110,6 +110,19 @@ impl Table {
         None
     }
 
+    /// The mark of a connection; `None` when it has gone. Rules read it once a packet.
+    #[must_use]
+    pub fn mark(&self, conn: ConnId) -> Option<u32> {
+        let _ = conn;
+        None
+    }
+
+    /// Sets the mark of a connection, confirmed or not (`-j CONNMARK`). A change of a confirmed
+    /// one is an UPDATE event.
+    pub fn set_mark(&mut self, now: Instant, conn: ConnId, mark: u32) {
+        let _ = (now, conn, mark);
+    }
+
     /// The oldest event not yet taken.
     pub fn poll_event(&mut self) -> Option<Event> {
         None

@@ -165,7 +165,12 @@ fn default_routes(interface: InterfaceIndex) -> Vec<Route> {
 }
 
 impl AddressTypes for Host {
-    fn address_type(&self, _family: Family, _address: Address) -> AddressType {
+    fn address_type(
+        &self,
+        _family: Family,
+        _address: Address,
+        _interface: Option<InterfaceName>,
+    ) -> AddressType {
         AddressType::Unicast
     }
 }
