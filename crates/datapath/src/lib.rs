@@ -1,3 +1,4 @@
-//! Where packets come from: captures, devices, the clock.
+//! Where packets come from: captures, devices, the clock; every system call of the house.
 
 pub mod pcap;
+pub mod sys;

@@ -1,1 +1,14 @@
-//! Placeholder head; see the crate description.
+//! The running kernel's netfilter as judge.
+//!
+//! [`kernel::Kernel`] is a router in a network namespace of its own; [`model::Model`] is the
+//! engine with the same interfaces, rules and sysctls. Both take the same packets and give the
+//! same kind of [`observation::Observation`]; [`verify`] sets them side by side, [`fuzz`] makes
+//! the packets, [`shrink`] looks for the shortest ones that still differ.
+#![forbid(unsafe_code)]
+
+mod attribute;
+mod ctnetlink;
+pub mod kernel;
+pub mod namespace;
+pub mod observation;
+mod probe;

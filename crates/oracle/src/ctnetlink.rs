@@ -1,0 +1,340 @@
+//! ctnetlink: the kernel's connection table and its events.
+
+use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
+use crate::observation::EventView;
+use keepstate_conntrack::{
+    CtStatus, Tuple,
+    event::{EventKind, Snapshot},
+};
+use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
+use keepstate_packet::{Address, Family};
+use std::{io, time::Duration};
+
+/// Room for one event.
+const SLOT: usize = 2048;
+/// Room for one datagram of a table dump.
+const DUMP: usize = 1 << 16;
+/// Receive queue of the events, bytes.
+const QUEUE: u32 = 32 << 20;
+
+/// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_*`.
+const CT_NEW: u16 = 0x100;
+const CT_GET: u16 = 0x101;
+const CT_DELETE: u16 = 0x102;
+/// `NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_*`.
+const EXP_NEW: u16 = 0x200;
+const EXP_GET: u16 = 0x201;
+const EXP_DELETE: u16 = 0x202;
+/// `NLMSG_DONE`.
+const DONE: u16 = 3;
+/// `NLM_F_REQUEST`, with `NLM_F_ACK`, with `NLM_F_DUMP`.
+const REQUEST_ACK: u16 = 0x005;
+const REQUEST_DUMP: u16 = 0x301;
+/// `NLM_F_CREATE | NLM_F_EXCL`: tells NEW from UPDATE.
+const CREATED: u16 = 0x600;
+/// `NFNLGRP_CONNTRACK_NEW` to `NFNLGRP_CONNTRACK_EXP_DESTROY`.
+const GROUPS: std::ops::RangeInclusive<u32> = 1..=6;
+
+/// `CTA_*`.
+const TUPLE_ORIG: u16 = 1;
+const TUPLE_REPLY: u16 = 2;
+const STATUS: u16 = 3;
+const PROTOINFO: u16 = 4;
+const HELP: u16 = 5;
+const TIMEOUT: u16 = 7;
+const MARK: u16 = 8;
+const COUNTERS_ORIG: u16 = 9;
+const COUNTERS_REPLY: u16 = 10;
+const TUPLE_MASTER: u16 = 14;
+
+/// TCP states by their number in `CTA_PROTOINFO_TCP_STATE`.
+const TCP_STATES: [&str; 10] = [
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+];
+
+/// Helpers by the names that the kernel gives them.
+const HELPER_NAMES: [&str; 12] = [
+    "ftp",
+    "tftp",
+    "irc",
+    "sip",
+    "RAS",
+    "Q.931",
+    "H.245",
+    "pptp",
+    "amanda",
+    "sane",
+    "netbios-ns",
+    "snmp",
+];
+
+/// Sends a request and waits for its acknowledgment.
+pub(crate) fn request(socket: &Socket, message: &[u8]) -> io::Result<()> {
+    socket.send(message)?;
+    let mut buffer = [0; 4096];
+    let length = socket.receive(&mut buffer)?;
+    match Messages(&buffer[..length]).find_map(|message| message.error()) {
+        None | Some(0) => Ok(()),
+        Some(number) => Err(io::Error::from_raw_os_error(number)),
+    }
+}
+
+/// Listens to events and works on the table.
+#[derive(Debug)]
+pub(crate) struct Ctnetlink {
+    events: Socket,
+    commands: Socket,
+    buffer: Vec<u8>,
+}
+
+impl Ctnetlink {
+    /// Listens from here on to the events of the calling thread's namespace.
+    pub(crate) fn open() -> io::Result<Self> {
+        let events = Socket::open(netlink::NETFILTER, QUEUE)?;
+        for group in GROUPS {
+            events.join(group)?;
+        }
+        let commands = Socket::open(netlink::NETFILTER, 1 << 20)?;
+        Ok(Self { events, commands, buffer: vec![0; SLOT * RECEIVE_MAX] })
+    }
+
+    /// Appends all events that wait.
+    pub(crate) fn drain(&mut self, events: &mut Vec<EventView>) -> io::Result<()> {
+        let mut lengths = [0; RECEIVE_MAX];
+        loop {
+            let count = self.events.receive_many(&mut self.buffer, SLOT, &mut lengths)?;
+            for (datagram, length) in self.buffer.chunks(SLOT).zip(lengths).take(count) {
+                events.extend(Messages(&datagram[..length.min(SLOT)]).filter_map(event));
+            }
+            if count < RECEIVE_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// All connections.
+    pub(crate) fn connections(&self) -> io::Result<Vec<Snapshot>> {
+        self.dump(CT_GET, |message| snapshot(message.attributes()))
+    }
+
+    /// All expectations.
+    pub(crate) fn expectations(&self) -> io::Result<Vec<Snapshot>> {
+        self.dump(EXP_GET, |message| expectation(message.attributes()))
+    }
+
+    fn dump<T>(&self, kind: u16, parse: fn(Message<'_>) -> Option<T>) -> io::Result<Vec<T>> {
+        self.commands.send(&Writer::new(kind, REQUEST_DUMP, 0, 0).finish())?;
+        let mut buffer = vec![0; DUMP];
+        let mut all = Vec::new();
+        loop {
+            let length = self.commands.receive(&mut buffer)?;
+            for message in Messages(&buffer[..length]) {
+                match message.error() {
+                    Some(number) => return Err(io::Error::from_raw_os_error(number)),
+                    None if message.kind == DONE => return Ok(all),
+                    None => all.extend(parse(message)),
+                }
+            }
+        }
+    }
+
+    /// One connection; `None` when it is not there.
+    pub(crate) fn connection(&self, original: &Tuple) -> io::Result<Option<Snapshot>> {
+        let mut message = Writer::new(CT_GET, REQUEST_ACK, original.family as u8, 0);
+        write_tuple(&mut message, original);
+        self.commands.send(&message.finish())?;
+        let mut buffer = [0; 8192];
+        let mut found = None;
+        loop {
+            let length = self.commands.receive(&mut buffer)?;
+            for message in Messages(&buffer[..length]) {
+                match message.error() {
+                    Some(0 | libc_enoent::ENOENT) => return Ok(found),
+                    Some(number) => return Err(io::Error::from_raw_os_error(number)),
+                    None => found = found.or(snapshot(message.attributes())),
+                }
+            }
+        }
+    }
+
+    /// Deletes a connection; it may be gone already.
+    pub(crate) fn delete(&self, original: &Tuple) -> io::Result<()> {
+        let mut message = Writer::new(CT_DELETE, REQUEST_ACK, original.family as u8, 0);
+        write_tuple(&mut message, original);
+        match request(&self.commands, &message.finish()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Deletes all connections, and their expectations with them.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        request(&self.commands, &Writer::new(CT_DELETE, REQUEST_ACK, 0, 0).finish())
+    }
+}
+
+mod libc_enoent {
+    /// errno(3) of an entry that is not there.
+    pub(super) const ENOENT: i32 = 2;
+}
+
+fn event(message: Message<'_>) -> Option<EventView> {
+    let kind = match (message.kind, message.flags & CREATED != 0) {
+        (CT_NEW, true) => EventKind::New,
+        (CT_NEW, false) => EventKind::Update,
+        (CT_DELETE, _) => EventKind::Destroy,
+        (EXP_NEW, _) => EventKind::ExpectNew,
+        (EXP_DELETE, _) => EventKind::ExpectDestroy,
+        _ => return None,
+    };
+    let snapshot = match kind {
+        EventKind::New | EventKind::Update | EventKind::Destroy => snapshot(message.attributes()),
+        EventKind::ExpectNew | EventKind::ExpectDestroy => expectation(message.attributes()),
+    };
+    Some(EventView { kind, snapshot: snapshot? })
+}
+
+fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
+    let (mut original, mut reply) = (None, None);
+    let mut shown = empty();
+    for (kind, value) in attributes {
+        match kind {
+            TUPLE_ORIG => original = tuple(value),
+            TUPLE_REPLY => reply = tuple(value),
+            TUPLE_MASTER => shown.master = tuple(value),
+            STATUS => shown.status = CtStatus(be32(value)),
+            PROTOINFO => shown.protocol_state = protocol_state(value),
+            HELP => shown.helper = helper(value),
+            TIMEOUT => shown.timeout = Some(Duration::from_secs(be32(value).into())),
+            MARK => shown.mark = be32(value),
+            COUNTERS_ORIG => shown.counters.get_or_insert_default()[0] = counters(value),
+            COUNTERS_REPLY => shown.counters.get_or_insert_default()[1] = counters(value),
+            _ => {}
+        }
+    }
+    Some(Snapshot { original: original?, reply: reply?, ..shown })
+}
+
+/// The expected tuple as `original`, the mask as `reply`, the master as `master`.
+fn expectation(attributes: Attributes<'_>) -> Option<Snapshot> {
+    let (mut original, mut reply) = (None, None);
+    let mut shown = empty();
+    for (kind, value) in attributes {
+        match kind {
+            1 => shown.master = tuple(value),
+            2 => original = tuple(value),
+            3 => reply = tuple(value),
+            4 => shown.timeout = Some(Duration::from_secs(be32(value).into())),
+            6 => shown.helper = helper_name(text(value)),
+            _ => {}
+        }
+    }
+    let original = original?;
+    Some(Snapshot { original, reply: reply.unwrap_or(original), ..shown })
+}
+
+const fn empty() -> Snapshot {
+    let none = Tuple {
+        source: Address([0; 16]),
+        destination: Address([0; 16]),
+        source_port: 0,
+        destination_port: 0,
+        protocol: 0,
+        family: Family::V4,
+    };
+    Snapshot {
+        original: none,
+        reply: none,
+        status: CtStatus(0),
+        timeout: None,
+        protocol_state: None,
+        mark: 0,
+        helper: None,
+        master: None,
+        counters: None,
+    }
+}
+
+fn tuple(value: &[u8]) -> Option<Tuple> {
+    let mut tuple = empty().original;
+    for (kind, value) in Attributes(value) {
+        for (inner, value) in Attributes(value) {
+            match (kind, inner) {
+                (1, 1) => tuple.source = Address::v4(*value.first_chunk()?),
+                (1, 2) => tuple.destination = Address::v4(*value.first_chunk()?),
+                (1, 3 | 4) => {
+                    tuple.family = Family::V6;
+                    let address = Address::v6(*value.first_chunk()?);
+                    if inner == 3 { tuple.source = address } else { tuple.destination = address }
+                }
+                (2, 1) => tuple.protocol = *value.first()?,
+                (2, 2 | 4 | 7) => tuple.source_port = be16(value),
+                (2, 3) => tuple.destination_port = be16(value),
+                (2, 5 | 8) => tuple.destination_port |= u16::from(*value.first()?) << 8,
+                (2, 6 | 9) => tuple.destination_port |= u16::from(*value.first()?),
+                _ => {}
+            }
+        }
+    }
+    Some(tuple)
+}
+
+fn write_tuple(message: &mut Writer, tuple: &Tuple) {
+    message.nested(TUPLE_ORIG, |message| {
+        message.nested(1, |message| match tuple.family {
+            Family::V4 => {
+                message.attribute(1, &tuple.source.v4_octets());
+                message.attribute(2, &tuple.destination.v4_octets());
+            }
+            Family::V6 => {
+                message.attribute(3, &tuple.source.0);
+                message.attribute(4, &tuple.destination.0);
+            }
+        });
+        message.nested(2, |message| {
+            message.attribute(1, &[tuple.protocol]);
+            let [first, second] = tuple.destination_port.to_be_bytes();
+            match tuple.protocol {
+                1 | 58 => {
+                    let base = if tuple.protocol == 1 { 4 } else { 7 };
+                    message.attribute(base, &tuple.source_port.to_be_bytes());
+                    message.attribute(base + 1, &[first]);
+                    message.attribute(base + 2, &[second]);
+                }
+                _ => {
+                    message.attribute(2, &tuple.source_port.to_be_bytes());
+                    message.attribute(3, &tuple.destination_port.to_be_bytes());
+                }
+            }
+        });
+    });
+}
+
+fn protocol_state(value: &[u8]) -> Option<&'static str> {
+    let (_, tcp) = Attributes(value).find(|(kind, _)| *kind == 1)?;
+    let (_, state) = Attributes(tcp).find(|(kind, _)| *kind == 1)?;
+    TCP_STATES.get(usize::from(*state.first()?)).copied()
+}
+
+fn helper(value: &[u8]) -> Option<&'static str> {
+    let (_, name) = Attributes(value).find(|(kind, _)| *kind == 1)?;
+    helper_name(text(name))
+}
+
+fn helper_name(name: &str) -> Option<&'static str> {
+    HELPER_NAMES.into_iter().find(|known| *known == name)
+}
+
+fn counters(value: &[u8]) -> (u64, u64) {
+    let of = |kind| Attributes(value).find(|(k, _)| *k == kind).map_or(0, |(_, v)| be64(v));
+    (of(1), of(2))
+}

@@ -1,0 +1,429 @@
+//! The kernel as a router between two TAP devices, in the calling thread's network namespace.
+//!
+//! Writing a frame to a TAP device runs the whole receive path inside the write: PREROUTING,
+//! conntrack, FORWARD, POSTROUTING, transmit. What can be read from the devices and from the
+//! netlink sockets before the next write belongs to that packet and to no other.
+
+use crate::ctnetlink::Ctnetlink;
+use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use crate::probe::{self, Mark, Probe, Record};
+use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
+use keepstate_datapath::sys::tap::Tap;
+use keepstate_engine::route::ROUTER_MTU;
+use keepstate_packet::Family;
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+use std::{fmt::Write as _, fs};
+
+/// Longest frame read from a device, bytes.
+const FRAME_MAX: usize = 1 << 17;
+/// Length of an Ethernet header.
+const ETHERNET: usize = 14;
+
+/// Hardware addresses: of the router's ends and of the neighbours beyond them.
+pub const MAC_ROUTER: [[u8; 6]; 2] =
+    [[0x02, 0x6d, 0x61, 0x74, 0, 0x1a], [0x02, 0x6d, 0x61, 0x74, 0, 0x1b]];
+/// See [`MAC_ROUTER`].
+pub const MAC_NEIGHBOUR: [[u8; 6]; 2] =
+    [[0x02, 0x6d, 0x61, 0x74, 0, 0x0a], [0x02, 0x6d, 0x61, 0x74, 0, 0x0b]];
+
+/// Which iptables loads the rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// `iptables-nft`.
+    #[default]
+    Nft,
+    /// `iptables-legacy`.
+    Legacy,
+}
+
+/// How the router is set up; the default is the fixed router of `replay`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Names of the interfaces: towards side A, towards side B.
+    pub interfaces: [String; 2],
+    /// Networks (`ADDRESS/LENGTH`) behind side A; everything else is behind side B.
+    pub inside: Vec<String>,
+    /// Which iptables loads the rules.
+    pub backend: Backend,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interfaces: ["eth0".to_owned(), "eth1".to_owned()],
+            inside: Vec::new(),
+            backend: Backend::Nft,
+        }
+    }
+}
+
+/// A router of the kernel.
+#[derive(Debug)]
+pub struct Kernel {
+    config: Config,
+    taps: [Tap; 2],
+    indexes: [u32; 2],
+    probe: Probe,
+    conntrack: Ctnetlink,
+    records: Vec<Record>,
+    buffer: Vec<u8>,
+    stray: Vec<EventView>,
+}
+
+impl Kernel {
+    /// Sets up the router in the calling thread's network namespace, which should be a new one
+    /// ([`crate::namespace::with`]).
+    ///
+    /// # Errors
+    /// When a device, `ip` or `nft` refuses.
+    pub fn new(config: Config) -> io::Result<Self> {
+        let [a, b] = &config.interfaces;
+        let taps = [Tap::open(a)?, Tap::open(b)?];
+        configure(&config)?;
+        run("nft", &["-f", "-"], &probe::table())?;
+        let index = |name: &str| -> io::Result<u32> {
+            let listing = run("ip", &["-o", "link", "show", "dev", name], "")?;
+            let number = listing.split(':').next().and_then(|number| number.trim().parse().ok());
+            number.ok_or_else(|| io::Error::other(format!("no index of {name} in: {listing}")))
+        };
+        let indexes = [index(a)?, index(b)?];
+        Ok(Self {
+            taps,
+            indexes,
+            probe: Probe::open()?,
+            conntrack: Ctnetlink::open()?,
+            records: Vec::new(),
+            buffer: vec![0; FRAME_MAX],
+            stray: Vec::new(),
+            config,
+        })
+    }
+
+    /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it.
+    ///
+    /// # Errors
+    /// When the kernel does not know it or refuses the value.
+    pub fn set_sysctl(&self, name: &str, value: &str) -> io::Result<()> {
+        let name = name.replace('/', ".");
+        let name = name.strip_prefix("net.netfilter.").unwrap_or(&name);
+        write_sysctl(&format!("net.netfilter.{name}"), value)
+    }
+
+    /// Reads a sysctl of conntrack.
+    ///
+    /// # Errors
+    /// When the kernel does not know it.
+    pub fn sysctl(&self, name: &str) -> io::Result<String> {
+        let text = fs::read_to_string(format!("/proc/sys/net/netfilter/{name}"))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Puts a rule set in iptables-save form in place of all tables it names.
+    ///
+    /// # Errors
+    /// With the text of iptables-restore when it refuses.
+    pub fn load_rules(&self, family: Family, text: &str) -> io::Result<()> {
+        run(&self.tool(family, "restore"), &["-w"], text).map(|_| ())
+    }
+
+    /// The rule set with its counters, as iptables-save prints it.
+    ///
+    /// # Errors
+    /// When iptables-save fails.
+    pub fn save_rules(&self, family: Family) -> io::Result<String> {
+        run(&self.tool(family, "save"), &["-c"], "")
+    }
+
+    fn tool(&self, family: Family, verb: &str) -> String {
+        let tool = match family {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        };
+        match self.config.backend {
+            Backend::Nft => format!("{tool}-nft-{verb}"),
+            Backend::Legacy => format!("{tool}-legacy-{verb}"),
+        }
+    }
+
+    /// Pushes a packet (from the IP header on) into the router from `side`.
+    ///
+    /// # Errors
+    /// When a device or a netlink socket fails; `ENOBUFS` when reports were lost.
+    pub fn push(&mut self, side: Side, packet: &[u8]) -> io::Result<Observation> {
+        self.discard_stray()?;
+        let frame = frame(side, packet);
+        self.taps[side as usize].write(&frame)?;
+        self.records.clear();
+        self.probe.drain(&mut self.records)?;
+        let mut events = Vec::new();
+        self.conntrack.drain(&mut events)?;
+        let sent = self.sent()?;
+        Ok(observation(packet, &self.records, sent, events))
+    }
+
+    /// What has come since the last packet: timers' doing.
+    fn discard_stray(&mut self) -> io::Result<()> {
+        self.conntrack.drain(&mut self.stray)
+    }
+
+    /// Takes the events that came outside of any packet: expiry in the background, deletions.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn stray_events(&mut self) -> io::Result<Vec<EventView>> {
+        self.discard_stray()?;
+        Ok(std::mem::take(&mut self.stray))
+    }
+
+    /// All frames that the router sent and that are of the packet just pushed.
+    fn sent(&mut self) -> io::Result<Vec<Sent>> {
+        let mut sent = Vec::new();
+        for side in [Side::A, Side::B] {
+            let index = self.indexes[side as usize];
+            if !self.records.iter().any(|record| record.out_index == index) {
+                continue;
+            }
+            while let Some(length) = self.taps[side as usize].read(&mut self.buffer)? {
+                let packet = self.buffer.get(ETHERNET..length).and_then(trim);
+                sent.extend(packet.map(|packet| Sent { side, bytes: packet.to_vec() }));
+            }
+        }
+        Ok(sent)
+    }
+
+    /// All connections and how long they have left.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn connections(&self) -> io::Result<Vec<Snapshot>> {
+        self.conntrack.connections()
+    }
+
+    /// One connection, by the tuple of its first packet.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn connection(&self, original: &Tuple) -> io::Result<Option<Snapshot>> {
+        self.conntrack.connection(original)
+    }
+
+    /// All expectations: `original` is the expected tuple, `reply` its mask.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn expectations(&self) -> io::Result<Vec<Snapshot>> {
+        self.conntrack.expectations()
+    }
+
+    /// Forgets all connections, and their expectations with them.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.conntrack.flush()?;
+        self.discard_stray()?;
+        self.stray.clear();
+        Ok(())
+    }
+
+    /// Forgets one connection.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn delete(&self, original: &Tuple) -> io::Result<()> {
+        self.conntrack.delete(original)
+    }
+}
+
+fn frame(side: Side, packet: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(ETHERNET + packet.len());
+    frame.extend(MAC_ROUTER[side as usize]);
+    frame.extend(MAC_NEIGHBOUR[side as usize]);
+    let six = packet.first().is_some_and(|first| first >> 4 == 6);
+    frame.extend(if six { [0x86, 0xdd] } else { [0x08, 0x00] });
+    frame.extend(packet);
+    frame
+}
+
+/// An IP packet without link-layer padding; `None` when it is none, or one to a group, which only
+/// the router's own timers send (there is no multicast routing).
+fn trim(bytes: &[u8]) -> Option<&[u8]> {
+    let length = |at: usize| bytes.get(at..at + 2).map(crate::attribute::be16).map(usize::from);
+    let (length, group) = match bytes.first()? >> 4 {
+        4 => (length(2)?, bytes.get(16)? & 0xf0 == 0xe0),
+        6 => (length(4)? + 40, *bytes.get(24)? == 0xff),
+        _ => return None,
+    };
+    (!group).then(|| bytes.get(..length).unwrap_or(bytes))
+}
+
+/// Source, destination and protocol of a packet's first bytes, and for IPv4 its identification:
+/// enough to know it again after routing.
+fn key(head: &[u8]) -> impl Iterator<Item = &u8> {
+    let six = head.first().is_some_and(|first| first >> 4 == 6);
+    let ranges = if six { [6..7, 8..24, 24..40] } else { [4..6, 9..10, 12..20] };
+    ranges.into_iter().flat_map(|range| head.get(range).unwrap_or(&[]))
+}
+
+fn observation(
+    packet: &[u8],
+    records: &[Record],
+    sent: Vec<Sent>,
+    events: Vec<EventView>,
+) -> Observation {
+    let tracked = records.iter().find_map(|record| match record.mark {
+        Mark::Tracked(state, direction) => Some((state, direction)),
+        Mark::Fragment | Mark::Leaving(_) => None,
+    });
+    let own = |record: &&Record| record.in_index == 0;
+    let leaving = |record: &&Record| matches!(record.mark, Mark::Leaving(_));
+    let leaves = records.iter().filter(leaving).find(|record| !own(record));
+    let made: Vec<&Record> = records.iter().filter(leaving).filter(own).collect();
+    let (generated, out): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| {
+        let is = |record: &&Record| key(&record.head).eq(key(&sent.bytes));
+        made.iter().any(is)
+            && !leaves.iter().any(|record| is(record) && key(packet).eq(key(&sent.bytes)))
+    });
+    let fate = if !out.is_empty() {
+        Fate::Forwarded
+    } else if leaves.is_some_and(|record| record.hook == Hook::Input) {
+        Fate::Local
+    } else if tracked.is_none() && records.iter().any(|record| record.mark == Mark::Fragment) {
+        Fate::Held
+    } else {
+        Fate::Dropped
+    };
+    Observation {
+        fate,
+        state: tracked.map(|(state, _)| state),
+        direction: tracked.and_then(|(_, direction)| direction),
+        status: leaves.and_then(|record| match record.mark {
+            Mark::Leaving(status) => status,
+            Mark::Fragment | Mark::Tracked(..) => None,
+        }),
+        out,
+        generated,
+        events,
+        reason: None,
+    }
+}
+
+/// Sysctls of the router: forwarding on; redirects, address checks and rate limits off.
+const ROUTER_SYSCTLS: [(&str, &str); 17] = [
+    ("net.ipv4.ip_forward", "1"),
+    ("net.ipv6.conf.all.forwarding", "1"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.default.rp_filter", "0"),
+    ("net.ipv4.conf.all.send_redirects", "0"),
+    ("net.ipv4.conf.default.send_redirects", "0"),
+    ("net.ipv4.conf.all.accept_local", "0"),
+    ("net.ipv4.conf.all.accept_redirects", "0"),
+    ("net.ipv4.icmp_ratelimit", "0"),
+    ("net.ipv4.icmp_msgs_per_sec", "1000000"),
+    ("net.ipv4.icmp_msgs_burst", "1000000"),
+    ("net.ipv6.icmp.ratelimit", "0"),
+    ("net.ipv6.conf.all.accept_ra", "0"),
+    ("net.ipv6.conf.default.accept_ra", "0"),
+    ("net.ipv6.conf.all.accept_dad", "0"),
+    ("net.ipv6.conf.default.accept_dad", "0"),
+    ("net.ipv6.conf.default.router_solicitations", "0"),
+];
+
+/// Sysctls that each interface has of its own.
+const INTERFACE_SYSCTLS: [(&str, &str, &str); 4] = [
+    ("ipv4", "rp_filter", "0"),
+    ("ipv4", "send_redirects", "0"),
+    ("ipv6", "forwarding", "1"),
+    ("ipv6", "accept_dad", "0"),
+];
+
+fn configure(config: &Config) -> io::Result<()> {
+    for (name, value) in ROUTER_SYSCTLS {
+        // Some are read-only outside of the first user namespace, with the same value there.
+        let _ = write_sysctl(name, value);
+    }
+    run("ip", &["-batch", "-"], &links(config))?;
+    for device in &config.interfaces {
+        for (family, name, value) in INTERFACE_SYSCTLS {
+            let device = device.replace('.', "/");
+            write_sysctl(&format!("net.{family}.conf.{device}.{name}"), value)?;
+        }
+        run("tc", &["qdisc", "replace", "dev", device, "root", "noqueue"], "")?;
+    }
+    Ok(())
+}
+
+fn links(config: &Config) -> String {
+    let mut batch = String::from("link set lo up\n");
+    for (n, device) in config.interfaces.iter().enumerate() {
+        let (v4, v6) = networks(n);
+        let (own, neighbour) = (mac(MAC_ROUTER[n]), mac(MAC_NEIGHBOUR[n]));
+        let _ = writeln!(
+            batch,
+            "link set dev {device} address {own} mtu {ROUTER_MTU} addrgenmode none\n\
+             link set dev {device} txqueuelen 4000\n\
+             addr add {v4}.1/30 dev {device}\n\
+             addr add {v6}:1/64 dev {device} nodad\n\
+             link set dev {device} up\n\
+             neigh replace {v4}.2 lladdr {neighbour} dev {device} nud permanent\n\
+             neigh replace {v6}:2 lladdr {neighbour} dev {device} nud permanent"
+        );
+    }
+    let [a, b] = &config.interfaces;
+    let ((a4, a6), (b4, b6)) = (networks(0), networks(1));
+    let _ = writeln!(
+        batch,
+        "route add default via {b4}.2 dev {b}\nroute add default via {b6}:2 dev {b}"
+    );
+    for inside in &config.inside {
+        let via = if inside.contains(':') { format!("{a6}:2") } else { format!("{a4}.2") };
+        let _ = writeln!(batch, "route add {inside} via {via} dev {a}");
+    }
+    batch
+}
+
+/// The beginnings of the router's addresses towards side A (0) and B (1).
+fn networks(side: usize) -> (&'static str, &'static str) {
+    [("100.127.253", "fd4d:4154:a:"), ("100.127.254", "fd4d:4154:b:")][side]
+}
+
+fn mac(octets: [u8; 6]) -> String {
+    octets.map(|octet| format!("{octet:02x}")).join(":")
+}
+
+fn write_sysctl(name: &str, value: &str) -> io::Result<()> {
+    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(value.as_bytes()))
+        .map_err(|error| io::Error::new(error.kind(), format!("{name}={value}: {error}")))
+}
+
+/// Runs a program with `input` on its standard input; its standard output, or an error that says
+/// what it wrote on standard error.
+fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("{program}: {error}"));
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that does not read its input says why on standard error.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(format!(
+            "{program} {}: {}",
+            arguments.join(" "),
+            said.trim()
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
