@@ -23,6 +23,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+pub mod nflog;
 pub mod parsed;
 pub mod quoted;
 mod read;
@@ -33,7 +34,7 @@ pub mod time;
 pub mod udp;
 
 pub use address::{Address, Family};
-pub use link::{InterfaceName, LinkInfo, PacketType};
+pub use link::{InterfaceName, LinkInfo, LinkType, NetworkPacket, PacketType, Skipped};
 pub use parsed::{Fragment, L4, Malformed, Parsed};
 pub use quoted::Quoted;
 pub use time::Instant;

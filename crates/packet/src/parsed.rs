@@ -103,6 +103,18 @@ impl Parsed {
         }
     }
 
+    /// As [`Parsed::new`], for a packet the link layer says is of `family`: a host looks at the
+    /// version only to see it confirmed.
+    ///
+    /// # Errors
+    /// As [`Parsed::new`]; [`Malformed::Version`] when it is of the other family.
+    pub fn of_family(family: Family, bytes: &[u8]) -> Result<Self, Malformed> {
+        match (family, bytes.first().map(|b| b >> 4)) {
+            (Family::V4, Some(4)) | (Family::V6, Some(6)) | (_, None) => Self::new(bytes),
+            _ => Err(Malformed::Version),
+        }
+    }
+
     /// The packet without link-layer padding. `bytes` is what was parsed.
     #[inline]
     #[must_use]
