@@ -1,3 +1,5 @@
 //! The languages rule sets are written in.
 
+pub mod iptables_command;
+pub mod iptables_list;
 pub mod iptables_save;

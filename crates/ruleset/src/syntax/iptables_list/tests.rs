@@ -1,0 +1,135 @@
+use super::{is_column_head, read_chain_head, read_row};
+use alloc::{string::String, vec::Vec};
+
+fn save(line: &str) -> String {
+    let row = read_row(line).unwrap_or_else(|| panic!("no row: {line}"));
+    assert_eq!(row.unread, Vec::<String>::new(), "{line}");
+    row.save_words()
+}
+
+#[test]
+fn the_row_copied_from_a_web_page_keeps_what_is_left() {
+    let row = read_row("ACCEPT     tcp  --             state RELATED,ESTABLISHED ").unwrap();
+    assert_eq!(row.target.as_deref(), Some("ACCEPT"));
+    assert_eq!((row.source.as_deref(), row.destination.as_deref()), (None, None));
+    assert_eq!(row.in_interface, None);
+    assert_eq!(row.save_words(), "-p tcp -m state --state RELATED,ESTABLISHED -j ACCEPT");
+}
+
+/// Left: rows printed by iptables 1.8.9 for the rules at the right.
+#[test]
+fn rows_of_iptables_become_the_rules_they_were_printed_for() {
+    for (row, rule) in [
+        (
+            "LOG        tcp  --  anywhere             anywhere             tcp dpt:!ssh \
+             flags:SYN,RST,ACK/SYN LOG level debug tcp-options prefix \"a b \"",
+            "-p tcp -m tcp ! --dport 22 --tcp-flags SYN,RST,ACK SYN -j LOG --log-level debug \
+             --log-tcp-options --log-prefix \"a b \"",
+        ),
+        (
+            "LOG        6    --  0.0.0.0/0            0.0.0.0/0            tcp dpt:!22 \
+             flags:0x16/0x02 LOG flags 2 level 7 prefix \"a b \"",
+            "-p 6 -m tcp ! --dport 22 --tcp-flags SYN,RST,ACK SYN -j LOG --log-tcp-options \
+             --log-level 7 --log-prefix \"a b \"",
+        ),
+        (
+            "    0     0 REJECT     6    --  *      *       0.0.0.0/0            0.0.0.0/0    \
+             multiport dports  !80,443 reject-with tcp-reset",
+            "-p 6 -m multiport ! --dports 80,443 -j REJECT --reject-with tcp-reset",
+        ),
+        (
+            "3        0     0 ACCEPT     icmp --  any    any     anywhere             anywhere  \
+             icmp echo-request limit: avg 3/min burst 5",
+            "-p icmp -m icmp --icmp-type echo-request -m limit --limit 3/min --limit-burst 5 -j \
+             ACCEPT",
+        ),
+        (
+            "MARK       all  --  anywhere   anywhere   mark match ! 0x1/0xff connmark match  0x3 \
+             MARK set 0x5",
+            "-m mark ! --mark 0x1/0xff -m connmark --mark 0x3 -j MARK --set-mark 0x5",
+        ),
+        (
+            "    0     0 DROP       0    --  eth+   *      !10.0.0.0/8           0.0.0.0/0     \
+             ADDRTYPE match dst-type LOCAL limit-in PKTTYPE = broadcast length 0:100",
+            "! -s 10.0.0.0/8 -i eth+ -m addrtype --dst-type LOCAL --limit-iface-in -m pkttype \
+             --pkt-type broadcast -m length --length 0:100 -j DROP",
+        ),
+        (
+            "           all  --  anywhere             anywhere             TTL match TTL < 5 MAC \
+             00:11:22:33:44:55 source IP range 1.2.3.4-1.2.3.9 helper match \"ftp\"",
+            "-m ttl --ttl-lt 5 -m mac --mac-source 00:11:22:33:44:55 -m iprange --src-range \
+             1.2.3.4-1.2.3.9 -m helper --helper ftp",
+        ),
+        (
+            "CONNMARK   all  --  anywhere  anywhere  ! ctstate INVALID,NEW ctdir ORIGINAL \
+             ctstatus ASSURED CONNMARK save",
+            "-m conntrack ! --ctstate INVALID,NEW --ctdir ORIGINAL --ctstatus ASSURED -j \
+             CONNMARK --save-mark",
+        ),
+        ("foo        all  --  anywhere             anywhere            [goto] ", "-g foo"),
+        ("foo       !6    -f  0.0.0.0/0            0.0.0.0/0           ", "! -p 6 -f -j foo"),
+        (
+            "CT         6    --  0.0.0.0/0            0.0.0.0/0            tcp dpt:21 CT helper \
+             ftp",
+            "-p 6 -m tcp --dport 21 -j CT --helper ftp",
+        ),
+        (
+            "CT         17   --  0.0.0.0/0            0.0.0.0/0            udp dpt:54 NOTRACK",
+            "-p 17 -m udp --dport 54 -j CT",
+        ),
+        (
+            "           1    --  0.0.0.0/0            0.0.0.0/0            icmptype 3 code 4",
+            "-p 1 -m icmp --icmp-type 3/4",
+        ),
+        (
+            "ACCEPT     58   --  ::/0                 ::/0                 ipv6-icmptype 135 HL \
+             match HL == 255",
+            "-p 58 -m icmp6 --icmpv6-type 135 -m hl --hl-eq 255 -j ACCEPT",
+        ),
+        (
+            "ACCEPT     tcp      anywhere             2001:db8::/32        tcp dpt:http /* web */",
+            "-d 2001:db8::/32 -p tcp -m tcp --dport 80 -m comment --comment \"web\" -j ACCEPT",
+        ),
+    ] {
+        assert_eq!(save(row), rule);
+    }
+}
+
+#[test]
+fn names_in_address_columns_are_owned_up_to() {
+    let row = read_row("ACCEPT tcp -- fw.example.org anywhere tcp dpt:smtp").unwrap();
+    assert_eq!(row.unresolved, ["fw.example.org"]);
+    assert_eq!(row.save_words(), "-p tcp -m tcp --dport 25 -j ACCEPT");
+}
+
+#[test]
+fn unknown_words_are_kept_and_not_guessed_at() {
+    let row = read_row("DROP  all  --  anywhere  anywhere  STRING match \"x\" ALGO").unwrap();
+    assert_eq!(row.unread, ["STRING", "match", "\"x\"", "ALGO"]);
+}
+
+#[test]
+fn heads_of_chains() {
+    assert_eq!(
+        read_chain_head("Chain INPUT (policy DROP 0 packets, 0 bytes)"),
+        Some(("INPUT", Some("DROP")))
+    );
+    assert_eq!(read_chain_head("Chain foo (2 references)"), Some(("foo", None)));
+    assert_eq!(read_chain_head("Chain of command (long)"), None);
+    assert!(is_column_head("num   pkts bytes target     prot opt in     out     source"));
+    assert!(!is_column_head("ACCEPT     tcp  --  anywhere"));
+}
+
+#[test]
+fn other_texts_are_no_rows() {
+    for text in [
+        "",
+        "--",
+        "-A INPUT -p tcp -j ACCEPT",
+        "the tcp -- protocol is nice",
+        "tcp      6 431998 ESTABLISHED src=10.0.0.2 dst=10.0.0.1 sport=50804 dport=21",
+        "IN=eth0 OUT= SRC=1.2.3.4 DST=2.3.4.5 PROTO=TCP",
+    ] {
+        assert_eq!(read_row(text), None, "{text}");
+    }
+}
