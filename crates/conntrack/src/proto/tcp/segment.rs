@@ -84,7 +84,7 @@ impl<'a> Segment<'a> {
         let L4::Tcp(header) = &packet.l4 else {
             return Err(Invalid::new(Reason::Short));
         };
-        let l4_offset = u32::from(packet.l4_offset);
+        let l4_offset = packet.l4_offset;
         let header_length = u32::from(header.header_length);
         let length = packet.length.saturating_sub(l4_offset);
         if header_length < OPTIONS_OFFSET as u32 || header_length > length {
@@ -99,7 +99,7 @@ impl<'a> Segment<'a> {
         }
         let numbers =
             length - header_length + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
-        let start = usize::from(packet.l4_offset);
+        let start = packet.l4_offset as usize;
         let options = start + OPTIONS_OFFSET..start + usize::from(header.header_length);
         Ok(Self {
             sequence: header.sequence,
