@@ -1,4 +1,18 @@
 //! Where packets come from: captures, devices, the clock; every system call of the house.
 
+//!
+//! [`run()`] is the one loop: it takes packets from a [`Datapath`], hands them to the engine and
+//! sends on what is to leave. A capture ([`replay::Replay`]), two devices and [`memory::Memory`]
+//! differ in nothing else.
+
+pub mod batch;
+pub mod clock;
+pub mod memory;
+mod offload;
 pub mod pcap;
+pub mod replay;
+pub mod run;
 pub mod sys;
+
+pub use batch::{Batch, Content, Slot};
+pub use run::{Datapath, Observer, Outgoing, Received, Seen, run};

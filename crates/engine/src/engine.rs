@@ -5,12 +5,12 @@ use crate::{
     cause::Cause,
     command::{Command, CommandError, Reply},
     recorder::Recorder,
-    route::{Host, InterfaceIndex},
+    route::{Host, Interface, InterfaceIndex},
     transmit::{Bounded, TRANSMITS_MAX, Transmit},
 };
 use alloc::vec::Vec;
 use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked};
-use keepstate_packet::{Instant, LinkInfo};
+use keepstate_packet::{Family, Instant, LinkInfo};
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine},
     model::{Ruleset, TableName},
@@ -29,6 +29,9 @@ pub struct Packet<'a> {
     pub bytes: &'a mut [u8],
     /// Where it came in; `None`: the host itself sends it.
     pub interface: Option<InterfaceIndex>,
+    /// Family that the link layer names, where it names one: a packet of the other version is
+    /// malformed ([`keepstate_packet::Parsed::of_family`]).
+    pub family: Option<Family>,
     /// What the link layer says of it.
     pub link: LinkInfo,
     /// The packet's mark.
@@ -140,6 +143,17 @@ impl Engine {
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The index of the interface of this name, which joins the host if it is new: captures name
+    /// theirs as they go. `None` when the host has as many as an index can count.
+    pub fn declare_interface(&mut self, interface: Interface) -> Option<InterfaceIndex> {
+        let known = self.host.interfaces.iter().position(|i| i.name == interface.name);
+        let index = u16::try_from(known.unwrap_or(self.host.interfaces.len())).ok()?;
+        if known.is_none() {
+            self.host.interfaces.push(interface);
+        }
+        Some(InterfaceIndex(index))
     }
 
     /// The connection table.

@@ -1,3 +1,1 @@
 //! The trackers, one a protocol.
-
-pub mod tcp;

@@ -1,7 +1,7 @@
 //! The pcap format: one header for the file, one for each packet.
 
 use super::{Fault, Found, RECORD_LENGTH_MAX, Step, input::Input};
-use keepstate_packet::Instant;
+use keepstate_packet::{Instant, link::LinkType};
 
 const FILE_HEADER_LENGTH: usize = 24;
 const RECORD_HEADER_LENGTH: usize = 16;
@@ -28,7 +28,7 @@ struct Variant {
 pub(super) struct Classic {
     variant: Variant,
     big_endian: bool,
-    link_type: u16,
+    link_type: LinkType,
 }
 
 impl Classic {
@@ -42,7 +42,7 @@ impl Classic {
         let network = word(*header.last_chunk()?, big_endian);
         input.take(FILE_HEADER_LENGTH);
         // The upper half holds the length of a frame check sequence and reserved bits.
-        Some(Self { variant, big_endian, link_type: (network & 0xffff) as u16 })
+        Some(Self { variant, big_endian, link_type: LinkType((network & 0xffff) as u16) })
     }
 
     #[inline]

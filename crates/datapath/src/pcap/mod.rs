@@ -19,7 +19,7 @@ pub use writer::{Note, Writer};
 
 use classic::Classic;
 use input::Input;
-use keepstate_packet::{Instant, InterfaceName};
+use keepstate_packet::{Instant, InterfaceName, link::LinkType};
 use pcapng::Sections;
 use std::{fmt, fs::File, io, path::Path};
 
@@ -36,8 +36,8 @@ pub struct Frame<'a> {
     /// When it was captured, since the Unix epoch. A simple packet block has no time of its own:
     /// it gets that of the frame before.
     pub time: Instant,
-    /// `LINKTYPE_*` of its interface.
-    pub link_type: u16,
+    /// Link type of its interface.
+    pub link_type: LinkType,
     /// Name of its interface, where a pcapng file has one that is a name under Linux.
     pub interface: Option<InterfaceName>,
     /// Length on the wire in bytes; more than `bytes.len()` when it was captured short.
@@ -124,7 +124,7 @@ enum Step {
 /// A packet inside the bytes that the input holds.
 struct Found {
     time: Instant,
-    link_type: u16,
+    link_type: LinkType,
     interface: Option<InterfaceName>,
     original_length: u32,
     /// Where its bytes begin, from the start of the record.

@@ -5,7 +5,7 @@
 //! described is passed over.
 
 use super::{Fault, Found, INTERFACES_MAX, RECORD_LENGTH_MAX, Step, input::Input};
-use keepstate_packet::{Instant, InterfaceName};
+use keepstate_packet::{Instant, InterfaceName, link::LinkType};
 
 /// Type of the section header block: the same in both byte orders.
 pub(super) const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -34,7 +34,7 @@ pub(super) struct Sections {
 
 #[derive(Clone, Copy, Debug)]
 struct Interface {
-    link_type: u16,
+    link_type: LinkType,
     /// Zero: no limit.
     snap_length: u32,
     name: Option<InterfaceName>,
@@ -172,7 +172,7 @@ impl Sections {
             return;
         }
         let mut interface = Interface {
-            link_type: self.half([*l0, *l1]),
+            link_type: LinkType(self.half([*l0, *l1])),
             snap_length: self.word([*s0, *s1, *s2, *s3]),
             name: None,
             resolution: Resolution::MICROSECOND,

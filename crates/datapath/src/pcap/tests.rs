@@ -19,7 +19,7 @@ fn read(bytes: Vec<u8>) -> (Vec<(u64, u16, Vec<u8>)>, Option<Fault>) {
     let mut capture = Capture::new(io::Cursor::new(bytes)).expect("a capture");
     let mut frames = Vec::new();
     while let Some(frame) = capture.next_frame() {
-        frames.push((frame.time.0, frame.link_type, frame.bytes.to_vec()));
+        frames.push((frame.time.0, frame.link_type.0, frame.bytes.to_vec()));
     }
     (frames, capture.fault().cloned())
 }
@@ -148,7 +148,7 @@ fn pcapng_sections_interfaces_and_resolutions() {
     let mut seen = Vec::new();
     while let Some(frame) = capture.next_frame() {
         let name = frame.interface.map(|name| name.to_string());
-        seen.push((frame.time.0, frame.link_type, name, frame.bytes.to_vec()));
+        seen.push((frame.time.0, frame.link_type.0, name, frame.bytes.to_vec()));
     }
     let wan = Some("wan0".to_owned());
     assert_eq!(
@@ -210,14 +210,16 @@ fn what_is_written_is_read_back() {
     let mut writer = Writer::new(&mut file).expect("in memory");
     let note = Note {
         time: Instant(1_700_000_000_123_456_789),
-        link_type: 1,
+        link_type: LinkType::ETHERNET,
         interface: eth0,
         outbound: false,
         original_length: 5,
         comment: "filter:FORWARD:2 ACCEPT ct=NEW",
     };
     writer.write(&note, b"frame").expect("in memory");
-    writer.write(&Note { link_type: 101, outbound: true, ..note }, b"made").expect("in memory");
+    writer
+        .write(&Note { link_type: LinkType::RAW, outbound: true, ..note }, b"made")
+        .expect("in memory");
     writer.write(&note, b"again").expect("in memory");
     assert!(file.windows(30).any(|w| w == b"filter:FORWARD:2 ACCEPT ct=NEW"));
     let (frames, fault) = read(file);

@@ -1,6 +1,6 @@
 //! pcapng out: every packet with a comment that says what the filter did with it.
 
-use keepstate_packet::{Instant, InterfaceName};
+use keepstate_packet::{Instant, InterfaceName, link::LinkType};
 use std::io::{self, Write};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -21,8 +21,8 @@ const NANOSECONDS: u8 = 9;
 pub struct Note<'a> {
     /// When.
     pub time: Instant,
-    /// `LINKTYPE_*` of the bytes.
-    pub link_type: u16,
+    /// Link type of the bytes.
+    pub link_type: LinkType,
     /// The interface it crossed.
     pub interface: InterfaceName,
     /// Inbound, or made by the filter and outbound.
@@ -38,7 +38,7 @@ pub struct Note<'a> {
 pub struct Writer<W: Write> {
     out: W,
     /// Those described so far: a name may stand here once for each link type.
-    interfaces: Vec<(InterfaceName, u16)>,
+    interfaces: Vec<(InterfaceName, LinkType)>,
     block: Vec<u8>,
 }
 
@@ -89,12 +89,12 @@ impl<W: Write> Writer<W> {
         self.out.flush()
     }
 
-    fn interface(&mut self, name: InterfaceName, link_type: u16) -> io::Result<u32> {
+    fn interface(&mut self, name: InterfaceName, link_type: LinkType) -> io::Result<u32> {
         if let Some(index) = self.interfaces.iter().position(|known| *known == (name, link_type)) {
             return Ok(index as u32);
         }
         self.begin(INTERFACE_DESCRIPTION);
-        self.half(link_type);
+        self.half(link_type.0);
         self.half(0);
         self.word(0);
         self.option(OPTION_IF_NAME, name.as_str().as_bytes());
