@@ -1,11 +1,11 @@
-//! The Internet checksum (RFC 1071): verified, computed, updated incrementally (RFC 1624).
+//! The Internet checksum (RFC 1071): verified, computed, updated incrementally (RFC 1624); and SCTP's.
 //!
 //! Sums are kept in the order of the bytes in memory and folded at the end: one's complement
 //! addition does not mind (RFC 1071, 2 (B)). An odd last byte counts as the high half of a 16-bit
 //! word, as if a zero byte followed.
 
-use crate::read::{be16, field};
-use crate::{Family, L4, Parsed, icmpv6, ipv4, tcp, udp};
+use crate::read::{be16, field, octets};
+use crate::{Family, L4, Parsed, icmpv6, ipv4, sctp, tcp, udp};
 
 /// A one's complement sum under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Sum {
     #[inline]
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        Self(add(self.0, sum_words(bytes)))
+        Self(add(self.0, sum_words::<false>(bytes)))
     }
 
     /// Adds a 16-bit number.
@@ -73,29 +73,91 @@ const fn add(a: u64, b: u64) -> u64 {
     sum + carry as u64
 }
 
-/// Sums in 32-bit words, which cannot overflow 64 bits below 16 GiB.
+/// Sums in 32-bit words, which cannot overflow 64 bits below 16 GiB; of the bytes' complement when
+/// `COMPLEMENT`.
 #[inline]
-fn sum_words(bytes: &[u8]) -> u64 {
+fn sum_words<const COMPLEMENT: bool>(bytes: &[u8]) -> u64 {
+    let word = |octets: &[u8; 4]| {
+        let word = u32::from_ne_bytes(*octets);
+        u64::from(if COMPLEMENT { !word } else { word })
+    };
     let (blocks, rest) = bytes.as_chunks::<32>();
     let mut sum = 0;
     for block in blocks {
         let (words, _) = block.as_chunks::<4>();
-        sum += words.iter().map(|w| u64::from(u32::from_ne_bytes(*w))).sum::<u64>();
+        sum += words.iter().map(word).sum::<u64>();
     }
     let (words, rest) = rest.as_chunks::<4>();
-    sum += words.iter().map(|w| u64::from(u32::from_ne_bytes(*w))).sum::<u64>();
-    sum + match *rest {
-        [a] => u64::from(u16::from_ne_bytes([a, 0])),
-        [a, b] => u64::from(u16::from_ne_bytes([a, b])),
-        [a, b, c] => u64::from(u32::from_ne_bytes([a, b, c, 0])),
-        _ => 0,
-    }
+    sum += words.iter().map(word).sum::<u64>();
+    let last = match *rest {
+        [a] => u32::from_ne_bytes([a, 0, 0, 0]),
+        [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
+        [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
+        _ => return sum,
+    };
+    sum + u64::from(if COMPLEMENT { !last } else { last })
 }
 
 /// The checksum of bytes: the complement of their sum.
 #[must_use]
 pub fn compute(bytes: &[u8]) -> u16 {
     Sum::ZERO.bytes(bytes).checksum()
+}
+
+/// What changes in summed bytes do to the checksum over them (RFC 1624, equation 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change(Sum);
+
+impl Change {
+    /// No change.
+    pub const NONE: Self = Self(Sum::ZERO);
+
+    /// And `old` became `new`: bytes at an even offset, of the same even length.
+    #[inline]
+    #[must_use]
+    pub fn bytes(self, old: &[u8], new: &[u8]) -> Self {
+        self.removed(old).added(new)
+    }
+
+    #[inline]
+    pub(crate) fn removed(self, old: &[u8]) -> Self {
+        Self(Sum(add(self.0.0, sum_words::<true>(old))))
+    }
+
+    #[inline]
+    pub(crate) fn added(self, new: &[u8]) -> Self {
+        Self(self.0.bytes(new))
+    }
+
+    /// And the 16-bit number `old` became `new`.
+    #[inline]
+    #[must_use]
+    pub const fn number(self, old: u16, new: u16) -> Self {
+        Self(self.0.number(!old).number(new))
+    }
+
+    /// The checksum after the change. One that was wrong stays wrong, by as much.
+    #[inline]
+    #[must_use]
+    pub const fn apply(self, checksum: u16) -> u16 {
+        self.0.number(!checksum).checksum()
+    }
+
+    /// As [`Change::apply`] for UDP, where zero says that there is none: it stays so, and a
+    /// checksum that becomes zero is written as 0xffff.
+    #[inline]
+    #[must_use]
+    pub const fn apply_udp(self, checksum: u16) -> u16 {
+        match checksum {
+            0 => 0,
+            checksum => not_zero(self.apply(checksum)),
+        }
+    }
+}
+
+/// UDP writes a checksum of zero as its other form in one's complement.
+const fn not_zero(checksum: u16) -> u16 {
+    if checksum == 0 { 0xffff } else { checksum }
 }
 
 /// Whether the header checksum of an IPv4 packet is right; false when the header is not whole.
@@ -115,6 +177,86 @@ fn ipv4_options_valid(bytes: &[u8], first: u8) -> bool {
     header.is_some_and(|h| h.len() > 20 && Sum::ZERO.bytes(h).folded() == 0xffff)
 }
 
+/// Where the checksum of an IPv4 header stands, in bytes from its start.
+pub(crate) const IPV4_AT: usize = 10;
+
+/// Writes the header checksum of an IPv4 packet. Nothing happens when the header is not whole.
+pub fn fill_ipv4_header(packet: &mut [u8]) {
+    let length = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let Some(header) = packet.get_mut(..length) else { return };
+    put(header, IPV4_AT, 0);
+    put(header, IPV4_AT, compute(header));
+}
+
+/// How the checksum of an upper-layer protocol is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Where it stands, in bytes from the upper-layer header.
+    pub(crate) at: usize,
+    /// The protocol number in the pseudo-header; `None`: there is no pseudo-header.
+    pub(crate) pseudo: Option<u8>,
+}
+
+impl Rule {
+    /// Of the Internet checksum in a packet's upper-layer header, when it has one.
+    #[inline]
+    pub(crate) fn of(parsed: &Parsed) -> Option<Self> {
+        let (at, pseudo) = match (&parsed.l4, parsed.family) {
+            (L4::Tcp(_), _) => (16, Some(tcp::PROTOCOL)),
+            (L4::Udp(_), _) => (6, Some(udp::PROTOCOL)),
+            (L4::UdpLite(_), _) => (6, Some(udp::PROTOCOL_LITE)),
+            (L4::Icmpv6(_), Family::V6) => (2, Some(icmpv6::PROTOCOL)),
+            (L4::Icmp(_), Family::V4) => (2, None),
+            _ => return None,
+        };
+        Some(Self { at, pseudo })
+    }
+}
+
+/// Writes the checksums of a packet that is made here: the upper-layer one of TCP, UDP, UDP-Lite,
+/// ICMP, ICMPv6 or SCTP, and that of the IPv4 header. `bytes` is what was parsed.
+pub fn fill(parsed: &Parsed, bytes: &mut [u8]) {
+    if parsed.family == Family::V4 {
+        fill_ipv4_header(bytes);
+    }
+    let range = parsed.l4_offset as usize..parsed.length as usize;
+    let Some(segment) = bytes.get_mut(range) else { return };
+    if is_sctp(parsed) {
+        fill_sctp(segment);
+        return;
+    }
+    let Some(rule) = Rule::of(parsed) else { return };
+    put(segment, rule.at, 0);
+    let length = segment.len() as u32;
+    let pseudo = rule.pseudo.map_or(Sum::ZERO, |p| Sum::pseudo_header(parsed, p, length));
+    let covered = segment.get(..coverage(parsed, segment.len())).unwrap_or(&[]);
+    let checksum = pseudo.bytes(covered).checksum();
+    let zero_is_none = matches!(parsed.l4, L4::Udp(_) | L4::UdpLite(_));
+    put(segment, rule.at, if zero_is_none { not_zero(checksum) } else { checksum });
+}
+
+pub(crate) fn fill_sctp(packet: &mut [u8]) {
+    let crc = sctp_checksum(packet);
+    if let Some(field) = packet.get_mut(8..12) {
+        field.copy_from_slice(&crc);
+    }
+}
+
+pub(crate) fn put(bytes: &mut [u8], at: usize, number: u16) {
+    if let Some(field) = bytes.get_mut(at..at + 2) {
+        field.copy_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// How many bytes of a segment its checksum covers: all, but for UDP-Lite (RFC 3828, 3.1).
+#[inline]
+pub(crate) fn coverage(parsed: &Parsed, length: usize) -> usize {
+    match parsed.l4 {
+        L4::UdpLite(header) if header.length != 0 => usize::from(header.length).min(length),
+        _ => length,
+    }
+}
+
 /// What the checksum of the upper-layer header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
@@ -125,34 +267,107 @@ pub enum Verified {
     /// It is wrong, but holds just the sum of the pseudo-header: the packet was seen on its way to
     /// a network card that would have finished it.
     Offloaded,
-    /// It is wrong.
+    /// It is wrong, or not there where there has to be one.
     Wrong,
     /// There is none that conntrack looks at: another protocol, a fragment, a header cut short.
     NotApplicable,
 }
 
-/// Verifies the checksum of the upper-layer header. `bytes` is what was parsed.
+/// Verifies the checksum of the upper-layer header as Linux's conntrack does. `bytes` is what was
+/// parsed.
+///
+/// What was found by asking Linux: the sum goes over the whole IP payload, also where UDP's own
+/// length says less. For UDP-Lite it puts UDP's number into the pseudo-header, so that packets whose
+/// checksum is right by RFC 3828 count as wrong. SCTP's CRC is verified too. ICMP in IPv6 and ICMPv6
+/// in IPv4 are not.
+#[inline]
 #[must_use]
 pub fn verify(parsed: &Parsed, bytes: &[u8]) -> Verified {
     if parsed.fragment.is_some_and(|f| f.more || f.offset != 0) {
         return Verified::NotApplicable;
     }
     let segment = parsed.l4_bytes(bytes);
-    let (protocol, at) = match (&parsed.l4, parsed.family) {
-        (L4::Tcp(_), _) => (tcp::PROTOCOL, 16),
-        (L4::Udp(header), _) if header.checksum == 0 => return Verified::Absent,
-        (L4::Udp(_), _) => (udp::PROTOCOL, 6),
-        (L4::Icmpv6(_), Family::V6) => (icmpv6::PROTOCOL, 2),
-        (L4::Icmp(_), Family::V4) if compute(segment) == 0 => return Verified::Valid,
-        (L4::Icmp(_), Family::V4) => return Verified::Wrong,
-        _ => return Verified::NotApplicable,
+    let Some(rule) = Rule::of(parsed) else {
+        return if is_sctp(parsed) { verify_sctp(segment) } else { Verified::NotApplicable };
     };
-    let pseudo = Sum::pseudo_header(parsed, protocol, segment.len() as u32);
-    if pseudo.bytes(segment).checksum() == 0 {
+    let (pseudo, covered) = match (&parsed.l4, rule.pseudo) {
+        (L4::Udp(header), _) if header.checksum == 0 => return Verified::Absent,
+        (L4::UdpLite(header), _) => match lite_coverage(header, segment) {
+            Some(covered) => (Some(udp::PROTOCOL), covered),
+            None => return Verified::Wrong,
+        },
+        (_, pseudo) => (pseudo, segment),
+    };
+    let length = segment.len() as u32;
+    let pseudo = pseudo.map_or(Sum::ZERO, |p| Sum::pseudo_header(parsed, p, length));
+    if pseudo.bytes(covered).checksum() == 0 {
         Verified::Valid
-    } else if be16(segment, at) == Some(pseudo.folded()) {
+    } else if rule.pseudo.is_some() && be16(segment, rule.at) == Some(pseudo.folded()) {
         Verified::Offloaded
     } else {
         Verified::Wrong
     }
 }
+
+/// The bytes that a UDP-Lite checksum covers; `None` when it has to have one and has not, or covers
+/// less than the header or more than there is.
+#[cold]
+fn lite_coverage<'a>(header: &udp::UdpHeader, segment: &'a [u8]) -> Option<&'a [u8]> {
+    match usize::from(header.length) {
+        _ if header.checksum == 0 => None,
+        0 => Some(segment),
+        length if length < udp::HEADER_LENGTH => None,
+        length => segment.get(..length),
+    }
+}
+
+fn is_sctp(parsed: &Parsed) -> bool {
+    parsed.protocol == sctp::PROTOCOL && parsed.l4 == L4::Other
+}
+
+#[cold]
+fn verify_sctp(segment: &[u8]) -> Verified {
+    if octets(segment, 8) == Some(sctp_checksum(segment)) {
+        Verified::Valid
+    } else {
+        Verified::Wrong
+    }
+}
+
+/// The checksum of an SCTP packet as it stands on the wire (RFC 9260, appendix A): the CRC32c of the
+/// packet with the field zero, least significant octet first.
+#[must_use]
+pub fn sctp_checksum(packet: &[u8]) -> [u8; 4] {
+    let (head, rest) = packet.split_at_checked(8).unwrap_or((packet, &[]));
+    let crc = crc32c(crc32c(!0, head), &[0; 4]);
+    (!crc32c(crc, rest.get(4..).unwrap_or(&[]))).to_le_bytes()
+}
+
+/// Goes on with a CRC32c: begin with all ones, complement the end.
+fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(crc, |crc, byte| {
+        let index = usize::from(crc as u8 ^ byte);
+        CRC32C.get(index).copied().unwrap_or(0) ^ crc >> 8
+    })
+}
+
+/// The CRC32c of each octet (Castagnoli's polynomial, reflected).
+#[allow(clippy::indexing_slicing, reason = "runs in the compiler")]
+const CRC32C: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let mut crc = octet as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 };
+            bit += 1;
+        }
+        table[octet] = crc;
+        octet += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,13 @@
 
 use crate::parsed::{Fragment, L4};
 use crate::read::{be16, be32, field, octets};
-use crate::{Address, Family, Malformed, Parsed};
+use crate::{Address, Family, Malformed, Parsed, hop_by_hop};
 
 /// Length of the fixed header, in bytes.
 pub const HEADER_LENGTH: usize = 40;
 
-/// Most extension headers in one packet of at most 65,575 bytes: one every eight bytes. The walk
-/// over them is bounded by the packet, never cut earlier, as it is on Linux.
+/// Most extension headers walked over. Linux has no limit; this is what fits into the largest packet
+/// without a jumbo payload option, so that it is the limit of jumbograms alone.
 pub const EXTENSION_HEADERS_MAX: usize = 8192;
 
 /// Hop-by-hop options.
@@ -41,8 +41,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let header = bytes.first_chunk::<HEADER_LENGTH>().ok_or(Malformed::Short)?;
     let next_header = header[6];
     let payload_length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let packet = if payload_length == 0 && next_header == HOP_BY_HOP {
-        bytes
+    let packet = if next_header == HOP_BY_HOP {
+        with_hop_by_hop(bytes, payload_length)?
     } else {
         bytes.get(..HEADER_LENGTH + payload_length).ok_or(Malformed::Short)?
     };
@@ -66,6 +66,18 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         fragment: upper.fragment,
         l4: upper.l4,
     })
+}
+
+/// Cuts a packet with hop-by-hop options to its length. A payload length of zero claims nothing:
+/// a jumbo payload option does, or else the bytes present are the packet.
+#[cold]
+fn with_hop_by_hop(bytes: &[u8], payload_length: usize) -> Result<&[u8], Malformed> {
+    let packet = match payload_length {
+        0 => bytes,
+        length => bytes.get(..HEADER_LENGTH + length).ok_or(Malformed::Short)?,
+    };
+    let length = hop_by_hop::check(packet)?;
+    packet.get(..length).ok_or(Malformed::Short)
 }
 
 struct UpperLayer {
@@ -133,6 +145,7 @@ pub struct ExtensionHeaders<'a> {
     packet: &'a [u8],
     next_header: u8,
     offset: usize,
+    left: usize,
 }
 
 impl<'a> ExtensionHeaders<'a> {
@@ -146,7 +159,7 @@ impl<'a> ExtensionHeaders<'a> {
 
     /// From the header `next_header` at `offset` on.
     pub(crate) const fn new(packet: &'a [u8], next_header: u8, offset: usize) -> Self {
-        Self { packet, next_header, offset }
+        Self { packet, next_header, offset, left: EXTENSION_HEADERS_MAX }
     }
 
     /// What comes next: its protocol, and where it begins, which may be beyond the packet.
@@ -164,6 +177,7 @@ impl Iterator for ExtensionHeaders<'_> {
         if !is_extension_header(protocol) {
             return None;
         }
+        self.left = self.left.checked_sub(1)?;
         let [next_header, length] = octets(self.packet, offset)?;
         let length = match protocol {
             FRAGMENT => {

@@ -18,6 +18,7 @@ pub mod address;
 pub mod checksum;
 pub mod ethernet;
 pub mod gre;
+pub mod hop_by_hop;
 pub mod icmp;
 pub mod icmpv6;
 pub mod ipv4;

@@ -87,6 +87,16 @@ pub enum Malformed {
     Version,
     /// IPv4 header length below 20 bytes or above the total length.
     HeaderLength,
+    /// IPv6 hop-by-hop options that make a host drop the packet silently.
+    HopByHop,
+    /// IPv6 hop-by-hop options that make a host drop the packet and answer with an ICMPv6 parameter
+    /// problem (RFC 4443, 3.4).
+    ParameterProblem {
+        /// Its code.
+        code: u8,
+        /// Its pointer: bytes from the IP header.
+        pointer: u16,
+    },
 }
 
 impl Parsed {

@@ -1,1 +1,170 @@
-//! Rewriting in place, checksums following.
+//! Rewriting in place, checksums following (RFC 1624).
+//!
+//! Everything here keeps the bytes, the checksums over them and the parsed value in step. A checksum
+//! that was wrong stays wrong, by as much; UDP without a checksum stays without. What is not in the
+//! packet (the header of a non-first fragment, a header cut short) is left alone.
+
+use crate::checksum::{self, Change, Rule};
+use crate::read::be16;
+use crate::{Address, Family, L4, Parsed};
+
+/// Which end of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where it comes from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+/// Takes one from the TTL or hop limit, as a router does. False, and nothing is done, when it is
+/// 0 or 1: such a packet is not forwarded.
+#[inline]
+pub fn decrement_ttl(parsed: &mut Parsed, bytes: &mut [u8]) -> bool {
+    let forwarded = parsed.ttl > 1;
+    if forwarded {
+        set_ttl(parsed, bytes, parsed.ttl - 1);
+    }
+    forwarded
+}
+
+/// Sets the TTL or hop limit.
+#[inline]
+pub fn set_ttl(parsed: &mut Parsed, bytes: &mut [u8], ttl: u8) {
+    match parsed.family {
+        Family::V4 => header_octet(bytes, 8, ttl),
+        Family::V6 => {
+            if let Some(hop_limit) = bytes.get_mut(7) {
+                *hop_limit = ttl;
+            }
+        }
+    }
+    parsed.ttl = ttl;
+}
+
+/// Sets the TOS byte or traffic class.
+pub fn set_tos(parsed: &mut Parsed, bytes: &mut [u8], tos: u8) {
+    match parsed.family {
+        Family::V4 => header_octet(bytes, 1, tos),
+        Family::V6 => {
+            if let Some([first, second]) = bytes.first_chunk_mut::<2>() {
+                *first = *first & 0xf0 | tos >> 4;
+                *second = *second & 0x0f | tos << 4;
+            }
+        }
+    }
+    parsed.tos = tos;
+}
+
+/// Sets the source or destination address; `to` is of the packet's family.
+pub fn set_address(parsed: &mut Parsed, bytes: &mut [u8], end: End, to: Address) {
+    let (first, length) = match parsed.family {
+        Family::V4 => (12, 4),
+        Family::V6 => (8, 16),
+    };
+    let at = if end == End::Source { first } else { first + length };
+    let change = replace(bytes, at, to.0.get(..length).unwrap_or(&[]));
+    if parsed.family == Family::V4 {
+        follow(bytes, checksum::IPV4_AT, |header| change.apply(header));
+    }
+    if Rule::of(parsed).is_some_and(|rule| rule.pseudo.is_some()) {
+        follow_l4(parsed, bytes, change);
+    }
+    match end {
+        End::Source => parsed.source = to,
+        End::Destination => parsed.destination = to,
+    }
+}
+
+/// Sets the source or destination port of TCP, UDP, UDP-Lite or SCTP.
+pub fn set_port(parsed: &mut Parsed, bytes: &mut [u8], end: End, port: u16) {
+    let at = if end == End::Source { 0 } else { 2 };
+    let field = match (&mut parsed.l4, end) {
+        (L4::Tcp(tcp), End::Source) => Some(&mut tcp.source_port),
+        (L4::Tcp(tcp), End::Destination) => Some(&mut tcp.destination_port),
+        (L4::Udp(udp) | L4::UdpLite(udp), End::Source) => Some(&mut udp.source_port),
+        (L4::Udp(udp) | L4::UdpLite(udp), End::Destination) => Some(&mut udp.destination_port),
+        (L4::Other, _) if parsed.protocol == crate::sctp::PROTOCOL => None,
+        _ => return,
+    };
+    if let Some(field) = field {
+        *field = port;
+    }
+    set_l4_bytes(parsed, bytes, at, &port.to_be_bytes());
+}
+
+/// Sets the identifier of an ICMP or ICMPv6 query or answer.
+pub fn set_icmp_identifier(parsed: &mut Parsed, bytes: &mut [u8], identifier: u16) {
+    let (L4::Icmp(icmp) | L4::Icmpv6(icmp)) = &mut parsed.l4 else { return };
+    icmp.rest = u32::from(identifier) << 16 | icmp.rest & 0xffff;
+    set_l4_bytes(parsed, bytes, 4, &identifier.to_be_bytes());
+}
+
+/// Overwrites bytes of the upper-layer header or what it carries, from `at` bytes after the start of
+/// that header on. Fields that the parsed value holds have their own functions, but for the checksum
+/// of UDP. All or nothing: bytes that would reach beyond the packet are not written.
+pub fn set_l4_bytes(parsed: &mut Parsed, bytes: &mut [u8], at: usize, new: &[u8]) {
+    if matches!(parsed.l4, L4::Short | L4::Fragment | L4::NoNextHeader | L4::BrokenChain) {
+        return;
+    }
+    let range = parsed.l4_offset as usize..parsed.length as usize;
+    let Some(segment) = bytes.get_mut(range) else { return };
+    if at.checked_add(new.len()).is_none_or(|end| end > segment.len()) {
+        return;
+    }
+    let covered = checksum::coverage(parsed, segment.len());
+    let (summed, rest) = new.split_at(covered.saturating_sub(at).min(new.len()));
+    let change = segment.get_mut(..covered).map_or(Change::NONE, |s| replace(s, at, summed));
+    if let Some(target) = segment.get_mut(at + summed.len()..at + new.len()) {
+        target.copy_from_slice(rest);
+    }
+    if parsed.protocol == crate::sctp::PROTOCOL {
+        checksum::fill_sctp(segment);
+    } else {
+        follow_l4(parsed, bytes, change);
+    }
+}
+
+/// Sets an octet of the IPv4 header.
+#[inline]
+fn header_octet(bytes: &mut [u8], at: usize, octet: u8) {
+    let change = replace(bytes, at, &[octet]);
+    follow(bytes, checksum::IPV4_AT, |header| change.apply(header));
+}
+
+/// Overwrites bytes where they all fit, and tells what that does to a checksum over them that counts
+/// from the start of `bytes`.
+#[inline]
+fn replace(bytes: &mut [u8], at: usize, new: &[u8]) -> Change {
+    let end = at + new.len();
+    let (even, even_end) = (at & !1, end.next_multiple_of(2).min(bytes.len()));
+    let before = bytes.get(even..even_end).map(|old| Change::NONE.removed(old));
+    let (Some(target), Some(before)) = (bytes.get_mut(at..end), before) else {
+        return Change::NONE;
+    };
+    target.copy_from_slice(new);
+    bytes.get(even..even_end).map_or(Change::NONE, |new| before.added(new))
+}
+
+#[inline]
+fn follow_l4(parsed: &mut Parsed, bytes: &mut [u8], change: Change) {
+    let Some(rule) = Rule::of(parsed) else { return };
+    let at = parsed.l4_offset as usize + rule.at;
+    match &mut parsed.l4 {
+        L4::Udp(udp) | L4::UdpLite(udp) => {
+            follow(bytes, at, |checksum| change.apply_udp(checksum));
+            udp.checksum = be16(bytes, at).unwrap_or(udp.checksum);
+        }
+        _ => follow(bytes, at, |checksum| change.apply(checksum)),
+    }
+}
+
+#[inline]
+fn follow(bytes: &mut [u8], at: usize, update: impl FnOnce(u16) -> u16) {
+    if let Some(checksum) = be16(bytes, at) {
+        checksum::put(bytes, at, update(checksum));
+    }
+}
+
+#[cfg(test)]
+mod tests;
