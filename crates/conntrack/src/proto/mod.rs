@@ -1,1 +1,3 @@
 //! The trackers, one a protocol.
+
+pub mod tcp;
