@@ -53,8 +53,12 @@ pub(crate) fn queries(random: &mut Random) -> Vec<Draft> {
         }
         let code = if random.chance(4) { random.byte() } else { 0 };
         let length = random.pick(&[0, 1, 8, 56]);
-        let body =
-            Body::Icmp { kind, code, rest: [0, identifier, 0, sequence], payload: random.bytes(length) };
+        let body = Body::Icmp {
+            kind,
+            code,
+            rest: [0, identifier, 0, sequence],
+            payload: random.bytes(length),
+        };
         drafts.push(Draft::new(flow.sides[end], flow.network(end, random), protocol, body));
     }
     drafts

@@ -63,12 +63,27 @@ pub(crate) struct Quote {
 pub(crate) enum Body {
     Tcp(Segment),
     /// UDP or UDP-Lite: ports, added to the right length or coverage, payload, no checksum.
-    Udp { ports: (u16, u16), length_error: i16, payload: Vec<u8>, unsummed: bool },
+    Udp {
+        ports: (u16, u16),
+        length_error: i16,
+        payload: Vec<u8>,
+        unsummed: bool,
+    },
     /// ICMP or ICMPv6: type, code, the four bytes after the checksum, payload.
-    Icmp { kind: u8, code: u8, rest: [u8; 4], payload: Vec<u8> },
+    Icmp {
+        kind: u8,
+        code: u8,
+        rest: [u8; 4],
+        payload: Vec<u8>,
+    },
     /// An ICMP or ICMPv6 error; source and destination are taken from what it quotes when the
     /// network part has none.
-    Error { kind: u8, code: u8, rest: [u8; 4], quote: Quote },
+    Error {
+        kind: u8,
+        code: u8,
+        rest: [u8; 4],
+        quote: Quote,
+    },
     /// Anything.
     Raw(Vec<u8>),
 }
@@ -215,7 +230,8 @@ fn icmp(kind: u8, code: u8, rest: [u8; 4], payload: &[u8]) -> Vec<u8> {
 /// The latest earlier packet of the family, `quote.back` further back where there is one.
 fn quoted(earlier: &[(Side, Vec<u8>)], quote: Quote, family: Family) -> &[u8] {
     let version = if family == Family::V4 { 4 } else { 6 };
-    let same = || earlier.iter().rev().filter(|(_, b)| b.first().is_some_and(|f| f >> 4 == version));
+    let same =
+        || earlier.iter().rev().filter(|(_, b)| b.first().is_some_and(|f| f >> 4 == version));
     let found = same().nth(quote.back).or_else(|| same().next());
     found.map_or(&[], |(_, bytes)| bytes)
 }
@@ -223,7 +239,8 @@ fn quoted(earlier: &[(Side, Vec<u8>)], quote: Quote, family: Family) -> &[u8] {
 fn requoted(packet: &[u8], quote: Quote) -> Vec<u8> {
     let mut bytes = packet.to_vec();
     if quote.reversed {
-        let (address, length) = if bytes.first().is_some_and(|b| b >> 4 == 6) { (8, 16) } else { (12, 4) };
+        let (address, length) =
+            if bytes.first().is_some_and(|b| b >> 4 == 6) { (8, 16) } else { (12, 4) };
         let port = address + 2 * length;
         for (at, length) in [(address, length), (port, 2)] {
             if bytes.len() >= at + 2 * length {

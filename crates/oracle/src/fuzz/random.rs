@@ -2,25 +2,19 @@
 
 /// A generator (SplitMix64: a counter through a bijective mixer).
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    /// From a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// A generator for part `part` of the work of this seed, independent of the other parts.
     #[must_use]
-    pub fn part(seed: u64, part: u64) -> Self {
+    pub(crate) fn part(seed: u64, part: u64) -> Self {
         let mut first = Self(seed);
         let mut second = Self(first.number() ^ part.wrapping_mul(0xd6e8_feb8_6659_fd93));
         Self(second.number())
     }
 
     /// 64 bits.
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -28,37 +22,37 @@ impl Random {
     }
 
     /// 32 bits.
-    pub fn word(&mut self) -> u32 {
+    pub(crate) fn word(&mut self) -> u32 {
         (self.number() >> 32) as u32
     }
 
     /// 16 bits.
-    pub fn half(&mut self) -> u16 {
+    pub(crate) fn half(&mut self) -> u16 {
         (self.number() >> 48) as u16
     }
 
     /// 8 bits.
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         (self.number() >> 56) as u8
     }
 
     /// A number below `limit`; 0 when `limit` is 0.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         ((u128::from(self.number()) * limit as u128) >> 64) as usize
     }
 
     /// True `percent` times in a hundred.
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// One of `items`, which must not be empty.
-    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
     /// `length` random bytes.
-    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.byte()).collect()
     }
 }

@@ -60,7 +60,11 @@ impl Talk<'_> {
     fn draw_ends(&mut self) {
         for end in &mut self.ends {
             let near_wrap = self.random.chance(15);
-            let isn = if near_wrap { 0u32.wrapping_sub(self.random.below(5000) as u32) } else { self.random.word() };
+            let isn = if near_wrap {
+                0u32.wrapping_sub(self.random.below(5000) as u32)
+            } else {
+                self.random.word()
+            };
             *end = End {
                 next: isn,
                 acknowledged: isn,
@@ -168,7 +172,8 @@ impl Talk<'_> {
             72..77 => {
                 // Data in the SYN (RFC 7413).
                 self.exchange(0, SYN, 20);
-                self.exchange(1, SYN | ACK, self.random_length().min(100));
+                let length = self.random_length().min(100);
+                self.exchange(1, SYN | ACK, length);
                 self.send(0, ACK, 0);
             }
             77..80 => self.send(0, SYN, 0),
