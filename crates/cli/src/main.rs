@@ -4,6 +4,7 @@
 
 mod commands;
 mod exit;
+mod rulesets;
 mod terminal;
 
 use clap::Parser;

@@ -44,6 +44,11 @@ impl Terminal {
         Painted { style: self.color.then_some(style), text }
     }
 
+    /// `-q`.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// An error: always shown, on stderr.
     pub(crate) fn error(&self, text: impl Display) {
         let style = self.color_stderr.then_some(Style::Red);
@@ -58,14 +63,7 @@ impl Terminal {
         }
     }
 
-    /// How far long work is: over the line before, on a terminal only, unless `-q`.
-    pub(crate) fn progress(&self, text: impl Display) {
-        if !self.quiet && std::io::stderr().is_terminal() {
-            eprint!("\r{text}");
-        }
-    }
-
-    /// Counts: on stderr, unless `-q`.
+    /// Counts and progress: on stderr, unless `-q`.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.quiet {
             eprintln!("{text}");

@@ -14,6 +14,7 @@ pub mod event;
 pub mod expect;
 pub mod helpers;
 pub mod invalid;
+pub mod listing;
 pub mod proto;
 pub mod sysctl;
 pub mod table;

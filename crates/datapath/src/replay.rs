@@ -12,7 +12,7 @@ use keepstate_packet::{
     Family, InterfaceName, L4, Parsed,
     checksum::{self, Verified},
 };
-use std::{collections::VecDeque, io};
+use std::{collections::VecDeque, io, path::PathBuf};
 
 /// What is done about checksums that were to be finished by a network card (`--checksum`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,19 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Replay {
     options: Options,
-    current: Option<(String, Capture)>,
-    waiting: VecDeque<(String, Capture)>,
-    /// Captures that ended early, by name.
-    pub faults: Vec<(String, Fault)>,
+    current: Option<(PathBuf, Capture)>,
+    waiting: VecDeque<PathBuf>,
+    /// Captures that ended early.
+    pub faults: Vec<(PathBuf, Fault)>,
     /// Packets whose unfinished checksum was finished.
     pub finished_checksum_count: u64,
     known: Option<(InterfaceName, InterfaceIndex)>,
 }
 
 impl Replay {
-    /// Captures with the names by which faults are told, in order.
+    /// Captures in order, `-` for stdin. Each is opened when its turn comes.
     #[must_use]
-    pub fn new(options: Options, captures: Vec<(String, Capture)>) -> Self {
+    pub fn new(options: Options, captures: Vec<PathBuf>) -> Self {
         Self {
             options,
             current: None,
@@ -66,13 +66,17 @@ impl Replay {
     /// Reads one frame into the batch; false when there is no more.
     fn next(&mut self, engine: &mut Engine, batch: &mut Batch) -> bool {
         loop {
-            if self.current.is_none() {
-                self.current = self.waiting.pop_front();
-            }
-            let Some((name, capture)) = &mut self.current else { return false };
+            let Some((path, capture)) = &mut self.current else {
+                let Some(path) = self.waiting.pop_front() else { return false };
+                match Capture::open(&path) {
+                    Ok(capture) => self.current = Some((path, capture)),
+                    Err(error) => self.faults.push((path, Fault::Read(error.to_string()))),
+                }
+                continue;
+            };
             let Some(frame) = capture.next_frame() else {
                 if let Some(fault) = capture.fault() {
-                    self.faults.push((std::mem::take(name), fault.clone()));
+                    self.faults.push((std::mem::take(path), fault.clone()));
                 }
                 self.current = None;
                 continue;

@@ -1,0 +1,211 @@
+//! One JSON object a packet, then the summary. Written by hand: at a million packets a second a
+//! general serialiser would be most of the work.
+
+use super::{
+    names::{Named, Names},
+    report::{Count, Counts, Line, Stamp, direction, interface, state},
+};
+use keepstate_datapath::Content;
+use keepstate_engine::command::ChainCounters;
+use keepstate_packet::Family;
+use keepstate_ruleset::model::{ChainIndex, builtin_name};
+use serde_json::{Map, Value, json};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+/// The printer; its buffer is used again for every packet.
+#[derive(Debug, Default)]
+pub(super) struct Jsonl {
+    line: String,
+}
+
+impl Jsonl {
+    pub(super) fn packet(&mut self, out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
+        self.line.clear();
+        self.head(line);
+        self.state(line);
+        self.decided(line.decided);
+        self.packets(line);
+        self.line.push_str("}\n");
+        out.write_all(self.line.as_bytes())
+    }
+
+    fn head(&mut self, line: &Line<'_>) {
+        self.line.push_str("{\"packet\":");
+        self.number(line.number);
+        self.line.push_str(",\"time\":");
+        self.line.push_str(&Stamp(line.slot.stamp).to_string());
+        self.line.push_str(",\"verdict\":\"");
+        self.line.push_str(line.verdict);
+        self.line.push_str("\",\"hook\":");
+        let hook = line.seen.disposition.and_then(|disposition| disposition.hook);
+        self.word(hook.map(builtin_name));
+    }
+
+    fn state(&mut self, line: &Line<'_>) {
+        let disposition = line.seen.disposition;
+        let tracked = disposition.and_then(|disposition| disposition.tracked);
+        self.line.push_str(",\"state\":");
+        self.word(tracked.map(|tracked| state(tracked.state)));
+        self.line.push_str(",\"direction\":");
+        self.word(disposition.and_then(direction));
+        self.line.push_str(",\"reason\":");
+        match line.slot.content {
+            Content::Other(skipped) => {
+                self.line.push('"');
+                self.line.push_str(&skipped.to_string());
+                self.line.push('"');
+            }
+            Content::Ip { .. } => self.word(disposition.and_then(|d| d.reason())),
+        }
+        let invalid = tracked.and_then(|tracked| tracked.invalid);
+        for (key, number) in [
+            (",\"distance\":", invalid.and_then(|invalid| invalid.distance)),
+            (",\"edge\":", invalid.and_then(|invalid| invalid.edge)),
+        ] {
+            if let Some(number) = number {
+                self.line.push_str(key);
+                self.number(u64::from(number));
+            }
+        }
+    }
+
+    fn decided(&mut self, decided: Option<Named<'_>>) {
+        self.line.push_str(",\"rule\":");
+        let Some(named) = decided else { return self.line.push_str("null") };
+        if named.number.is_none() {
+            self.line.push_str("null,\"policy\":");
+        }
+        self.line.push_str("{\"table\":\"");
+        self.line.push_str(named.table.as_str());
+        self.line.push_str("\",\"chain\":");
+        self.line.push_str(&named.chain.json);
+        if let Some(number) = named.number {
+            self.line.push_str(",\"number\":");
+            self.number(u64::from(number));
+            self.line.push_str(",\"line\":");
+            match named.line() {
+                Some(number) => self.number(u64::from(number)),
+                None => self.line.push_str("null"),
+            }
+        }
+        self.line.push('}');
+    }
+
+    fn packets(&mut self, line: &Line<'_>) {
+        self.line.push_str(",\"out\":[");
+        if let Some((index, bytes)) = line.seen.output() {
+            self.bytes(interface(line.host, Some(index)).unwrap_or_default().as_str(), bytes);
+        }
+        self.line.push_str("],\"generated\":[");
+        for (number, transmit) in line.seen.answers().enumerate() {
+            if number > 0 {
+                self.line.push(',');
+            }
+            let name = interface(line.host, Some(transmit.interface)).unwrap_or_default();
+            self.bytes(name.as_str(), &transmit.bytes);
+        }
+        self.line.push(']');
+    }
+
+    fn bytes(&mut self, interface: &str, bytes: &[u8]) {
+        self.line.push_str("{\"interface\":");
+        self.line.push_str(&Value::from(interface).to_string());
+        self.line.push_str(",\"bytes\":\"");
+        for byte in bytes {
+            for nibble in [byte >> 4, byte & 0xf] {
+                self.line.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+        }
+        self.line.push_str("\"}");
+    }
+
+    fn word(&mut self, word: Option<&str>) {
+        match word {
+            Some(word) => {
+                self.line.push('"');
+                self.line.push_str(word);
+                self.line.push('"');
+            }
+            None => self.line.push_str("null"),
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!(self.line, "{number}");
+    }
+
+    pub(super) fn summary(
+        &self,
+        out: &mut impl Write,
+        counts: &Counts,
+        elapsed: Duration,
+        names: &Names,
+        rules: &[(Family, Vec<ChainCounters>)],
+    ) -> io::Result<()> {
+        let pair = |(packets, bytes): Count| json!({"packets": packets, "bytes": bytes});
+        let pairs = |counts: &std::collections::BTreeMap<&'static str, Count>| {
+            counts.iter().map(|(key, count)| ((*key).to_owned(), pair(*count))).collect()
+        };
+        let verdicts: Map<String, Value> = pairs(&counts.verdicts);
+        let states: Map<String, Value> = pairs(&counts.states);
+        let seconds = elapsed.as_secs_f64();
+        let rate = if seconds > 0.0 { counts.packets.0 as f64 / seconds } else { 0.0 };
+        let summary = json!({"summary": {
+            "packets": counts.packets.0,
+            "bytes": counts.packets.1,
+            "verdicts": verdicts,
+            "states": states,
+            "reasons": counts.reasons,
+            "skipped": counts.skipped,
+            "connections": {
+                "created": counts.created,
+                "expected": counts.expected,
+                "destroyed": counts.destroyed,
+            },
+            "seconds": seconds,
+            "packets_per_second": rate.round(),
+            "rules": rule_list(names, rules),
+        }});
+        writeln!(out, "{summary}")
+    }
+}
+
+/// Every rule and every policy with its counters, in the order of the files.
+fn rule_list(names: &Names, rules: &[(Family, Vec<ChainCounters>)]) -> Vec<Value> {
+    let mut list = Vec::new();
+    for (family, chains) in rules {
+        for counters in chains {
+            let Some(chain) = names.chain(*family, counters.table, ChainIndex(counters.chain))
+            else {
+                continue;
+            };
+            let family = match family {
+                Family::V4 => "ipv4",
+                Family::V6 => "ipv6",
+            };
+            for (at, (packets, bytes)) in counters.counters.iter().enumerate() {
+                let mut entry = json!({
+                    "family": family,
+                    "table": counters.table.as_str(),
+                    "chain": chain.name,
+                    "packets": packets,
+                    "bytes": bytes,
+                });
+                match chain.lines.get(at) {
+                    Some(line) => {
+                        entry["number"] = json!(at + 1);
+                        entry["line"] = json!(line);
+                    }
+                    None => entry["policy"] = json!(true),
+                }
+                list.push(entry);
+            }
+        }
+    }
+    list
+}

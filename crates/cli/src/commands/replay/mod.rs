@@ -1,0 +1,270 @@
+//! `keepstate replay`: captures through the filter.
+
+mod helpers;
+mod host;
+mod jsonl;
+mod names;
+mod packet_text;
+mod report;
+mod text;
+
+use crate::{
+    exit::Exit,
+    rulesets::{self, Loaded},
+    terminal::Terminal,
+};
+use keepstate_conntrack::{Sysctls, sysctl::SysctlError};
+use keepstate_datapath::{
+    clock::CaptureClock,
+    pcap::Capture,
+    replay::{Checksums, Options, Replay},
+};
+use keepstate_engine::{Engine, Host, Network};
+use keepstate_packet::{Address, Family, InterfaceName};
+use report::Report;
+use std::{net::IpAddr, path::PathBuf, str::FromStr};
+
+/// Arguments of `keepstate replay`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Rule set as iptables-save or ip6tables-save prints it, one a family; which of the two is
+    /// seen by its first comment, its name (rules.v6) or its content
+    #[arg(short, long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
+    /// Rule set for IPv4, whatever it looks like
+    #[arg(long, value_name = "FILE")]
+    rules4: Option<PathBuf>,
+    /// Rule set for IPv6, whatever it looks like
+    #[arg(long, value_name = "FILE")]
+    rules6: Option<PathBuf>,
+    /// The host the filter stands on: interfaces, addresses, routes (TOML)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "outgoing"])]
+    host: Option<PathBuf>,
+    /// An address, or network, of the host that the capture was taken on
+    #[arg(long, value_name = "ADDR/LEN")]
+    local: Vec<Prefix>,
+    /// Interface on which packets come in, where the capture names none [default: eth0]
+    #[arg(long = "in", value_name = "IFACE", value_parser = interface_name)]
+    incoming: Option<InterfaceName>,
+    /// Interface towards the default route [default: eth1]
+    #[arg(long = "out", value_name = "IFACE", value_parser = interface_name)]
+    outgoing: Option<InterfaceName>,
+    /// Whose time passes
+    #[arg(long, value_enum, default_value_t = Clock::Capture)]
+    clock: Clock,
+    /// A sysctl of tracking by its kernel name, such as nf_conntrack_tcp_loose=0
+    #[arg(long, value_name = "NAME=VALUE")]
+    sysctl: Vec<String>,
+    /// Write a pcapng file: each packet with a comment that says what became of it
+    #[arg(short, long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print the connections that are there at the end, as `conntrack -L -o extended` does
+    #[arg(long)]
+    conntrack: bool,
+    /// Print what happens to connections, as `conntrack -E -o timestamp` does
+    #[arg(long)]
+    events: bool,
+    /// What to do about checksums: check them as the kernel does, do not check them, or forgive
+    /// those that a network card was to finish
+    #[arg(long, value_enum, default_value_t = Checksum::Verify)]
+    checksum: Checksum,
+    /// Assign helpers before any rule: `default`, or proto:port:helper[,...] such as tcp:21:ftp
+    #[arg(long, value_name = "SPEC")]
+    helpers: Option<helpers::Assignments>,
+    /// Captures, in order: pcap or pcapng, gzipped or not; `-` is stdin
+    #[arg(value_name = "CAPTURE", required = true)]
+    captures: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Clock {
+    /// The capture's
+    Capture,
+    /// None: no time passes
+    Frozen,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A line a packet, for people
+    Text,
+    /// A JSON object a packet, then a summary
+    Jsonl,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Checksum {
+    /// A wrong one makes a packet INVALID
+    Verify,
+    /// They are not looked at (nf_conntrack_checksum=0)
+    Ignore,
+    /// Those that hold just the sum of the pseudo-header are finished first
+    Auto,
+}
+
+/// `ADDR` or `ADDR/LEN`.
+#[derive(Clone, Copy, Debug)]
+struct Prefix(Network);
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let ip: IpAddr = address.parse().map_err(|_| format!("{address} is no address"))?;
+        let (family, longest) = match ip {
+            IpAddr::V4(_) => (Family::V4, 32),
+            IpAddr::V6(_) => (Family::V6, 128),
+        };
+        let prefix = match length {
+            None => longest,
+            Some(length) => length
+                .parse()
+                .ok()
+                .filter(|length| *length <= longest)
+                .ok_or_else(|| format!("/{length} is no prefix length up to {longest}"))?,
+        };
+        Ok(Self(Network { family, address: Address::from(ip), prefix }))
+    }
+}
+
+fn interface_name(text: &str) -> Result<InterfaceName, String> {
+    InterfaceName::new(text).ok_or_else(|| {
+        "an interface name has 1 to 15 bytes and neither blanks nor slashes".to_owned()
+    })
+}
+
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
+    match replay(arguments, terminal) {
+        Ok(()) => Exit::Clean,
+        Err(exit) => exit,
+    }
+}
+
+fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
+    let mut loaded = load_rules(arguments, terminal)?;
+    if let Some(assignments) = &arguments.helpers {
+        assignments.put_first(&mut loaded);
+    }
+    let sysctls = sysctls(arguments, terminal)?;
+    let (host, options) = host_and_options(arguments, terminal)?;
+    check_captures(arguments, terminal)?;
+    let names = names::Names::new(&loaded);
+    let mut report = Report::new(arguments, terminal, names).map_err(|error| {
+        terminal.error(error);
+        Exit::Usage
+    })?;
+    let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
+    let mut engine = Engine::new(SEED, host, sysctls, rulesets);
+    let mut datapath = Replay::new(options, arguments.captures.clone());
+    let result = keepstate_datapath::run(&mut engine, &mut datapath, &mut report);
+    let result = result.and_then(|()| report.finish(&mut engine, &datapath));
+    match result {
+        Ok(()) => Ok(()),
+        // Whoever reads our output has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            terminal.error(error);
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Replays are to be repeatable, so nothing is drawn at random.
+const SEED: [u64; 2] = [0x6b65_6570_7374_6174, 0x6520_7265_706c_6179];
+
+fn load_rules(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<Loaded>, Exit> {
+    let any = arguments.rules.iter().map(|path| (path, None));
+    let v4 = arguments.rules4.iter().map(|path| (path, Some(Family::V4)));
+    let v6 = arguments.rules6.iter().map(|path| (path, Some(Family::V6)));
+    let mut all: Vec<Loaded> = Vec::new();
+    let mut failed = None;
+    for (path, family) in any.chain(v4).chain(v6) {
+        match rulesets::load(path, family, terminal) {
+            Ok(new) => {
+                if let Some(old) = all.iter().find(|l| l.ruleset.family == new.ruleset.family) {
+                    let (option, name) = match new.ruleset.family {
+                        Family::V4 => ("--rules6", "IPv4"),
+                        Family::V6 => ("--rules4", "IPv6"),
+                    };
+                    terminal.error(format_args!(
+                        "{} and {} both look like {name} rules; name one of them with {option}",
+                        old.path.display(),
+                        new.path.display()
+                    ));
+                    return Err(Exit::Usage);
+                }
+                all.push(new);
+            }
+            Err(exit) => failed = failed.or(Some(exit)),
+        }
+    }
+    // A rule set that cannot be read is wrong usage here: nothing was found out about a capture.
+    failed.map_or(Ok(all), |_| Err(Exit::Usage))
+}
+
+fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Sysctls, Exit> {
+    let mut sysctls = Sysctls::default();
+    for setting in &arguments.sysctl {
+        let Some((name, value)) = setting.split_once('=') else {
+            terminal.error(format_args!("--sysctl {setting}: not NAME=VALUE"));
+            return Err(Exit::Usage);
+        };
+        if let Err(error) = sysctls.set(name.trim(), value.trim()) {
+            let why = match error {
+                SysctlError::UnknownName => "tracking has no such sysctl",
+                SysctlError::BadValue => "not a value that the kernel would take",
+            };
+            terminal.error(format_args!("--sysctl {setting}: {why}"));
+            return Err(Exit::Usage);
+        }
+    }
+    if arguments.checksum == Checksum::Ignore {
+        sysctls.checksum = false;
+    }
+    Ok(sysctls)
+}
+
+fn host_and_options(arguments: &Arguments, terminal: &Terminal) -> Result<(Host, Options), Exit> {
+    let local: Vec<Network> = arguments.local.iter().map(|prefix| prefix.0).collect();
+    let incoming = arguments.incoming.or_else(|| InterfaceName::new("eth0")).unwrap_or_default();
+    let outgoing = arguments.outgoing.or_else(|| InterfaceName::new("eth1")).unwrap_or_default();
+    let host = match &arguments.host {
+        Some(path) => host::load(path, terminal)?,
+        None if local.is_empty() => Host::router(incoming, outgoing),
+        None => Host::endpoint(incoming, local.clone()),
+    };
+    let interface = host::incoming(&host, arguments.incoming).ok_or_else(|| {
+        terminal.error(format_args!("--in {incoming}: the host has no such interface"));
+        Exit::Usage
+    })?;
+    let clock = match arguments.clock {
+        Clock::Capture => CaptureClock::capture(),
+        Clock::Frozen => CaptureClock::frozen(),
+    };
+    let checksums = match arguments.checksum {
+        Checksum::Auto => Checksums::FinishOffloaded,
+        Checksum::Verify | Checksum::Ignore => Checksums::AsCaptured,
+    };
+    // The host's own addresses make a packet of the capture its own, too, when it does not route.
+    let local = host::own_addresses(&host, local);
+    Ok((host, Options { interface, local, clock, checksums }))
+}
+
+/// Says at once which captures cannot be read, before time is spent on the others.
+fn check_captures(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
+    let mut result = Ok(());
+    for path in arguments.captures.iter().filter(|path| path.as_os_str() != "-") {
+        if let Err(error) = Capture::open(path) {
+            terminal.error(format_args!("{}: {error}", path.display()));
+            result = Err(Exit::Usage);
+        }
+    }
+    result
+}
