@@ -4,15 +4,18 @@
 use crate::{
     cause::Cause,
     command::{Command, CommandError, Reply},
+    receive::{self, Refused},
     recorder::Recorder,
     route::{Host, Interface, InterfaceIndex},
+    rules::Rules,
     transmit::{Bounded, TRANSMITS_MAX, Transmit},
+    walk::{self, Walk},
 };
 use alloc::vec::Vec;
-use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked};
-use keepstate_packet::{Family, Instant, LinkInfo};
+use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, table::Template};
+use keepstate_packet::{Family, Instant, LinkInfo, Parsed};
 use keepstate_ruleset::{
-    evaluate::{Decision, LogLine},
+    evaluate::{Decision, LogLine, TableState},
     model::{Ruleset, TableName},
 };
 
@@ -119,9 +122,14 @@ pub enum Timer {
 pub struct Engine {
     host: Host,
     conntrack: conntrack::Table,
+    rules: [Option<Rules>; 2],
     transmits: Bounded<Transmit>,
     log: Bounded<LogLine>,
+    /// What LOG wrote in the walk that is under way.
+    lines: Vec<LogLine>,
     cause_counts: [u64; Cause::ALL.len()],
+    /// The batch that is under way, parsed; empty between batches.
+    batch: Vec<Result<Parsed, Refused>>,
 }
 
 impl Engine {
@@ -129,14 +137,20 @@ impl Engine {
     /// the place of an earlier one.
     #[must_use]
     pub fn new(seed: [u64; 2], host: Host, sysctls: Sysctls, rulesets: Vec<Ruleset>) -> Self {
-        let _ = rulesets;
-        Self {
+        let mut engine = Self {
             host,
             conntrack: conntrack::Table::new(seed, sysctls),
+            rules: [None, None],
             transmits: Bounded::new(TRANSMITS_MAX),
             log: Bounded::new(LOG_LINES_MAX),
+            lines: Vec::new(),
             cause_counts: [0; Cause::ALL.len()],
+            batch: Vec::with_capacity(BATCH_MAX),
+        };
+        for ruleset in rulesets {
+            engine.replace_ruleset(ruleset);
         }
+        engine
     }
 
     /// The host model.
@@ -167,6 +181,18 @@ impl Engine {
         &mut self.conntrack
     }
 
+    /// The rule set of a family.
+    #[must_use]
+    pub fn ruleset(&self, family: Family) -> Option<&Ruleset> {
+        self.rules[place(family)].as_ref().map(Rules::ruleset)
+    }
+
+    /// Counters of a table's chains.
+    #[must_use]
+    pub fn table_state(&self, family: Family, table: TableName) -> Option<&TableState> {
+        self.rules[place(family)].as_ref()?.state(table)
+    }
+
     /// Packets dropped for each cause, in the order of [`Cause::ALL`].
     #[must_use]
     pub fn cause_counts(&self) -> &[u64; Cause::ALL.len()] {
@@ -188,18 +214,11 @@ impl Engine {
     pub fn handle_packet_recorded<R: Recorder>(
         &mut self,
         now: Instant,
-        packet: Packet<'_>,
+        mut packet: Packet<'_>,
         recorder: &mut R,
     ) -> Disposition {
-        let _ = (now, packet, recorder);
-        Disposition {
-            verdict: Verdict::Drop,
-            cause: None,
-            hook: None,
-            tracked: None,
-            rule: None,
-            output: None,
-        }
+        let parsed = self.receive(&packet);
+        self.act(now, &mut packet, parsed, 0, recorder)
     }
 
     /// Walks a batch, abreast; the results, appended to `out`, are those of one by one.
@@ -209,7 +228,131 @@ impl Engine {
         packets: &mut [Packet<'_>],
         out: &mut Vec<Disposition>,
     ) {
-        let _ = (now, packets, out);
+        let mut answers = 0;
+        for piece in packets.chunks_mut(BATCH_MAX) {
+            let mut batch = core::mem::take(&mut self.batch);
+            batch.extend(piece.iter().map(|packet| self.receive(packet)));
+            for (packet, parsed) in piece.iter_mut().zip(batch.drain(..)) {
+                out.push(self.act(now, packet, parsed, answers, &mut ()));
+                answers += 1;
+            }
+            self.batch = batch;
+        }
+    }
+
+    #[inline]
+    fn receive(&self, packet: &Packet<'_>) -> Result<Parsed, Refused> {
+        match packet.interface {
+            Some(_) => receive::receive(packet.bytes, packet.family),
+            None => receive::parse(packet.bytes, packet.family),
+        }
+    }
+
+    #[inline]
+    fn act<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        parsed: Result<Parsed, Refused>,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        let disposition = match parsed {
+            Ok(parsed) => self.walk(now, packet, parsed, answers, recorder),
+            Err(refused) => self.refuse(now, packet, refused, answers, recorder),
+        };
+        if let Some(cause) = disposition.cause
+            && let Some(count) = self.cause_counts.get_mut(cause as usize)
+        {
+            *count += 1;
+        }
+        for line in self.lines.drain(..) {
+            self.log.push(line);
+        }
+        disposition
+    }
+
+    #[inline]
+    fn walk<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        mut parsed: Parsed,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        let interface =
+            packet.interface.filter(|_| !self.host.is_declared_local(parsed.family, parsed.source));
+        let mut walk = Walk {
+            now,
+            host: &self.host,
+            conntrack: &mut self.conntrack,
+            rules: self.rules[place(parsed.family)].as_mut(),
+            log: &mut self.lines,
+            recorder,
+            bytes: packet.bytes,
+            link: packet.link,
+            mark: packet.mark,
+            interface,
+            out: None,
+            hook: None,
+            template: Template::default(),
+            tracked: None,
+            rule: None,
+            is_answer: false,
+            parsed: &mut parsed,
+        };
+        let result = walk.walk();
+        walk.end(result, answers, &mut self.transmits)
+    }
+
+    /// What becomes of a packet that the IP layer refuses before any hook.
+    #[cold]
+    fn refuse<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        refused: Refused,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        if let (Some(stop), Some(mut parsed)) =
+            (walk::stop_of(refused), receive::faulty(packet.bytes))
+        {
+            let walk = Walk {
+                now,
+                host: &self.host,
+                conntrack: &mut self.conntrack,
+                rules: self.rules[place(parsed.family)].as_mut(),
+                log: &mut self.lines,
+                recorder,
+                bytes: packet.bytes,
+                link: packet.link,
+                mark: packet.mark,
+                interface: packet.interface,
+                out: None,
+                hook: None,
+                template: Template::default(),
+                tracked: None,
+                rule: None,
+                is_answer: false,
+                parsed: &mut parsed,
+            };
+            return walk.end(Err(stop), answers, &mut self.transmits);
+        }
+        let cause = match refused {
+            Refused::Silently(cause) => cause,
+            Refused::ParameterProblem { .. } => Cause::Malformed,
+        };
+        recorder.end(Verdict::Drop, Some(cause));
+        Disposition {
+            verdict: Verdict::Drop,
+            cause: Some(cause),
+            hook: None,
+            tracked: None,
+            rule: None,
+            output: None,
+        }
     }
 
     /// Lets time pass: bounded work on connections that have expired.
@@ -226,8 +369,29 @@ impl Engine {
         now: Instant,
         command: Command,
     ) -> Result<Reply, CommandError> {
-        let _ = (now, command);
-        Err(CommandError::UnknownConnection)
+        let _ = now;
+        match command {
+            Command::ReplaceRuleset(ruleset) => {
+                self.replace_ruleset(*ruleset);
+                Ok(Reply::Done)
+            }
+            Command::RemoveRuleset(family) => {
+                let gone = self.rules[place(family)].take();
+                gone.map(|_| Reply::Done).ok_or(CommandError::NoRuleset)
+            }
+            Command::Counters(family) => {
+                let rules = self.rules[place(family)].as_ref().ok_or(CommandError::NoRuleset)?;
+                Ok(Reply::Counters(rules.counters()))
+            }
+            Command::Flush | Command::Delete(_) | Command::List => {
+                Err(CommandError::UnknownConnection)
+            }
+        }
+    }
+
+    fn replace_ruleset(&mut self, ruleset: Ruleset) {
+        let place = place(ruleset.family);
+        self.rules[place] = Some(Rules::new(ruleset));
     }
 
     /// The oldest packet that the engine made and that was not yet taken.
@@ -245,5 +409,13 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         None
+    }
+}
+
+/// Where the rule set of a family stands in [`Engine::rules`].
+const fn place(family: Family) -> usize {
+    match family {
+        Family::V4 => 0,
+        Family::V6 => 1,
     }
 }

@@ -1,1 +1,171 @@
-//! The stages of the hooks, by priority.
+//! The stages of the hooks, by priority: one list for everything that looks at a packet.
+//!
+//! iptables tables and, later, nftables base chains are entries of the same list; one evaluator
+//! serves them all.
+
+use crate::cause::Cause;
+use crate::engine::PolicyOrRule;
+use crate::recorder::Recorder;
+use crate::walk::{Stop, Walk};
+use keepstate_conntrack::{CtState, Hook, table::Drop};
+use keepstate_ruleset::evaluate::{Traversal, evaluate};
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::verdict::Verdict;
+
+/// What a stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Conntrack finds or makes the packet's connection.
+    Conntrack,
+    /// The table's chain of this hook.
+    Table(TableName),
+    /// The connection's helper reads the packet.
+    Helper,
+    /// A new connection enters the table.
+    Confirm,
+}
+
+/// netfilter's priorities (`enum nf_ip_hook_priorities` of the user-space API).
+pub mod priority {
+    /// raw.
+    pub const RAW: i32 = -300;
+    /// conntrack.
+    pub const CONNTRACK: i32 = -200;
+    /// mangle.
+    pub const MANGLE: i32 = -150;
+    /// filter.
+    pub const FILTER: i32 = 0;
+    /// security.
+    pub const SECURITY: i32 = 50;
+    /// Conntrack helpers.
+    pub const HELPER: i32 = 300;
+    /// Last of all: confirm.
+    pub const CONFIRM: i32 = i32::MAX;
+}
+
+/// The stages of a hook in the order of their priorities.
+#[must_use]
+pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
+    const RAW: (i32, Stage) = (priority::RAW, Stage::Table(TableName::Raw));
+    const CONNTRACK: (i32, Stage) = (priority::CONNTRACK, Stage::Conntrack);
+    const MANGLE: (i32, Stage) = (priority::MANGLE, Stage::Table(TableName::Mangle));
+    const FILTER: (i32, Stage) = (priority::FILTER, Stage::Table(TableName::Filter));
+    const SECURITY: (i32, Stage) = (priority::SECURITY, Stage::Table(TableName::Security));
+    const HELPER: (i32, Stage) = (priority::HELPER, Stage::Helper);
+    const CONFIRM: (i32, Stage) = (priority::CONFIRM, Stage::Confirm);
+    match hook {
+        Hook::Prerouting => &[RAW, CONNTRACK, MANGLE],
+        Hook::Input => &[MANGLE, FILTER, SECURITY, HELPER, CONFIRM],
+        Hook::Forward => &[MANGLE, FILTER, SECURITY],
+        Hook::Output => &[RAW, CONNTRACK, MANGLE, FILTER, SECURITY],
+        Hook::Postrouting => &[MANGLE, HELPER, CONFIRM],
+    }
+}
+
+/// Takes a packet through the stages of a hook.
+pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
+    walk.hook = Some(hook);
+    walk.recorder.hook(hook);
+    for (_, stage) in stages(hook) {
+        match stage {
+            Stage::Table(name) => table(walk, *name, hook)?,
+            Stage::Conntrack => track_in(walk, hook)?,
+            Stage::Helper => help(walk)?,
+            Stage::Confirm => confirm(walk)?,
+        }
+    }
+    Ok(())
+}
+
+fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
+    let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
+    else {
+        return Ok(());
+    };
+    walk.recorder.table(walk.parsed.family, name, hook);
+    let named = |index| walk.host.interface(index).map(|interface| interface.name);
+    let mut traversal = Traversal {
+        now: walk.now,
+        hook,
+        in_interface: walk.interface.and_then(named),
+        out_interface: walk.out.and_then(named),
+        packet: walk.parsed,
+        bytes: walk.bytes,
+        link: walk.link,
+        mark: walk.mark,
+        tracked: walk.tracked,
+        template: walk.template,
+        conntrack: walk.conntrack,
+        local: walk.host,
+        log: walk.log,
+    };
+    let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);
+    walk.mark = traversal.mark;
+    walk.tracked = traversal.tracked;
+    walk.template = traversal.template;
+    walk.recorder.table_verdict(name, verdict, decision);
+    let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
+    match verdict {
+        Verdict::Accept => {
+            // The filter table is what people mean by "the rule that let it through".
+            let kept = walk.rule.is_some_and(|rule| rule.table == TableName::Filter);
+            if !kept || name == TableName::Filter {
+                walk.rule = decided.or(walk.rule);
+            }
+            Ok(())
+        }
+        Verdict::Drop => {
+            walk.rule = decided;
+            Err(Stop::Rule)
+        }
+        Verdict::Reject(with) => {
+            walk.rule = decided;
+            Err(Stop::Reject(with))
+        }
+    }
+}
+
+/// Packets that are already tracked, the host's own answers, are left as they are.
+fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
+    if walk.tracked.is_none() {
+        let tracked =
+            walk.conntrack.track_in(walk.now, hook, walk.parsed, walk.bytes, &walk.template);
+        walk.tracked = Some(tracked.map_err(stop)?);
+    }
+    if let Some(tracked) = &walk.tracked {
+        walk.recorder.tracked(tracked);
+    }
+    Ok(())
+}
+
+fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
+    match &walk.tracked {
+        Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
+            walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes).map_err(stop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An answer of the host does not confirm the connection it answers: that is for the packets of
+/// its original direction.
+fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
+    match &walk.tracked {
+        Some(tracked) if matches!(tracked.state, CtState::New | CtState::Related) => {
+            if tracked.conn.is_some() && !walk.is_answer {
+                walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
+                walk.recorder.confirmed(tracked);
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+const fn stop(drop: Drop) -> Stop {
+    Stop::Cause(match drop {
+        Drop::Helper => Cause::HelperDropped,
+        Drop::Clash => Cause::NatClash,
+        Drop::TableFull => Cause::TableFull,
+    })
+}

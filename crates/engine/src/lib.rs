@@ -2,16 +2,27 @@
 //! seed are arguments; what it wants to send or say is polled.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 extern crate alloc;
 
+mod answer;
 pub mod cause;
 pub mod command;
 pub mod engine;
+mod forward;
 pub mod hooks;
+mod options;
+mod receive;
 pub mod recorder;
+mod reject;
 pub mod route;
+mod rules;
 pub mod transmit;
+mod walk;
 
 pub use cause::Cause;
 pub use command::{Command, CommandError, Reply};

@@ -164,21 +164,258 @@ fn default_routes(interface: InterfaceIndex) -> Vec<Route> {
     Vec::from([route(Family::V4), route(Family::V6)])
 }
 
-impl AddressTypes for Host {
-    fn address_type(
-        &self,
-        _family: Family,
-        _address: Address,
-        _interface: Option<InterfaceName>,
-    ) -> AddressType {
-        AddressType::Unicast
-    }
+/// Where an address lies, as the local and the broadcast routes of a Linux host tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unspecified,
+    Loopback,
+    Local,
+    Broadcast,
+    Multicast,
+    Unicast,
 }
 
 impl Host {
     /// Routes a packet that came in.
     #[must_use]
-    pub fn route_in(&self, _packet: &Parsed, _interface: InterfaceIndex) -> Routed {
-        Routed::Out(InterfaceIndex(1))
+    pub fn route_in(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        match (self.forwarding, packet.family) {
+            (Forwarding::Wire, _) => Routed::Out(InterfaceIndex(u16::from(interface.0 == 0))),
+            (Forwarding::Router | Forwarding::Off, Family::V4) => {
+                self.route_in_v4(packet, interface)
+            }
+            (Forwarding::Router | Forwarding::Off, Family::V6) => {
+                self.route_in_v6(packet, interface)
+            }
+        }
+    }
+
+    fn route_in_v4(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        const MARTIAN: Routed = Routed::Dropped(Cause::Martian);
+        let source = self.kind_v4(packet.source);
+        let destination = self.kind_v4(packet.destination);
+        let limited_broadcast = packet.destination.v4_octets() == [255; 4];
+        let both_unspecified = (source, destination) == (Kind::Unspecified, Kind::Unspecified);
+        match source {
+            Kind::Multicast | Kind::Loopback | Kind::Local => return MARTIAN,
+            Kind::Broadcast if packet.source.v4_octets() == [255; 4] => return MARTIAN,
+            // DHCP's discover has no address yet, nor has IGMP's query (RFC 2236, RFC 3376).
+            Kind::Unspecified
+                if !(limited_broadcast || both_unspecified || destination == Kind::Multicast) =>
+            {
+                return MARTIAN;
+            }
+            Kind::Unspecified | Kind::Broadcast | Kind::Unicast => {}
+        }
+        match destination {
+            Kind::Unspecified if !both_unspecified => MARTIAN,
+            Kind::Loopback => MARTIAN,
+            Kind::Unspecified | Kind::Local | Kind::Broadcast => Routed::Local,
+            Kind::Multicast if self.joined_v4(packet.destination) => Routed::Local,
+            Kind::Multicast => Routed::Dropped(Cause::NoRoute),
+            Kind::Unicast => self.forward(packet, interface),
+        }
+    }
+
+    fn route_in_v6(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        match self.kind_v6(packet.destination) {
+            Kind::Local => Routed::Local,
+            Kind::Multicast if self.joined_v6(interface, packet.destination) => Routed::Local,
+            Kind::Multicast => Routed::Dropped(Cause::NoRoute),
+            Kind::Loopback | Kind::Broadcast => Routed::Dropped(Cause::Martian),
+            Kind::Unspecified | Kind::Unicast => self.forward(packet, interface),
+        }
+    }
+
+    fn forward(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        let out = self.route_out(packet.family, packet.destination);
+        let stays_on_link = is_link_local_v6(packet.family, packet.destination);
+        match out {
+            _ if self.forwarding == Forwarding::Off => Routed::Dropped(Cause::NoRoute),
+            Some(out) if !stays_on_link || out == interface => Routed::Out(out),
+            Some(_) | None => Routed::Unreachable,
+        }
+    }
+
+    /// The way out to an address; `None` without a route.
+    #[must_use]
+    pub fn route_out(&self, family: Family, destination: Address) -> Option<InterfaceIndex> {
+        let connected = self.interfaces.iter().zip(0..).flat_map(|(interface, index)| {
+            interface.addresses.iter().map(move |network| (*network, InterfaceIndex(index)))
+        });
+        let declared = self.routes.iter().map(|route| (route.destination, route.interface));
+        connected
+            .chain(declared)
+            .filter(|(network, _)| network.family == family && network.contains(destination))
+            .reduce(|best, next| if next.0.prefix > best.0.prefix { next } else { best })
+            .map(|(_, interface)| interface)
+    }
+
+    /// Whether an address is one of the host's own.
+    #[must_use]
+    pub fn is_local(&self, family: Family, address: Address) -> bool {
+        let own = |network: &Network| network.family == family && network.address == address;
+        self.interfaces.iter().any(|interface| interface.addresses.iter().any(own))
+            || self.is_declared_local(family, address)
+    }
+
+    /// Whether a packet to this address would be for the host: its own, or one that any router of
+    /// the subnet answers to.
+    pub(crate) fn is_own(&self, family: Family, address: Address) -> bool {
+        self.is_local(family, address) || family == Family::V6 && self.is_anycast_v6(address)
+    }
+
+    /// The address that the host uses on an interface, or else on any.
+    pub(crate) fn address_on(&self, family: Family, interface: InterfaceIndex) -> Option<Address> {
+        let there = self.interface(interface).into_iter().flat_map(|found| &found.addresses);
+        let anywhere = self.interfaces.iter().flat_map(|found| &found.addresses);
+        let declared = self.local.iter();
+        let mut candidates = there.chain(anywhere).chain(declared);
+        candidates.find(|network| network.family == family).map(|network| network.address)
+    }
+
+    /// Whether an address is among those of [`Host::local`].
+    #[must_use]
+    pub fn is_declared_local(&self, family: Family, address: Address) -> bool {
+        self.local.iter().any(|network| network.family == family && network.contains(address))
+    }
+
+    /// Whether a packet to this address was meant for one host (no group, no broadcast address).
+    pub(crate) fn is_for_one(&self, family: Family, address: Address) -> bool {
+        let kind = match family {
+            Family::V4 => self.kind_v4(address),
+            Family::V6 => self.kind_v6(address),
+        };
+        !matches!(kind, Kind::Multicast | Kind::Broadcast)
+    }
+
+    fn kind_v4(&self, address: Address) -> Kind {
+        match address.v4_octets() {
+            [0, 0, 0, 0] => Kind::Unspecified,
+            [127, ..] => Kind::Loopback,
+            [224..=239, ..] => Kind::Multicast,
+            [255, 255, 255, 255] => Kind::Broadcast,
+            _ if self.is_local(Family::V4, address) => Kind::Local,
+            _ if self.is_directed_broadcast(address) => Kind::Broadcast,
+            _ => Kind::Unicast,
+        }
+    }
+
+    fn kind_v6(&self, address: Address) -> Kind {
+        let number = u128::from_be_bytes(address.0);
+        match number {
+            0 => Kind::Unspecified,
+            1 => Kind::Loopback,
+            _ if address.0[0] == 0xff => Kind::Multicast,
+            _ if self.is_local(Family::V6, address) || self.is_anycast_v6(address) => Kind::Local,
+            _ => Kind::Unicast,
+        }
+    }
+
+    /// The last address of a subnet of ours; a /31 and a /32 have none (RFC 3021).
+    fn is_directed_broadcast(&self, address: Address) -> bool {
+        self.networks(Family::V4).any(|network| {
+            network.prefix < 31 && {
+                let host = u32::MAX.checked_shr(u32::from(network.prefix)).unwrap_or(0);
+                u32::from_be_bytes(network.address.v4_octets()) | host
+                    == u32::from_be_bytes(address.v4_octets())
+            }
+        })
+    }
+
+    /// The subnet-router anycast address of a subnet of ours (RFC 4291, 2.6.1): a router's own.
+    fn is_anycast_v6(&self, address: Address) -> bool {
+        self.forwarding == Forwarding::Router
+            && self.networks(Family::V6).any(|network| {
+                network.prefix < 127
+                    && network.contains(address)
+                    && u128::from_be_bytes(address.0) & !prefix_mask(network.prefix) == 0
+            })
+    }
+
+    fn networks(&self, family: Family) -> impl Iterator<Item = &Network> {
+        let all = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        all.filter(move |network| network.family == family)
+    }
+
+    /// All hosts on this subnet (RFC 1112). A host that a capture was taken on may have joined any.
+    fn joined_v4(&self, group: Address) -> bool {
+        self.forwarding == Forwarding::Off || group.v4_octets() == [224, 0, 0, 1]
+    }
+
+    /// All nodes, all routers, and the solicited-node groups of the interface's addresses (RFC
+    /// 4291, 2.7.1 and 2.8).
+    fn joined_v6(&self, interface: InterfaceIndex, group: Address) -> bool {
+        const SOLICITED: [u8; 13] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
+        const WELL_KNOWN: [(u8, u8); 3] = [(2, 1), (2, 2), (5, 2)];
+        let well_known = WELL_KNOWN.iter().any(|(scope, id)| {
+            u128::from_be_bytes(group.0) == (0xff00 | u128::from(*scope)) << 112 | u128::from(*id)
+        });
+        let anycast_too = self.forwarding == Forwarding::Router;
+        let addresses = self.interface(interface).map_or(&[][..], |found| &found.addresses);
+        let solicited = group.0.starts_with(&SOLICITED)
+            && addresses.iter().any(|network| {
+                let end = &group.0[13..];
+                let anycast = u128::from_be_bytes(network.address.0) & prefix_mask(network.prefix);
+                network.family == Family::V6
+                    && (network.address.0[13..] == *end
+                        || anycast_too && anycast.to_be_bytes()[13..] == *end)
+            });
+        self.forwarding == Forwarding::Off || well_known || solicited
+    }
+}
+
+impl Network {
+    /// Whether an address of the same family lies in this network.
+    #[must_use]
+    pub fn contains(&self, address: Address) -> bool {
+        let mask = prefix_mask(self.prefix);
+        u128::from_be_bytes(self.address.0) & mask == u128::from_be_bytes(address.0) & mask
+    }
+}
+
+/// The first `prefix` bits; an IPv4 address stands in the first four octets.
+fn prefix_mask(prefix: u8) -> u128 {
+    !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
+}
+
+/// Whether an address is an IPv6 link-local one.
+pub(crate) fn is_link_local_v6(family: Family, address: Address) -> bool {
+    family == Family::V6 && address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80
+}
+
+impl AddressTypes for Host {
+    fn address_type(
+        &self,
+        family: Family,
+        address: Address,
+        interface: Option<InterfaceName>,
+    ) -> AddressType {
+        let kind = match family {
+            Family::V4 => self.kind_v4(address),
+            Family::V6 => self.kind_v6(address),
+        };
+        let has = |name: InterfaceName| {
+            let found = self.interfaces.iter().find(|one| one.name == name);
+            found.is_some_and(|one| one.addresses.iter().any(|own| own.address == address))
+        };
+        match kind {
+            Kind::Unspecified => AddressType::Unspec,
+            Kind::Broadcast => AddressType::Broadcast,
+            Kind::Multicast => AddressType::Multicast,
+            Kind::Local if family == Family::V6 && self.is_anycast_v6(address) => {
+                AddressType::Anycast
+            }
+            Kind::Loopback if interface.is_none() => AddressType::Local,
+            Kind::Local if interface.is_none_or(has) => AddressType::Local,
+            Kind::Loopback | Kind::Local | Kind::Unicast => {
+                if self.route_out(family, address).is_some() || self.forwarding == Forwarding::Wire
+                {
+                    AddressType::Unicast
+                } else {
+                    AddressType::Unreachable
+                }
+            }
+        }
     }
 }

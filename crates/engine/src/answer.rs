@@ -1,0 +1,319 @@
+//! Packets the host makes in answer to one: ICMP and ICMPv6 errors, TCP resets. Built as Linux
+//! builds them, but for the IPv4 identification and the IPv6 flow label, which it draws at random.
+
+use crate::options;
+use crate::route::{Forwarding, Host, InterfaceIndex, is_link_local_v6};
+use alloc::vec::Vec;
+use keepstate_packet::checksum::{self, Sum};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, tcp};
+
+/// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3).
+pub(crate) const ICMP_ERROR_MAX: usize = 576;
+/// Most bytes of an ICMPv6 error with its IP header (RFC 4443, 2.4 (c)).
+pub(crate) const ICMPV6_ERROR_MAX: usize = 1280;
+
+/// The packet that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) parsed: &'a Parsed,
+    pub(crate) bytes: &'a [u8],
+    /// Where it came in; `None`: the host itself sent it.
+    pub(crate) interface: Option<InterfaceIndex>,
+    pub(crate) now: Instant,
+}
+
+/// An error to report: type, code, and octets 4 to 8 of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) kind: u8,
+    pub(crate) code: u8,
+    pub(crate) rest: u32,
+}
+
+impl Report {
+    pub(crate) const fn time_exceeded(family: Family) -> Self {
+        match family {
+            Family::V4 => Self { kind: icmp::TIME_EXCEEDED, code: 0, rest: 0 },
+            Family::V6 => Self { kind: 3, code: 0, rest: 0 },
+        }
+    }
+
+    pub(crate) const fn too_big(family: Family, mtu: u32) -> Self {
+        match family {
+            Family::V4 => Self { kind: icmp::DESTINATION_UNREACHABLE, code: 4, rest: mtu },
+            Family::V6 => Self { kind: 2, code: 0, rest: mtu },
+        }
+    }
+
+    pub(crate) const fn unreachable(family: Family, code: u8) -> Self {
+        match family {
+            Family::V4 => Self { kind: icmp::DESTINATION_UNREACHABLE, code, rest: 0 },
+            Family::V6 => Self { kind: 1, code, rest: 0 },
+        }
+    }
+
+    pub(crate) const fn parameter_problem_v4(pointer: u8) -> Self {
+        Self { kind: icmp::PARAMETER_PROBLEM, code: 0, rest: (pointer as u32) << 24 }
+    }
+
+    pub(crate) const fn parameter_problem_v6(code: u8, pointer: u32) -> Self {
+        Self { kind: 4, code, rest: pointer }
+    }
+}
+
+/// An ICMP or ICMPv6 error about a packet; `None` when none may be sent about it.
+pub(crate) fn error(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+    let parsed = subject.parsed;
+    let later_fragment = parsed.fragment.is_some_and(|fragment| fragment.offset != 0);
+    match parsed.family {
+        Family::V4 => {
+            let to_one = host.is_for_one(Family::V4, parsed.destination);
+            let may = to_one && !later_fragment && !reports_error_v4(subject);
+            may.then(|| error_v4(host, subject, report))?
+        }
+        Family::V6 => {
+            // RFC 4443, 2.4 (e): what a group is told all the same.
+            let group_too = matches!((report.kind, report.code), (2, _) | (4, 2));
+            let to_one = parsed.destination.0[0] != 0xff || group_too;
+            let from_one = parsed.source.0[0] != 0xff && parsed.source != Address::default();
+            // The model has no link-local addresses, so no link-local neighbours to answer to.
+            let reachable = !is_link_local_v6(Family::V6, parsed.source);
+            let may = to_one && from_one && reachable && !reports_error_v6(subject);
+            may.then(|| error_v6(host, subject, report))?
+        }
+    }
+}
+
+/// No error is sent about an error (RFC 1122, 3.2.2), nor about ICMP of unknown type or without
+/// type.
+fn reports_error_v4(subject: &Subject<'_>) -> bool {
+    const TYPE_MAX: u8 = 18;
+    let message = subject.parsed.l4_bytes(subject.bytes);
+    subject.parsed.protocol == icmp::PROTOCOL
+        && message.first().is_none_or(|kind| icmp::is_error(*kind) || *kind > TYPE_MAX)
+}
+
+fn reports_error_v6(subject: &Subject<'_>) -> bool {
+    let message = subject.parsed.l4_bytes(subject.bytes);
+    subject.parsed.protocol == icmpv6::PROTOCOL
+        && subject.parsed.l4 != L4::Fragment
+        && message.first().is_none_or(|kind| icmpv6::is_error(*kind))
+}
+
+fn error_v4(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+    let parsed = subject.parsed;
+    let source = source_address(host, subject)?;
+    let options = if parsed.has_options {
+        let header = subject.bytes.get(..usize::from(parsed.header_length)).unwrap_or(&[]);
+        options::echo(header, source.v4_octets(), subject.now)
+    } else {
+        Vec::new()
+    };
+    let headers = 20 + options.len() + icmp::HEADER_LENGTH;
+    let quoted = quote(subject, ICMP_ERROR_MAX - headers);
+    let header = Header {
+        source,
+        destination: parsed.source,
+        protocol: icmp::PROTOCOL,
+        length: headers + quoted.len(),
+        tos: parsed.tos & 0x1e | 0xc0,
+        ttl: host.default_ttl,
+        dont_fragment: false,
+    };
+    let mut out = ipv4_header(&header, &options);
+    let message_at = out.len();
+    message(&mut out, report, quoted);
+    seal(&mut out, message_at + 2, Sum::ZERO, message_at);
+    Some(out)
+}
+
+fn error_v6(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+    const HEADERS: usize = 40 + 8;
+    let source = source_address(host, subject)?;
+    let destination = subject.parsed.source;
+    let quoted = quote(subject, ICMPV6_ERROR_MAX - HEADERS);
+    let length = 8 + quoted.len();
+    let mut out = ipv6_header(source, destination, icmpv6::PROTOCOL, length, host.default_ttl);
+    message(&mut out, report, quoted);
+    seal(&mut out, 40 + 2, pseudo_header_v6(source, destination, icmpv6::PROTOCOL, length), 40);
+    Some(out)
+}
+
+fn quote<'a>(subject: &Subject<'a>, max: usize) -> &'a [u8] {
+    let packet = subject.parsed.packet(subject.bytes);
+    packet.get(..max).unwrap_or(packet)
+}
+
+fn message(out: &mut Vec<u8>, report: Report, quoted: &[u8]) {
+    out.extend_from_slice(&[report.kind, report.code, 0, 0]);
+    out.extend_from_slice(&report.rest.to_be_bytes());
+    out.extend_from_slice(quoted);
+}
+
+/// What an error comes from: the address that the packet was sent to, when it is ours; over IPv4
+/// that of the way back; over IPv6 that of the interface the packet came in by. A bump in the wire
+/// has none and speaks for the destination.
+pub(crate) fn source_address(host: &Host, subject: &Subject<'_>) -> Option<Address> {
+    let parsed = subject.parsed;
+    let family = parsed.family;
+    let own = subject.interface.is_some() && host.is_own(family, parsed.destination);
+    if own || host.forwarding == Forwarding::Wire {
+        return Some(parsed.destination);
+    }
+    let way_back = host.route_out(family, parsed.source)?;
+    let first = match (family, subject.interface) {
+        (Family::V6, Some(interface)) => interface,
+        (Family::V4 | Family::V6, _) => way_back,
+    };
+    host.address_on(family, first)
+}
+
+/// A reset for a TCP segment (RFC 9293, 3.10.7.1); `None` for a reset, for what is no whole TCP
+/// header, and when the segment was not meant for one host.
+pub(crate) fn reset(host: &Host, subject: &Subject<'_>) -> Option<Vec<u8>> {
+    let parsed = subject.parsed;
+    let L4::Tcp(segment) = &parsed.l4 else { return None };
+    let to_one = host.is_for_one(parsed.family, parsed.destination);
+    let from_one = host.is_for_one(parsed.family, parsed.source);
+    if !to_one || !from_one || segment.flags & tcp::RST != 0 || !checksum_right(subject) {
+        return None;
+    }
+    let (sequence, acknowledgment, flags) = if segment.flags & tcp::ACK != 0 {
+        (segment.acknowledgment, 0, tcp::RST)
+    } else {
+        let length = parsed.l4_bytes(subject.bytes).len() as u32;
+        let controls =
+            u32::from(segment.flags & tcp::SYN != 0) + u32::from(segment.flags & tcp::FIN != 0);
+        let end = segment
+            .sequence
+            .wrapping_add(controls)
+            .wrapping_add(length)
+            .wrapping_sub(u32::from(segment.header_length));
+        (0, end, tcp::RST | tcp::ACK)
+    };
+    let (source, destination) = (parsed.destination, parsed.source);
+    let (mut out, at, sum) = match parsed.family {
+        Family::V4 => {
+            let header = Header {
+                source,
+                destination,
+                protocol: tcp::PROTOCOL,
+                length: 40,
+                tos: 0,
+                ttl: host.default_ttl,
+                dont_fragment: true,
+            };
+            let sum = Sum::ZERO.bytes(&source.v4_octets()).bytes(&destination.v4_octets());
+            (ipv4_header(&header, &[]), 20, sum.number(u16::from(tcp::PROTOCOL)).number(20))
+        }
+        Family::V6 => (
+            ipv6_header(source, destination, tcp::PROTOCOL, 20, host.default_ttl),
+            40,
+            pseudo_header_v6(source, destination, tcp::PROTOCOL, 20),
+        ),
+    };
+    out.extend_from_slice(&segment.destination_port.to_be_bytes());
+    out.extend_from_slice(&segment.source_port.to_be_bytes());
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&acknowledgment.to_be_bytes());
+    out.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
+    seal(&mut out, at + 16, sum, at);
+    Some(out)
+}
+
+/// Whether REJECT may answer: a wrong checksum may mean that the addresses are wrong too. Linux
+/// verifies it for every protocol but those that have another kind: TCP, UDP and over IPv6 all
+/// others with the pseudo-header, over IPv4 all others without.
+pub(crate) fn checksum_right(subject: &Subject<'_>) -> bool {
+    const NOT_VERIFIED: [u8; 5] = [47, 50, 51, 132, 136];
+    let parsed = subject.parsed;
+    let message = parsed.l4_bytes(subject.bytes);
+    match &parsed.l4 {
+        L4::Fragment | L4::BrokenChain | L4::NoNextHeader => return false,
+        L4::Udp(header) if header.checksum == 0 => return true,
+        L4::Tcp(_) | L4::Udp(_) | L4::UdpLite(_) | L4::Icmp(_) | L4::Icmpv6(_) => {}
+        L4::Short | L4::Other => {}
+    }
+    if NOT_VERIFIED.contains(&parsed.protocol) {
+        return true;
+    }
+    let sum = match (parsed.family, parsed.protocol) {
+        (Family::V4, 6 | 17) | (Family::V6, _) => {
+            Sum::pseudo_header(parsed, parsed.protocol, message.len() as u32)
+        }
+        (Family::V4, _) => Sum::ZERO,
+    };
+    let sum = sum.bytes(message);
+    // Nothing summed is no wrong sum: a bare IPv4 header of another protocol.
+    sum == Sum::ZERO || sum.checksum() == 0
+}
+
+struct Header {
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    length: usize,
+    tos: u8,
+    ttl: u8,
+    dont_fragment: bool,
+}
+
+/// `options` is at most 40 bytes, whole words.
+fn ipv4_header(header: &Header, options: &[u8]) -> Vec<u8> {
+    let words = u8::try_from(5 + options.len() / 4).unwrap_or(15);
+    let length = u16::try_from(header.length).unwrap_or(u16::MAX);
+    let flags = if header.dont_fragment { 0x4000_u16 } else { 0 };
+    let mut out = Vec::with_capacity(header.length);
+    out.extend_from_slice(&[0x40 | words, header.tos]);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(&flags.to_be_bytes());
+    out.extend_from_slice(&[header.ttl, header.protocol, 0, 0]);
+    out.extend_from_slice(&header.source.v4_octets());
+    out.extend_from_slice(&header.destination.v4_octets());
+    out.extend_from_slice(options);
+    seal_ipv4(&mut out);
+    out
+}
+
+fn ipv6_header(
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    length: usize,
+    hop_limit: u8,
+) -> Vec<u8> {
+    let payload = u16::try_from(length).unwrap_or(u16::MAX);
+    let mut out = Vec::with_capacity(40 + length);
+    out.extend_from_slice(&[0x60, 0, 0, 0]);
+    out.extend_from_slice(&payload.to_be_bytes());
+    out.extend_from_slice(&[protocol, hop_limit]);
+    out.extend_from_slice(&source.0);
+    out.extend_from_slice(&destination.0);
+    out
+}
+
+fn pseudo_header_v6(source: Address, destination: Address, protocol: u8, length: usize) -> Sum {
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    let addresses = Sum::ZERO.bytes(&source.0).bytes(&destination.0);
+    addresses.number(length).number(u16::from(protocol))
+}
+
+/// Computes the checksum of what begins at `from`, into the two octets at `at`.
+fn seal(packet: &mut [u8], at: usize, sum: Sum, from: usize) {
+    let sealed = sum.bytes(packet.get(from..).unwrap_or(&[])).checksum();
+    if let Some(field) = packet.get_mut(at..at + 2) {
+        field.copy_from_slice(&sealed.to_be_bytes());
+    }
+}
+
+/// Computes the checksum of an IPv4 header.
+pub(crate) fn seal_ipv4(header: &mut [u8]) {
+    if let Some(field) = header.get_mut(10..12) {
+        field.fill(0);
+    }
+    let sealed = checksum::compute(header);
+    if let Some(field) = header.get_mut(10..12) {
+        field.copy_from_slice(&sealed.to_be_bytes());
+    }
+}

@@ -1,0 +1,70 @@
+//! What a router does with a packet between PREROUTING and FORWARD, and with its options after.
+
+use crate::answer::Report;
+use crate::cause::Cause;
+use crate::options::{self, Fault, Recorded};
+use crate::route::{Host, InterfaceIndex, is_link_local_v6};
+use crate::walk::{Stop, Walk};
+use keepstate_packet::{Address, Family, Parsed, ipv4};
+
+/// Reads IPv4 options, where there are any.
+pub(crate) fn take_in_options<R>(walk: &mut Walk<'_, R>) -> Result<Recorded, Stop> {
+    if walk.parsed.family == Family::V6 || !walk.parsed.has_options {
+        return Ok(Recorded::default());
+    }
+    let host = walk.host;
+    let own = |address: [u8; 4]| host.is_local(Family::V4, Address::v4(address));
+    let address = answering_address(host, walk.parsed);
+    let header_length = usize::from(walk.parsed.header_length);
+    let header = walk.bytes.get_mut(..header_length).unwrap_or_default();
+    options::take_in(header, address, &own, walk.now).map_err(|fault| match fault {
+        Fault::At(pointer) => Stop::Report(Cause::Malformed, Report::parameter_problem_v4(pointer)),
+        Fault::SourceRoute => Stop::Cause(Cause::Malformed),
+    })
+}
+
+/// Records the way out in the options, where they ask for it.
+pub(crate) fn pass_on_options<R>(walk: &mut Walk<'_, R>, recorded: &Recorded, out: InterfaceIndex) {
+    if *recorded != Recorded::default() {
+        let address = walk.host.address_on(Family::V4, out).unwrap_or_default();
+        let header_length = usize::from(walk.parsed.header_length);
+        let header = walk.bytes.get_mut(..header_length).unwrap_or_default();
+        options::pass_on(header, recorded, address.v4_octets());
+    }
+}
+
+/// The address that an answer to this packet would come from.
+fn answering_address(host: &Host, parsed: &Parsed) -> [u8; 4] {
+    if host.is_local(Family::V4, parsed.destination) {
+        return parsed.destination.v4_octets();
+    }
+    let back = host.route_out(Family::V4, parsed.source);
+    let address = back.and_then(|back| host.address_on(Family::V4, back));
+    address.unwrap_or_default().v4_octets()
+}
+
+/// Whether a packet may be forwarded: time to live, IPv6 scope of the source, size.
+pub(crate) fn check<R>(walk: &Walk<'_, R>, out: InterfaceIndex) -> Result<(), Stop> {
+    let parsed = &*walk.parsed;
+    let family = parsed.family;
+    if parsed.ttl <= 1 {
+        return Err(Stop::Report(Cause::TtlExceeded, Report::time_exceeded(family)));
+    }
+    if family == Family::V6 {
+        // No host sends from the unspecified address beyond its link (RFC 4291, 2.5.2).
+        if parsed.source == Address::default() {
+            return Err(Stop::Cause(Cause::Martian));
+        }
+        if is_link_local_v6(family, parsed.source) {
+            const BEYOND_SCOPE: u8 = 2;
+            let report = Report::unreachable(family, BEYOND_SCOPE);
+            return Err(Stop::Report(Cause::Martian, report));
+        }
+    }
+    let mtu = walk.host.interface(out).map_or(u32::MAX, |interface| interface.mtu);
+    let may_be_cut = family == Family::V4 && !ipv4::dont_fragment(walk.bytes);
+    if parsed.length > mtu && !may_be_cut {
+        return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! A rule set in use: the tables of one family with their counters, found by name and hook.
+
+use crate::command::ChainCounters;
+use alloc::vec::Vec;
+use keepstate_conntrack::Hook;
+use keepstate_ruleset::evaluate::TableState;
+use keepstate_ruleset::model::{ChainIndex, Ruleset, Table, TableName};
+
+/// A rule set in use.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    ruleset: Ruleset,
+    states: Vec<TableState>,
+    /// Which of the tables, by name and hook; `None` where the table has no chain.
+    places: [[Option<u8>; 5]; TableName::ALL.len()],
+}
+
+impl Rules {
+    /// Takes a rule set into use; counters go on from those of the file.
+    pub(crate) fn new(ruleset: Ruleset) -> Self {
+        let states = ruleset.tables.iter().map(TableState::with_counters).collect();
+        let mut places = [[None; 5]; TableName::ALL.len()];
+        for (table, place) in ruleset.tables.iter().zip(0..) {
+            for chain in &table.chains {
+                let row = places.get_mut(table.name as usize);
+                if let (Some(row), Some(hook)) = (row, chain.hook)
+                    && let Some(slot) = row.get_mut(hook as usize)
+                {
+                    *slot = Some(place);
+                }
+            }
+        }
+        Self { ruleset, states, places }
+    }
+
+    pub(crate) const fn ruleset(&self) -> &Ruleset {
+        &self.ruleset
+    }
+
+    /// The table of this name and its state, when it has a chain at this hook.
+    #[inline]
+    pub(crate) fn table(
+        &mut self,
+        name: TableName,
+        hook: Hook,
+    ) -> Option<(&Table, &mut TableState)> {
+        let place = self.places.get(name as usize)?.get(hook as usize).copied()??;
+        let place = usize::from(place);
+        self.ruleset.tables.get(place).zip(self.states.get_mut(place))
+    }
+
+    pub(crate) fn state(&self, name: TableName) -> Option<&TableState> {
+        let place = self.ruleset.tables.iter().position(|table| table.name == name)?;
+        self.states.get(place)
+    }
+
+    pub(crate) fn counters(&self) -> Vec<ChainCounters> {
+        let tables = self.ruleset.tables.iter().zip(&self.states);
+        let chains = tables.flat_map(|(table, state)| {
+            (0..).zip(&table.chains).map(move |(chain, _)| ChainCounters {
+                table: table.name,
+                chain,
+                counters: state.counters(ChainIndex(chain)).to_vec(),
+            })
+        });
+        chains.collect()
+    }
+}

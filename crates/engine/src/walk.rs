@@ -1,0 +1,217 @@
+//! The walk of one packet. This page only says who is called in which order.
+
+use crate::answer::{self, Report, Subject};
+use crate::cause::Cause;
+use crate::engine::{Disposition, Output, PolicyOrRule, Verdict};
+use crate::hooks::traverse;
+use crate::recorder::Recorder;
+use crate::route::{Forwarding, Host, InterfaceIndex, Routed};
+use crate::rules::Rules;
+use crate::transmit::{Bounded, Transmit};
+use crate::{forward, receive::Refused, reject};
+use alloc::vec::Vec;
+use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked, table::Template};
+use keepstate_packet::{Instant, LinkInfo, Parsed, rewrite};
+use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
+
+/// A packet on its way, and the parts of the engine that it meets.
+pub(crate) struct Walk<'w, R> {
+    pub(crate) now: Instant,
+    pub(crate) host: &'w Host,
+    pub(crate) conntrack: &'w mut conntrack::Table,
+    pub(crate) rules: Option<&'w mut Rules>,
+    pub(crate) log: &'w mut Vec<LogLine>,
+    pub(crate) recorder: &'w mut R,
+    pub(crate) parsed: &'w mut Parsed,
+    pub(crate) bytes: &'w mut [u8],
+    pub(crate) link: LinkInfo,
+    pub(crate) mark: u32,
+    /// Where it came in; `None`: the host itself sends it.
+    pub(crate) interface: Option<InterfaceIndex>,
+    /// Where it leaves, once routed.
+    pub(crate) out: Option<InterfaceIndex>,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) template: Template,
+    pub(crate) tracked: Option<Tracked>,
+    pub(crate) rule: Option<PolicyOrRule>,
+    /// The host's own answer to a packet, of whose connection it is said to be RELATED.
+    pub(crate) is_answer: bool,
+}
+
+/// Why a walk ends before its last hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A rule or a policy drops it.
+    Rule,
+    /// A rule drops it and tells the sender.
+    Reject(RejectWith),
+    /// It is dropped for a cause.
+    Cause(Cause),
+    /// It is dropped for a cause and the sender is told.
+    Report(Cause, Report),
+}
+
+impl<R: Recorder> Walk<'_, R> {
+    /// From the first hook to the last.
+    pub(crate) fn walk(&mut self) -> Result<(), Stop> {
+        if self.interface.is_none() {
+            return self.send();
+        }
+        traverse(self, Hook::Prerouting)?;
+        let routed = self.host.route_in(self.parsed, self.interface.unwrap_or(InterfaceIndex(0)));
+        self.recorder.routed(&routed);
+        match routed {
+            Routed::Local => self.deliver(),
+            Routed::Out(out) => self.forward(out),
+            Routed::Dropped(cause) => Err(Stop::Cause(cause)),
+            Routed::Unreachable => {
+                let report = Report::unreachable(self.parsed.family, 0);
+                Err(Stop::Report(Cause::NoRoute, report))
+            }
+        }
+    }
+
+    /// What the host itself sends.
+    pub(crate) fn send(&mut self) -> Result<(), Stop> {
+        self.out = self.host.route_out(self.parsed.family, self.parsed.destination);
+        if self.out.is_none() {
+            return Err(Stop::Cause(Cause::NoRoute));
+        }
+        traverse(self, Hook::Output)?;
+        traverse(self, Hook::Postrouting)
+    }
+
+    fn deliver(&mut self) -> Result<(), Stop> {
+        forward::take_in_options(self)?;
+        traverse(self, Hook::Input)
+    }
+
+    fn forward(&mut self, out: InterfaceIndex) -> Result<(), Stop> {
+        self.out = Some(out);
+        if self.host.forwarding == Forwarding::Wire {
+            traverse(self, Hook::Forward)?;
+            return traverse(self, Hook::Postrouting);
+        }
+        let recorded = forward::take_in_options(self)?;
+        forward::check(self, out)?;
+        rewrite::decrement_ttl(self.parsed, self.bytes);
+        traverse(self, Hook::Forward)?;
+        forward::pass_on_options(self, &recorded, out);
+        traverse(self, Hook::Postrouting)
+    }
+
+    /// Ends the walk: answers where an answer is due, forgets what did not survive.
+    pub(crate) fn end(
+        mut self,
+        result: Result<(), Stop>,
+        answers: u32,
+        transmits: &mut Bounded<Transmit>,
+    ) -> Disposition {
+        let (verdict, cause) = match result {
+            Ok(()) => (Verdict::Accept, None),
+            Err(Stop::Rule) => (Verdict::Drop, None),
+            Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
+            Err(Stop::Reject(with)) => {
+                let answer = reject::answer(self.host, &self.subject(), with);
+                self.answer(answer, answers, transmits);
+                (Verdict::Reject, None)
+            }
+            Err(Stop::Report(cause, report)) => {
+                let answer = answer::error(self.host, &self.subject(), report);
+                self.answer(answer, answers, transmits);
+                (Verdict::Drop, Some(cause))
+            }
+        };
+        if let (Some(tracked), true) = (&self.tracked, verdict != Verdict::Accept) {
+            self.conntrack.discard(tracked);
+        }
+        self.recorder.end(verdict, cause);
+        let leaves = if verdict == Verdict::Accept { self.out } else { None };
+        Disposition {
+            verdict,
+            cause,
+            hook: self.hook,
+            tracked: self.tracked,
+            rule: self.rule,
+            output: leaves.map(|interface| Output { interface, length: self.parsed.length }),
+        }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { parsed: self.parsed, bytes: self.bytes, interface: self.interface, now: self.now }
+    }
+
+    /// Sends an answer through the hooks of what the host itself sends.
+    fn answer(&mut self, answer: Option<Vec<u8>>, answers: u32, transmits: &mut Bounded<Transmit>) {
+        let Some(mut bytes) = answer else { return };
+        let Ok(mut parsed) = Parsed::new(&bytes) else { return };
+        self.recorder.answer(&bytes);
+        let back = match self.host.forwarding {
+            Forwarding::Wire => self.interface,
+            Forwarding::Router | Forwarding::Off => None,
+        };
+        let tracked = self.tracked.and_then(|tracked| attached(&tracked));
+        let mut walk = Walk {
+            now: self.now,
+            host: self.host,
+            conntrack: &mut *self.conntrack,
+            rules: self.rules.as_deref_mut(),
+            log: &mut *self.log,
+            recorder: &mut *self.recorder,
+            parsed: &mut parsed,
+            bytes: &mut bytes,
+            link: LinkInfo::default(),
+            mark: 0,
+            interface: None,
+            out: None,
+            hook: None,
+            template: Template::default(),
+            tracked,
+            rule: None,
+            is_answer: tracked.is_some(),
+        };
+        let sent = match back {
+            Some(back) => {
+                walk.out = Some(back);
+                traverse(&mut walk, Hook::Output)
+                    .and_then(|()| traverse(&mut walk, Hook::Postrouting))
+            }
+            None => walk.send(),
+        };
+        let (out, tracked, is_answer) = (walk.out, walk.tracked, walk.is_answer);
+        let to_itself = self.host.is_own(parsed.family, parsed.destination);
+        match (sent, out) {
+            (Ok(()), Some(interface)) if !to_itself => {
+                transmits.push(Transmit { interface, answers, bytes });
+            }
+            (Ok(()), _) => {}
+            (Err(_), _) => {
+                if let (Some(tracked), false) = (&tracked, is_answer) {
+                    self.conntrack.discard(tracked);
+                }
+            }
+        }
+    }
+}
+
+/// What tracking says of an answer to a packet with a connection: RELATED to it, the other way.
+/// Without one, the answer is tracked like any packet.
+fn attached(tracked: &Tracked) -> Option<Tracked> {
+    let (conn, direction) = (tracked.conn?, tracked.direction.unwrap_or(Direction::Original));
+    Some(Tracked {
+        state: CtState::Related,
+        direction: Some(direction.invert()),
+        conn: Some(conn),
+        ..*tracked
+    })
+}
+
+/// How a packet stops that the IP layer refuses before any hook, when its sender is told.
+pub(crate) const fn stop_of(refused: Refused) -> Option<Stop> {
+    match refused {
+        Refused::Silently(_) => None,
+        Refused::ParameterProblem { code, pointer } => {
+            Some(Stop::Report(Cause::Malformed, Report::parameter_problem_v6(code, pointer as u32)))
+        }
+    }
+}
