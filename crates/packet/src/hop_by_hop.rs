@@ -103,3 +103,6 @@ fn problem(code: u8, at: usize) -> Malformed {
 fn byte(bytes: &[u8], at: usize) -> Result<u8, Malformed> {
     bytes.get(at).copied().ok_or(Malformed::HopByHop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ impl<'a> Quoted<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
