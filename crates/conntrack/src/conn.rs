@@ -1,5 +1,9 @@
 //! One connection.
 
+use crate::proto::tcp;
+use crate::tuple::{Direction, Tuple};
+use crate::zone::Zone;
+
 /// Handle of a connection in its [`crate::Table`]: a slot and its generation, so that a handle to
 /// a connection that has gone finds nothing rather than its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,10 +31,11 @@ impl CtStatus {
     pub const FIXED_TIMEOUT: Self = Self(1 << 10);
     /// The template that a rule attached.
     pub const TEMPLATE: Self = Self(1 << 11);
-    /// It has a helper.
+    /// A rule assigned its helper.
     pub const HELPER: Self = Self(1 << 13);
 
     /// Whether all bits of `other` are set.
+    #[inline]
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -42,4 +47,151 @@ impl core::ops::BitOr for CtStatus {
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+}
+
+/// What every packet of a connection reads and writes: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Entry {
+    /// Tuple of the original direction.
+    pub(crate) tuple: Tuple,
+    pub(crate) zone: Zone,
+    /// Low 16 bits of [`CtStatus`]: all that exist.
+    pub(crate) status: u16,
+    /// [`crate::event::Changes`] not yet told.
+    pub(crate) pending: u16,
+    /// State of the tracker; for TCP [`tcp::State`].
+    pub(crate) state: u8,
+    /// The bits below.
+    pub(crate) flags: u8,
+    /// Nanoseconds: the instant it expires; how long it is to live while not confirmed.
+    pub(crate) deadline: u64,
+    pub(crate) mark: u32,
+    /// Of the slot: counts the connections it has held.
+    pub(crate) generation: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64, "one cache line");
+
+impl Entry {
+    /// The slot holds a connection.
+    pub(crate) const LIVE: u8 = 1 << 0;
+    /// It has a helper ([`Cold::helper`]).
+    pub(crate) const HELPED: u8 = 1 << 1;
+    /// The reply tuple is not the inverse of the original one ([`Cold::reply`]).
+    pub(crate) const TRANSLATED: u8 = 1 << 2;
+    /// It has a master, kept beside the table.
+    pub(crate) const EXPECTED: u8 = 1 << 3;
+
+    #[inline]
+    pub(crate) const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is(&self, status: CtStatus) -> bool {
+        self.status & status.0 as u16 == status.0 as u16
+    }
+
+    #[inline]
+    pub(crate) const fn set(&mut self, status: CtStatus) {
+        self.status |= status.0 as u16;
+    }
+
+    #[inline]
+    pub(crate) const fn status(&self) -> CtStatus {
+        CtStatus(self.status as u32)
+    }
+
+    /// An unconfirmed connection that nothing is known of yet.
+    pub(crate) const fn new(tuple: Tuple, zone: Zone) -> Self {
+        Self {
+            tuple,
+            zone,
+            status: 0,
+            pending: 0,
+            state: 0,
+            flags: 0,
+            deadline: 0,
+            mark: 0,
+            generation: 0,
+        }
+    }
+
+    /// In which direction a packet with `tuple`, whose rules put it into `zone`, belongs to this
+    /// connection. `reply` is the reply tuple where that is no mere inverse. A tuple that is its own
+    /// inverse is taken for a reply, as in the kernel.
+    #[inline]
+    pub(crate) fn direction(
+        &self,
+        tuple: &Tuple,
+        inverse: Option<&Tuple>,
+        reply: Option<&Tuple>,
+        zone: Zone,
+    ) -> Option<Direction> {
+        let same_zone = |direction| self.zone.id_in(direction) == zone.id_in(direction);
+        let is_reply = match (reply, inverse) {
+            (Some(reply), _) => same(reply, tuple),
+            (None, Some(inverse)) => same(&self.tuple, inverse),
+            (None, None) => false,
+        };
+        if is_reply && same_zone(Direction::Reply) {
+            Some(Direction::Reply)
+        } else if same(&self.tuple, tuple) && same_zone(Direction::Original) {
+            Some(Direction::Original)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether two tuples are equal, without a branch for each field.
+#[inline(always)]
+pub(crate) fn same(a: &Tuple, b: &Tuple) -> bool {
+    let address =
+        |x: &Tuple| (u128::from_ne_bytes(x.source.0), u128::from_ne_bytes(x.destination.0));
+    let rest = |x: &Tuple| {
+        u64::from(x.source_port)
+            | u64::from(x.destination_port) << 16
+            | u64::from(x.protocol) << 32
+            | (x.family as u64) << 40
+    };
+    let ((a_source, a_destination), (b_source, b_destination)) = (address(a), address(b));
+    (a_source ^ b_source) | (a_destination ^ b_destination) | u128::from(rest(a) ^ rest(b)) == 0
+}
+
+/// What the tracker of the protocol remembers, in a cache line of its own.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct ProtocolRecord {
+    pub(crate) tcp: tcp::Record,
+}
+
+const _: () = assert!(size_of::<ProtocolRecord>() == 64, "one cache line");
+
+/// The two lines side by side: one page of memory, and both are fetched at once.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    pub(crate) entry: Entry,
+    pub(crate) record: ProtocolRecord,
+}
+
+/// What few packets of a connection need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cold {
+    /// Tuple of the reply direction.
+    pub(crate) reply: Tuple,
+    /// Index into [`crate::helpers::HELPERS`], when [`Entry::HELPED`].
+    pub(crate) helper: u16,
+    /// Packets and bytes, original then reply.
+    pub(crate) counters: [(u64, u64); 2],
+    /// Number of the connection, in the order of their first packets.
+    pub(crate) number: u64,
+    /// Confirmed, nanoseconds; 0 when `nf_conntrack_timestamp` was off.
+    pub(crate) started: u64,
+    /// UDP: traffic after this instant is a stream, nanoseconds.
+    pub(crate) stream_after: u64,
+    /// [`crate::event::Changes`] that are told.
+    pub(crate) event_mask: u16,
 }

@@ -1,8 +1,18 @@
 //! What happened to connections and expectations, in order (`conntrack -E`).
+//!
+//! What a packet changes is gathered on its connection and told at the end of its walk, in one
+//! event, as the kernel does; a packet that is dropped on its way leaves what it changed to be told
+//! with the next one that arrives. Destruction is told at once.
 
 use crate::conn::{ConnId, CtStatus};
 use crate::tuple::Tuple;
+use crate::zone::Zone;
+use alloc::collections::VecDeque;
 use core::time::Duration;
+
+/// Most events that wait, unless [`crate::Table::set_events_max`] says otherwise; what happens
+/// beyond is lost and counted.
+pub const EVENTS_MAX_DEFAULT: usize = 65_536;
 
 /// The kinds of event (`conntrack -E` prints NEW, UPDATE, DESTROY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,14 +29,54 @@ pub enum EventKind {
     ExpectDestroy,
 }
 
+/// What an event is about (`enum ip_conntrack_events` of the kernel's user-space API, same bit
+/// numbers; `-j CT --ctevents` masks them).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Changes(pub u16);
+
+impl Changes {
+    /// New.
+    pub const NEW: Self = Self(1 << 0);
+    /// New, and expected.
+    pub const RELATED: Self = Self(1 << 1);
+    /// Gone.
+    pub const DESTROY: Self = Self(1 << 2);
+    /// The first packet of the reply direction.
+    pub const REPLY: Self = Self(1 << 3);
+    /// ASSURED.
+    pub const ASSURED: Self = Self(1 << 4);
+    /// State of the protocol.
+    pub const PROTOINFO: Self = Self(1 << 5);
+    /// Helper.
+    pub const HELPER: Self = Self(1 << 6);
+    /// Mark.
+    pub const MARK: Self = Self(1 << 7);
+
+    /// Whether any bit of `other` is set.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl core::ops::BitOr for Changes {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// One event: the connection as it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Kind.
     pub kind: EventKind,
+    /// What it is about; nothing for expectations.
+    pub changes: Changes,
     /// The connection; for expectations, the master.
     pub conn: ConnId,
-    /// What the event shows.
+    /// The connection then. For expectations: the expected tuple as the original one, its mask as
+    /// the reply tuple, and the master.
     pub snapshot: Snapshot,
 }
 
@@ -37,6 +87,8 @@ pub struct Snapshot {
     pub original: Tuple,
     /// Tuple of the answers.
     pub reply: Tuple,
+    /// Zone.
+    pub zone: Zone,
     /// Status bits.
     pub status: CtStatus,
     /// Time left; `None` in a DESTROY event.
@@ -51,4 +103,48 @@ pub struct Snapshot {
     pub master: Option<Tuple>,
     /// Packets and bytes, original then reply, when accounting is on.
     pub counters: Option<[(u64, u64); 2]>,
+    /// Age since it was confirmed, when `nf_conntrack_timestamp` is on.
+    pub age: Option<Duration>,
+}
+
+/// The events that wait to be polled.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    events: VecDeque<Event>,
+    events_max: usize,
+    lost_count: u64,
+}
+
+impl Queue {
+    pub(crate) const fn new(events_max: usize) -> Self {
+        Self { events: VecDeque::new(), events_max, lost_count: 0 }
+    }
+
+    /// Whether anybody listens.
+    #[inline]
+    pub(crate) const fn is_on(&self) -> bool {
+        self.events_max != 0
+    }
+
+    pub(crate) fn set_max(&mut self, events_max: usize) {
+        self.events_max = events_max;
+        self.events.truncate(events_max);
+    }
+
+    /// Adds what `event` makes, or counts it as lost.
+    pub(crate) fn push(&mut self, event: impl FnOnce() -> Option<Event>) {
+        if self.events.len() < self.events_max {
+            self.events.extend(event());
+        } else if self.is_on() {
+            self.lost_count += 1;
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) const fn lost_count(&self) -> u64 {
+        self.lost_count
+    }
 }

@@ -6,19 +6,30 @@
 //! [`Table::discard`] forgets it when it has not.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod confirm;
 pub mod conn;
 pub mod event;
-pub mod expect;
+pub(crate) mod expect;
+mod hash;
 pub mod helpers;
+mod index;
 pub mod invalid;
 pub mod listing;
 pub mod proto;
+pub mod slots;
 pub mod sysctl;
 pub mod table;
-pub mod timeout;
+pub(crate) mod timeout;
+pub mod track;
 pub mod tuple;
 pub mod zone;
 
@@ -78,4 +89,19 @@ impl Tracked {
     /// A packet that tracking has not seen or was told to leave alone.
     pub const UNTRACKED: Self =
         Self { state: CtState::Untracked, direction: None, conn: None, invalid: None };
+
+    /// What a packet carries that answers this one for its receiver (REJECT): RELATED, the other
+    /// way.
+    #[must_use]
+    pub const fn answered(&self) -> Self {
+        match (self.conn, self.direction) {
+            (Some(_), Some(direction)) => Self {
+                state: CtState::Related,
+                direction: Some(direction.invert()),
+                conn: self.conn,
+                invalid: None,
+            },
+            _ => Self::UNTRACKED,
+        }
+    }
 }

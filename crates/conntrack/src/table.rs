@@ -1,9 +1,25 @@
 //! The connection table.
+//!
+//! A packet's way through it: [`Table::track_in`] (see [`crate::track`]), [`Table::help`], and
+//! [`Table::confirm`] or [`Table::discard`] (see [`crate::confirm`]). For a batch, the look-up can
+//! be begun early: [`Table::prepare`], [`Table::touch_bucket`], [`Table::touch_entry`], each for
+//! the whole batch, so that the cache misses of its packets overlap; then
+//! [`Table::track_prepared`] for one after the other, with the results of one by one.
 
-use crate::conn::ConnId;
+use crate::conn::{ConnId, CtStatus, Entry, Slot};
+use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
+use crate::expect::Expectations;
+use crate::hash::Keys;
+use crate::helpers::{self, HELPERS};
+use crate::index::Index;
+use crate::slots::{CONNECTIONS_MAX, Slots};
 use crate::sysctl::Sysctls;
+use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
-use crate::{Event, Hook, Tracked, event::Snapshot};
+use crate::{event, proto, timeout};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
 use keepstate_packet::{Instant, Parsed};
 
 /// What a rule in the raw table decides for a packet before tracking sees it (`-j CT`).
@@ -19,7 +35,8 @@ pub struct Template {
     pub event_mask: Option<u32>,
 }
 
-/// Why [`Table::confirm`] or [`Table::help`] says that the packet is to be dropped.
+/// Why [`Table::track_in`], [`Table::help`] or [`Table::confirm`] says that the packet is to be
+/// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drop {
     /// The helper refused the packet.
@@ -30,18 +47,89 @@ pub enum Drop {
     TableFull,
 }
 
+/// Counters, as `conntrack -S` names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Packets found INVALID.
+    pub invalid: u64,
+    /// Connections confirmed.
+    pub insert: u64,
+    /// Connections that could not be confirmed.
+    pub insert_failed: u64,
+    /// Packets dropped because the table was full.
+    pub drop: u64,
+    /// Connections thrown out to make room for others.
+    pub early_drop: u64,
+    /// Connections that took the tuple of one confirmed meanwhile, and were merged with it.
+    pub clash_resolve: u64,
+    /// Expectations made.
+    pub expect_create: u64,
+    /// Expectations gone.
+    pub expect_delete: u64,
+    /// Connections that fulfilled one.
+    pub expect_new: u64,
+}
+
+/// The master of an expected connection, remembered when it has gone as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Master {
+    pub(crate) conn: ConnId,
+    pub(crate) tuple: Tuple,
+    pub(crate) helper: u16,
+}
+
 /// The connection table.
 #[derive(Debug)]
 pub struct Table {
-    sysctls: Sysctls,
+    pub(crate) sysctls: Sysctls,
+    pub(crate) keys: Keys,
+    pub(crate) slots: Slots,
+    pub(crate) index: Index,
+    /// The `nf_conntrack_max` that the index was sized for.
+    pub(crate) sized_for: u32,
+    pub(crate) expectations: Expectations,
+    /// What helpers remember, by connection.
+    pub(crate) helped: BTreeMap<ConnId, helpers::State>,
+    /// The masters of expected connections, by connection.
+    pub(crate) masters: BTreeMap<ConnId, Master>,
+    pub(crate) events: Queue,
+    pub(crate) statistics: Statistics,
+    /// Connections made so far.
+    pub(crate) numbers: u64,
+    /// A connection that its last packet killed; rules may still look at it until the next packet.
+    pub(crate) lingering: Option<ConnId>,
+    /// Where [`Table::expire`] goes on.
+    pub(crate) sweep: u32,
+}
+
+/// The look-up of a packet, begun: its tuple and the hash of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    pub(crate) tuple: Option<Tuple>,
+    /// In the default zone.
+    pub(crate) hash: u64,
 }
 
 impl Table {
-    /// An empty table. `seed` keys the hash and everything drawn at random.
+    /// An empty table. `seed` keys the hash.
     #[must_use]
     pub fn new(seed: [u64; 2], sysctls: Sysctls) -> Self {
-        let _ = seed;
-        Self { sysctls }
+        let entries = entries_max(sysctls.max);
+        Self {
+            keys: Keys::new(seed),
+            slots: Slots::new(entries),
+            index: Index::new(entries),
+            sized_for: sysctls.max,
+            sysctls,
+            expectations: Expectations::default(),
+            helped: BTreeMap::new(),
+            masters: BTreeMap::new(),
+            events: Queue::new(event::EVENTS_MAX_DEFAULT),
+            statistics: Statistics::default(),
+            numbers: 0,
+            lingering: None,
+            sweep: 0,
+        }
     }
 
     /// The sysctls.
@@ -50,81 +138,288 @@ impl Table {
         &self.sysctls
     }
 
-    /// The sysctls, to change them.
+    /// The sysctls, to change them. A changed `nf_conntrack_max` resizes the table with the next
+    /// new connection.
     pub fn sysctls_mut(&mut self) -> &mut Sysctls {
         &mut self.sysctls
     }
 
-    /// Conntrack's own hook (priority -200 in PREROUTING and OUTPUT): finds the packet's
-    /// connection or makes an unconfirmed one. `Err` when the packet is to be dropped there
-    /// (table full).
-    ///
-    /// # Errors
-    /// [`Drop`] when the packet is dropped at this hook.
-    pub fn track_in(
-        &mut self,
-        now: Instant,
-        hook: Hook,
-        packet: &Parsed,
-        bytes: &[u8],
-        template: &Template,
-    ) -> Result<Tracked, Drop> {
-        let _ = (now, hook, packet, bytes, template);
-        Ok(Tracked::UNTRACKED)
+    /// The counters.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
-    /// Runs the connection's helper (priority 300 in INPUT and POSTROUTING).
-    ///
-    /// # Errors
-    /// [`Drop::Helper`] when the helper wants the packet dropped.
-    pub fn help(
-        &mut self,
-        now: Instant,
-        tracked: &Tracked,
-        packet: &Parsed,
-        bytes: &[u8],
-    ) -> Result<(), Drop> {
-        let _ = (now, tracked, packet, bytes);
-        Ok(())
+    /// Connections, those included whose first packet is still on its way.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.slots.count()
     }
 
-    /// Confirms a new connection whose packet has survived every hook (last in INPUT and
-    /// POSTROUTING).
-    ///
-    /// # Errors
-    /// [`Drop`] when it cannot be put into the table.
-    pub fn confirm(&mut self, now: Instant, tracked: &Tracked) -> Result<(), Drop> {
-        let _ = (now, tracked);
-        Ok(())
+    /// Bytes of address space that the table has taken. What is not used costs no memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.slots.bytes() + self.index.bytes()
     }
 
-    /// Forgets the unconfirmed connection of a packet that was dropped.
-    pub fn discard(&mut self, tracked: &Tracked) {
-        let _ = tracked;
+    /// Sets how many events wait for [`Table::poll_event`]; 0 switches them off, and then they
+    /// cost nothing.
+    pub fn set_events_max(&mut self, events_max: usize) {
+        self.events.set_max(events_max);
+    }
+
+    /// The oldest event not yet taken.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Events that were lost because nobody polled.
+    #[must_use]
+    pub fn events_lost_count(&self) -> u64 {
+        self.events.lost_count()
+    }
+
+    /// Begins the look-up of a packet.
+    #[inline]
+    #[must_use]
+    pub fn prepare(&self, packet: &Parsed, bytes: &[u8]) -> Prepared {
+        let tuple = Tuple::of(packet, bytes);
+        let hash = tuple.as_ref().map_or(0, |tuple| self.keys.hash(tuple, 0));
+        Prepared { tuple, hash }
+    }
+
+    /// Second stage of a batch: has the packet's line of the index fetched.
+    #[inline]
+    pub fn touch_bucket(&self, prepared: &Prepared) {
+        core::hint::black_box(self.index.touch(prepared.hash));
+    }
+
+    /// Third stage of a batch: has the lines of the packet's connection fetched, if there is one.
+    #[inline]
+    pub fn touch_entry(&self, prepared: &Prepared) {
+        if let Some(slot) = self.index.find(prepared.hash, |_| true) {
+            core::hint::black_box(self.slots.touch(slot));
+        }
+    }
+
+    /// The connection that has this tuple in either direction, and in which.
+    #[must_use]
+    pub fn find(&self, now: Instant, tuple: &Tuple, zone: Zone) -> Option<(ConnId, Direction)> {
+        let (slot, direction) = self.search(tuple, zone)?;
+        let entry = self.slots.entry(slot)?;
+        (!timeout::expired(entry.deadline, now)).then_some(())?;
+        Some((self.slots.id(slot)?, direction))
+    }
+
+    /// The connections in the table, oldest first. Those that have expired and are not yet removed
+    /// are left out.
+    #[must_use]
+    pub fn connections(&self, now: Instant) -> Vec<ConnId> {
+        let mut numbered: Vec<(u64, ConnId)> = (0..self.slots.len())
+            .filter_map(|slot| {
+                let entry = self.slots.entry(slot)?;
+                let gone = entry.is(CtStatus::DYING) || timeout::expired(entry.deadline, now);
+                let listed = entry.has(Entry::LIVE) && entry.is(CtStatus::CONFIRMED) && !gone;
+                listed.then_some((self.slots.cold(slot)?.number, self.slots.id(slot)?))
+            })
+            .collect();
+        numbered.sort_unstable();
+        numbered.into_iter().map(|(_, conn)| conn).collect()
     }
 
     /// A connection as listings show it; `None` when it has gone.
     #[must_use]
     pub fn snapshot(&self, now: Instant, conn: ConnId) -> Option<Snapshot> {
-        let _ = (now, conn);
-        None
+        let entry = self.slots.live(conn)?;
+        let cold = self.slots.cold(conn.slot)?;
+        let confirmed = entry.is(CtStatus::CONFIRMED);
+        let until = if confirmed { entry.deadline } else { now.0.saturating_add(entry.deadline) };
+        let timestamped = self.sysctls.timestamp && confirmed && cold.started != 0;
+        Some(Snapshot {
+            original: entry.tuple,
+            reply: cold.reply,
+            zone: entry.zone,
+            status: entry.status(),
+            timeout: Some(timeout::remaining(until, now)),
+            protocol_state: proto::tracker(entry.tuple.protocol).state_name(entry.state),
+            mark: entry.mark,
+            helper: self.helper(conn),
+            master: self.masters.get(&conn).map(|master| master.tuple),
+            counters: self.sysctls.acct.then_some(cold.counters),
+            age: timestamped.then(|| now.since(Instant(cold.started))),
+        })
+    }
+
+    /// The tuple of a connection in one direction; `None` when it has gone.
+    #[inline]
+    #[must_use]
+    pub fn tuple(&self, conn: ConnId, direction: Direction) -> Option<Tuple> {
+        let entry = self.slots.live(conn)?;
+        match direction {
+            Direction::Original => Some(entry.tuple),
+            Direction::Reply => self.slots.cold(conn.slot).map(|cold| cold.reply),
+        }
+    }
+
+    /// The status of a connection; `None` when it has gone.
+    #[inline]
+    #[must_use]
+    pub fn status(&self, conn: ConnId) -> Option<CtStatus> {
+        self.slots.live(conn).map(Entry::status)
+    }
+
+    /// The zone of a connection; `None` when it has gone.
+    #[must_use]
+    pub fn zone(&self, conn: ConnId) -> Option<Zone> {
+        self.slots.live(conn).map(|entry| entry.zone)
+    }
+
+    /// Time that a connection has left, zero while it is not confirmed; `None` when it has gone.
+    #[must_use]
+    pub fn remaining(&self, now: Instant, conn: ConnId) -> Option<Duration> {
+        let entry = self.slots.live(conn)?;
+        let confirmed = entry.is(CtStatus::CONFIRMED);
+        Some(if confirmed { timeout::remaining(entry.deadline, now) } else { Duration::ZERO })
     }
 
     /// The mark of a connection; `None` when it has gone. Rules read it once a packet.
+    #[inline]
     #[must_use]
     pub fn mark(&self, conn: ConnId) -> Option<u32> {
-        let _ = conn;
-        None
+        self.slots.live(conn).map(|entry| entry.mark)
     }
 
     /// Sets the mark of a connection, confirmed or not (`-j CONNMARK`). A change of a confirmed
-    /// one is an UPDATE event.
+    /// one is an UPDATE event, told at the end of the packet's walk.
     pub fn set_mark(&mut self, now: Instant, conn: ConnId, mark: u32) {
-        let _ = (now, conn, mark);
+        let _ = now;
+        let on = self.events.is_on();
+        let Some(entry) = self.slots.live_mut(conn) else { return };
+        if entry.mark != mark {
+            entry.mark = mark;
+            entry.pending |= if on { Changes::MARK.0 } else { 0 };
+        }
     }
 
-    /// The oldest event not yet taken.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        None
+    /// The name of the helper of a connection.
+    #[must_use]
+    pub fn helper(&self, conn: ConnId) -> Option<&'static str> {
+        self.slots.live(conn).filter(|entry| entry.has(Entry::HELPED))?;
+        let helper = self.slots.cold(conn.slot)?.helper;
+        HELPERS.get(usize::from(helper)).map(|helper| helper.name)
+    }
+
+    /// The helper that announced a connection (`-m helper`): that of its master, which may have
+    /// gone. `None` when the connection was not expected.
+    #[must_use]
+    pub fn master_helper(&self, conn: ConnId) -> Option<&'static str> {
+        self.slots.live(conn).filter(|entry| entry.has(Entry::EXPECTED))?;
+        let helper = self.masters.get(&conn)?.helper;
+        HELPERS.get(usize::from(helper)).map(|helper| helper.name)
+    }
+
+    /// The master of an expected connection; it may have gone.
+    #[must_use]
+    pub fn master(&self, conn: ConnId) -> Option<ConnId> {
+        self.slots.live(conn).filter(|entry| entry.has(Entry::EXPECTED))?;
+        self.masters.get(&conn).map(|master| master.conn)
+    }
+
+    /// How many connections have this one as their master.
+    #[must_use]
+    pub fn children_count(&self, conn: ConnId) -> usize {
+        self.masters.values().filter(|master| master.conn == conn).count()
+    }
+
+    /// Whether the connection is in the table and not on its way out.
+    pub(crate) fn is_confirmed(&self, conn: ConnId) -> bool {
+        let live = self.slots.live(conn);
+        live.is_some_and(|e| e.is(CtStatus::CONFIRMED) && !e.is(CtStatus::DYING))
+    }
+
+    /// The slot that has this tuple in either direction, expired or not.
+    fn search(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
+        let original = zone.id_in(Direction::Original);
+        let reply = zone.id_in(Direction::Reply);
+        let inverse = tuple.invert();
+        let search =
+            |id| self.search_hash(self.keys.hash(tuple, id), tuple, inverse.as_ref(), zone);
+        search(original).or_else(|| if reply == original { None } else { search(reply) })
+    }
+
+    #[inline]
+    pub(crate) fn search_hash(
+        &self,
+        hash: u64,
+        tuple: &Tuple,
+        inverse: Option<&Tuple>,
+        zone: Zone,
+    ) -> Option<(u32, Direction)> {
+        let mut direction = Direction::Original;
+        let slot = self.index.find(hash, |slot| {
+            let Some(entry) = self.slots.entry(slot) else { return false };
+            let translated =
+                if entry.has(Entry::TRANSLATED) { self.slots.cold(slot) } else { None };
+            let found = entry.direction(tuple, inverse, translated.map(|cold| &cold.reply), zone);
+            direction = found.unwrap_or(direction);
+            found.is_some()
+        })?;
+        Some((slot, direction))
+    }
+
+    /// Resizes the table when `nf_conntrack_max` has changed.
+    pub(crate) fn resize(&mut self) {
+        self.sized_for = self.sysctls.max;
+        let entries = entries_max(self.sysctls.max);
+        self.slots.reserve(entries);
+        let index = Index::new(entries.max(self.slots.count()));
+        if index.buckets() == self.index.buckets() {
+            return;
+        }
+        self.index = index;
+        for slot in 0..self.slots.len() {
+            let Some(entry) = self.slots.entry(slot) else { continue };
+            let entered = entry.is(CtStatus::CONFIRMED) && !entry.is(CtStatus::DYING);
+            if entry.has(Entry::LIVE) && entered {
+                for hash in self.hashes(slot).into_iter().flatten() {
+                    self.index.insert(hash, slot);
+                }
+            }
+        }
+    }
+
+    /// The hashes that a connection is entered under: of its tuple, and of its reply tuple when
+    /// that is another.
+    pub(crate) fn hashes(&self, slot: u32) -> [Option<u64>; 2] {
+        let Some(entry) = self.slots.entry(slot) else { return [None, None] };
+        let original = self.keys.hash(&entry.tuple, entry.zone.id_in(Direction::Original));
+        if !entry.has(Entry::TRANSLATED) && entry.zone == Zone::default() {
+            return [Some(original), None];
+        }
+        let Some(cold) = self.slots.cold(slot) else { return [Some(original), None] };
+        let reply = self.keys.hash(&cold.reply, entry.zone.id_in(Direction::Reply));
+        [Some(original), (reply != original).then_some(reply)]
+    }
+
+    /// Tells what has changed of a connection, if anybody wants to know.
+    pub(crate) fn tell(&mut self, now: Instant, conn: ConnId, kind: EventKind, changes: Changes) {
+        let wanted = self.slots.cold(conn.slot).map_or(0, |cold| cold.event_mask);
+        if !self.events.is_on() || !changes.intersects(Changes(wanted)) {
+            return;
+        }
+        let snapshot = self.snapshot(now, conn);
+        self.events.push(|| {
+            let snapshot = snapshot?;
+            let timeout = snapshot.timeout.filter(|_| kind != EventKind::Destroy);
+            Some(Event { kind, changes, conn, snapshot: Snapshot { timeout, ..snapshot } })
+        });
     }
 }
+
+/// The entries to make room for.
+fn entries_max(max: u32) -> usize {
+    if max == 0 { CONNECTIONS_MAX } else { (max as usize).min(CONNECTIONS_MAX) }
+}
+
+/// Bytes of memory that a connection takes in its slot, without the index.
+pub const CONNECTION_BYTES: usize = size_of::<Slot>() + size_of::<crate::conn::Cold>();

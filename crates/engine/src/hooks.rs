@@ -151,9 +151,9 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
 /// its original direction.
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
-        Some(tracked) if matches!(tracked.state, CtState::New | CtState::Related) => {
-            if tracked.conn.is_some() && !walk.is_answer {
-                walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
+        Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
+            walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
+            if matches!(tracked.state, CtState::New | CtState::Related) {
                 walk.recorder.confirmed(tracked);
             }
             Ok(())

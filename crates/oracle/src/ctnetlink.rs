@@ -3,7 +3,7 @@
 use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
 use crate::observation::EventView;
 use keepstate_conntrack::{
-    CtStatus, Tuple,
+    CtStatus, Tuple, Zone,
     event::{EventKind, Snapshot},
 };
 use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
@@ -261,6 +261,8 @@ const fn empty() -> Snapshot {
         helper: None,
         master: None,
         counters: None,
+        zone: Zone { id: 0, directions: 0 },
+        age: None,
     }
 }
 

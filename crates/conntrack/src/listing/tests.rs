@@ -31,6 +31,8 @@ fn snapshot(original: Tuple, reply: Tuple, status: CtStatus, seconds: u64) -> Sn
         helper: None,
         master: None,
         counters: None,
+        zone: crate::Zone::default(),
+        age: None,
     }
 }
 

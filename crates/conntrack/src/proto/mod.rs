@@ -1,3 +1,150 @@
 //! The trackers, one a protocol.
+//!
+//! A tracker judges a packet of a connection that was found or has just been made, and says how
+//! long the connection is to live from there on. Protocols without one of their own are in
+//! [`generic`]'s care.
 
+pub(crate) mod generic;
+pub(crate) mod gre;
+pub(crate) mod icmp;
+pub(crate) mod icmpv6;
+mod segment;
 pub mod tcp;
+pub(crate) mod udp;
+
+use crate::Hook;
+use crate::conn::{Cold, Entry, ProtocolRecord};
+use crate::event::Changes;
+use crate::invalid::{Invalid, Reason};
+use crate::sysctl::Sysctls;
+use crate::tuple::Direction;
+use core::time::Duration;
+use keepstate_packet::checksum::{self, Verified};
+use keepstate_packet::{Instant, Parsed};
+
+/// A tracker.
+#[derive(Debug)]
+pub struct Tracker {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Name as `conntrack -L` prints it.
+    pub name: &'static str,
+    packet: fn(&Seen<'_>, &mut Record<'_>) -> Outcome,
+    state_name: fn(u8) -> Option<&'static str>,
+}
+
+/// The trackers; [`GENERIC`] is for every other protocol.
+pub static TRACKERS: &[Tracker] = &[
+    Tracker { protocol: 6, name: "tcp", packet: segment::packet, state_name: segment::state_name },
+    Tracker { protocol: 17, name: "udp", packet: udp::packet, state_name: no_state },
+    Tracker { protocol: 1, name: "icmp", packet: icmp::packet, state_name: no_state },
+    Tracker { protocol: 58, name: "icmpv6", packet: icmpv6::packet, state_name: no_state },
+    Tracker { protocol: 136, name: "udplite", packet: udp::packet_lite, state_name: no_state },
+    Tracker { protocol: 47, name: "gre", packet: gre::packet, state_name: no_state },
+];
+
+/// What becomes of protocols that no tracker knows.
+pub static GENERIC: Tracker =
+    Tracker { protocol: 0, name: "unknown", packet: generic::packet, state_name: no_state };
+
+/// Place in [`TRACKERS`] by protocol number; its length where there is none.
+static PLACES: [u8; 256] = {
+    let mut places = [TRACKERS.len() as u8; 256];
+    let mut i = 0;
+    while i < TRACKERS.len() {
+        places[TRACKERS[i].protocol as usize] = i as u8;
+        i += 1;
+    }
+    places
+};
+
+/// The tracker of a protocol.
+#[inline]
+pub(crate) fn tracker(protocol: u8) -> &'static Tracker {
+    let place = PLACES[protocol as usize];
+    TRACKERS.get(place as usize).unwrap_or(&GENERIC)
+}
+
+impl Tracker {
+    #[inline]
+    pub(crate) fn packet(&self, seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
+        (self.packet)(seen, record)
+    }
+
+    /// The name of a state of the connection, for protocols that have states.
+    #[must_use]
+    pub fn state_name(&self, state: u8) -> Option<&'static str> {
+        (self.state_name)(state)
+    }
+}
+
+fn no_state(_: u8) -> Option<&'static str> {
+    None
+}
+
+/// A packet as its tracker sees it.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) now: Instant,
+    pub(crate) hook: Hook,
+    pub(crate) packet: &'a Parsed,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) direction: Direction,
+    pub(crate) sysctls: &'a Sysctls,
+}
+
+impl Seen<'_> {
+    /// Whether the checksum passes: right, absent, or not looked at. The kernel looks only at what
+    /// comes in, and only with `nf_conntrack_checksum`.
+    #[inline]
+    pub(crate) fn checksum_ok(&self) -> bool {
+        if !self.sysctls.checksum || self.hook != Hook::Prerouting {
+            return true;
+        }
+        match checksum::verify(self.packet, self.bytes) {
+            Verified::Valid | Verified::Absent | Verified::NotApplicable => true,
+            Verified::Offloaded | Verified::Wrong => false,
+        }
+    }
+}
+
+/// The connection as its tracker sees it.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) entry: &'a mut Entry,
+    pub(crate) protocol: &'a mut ProtocolRecord,
+    pub(crate) cold: &'a mut Cold,
+}
+
+/// What a tracker says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The packet belongs to the connection.
+    Accept {
+        /// How long the connection is to live from now on; `None` leaves it.
+        timeout: Option<Duration>,
+        /// What has changed.
+        changes: Changes,
+    },
+    /// It belongs to it, and the connection goes at once.
+    Kill,
+    /// It is INVALID; `shorten` lowers what the connection has left to live.
+    Invalid {
+        /// Why.
+        invalid: Invalid,
+        /// TCP: [`tcp::shortened`] says when it applies.
+        shorten: Option<Duration>,
+    },
+    /// The connection is over, and the packet begins another.
+    Restart,
+}
+
+impl Outcome {
+    pub(crate) const fn accept(timeout: Duration) -> Self {
+        Self::Accept { timeout: Some(timeout), changes: Changes(0) }
+    }
+
+    pub(crate) const fn invalid(reason: Reason) -> Self {
+        Self::Invalid { invalid: Invalid::new(reason), shorten: None }
+    }
+}

@@ -32,6 +32,27 @@ pub enum State {
 }
 
 impl State {
+    /// In the order of their numbers.
+    const ALL: [Self; 10] = [
+        Self::None,
+        Self::SynSent,
+        Self::SynRecv,
+        Self::Established,
+        Self::FinWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::TimeWait,
+        Self::Close,
+        Self::SynSent2,
+    ];
+
+    /// By its number; none for a number that no state has.
+    #[inline]
+    #[must_use]
+    pub fn of(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
     /// As `conntrack -L` prints it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,0 +1,223 @@
+//! The end of a packet's walk, and the end of connections.
+
+use crate::conn::{ConnId, CtStatus, Entry};
+use crate::event::{Changes, EventKind};
+use crate::table::{Drop, Table};
+use crate::tuple::Direction;
+use crate::{Tracked, timeout};
+use keepstate_packet::Instant;
+
+impl Table {
+    /// The end of a walk that nothing has stopped (last in INPUT and POSTROUTING): confirms a new
+    /// connection, and tells what the packet has changed.
+    ///
+    /// # Errors
+    /// [`Drop`] when the connection cannot be put into the table.
+    #[inline]
+    pub fn confirm(&mut self, now: Instant, tracked: &Tracked) -> Result<(), Drop> {
+        let Some(conn) = tracked.conn else { return Ok(()) };
+        let Some(entry) = self.slots.live(conn) else { return Ok(()) };
+        let pending = Changes(entry.pending);
+        if !entry.is(CtStatus::CONFIRMED) {
+            // What REJECT answers carries the connection the other way, and confirms nothing.
+            return match tracked.direction {
+                Some(Direction::Original) => self.insert(now, conn),
+                _ => Ok(()),
+            };
+        }
+        if pending.0 != 0 {
+            self.tell_pending(now, conn, EventKind::Update, Changes(0));
+        }
+        Ok(())
+    }
+
+    /// Forgets the connection of a packet that was dropped, if the packet was its first. To be
+    /// called for every packet that is dropped after [`Table::track_in`].
+    #[inline]
+    pub fn discard(&mut self, tracked: &Tracked) {
+        let Some(conn) = tracked.conn else { return };
+        if self.slots.live(conn).is_some_and(|entry| !entry.is(CtStatus::CONFIRMED)) {
+            self.forget(conn);
+        }
+    }
+
+    /// Puts an unconfirmed connection into the index.
+    fn insert(&mut self, now: Instant, conn: ConnId) -> Result<(), Drop> {
+        if let Some(taken) = self.taken(conn) {
+            return self.clash(conn, taken);
+        }
+        let [original, reply] = self.hashes(conn.slot);
+        for hash in [original, reply].into_iter().flatten() {
+            if !self.index.insert(hash, conn.slot) {
+                original.into_iter().for_each(|hash| self.index.remove(hash, conn.slot));
+                self.statistics.insert_failed += 1;
+                self.forget(conn);
+                return Err(Drop::TableFull);
+            }
+        }
+        self.statistics.insert += 1;
+        let Some(entry) = self.slots.live_mut(conn) else { return Ok(()) };
+        entry.deadline = now.0.saturating_add(entry.deadline);
+        entry.set(CtStatus::CONFIRMED);
+        let news = match (entry.has(Entry::EXPECTED), entry.has(Entry::HELPED)) {
+            (false, false) => Changes::NEW,
+            (false, true) => Changes::NEW | Changes::HELPER,
+            (true, false) => Changes::RELATED,
+            (true, true) => Changes::RELATED | Changes::HELPER,
+        };
+        if self.sysctls.timestamp
+            && let Some(cold) = self.slots.cold_mut(conn.slot)
+        {
+            cold.started = now.0;
+        }
+        self.tell_pending(now, conn, EventKind::New, news);
+        Ok(())
+    }
+
+    /// A confirmed connection that already has a tuple of this one.
+    fn taken(&self, conn: ConnId) -> Option<u32> {
+        let entry = self.slots.live(conn)?;
+        let reply = self.slots.cold(conn.slot)?.reply;
+        let [original_hash, reply_hash] = self.hashes(conn.slot);
+        let original_hash = original_hash?;
+        let of = |hash, tuple: &crate::Tuple| {
+            let inverse = tuple.invert();
+            self.search_hash(hash, tuple, inverse.as_ref(), entry.zone).map(|(slot, _)| slot)
+        };
+        of(original_hash, &entry.tuple).or_else(|| of(reply_hash.unwrap_or(original_hash), &reply))
+    }
+
+    /// Two first packets of one connection were on their way at once: the later one joins the
+    /// connection of the earlier. Any other clash is lost, and TCP never joins.
+    fn clash(&mut self, conn: ConnId, taken: u32) -> Result<(), Drop> {
+        const TCP: u8 = 6;
+        let equal = |a: &Entry, b: &Entry| a.tuple == b.tuple && a.zone == b.zone;
+        let joins = match (self.slots.live(conn), self.slots.entry(taken)) {
+            (Some(ours), Some(theirs)) => ours.tuple.protocol != TCP && equal(ours, theirs),
+            _ => false,
+        };
+        self.forget(conn);
+        if joins {
+            self.statistics.clash_resolve += 1;
+            Ok(())
+        } else {
+            self.statistics.insert_failed += 1;
+            Err(Drop::Clash)
+        }
+    }
+
+    fn tell_pending(&mut self, now: Instant, conn: ConnId, kind: EventKind, more: Changes) {
+        let Some(entry) = self.slots.live_mut(conn) else { return };
+        let changes = Changes(core::mem::take(&mut entry.pending)) | more;
+        if !entry.is(CtStatus::DYING) {
+            self.tell(now, conn, kind, changes);
+        }
+    }
+
+    /// Removes at most `budget` connections that have expired, looking at no more than
+    /// [`EXPIRE_LOOKS`] times as many, and the expectations whose time is up. The next call goes
+    /// on where this one ends. Returns how many are gone.
+    pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
+        self.expire_expectations(now);
+        let mut gone = 0;
+        let looks = budget.saturating_mul(EXPIRE_LOOKS).min(self.slots.len() as usize);
+        for _ in 0..looks {
+            if gone == budget {
+                break;
+            }
+            let slot = if self.sweep < self.slots.len() { self.sweep } else { 0 };
+            self.sweep = slot + 1;
+            if self.has_expired(now, slot) {
+                self.destroy(now, slot);
+                gone += 1;
+            }
+        }
+        gone
+    }
+
+    fn has_expired(&self, now: Instant, slot: u32) -> bool {
+        self.slots.entry(slot).is_some_and(|entry| {
+            let listed = entry.is(CtStatus::CONFIRMED) && !entry.is(CtStatus::DYING);
+            entry.has(Entry::LIVE) && listed && timeout::expired(entry.deadline, now)
+        })
+    }
+
+    /// Removes a connection (`conntrack -D`). False when it has gone before.
+    pub fn delete(&mut self, now: Instant, conn: ConnId) -> bool {
+        let there = self.is_confirmed(conn);
+        if there {
+            self.destroy(now, conn.slot);
+        }
+        there
+    }
+
+    /// Removes every connection (`conntrack -F`), oldest first.
+    pub fn flush(&mut self, now: Instant) -> usize {
+        let all = self.connections(Instant(0));
+        all.iter().filter(|conn| self.delete(now, **conn)).count()
+    }
+
+    /// What a TCP reset made by REJECT (`--reject-with tcp-reset`) does to the connection whose
+    /// packet it answers: it is closed.
+    pub fn reset(&mut self, now: Instant, tracked: &Tracked) {
+        use crate::proto::tcp::{self, State};
+        let Some(conn) = tracked.conn else { return };
+        let events = self.events.is_on();
+        let Some(entry) = self.slots.live_mut(conn) else { return };
+        if entry.tuple.protocol != keepstate_packet::tcp::PROTOCOL || !entry.is(CtStatus::CONFIRMED)
+        {
+            return;
+        }
+        let Some(accept) = tcp::rejected(&self.sysctls, State::of(entry.state)) else { return };
+        entry.state = accept.state as u8;
+        if let Some(timeout) = accept.timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
+            entry.deadline = timeout::after(now, timeout);
+        }
+        if events {
+            entry.pending |= Changes::PROTOINFO.0;
+        }
+    }
+
+    /// Takes a confirmed connection out of the table and frees its slot.
+    pub(crate) fn destroy(&mut self, now: Instant, slot: u32) {
+        self.unlink(now, slot);
+        self.slots.remove(slot);
+    }
+
+    /// Takes a confirmed connection out of the table, with all that hangs on it.
+    pub(crate) fn unlink(&mut self, now: Instant, slot: u32) {
+        let Some(conn) = self.slots.id(slot) else { return };
+        let hashes = self.hashes(slot);
+        if let Some(entry) = self.slots.entry_mut(slot) {
+            entry.set(CtStatus::DYING);
+        }
+        self.tell(now, conn, EventKind::Destroy, Changes::DESTROY);
+        for hash in hashes.into_iter().flatten() {
+            self.index.remove(hash, slot);
+        }
+        if self.expectations.count() > 0 {
+            self.forget_expectations(now, conn);
+        }
+        self.forget_beside(conn);
+    }
+
+    /// Frees the slot of a connection that was never confirmed.
+    pub(crate) fn forget(&mut self, conn: ConnId) {
+        self.forget_beside(conn);
+        self.slots.remove(conn.slot);
+    }
+
+    fn forget_beside(&mut self, conn: ConnId) {
+        let Some(entry) = self.slots.live(conn) else { return };
+        let (helped, expected) = (entry.has(Entry::HELPED), entry.has(Entry::EXPECTED));
+        if helped {
+            self.helped.remove(&conn);
+        }
+        if expected {
+            self.masters.remove(&conn);
+        }
+    }
+}
+
+/// Slots that [`Table::expire`] looks at for each connection that it may remove.
+pub const EXPIRE_LOOKS: usize = 16;

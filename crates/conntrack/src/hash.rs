@@ -1,0 +1,68 @@
+//! The keyed hash of tuples.
+//!
+//! Symmetric: a tuple and its inverse hash alike, so that one entry of the index serves both
+//! directions of a connection that is not translated. Each endpoint (address and port, or ICMP
+//! identifier) is hashed by itself, the two are added, and the sum is mixed with protocol, family
+//! and zone. Every step multiplies 64 by 64 bits with a secret key and folds the 128-bit product
+//! (the construction of wyhash): without the keys, which come from the engine's seed, nobody can
+//! choose tuples that fall into the same bucket.
+
+use crate::tuple::{Tuple, inverse_type};
+use keepstate_packet::Address;
+
+/// The secret keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys([u64; 5]);
+
+impl Keys {
+    /// Draws the keys from a seed.
+    pub(crate) fn new(seed: [u64; 2]) -> Self {
+        let mut state = seed[0] ^ seed[1].rotate_left(32);
+        let mut keys = [0; 5];
+        for (i, key) in keys.iter_mut().enumerate() {
+            state = fold(state ^ seed[i % 2], 0x9e37_79b9_7f4a_7c15)
+                .wrapping_add(seed[1] ^ 0xd6e8_feb8_6659_fd93);
+            // An odd key with high bits set never loses half of the product.
+            *key = state | 0x8000_0000_0000_0001;
+        }
+        Self(keys)
+    }
+
+    /// The hash of a tuple in the zone that its direction is in.
+    #[inline]
+    pub(crate) fn hash(&self, tuple: &Tuple, zone: u16) -> u64 {
+        let (source_port, destination_port, kind) = match tuple.icmp_type() {
+            None => (tuple.source_port, tuple.destination_port, 0),
+            Some(kind) => (tuple.source_port, tuple.source_port, query(tuple, kind)),
+        };
+        let ends = self
+            .end(&tuple.source, source_port)
+            .wrapping_add(self.end(&tuple.destination, destination_port));
+        let rest = u64::from(tuple.protocol)
+            | (tuple.family as u64) << 8
+            | u64::from(zone) << 16
+            | u64::from(kind) << 32;
+        fold(ends ^ self.0[3], rest ^ self.0[4])
+    }
+
+    #[inline]
+    fn end(&self, address: &Address, port: u16) -> u64 {
+        let ([low, high], _) = address.0.as_chunks::<8>() else { return 0 };
+        let address =
+            fold(u64::from_le_bytes(*low) ^ self.0[0], u64::from_le_bytes(*high) ^ self.0[1]);
+        fold(address ^ u64::from(port), self.0[2])
+    }
+}
+
+/// Type and code, the same for a query and its answer.
+#[cold]
+fn query(tuple: &Tuple, kind: u8) -> u16 {
+    let inverse = inverse_type(tuple.protocol, kind).unwrap_or(kind);
+    u16::from(kind.max(inverse)) << 8 | tuple.destination_port & 0xff
+}
+
+#[inline(always)]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}

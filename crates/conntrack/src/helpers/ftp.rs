@@ -1,0 +1,261 @@
+//! The FTP helper: reads the control connection (RFC 959, RFC 1123, RFC 2428) for the address and
+//! port of the next data connection.
+//!
+//! Only the beginning of a segment is looked at, and only where a line begins: behind a segment
+//! that ended with a line feed. A command or answer that begins like one of the four below and
+//! cannot be read to its end drops the packet, so that its sender repeats it whole. An address
+//! that is not the speaker's own is not expected (`loose` of the kernel's module is 0). As observed
+//! on Linux 6.18, including what its number reader lets through: octets and ports are not held to
+//! their range, a port is taken modulo 65536.
+
+use super::{Announcement, Heard, State};
+use crate::table::Drop;
+use crate::tuple::{Direction, Tuple};
+use core::net::Ipv6Addr;
+use core::time::Duration;
+use keepstate_packet::{Address, Family, tcp};
+
+/// Most expectations of one control connection.
+pub const EXPECTATIONS_MAX: u32 = 1;
+/// How long a data connection is waited for.
+pub const EXPECTATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// Places that are remembered where a line begins, for each direction.
+const LINES_MAX: usize = 2;
+
+/// The sequence numbers at which lines begin, original direction first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lines([Starts; 2]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Starts {
+    sequences: [u32; LINES_MAX],
+    count: u8,
+}
+
+impl Starts {
+    fn known(&self) -> &[u32] {
+        self.sequences.get(..usize::from(self.count)).unwrap_or(&self.sequences)
+    }
+
+    /// Remembers one more; when there are enough, the older one goes, unless all are newer.
+    fn remember(&mut self, sequence: u32) {
+        if self.known().contains(&sequence) {
+            return;
+        }
+        if let Some(free) = self.sequences.get_mut(usize::from(self.count)) {
+            *free = sequence;
+            self.count += 1;
+            return;
+        }
+        let [a, b] = &mut self.sequences;
+        let oldest = if is_before(*a, *b) { a } else { b };
+        if is_before(*oldest, sequence) {
+            *oldest = sequence;
+        }
+    }
+}
+
+/// Whether `a` comes before `b`, modulo 2^32.
+const fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+/// An announcement as it stands in the text.
+type Place = (Address, u16);
+/// Reads an announcement behind its introduction; given is the speaker's own address.
+type Read = fn(&[u8], Family, Address) -> Option<Place>;
+
+/// How an announcement begins (in any case), what is skipped up to, and what reads it.
+struct Introduction {
+    words: &'static [u8],
+    skip_to: Option<u8>,
+    read: Read,
+}
+
+/// What clients say, then what servers say.
+const INTRODUCTIONS: [[Introduction; 2]; 2] = [
+    [
+        Introduction { words: b"PORT", skip_to: Some(b' '), read: port },
+        Introduction { words: b"EPRT", skip_to: Some(b' '), read: extended_port },
+    ],
+    [
+        Introduction { words: b"227 ", skip_to: None, read: passive },
+        Introduction { words: b"229 ", skip_to: Some(b'('), read: extended_passive },
+    ],
+];
+
+/// What the beginning of a line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// It begins like an announcement and is none, or not yet.
+    Part,
+    Place(Place),
+}
+
+pub(super) fn help(state: &mut State, heard: &Heard<'_>) -> Result<Option<Announcement>, Drop> {
+    let [original, reply] = &mut state.ftp.0;
+    let (starts, introductions) = match heard.direction {
+        Direction::Original => (original, &INTRODUCTIONS[0]),
+        Direction::Reply => (reply, &INTRODUCTIONS[1]),
+    };
+    let mut told = Told::Nothing;
+    if starts.known().contains(&heard.header.sequence) {
+        let speaker = heard.tuple.source;
+        told = listen(introductions, heard.payload, heard.tuple.family, speaker);
+    }
+    if told == Told::Part {
+        return Err(Drop::Helper);
+    }
+    if heard.payload.last() == Some(&b'\n') {
+        let end = heard.header.sequence.wrapping_add(heard.payload.len() as u32);
+        starts.remember(end);
+    }
+    Ok(match told {
+        Told::Place((address, port)) if address == heard.tuple.source => {
+            Some(announce(heard, port))
+        }
+        _ => None,
+    })
+}
+
+/// The data connection comes from the other side, from any port.
+fn announce(heard: &Heard<'_>, port: u16) -> Announcement {
+    let all = match heard.tuple.family {
+        Family::V4 => Address::v4([0xff; 4]),
+        Family::V6 => Address::v6([0xff; 16]),
+    };
+    let tuple = Tuple {
+        source: heard.inverse.source,
+        destination: heard.inverse.destination,
+        source_port: 0,
+        destination_port: port,
+        protocol: tcp::PROTOCOL,
+        family: heard.tuple.family,
+    };
+    let mask = Tuple { source: all, destination: all, destination_port: u16::MAX, ..tuple };
+    Announcement { tuple, mask }
+}
+
+fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: Address) -> Told {
+    for Introduction { words, skip_to, read } in introductions {
+        let length = line.len().min(words.len());
+        let begins = line.iter().zip(*words).take(length).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        if !begins {
+            continue;
+        }
+        let rest = line.get(words.len()..).filter(|rest| !rest.is_empty());
+        let rest = rest.and_then(|rest| match skip_to {
+            None => Some(rest),
+            Some(byte) => after(rest, *byte),
+        });
+        return match rest.and_then(|rest| read(rest, family, speaker)) {
+            Some(place) => Told::Place(place),
+            None => Told::Part,
+        };
+    }
+    Told::Nothing
+}
+
+/// What stands after the first `byte`.
+fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
+    let at = text.iter().position(|b| *b == byte)?;
+    text.get(at + 1..)
+}
+
+/// `h1,h2,h3,h4,p1,p2` and a carriage return (RFC 959, 4.1.2).
+fn port(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
+    six_numbers(text, speaker, Some(b'\r'))
+}
+
+/// The same somewhere in the answer, ended by anything (RFC 1123, 4.1.2.6).
+fn passive(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
+    let first = text.iter().position(u8::is_ascii_digit)?;
+    six_numbers(text.get(first..)?, speaker, None)
+}
+
+fn six_numbers(text: &[u8], speaker: Address, end: Option<u8>) -> Option<Place> {
+    let [a, b, c, d, high, low] = numbers(text, b',', end)?.0;
+    Some((with_ipv4(speaker, [a, b, c, d]), (high << 8 | low) as u16))
+}
+
+/// An address whose first four octets are these. Over IPv6 the others stay the speaker's: the
+/// kernel compares all sixteen, so that such an announcement is hardly ever believed.
+fn with_ipv4(speaker: Address, octets: [u32; 4]) -> Address {
+    let [a, b, c, d] = octets;
+    let Address(mut address) = speaker;
+    let ipv4 = (a << 24 | b << 16 | c << 8 | d).to_be_bytes();
+    address.iter_mut().zip(ipv4).for_each(|(to, from)| *to = from);
+    Address(address)
+}
+
+/// `N` numbers, and how many bytes they take. What follows them must be `end`, where that is given,
+/// and there must be something.
+fn numbers<const N: usize>(
+    text: &[u8],
+    separator: u8,
+    end: Option<u8>,
+) -> Option<([u32; N], usize)> {
+    let length = text.iter().position(|b| !b.is_ascii_digit() && *b != separator)?;
+    if end.is_some_and(|end| text.get(length) != Some(&end)) {
+        return None;
+    }
+    let mut fields = text.get(..length)?.split(|b| *b == separator);
+    let mut values = [0; N];
+    for value in &mut values {
+        *value = number(fields.next()?);
+    }
+    fields.next().is_none().then_some((values, length))
+}
+
+/// Decimal digits; an empty text is 0, what is too large wraps around.
+fn number(digits: &[u8]) -> u32 {
+    let add = |n: u32, d: &u8| n.wrapping_mul(10).wrapping_add(u32::from(d - b'0'));
+    digits.iter().fold(0, add)
+}
+
+/// `|1|address|port|` or `|2|address|port|` (RFC 2428, 2), any delimiter.
+fn extended_port(text: &[u8], family: Family, speaker: Address) -> Option<Place> {
+    let [delimiter, kind, second, rest @ ..] = text else { return None };
+    let delimiter = *delimiter;
+    if !is_delimiter(delimiter) || *second != delimiter {
+        return None;
+    }
+    match (family, kind) {
+        (Family::V4, b'1') => {
+            let (octets, length) = numbers(rest, b'.', Some(delimiter))?;
+            let port = delimited_port(rest.get(length + 1..)?, delimiter)?;
+            Some((with_ipv4(speaker, octets), port))
+        }
+        (Family::V6, b'2') => {
+            let length = rest.iter().position(|b| *b == delimiter)?;
+            let address = core::str::from_utf8(rest.get(..length)?).ok()?;
+            let address: Ipv6Addr = address.parse().ok()?;
+            let port = delimited_port(rest.get(length + 1..)?, delimiter)?;
+            Some((Address::v6(address.octets()), port))
+        }
+        _ => None,
+    }
+}
+
+/// `|||port|` (RFC 2428, 3), any delimiter: the address is the server's own.
+fn extended_passive(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
+    match text {
+        [a, b, c, rest @ ..] if is_delimiter(*a) && a == b && b == c && !rest.is_empty() => {
+            Some((speaker, delimited_port(rest, *a)?))
+        }
+        _ => None,
+    }
+}
+
+/// Printable, and no digit (RFC 2428, 2).
+const fn is_delimiter(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !byte.is_ascii_digit()
+}
+
+/// A port other than 0, up to the delimiter.
+fn delimited_port(text: &[u8], delimiter: u8) -> Option<u16> {
+    let length = text.iter().position(|b| !b.is_ascii_digit())?;
+    let port = number(text.get(..length)?) as u16;
+    (text.get(length) == Some(&delimiter) && port != 0).then_some(port)
+}

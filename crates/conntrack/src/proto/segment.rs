@@ -1,0 +1,51 @@
+//! TCP segments on their way to [`super::tcp`].
+
+use super::tcp::{self, Segment, State};
+use super::{Outcome, Record, Seen};
+use crate::conn::CtStatus;
+use crate::event::Changes;
+
+pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
+    let segment = match Segment::new(seen.packet, seen.bytes, seen.checksum_ok()) {
+        Ok(segment) => segment,
+        Err(invalid) => return Outcome::Invalid { invalid, shorten: None },
+    };
+    if !record.entry.is(CtStatus::CONFIRMED) {
+        return match tcp::new_connection(seen.sysctls, &segment) {
+            Ok((windows, accept)) => {
+                record.protocol.tcp = windows;
+                accepted(record, &accept)
+            }
+            Err(invalid) => Outcome::Invalid { invalid, shorten: None },
+        };
+    }
+    let state = State::of(record.entry.state);
+    let known = tcp::Seen { state, direction: seen.direction, status: record.entry.status() };
+    match tcp::packet(seen.sysctls, &known, &mut record.protocol.tcp, &segment) {
+        tcp::Outcome::Accept(accept) => accepted(record, &accept),
+        tcp::Outcome::Ignored(_) => Outcome::Accept { timeout: None, changes: Changes(0) },
+        tcp::Outcome::Invalid { invalid, shorten } => Outcome::Invalid { invalid, shorten },
+        tcp::Outcome::Kill => {
+            record.entry.state = State::Close as u8;
+            Outcome::Kill
+        }
+        tcp::Outcome::Restart => Outcome::Restart,
+    }
+}
+
+fn accepted(record: &mut Record<'_>, accept: &tcp::Accept) -> Outcome {
+    record.entry.state = accept.state as u8;
+    let mut changes = Changes(0);
+    if accept.assured {
+        record.entry.set(CtStatus::ASSURED);
+        changes = changes | Changes::ASSURED;
+    }
+    if accept.changed {
+        changes = changes | Changes::PROTOINFO;
+    }
+    Outcome::Accept { timeout: accept.timeout, changes }
+}
+
+pub(super) fn state_name(state: u8) -> Option<&'static str> {
+    Some(State::of(state).name())
+}

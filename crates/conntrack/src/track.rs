@@ -1,0 +1,359 @@
+//! Conntrack's own hook: finds the connection of a packet, or makes one.
+
+use crate::conn::{Cold, ConnId, CtStatus, Entry, ProtocolRecord};
+use crate::event::Changes;
+use crate::helpers;
+use crate::invalid::{Invalid, Reason};
+use crate::proto::{self, Outcome, Seen, icmp, icmpv6, tcp};
+use crate::table::{Drop, Master, Prepared, Table, Template};
+use crate::tuple::{Direction, Tuple};
+use crate::zone::Zone;
+use crate::{CtState, Hook, Tracked, timeout};
+use keepstate_packet::checksum::{self, Verified};
+use keepstate_packet::{Family, Instant, L4, Parsed, Quoted};
+
+/// A packet can end one connection and begin another, and that one cannot end at once.
+const RESTARTS_MAX: usize = 2;
+/// Buckets of the index in which a connection to throw out is looked for when the table is full.
+pub const EARLY_DROP_BUCKETS_MAX: usize = 8;
+
+/// A connection found for a packet.
+#[derive(Clone, Copy)]
+struct Found {
+    slot: u32,
+    direction: Direction,
+}
+
+impl Table {
+    /// Conntrack's own hook (priority -200 in PREROUTING and OUTPUT): finds the packet's
+    /// connection or makes an unconfirmed one.
+    ///
+    /// # Errors
+    /// [`Drop::TableFull`] when the packet needs a new connection and there is no room.
+    pub fn track_in(
+        &mut self,
+        now: Instant,
+        hook: Hook,
+        packet: &Parsed,
+        bytes: &[u8],
+        template: &Template,
+    ) -> Result<Tracked, Drop> {
+        let prepared = self.prepare(packet, bytes);
+        self.track_prepared(now, hook, packet, bytes, template, &prepared)
+    }
+
+    /// The same, with the look-up begun before by [`Table::prepare`].
+    ///
+    /// # Errors
+    /// As [`Table::track_in`].
+    #[inline]
+    pub fn track_prepared(
+        &mut self,
+        now: Instant,
+        hook: Hook,
+        packet: &Parsed,
+        bytes: &[u8],
+        template: &Template,
+        prepared: &Prepared,
+    ) -> Result<Tracked, Drop> {
+        if let Some(conn) = self.lingering.take() {
+            self.slots.remove(conn.slot);
+        }
+        if template.notrack {
+            return Ok(Tracked::UNTRACKED);
+        }
+        if let Some(tracked) = self.icmp(now, hook, packet, bytes, template.zone) {
+            return Ok(tracked);
+        }
+        let Some(tuple) = &prepared.tuple else { return Ok(self.invalid(no_tuple(packet))) };
+        let hash = if template.zone == Zone::default() {
+            prepared.hash
+        } else {
+            self.keys.hash(tuple, template.zone.id_in(Direction::Original))
+        };
+        for _ in 0..RESTARTS_MAX {
+            let found = match self.lookup(now, hash, tuple, template.zone) {
+                Some(found) => found,
+                None => match self.create(now, hash, tuple, template)? {
+                    Some(found) => found,
+                    None => return Ok(self.invalid(Invalid::new(Reason::IcmpUnknown))),
+                },
+            };
+            if let Some(tracked) = self.judge(now, hook, packet, bytes, found) {
+                return Ok(tracked);
+            }
+        }
+        Ok(self.invalid(Invalid::new(Reason::InvalidState)))
+    }
+
+    /// The connection of a tuple. One that has expired is removed in passing.
+    #[inline]
+    fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
+        let inverse = tuple.invert();
+        let mut hash = hash;
+        loop {
+            let Some((slot, direction)) = self.search_hash(hash, tuple, inverse.as_ref(), zone)
+            else {
+                let reply = zone.id_in(Direction::Reply);
+                let other = if reply == zone.id_in(Direction::Original) {
+                    return None;
+                } else {
+                    self.keys.hash(tuple, reply)
+                };
+                if core::mem::replace(&mut hash, other) == other {
+                    return None;
+                }
+                continue;
+            };
+            if !self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now)) {
+                return Some(Found { slot, direction });
+            }
+            self.destroy(now, slot);
+        }
+    }
+
+    /// Has the tracker judge the packet. `None`: the connection has ended, look again.
+    #[inline]
+    fn judge(
+        &mut self,
+        now: Instant,
+        hook: Hook,
+        packet: &Parsed,
+        bytes: &[u8],
+        found: Found,
+    ) -> Option<Tracked> {
+        let Found { slot, direction } = found;
+        let conn = self.slots.id(slot)?;
+        let events = self.events.is_on();
+        let (place, cold) = self.slots.all_mut(slot)?;
+        let entry = &mut place.entry;
+        let state = match direction {
+            Direction::Reply => CtState::Established,
+            Direction::Original if entry.is(CtStatus::SEEN_REPLY) => CtState::Established,
+            Direction::Original if entry.is(CtStatus::EXPECTED) => CtState::Related,
+            Direction::Original => CtState::New,
+        };
+        let tracked =
+            Tracked { state, direction: Some(direction), conn: Some(conn), invalid: None };
+        let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
+        let tracker = proto::tracker(entry.tuple.protocol);
+        let mut record = proto::Record { entry, protocol: &mut place.record, cold };
+        let outcome = tracker.packet(&seen, &mut record);
+        let (entry, cold) = (record.entry, record.cold);
+        match outcome {
+            Outcome::Accept { timeout, changes } => {
+                if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
+                    entry.deadline = if entry.is(CtStatus::CONFIRMED) {
+                        timeout::after(now, timeout)
+                    } else {
+                        timeout::nanos(timeout)
+                    };
+                }
+                if events {
+                    entry.pending |= changes.0;
+                }
+                if self.sysctls.acct {
+                    count(cold, direction, packet);
+                }
+                mark_reply(entry, direction, events);
+                Some(tracked)
+            }
+            Outcome::Kill => {
+                if self.sysctls.acct {
+                    count(cold, direction, packet);
+                }
+                self.kill(now, conn);
+                self.slots
+                    .entry_mut(slot)
+                    .into_iter()
+                    .for_each(|e| mark_reply(e, direction, false));
+                Some(tracked)
+            }
+            Outcome::Restart => {
+                self.destroy(now, slot);
+                None
+            }
+            Outcome::Invalid { invalid, shorten } => {
+                let left = timeout::remaining(entry.deadline, now);
+                if let Some(shorten) = shorten.filter(|to| tcp::shortened(left, *to)) {
+                    entry.deadline = timeout::after(now, shorten);
+                }
+                if !entry.is(CtStatus::CONFIRMED) {
+                    self.forget(conn);
+                }
+                Some(self.invalid(invalid))
+            }
+        }
+    }
+
+    /// Makes an unconfirmed connection. `None` when the tuple can begin none.
+    fn create(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        tuple: &Tuple,
+        template: &Template,
+    ) -> Result<Option<Found>, Drop> {
+        let Some(reply) = tuple.invert() else { return Ok(None) };
+        if self.sized_for != self.sysctls.max {
+            self.resize();
+        }
+        let max = self.sysctls.max as usize;
+        if max != 0 && self.slots.count() >= max && !self.early_drop(now, hash) {
+            self.statistics.drop += 1;
+            return Err(Drop::TableFull);
+        }
+        let expectation = self.fulfil(now, tuple, template.zone);
+        let helper = match expectation {
+            Some(_) => None,
+            None => template
+                .helper
+                .filter(|helper| helpers::HELPERS.get(usize::from(*helper)).is_some()),
+        };
+        let mut entry = Entry::new(*tuple, template.zone);
+        if helper.is_some() {
+            entry.set(CtStatus::HELPER);
+            entry.flags |= Entry::HELPED;
+        }
+        let mut master = None;
+        if let Some(expectation) = expectation {
+            entry.set(CtStatus::EXPECTED);
+            entry.flags |= Entry::EXPECTED;
+            let conn = expectation.master;
+            entry.mark = self.mark(conn).unwrap_or(0);
+            let tuple = self.tuple(conn, Direction::Original);
+            master = tuple.map(|tuple| Master { conn, tuple, helper: expectation.helper });
+        }
+        self.numbers += 1;
+        let cold = Cold {
+            reply,
+            helper: helper.unwrap_or(0),
+            counters: [(0, 0); 2],
+            number: self.numbers,
+            started: 0,
+            stream_after: 0,
+            event_mask: template.event_mask.map_or(u16::MAX, |mask| mask as u16),
+        };
+        let Some(conn) = self.slots.insert(entry, ProtocolRecord::default(), cold) else {
+            self.statistics.drop += 1;
+            return Err(Drop::TableFull);
+        };
+        if helper.is_some() {
+            self.helped.insert(conn, helpers::State::default());
+        }
+        if let Some(master) = master {
+            self.masters.insert(conn, master);
+        }
+        Ok(Some(Found { slot: conn.slot, direction: Direction::Original }))
+    }
+
+    /// Throws out a connection that is not ASSURED, near where the new one would be entered.
+    fn early_drop(&mut self, now: Instant, hash: u64) -> bool {
+        let candidate = self.index.neighbours(hash, EARLY_DROP_BUCKETS_MAX).find_map(|slot| {
+            let entry = self.slots.entry(slot)?;
+            let expired = timeout::expired(entry.deadline, now);
+            (expired || !entry.is(CtStatus::ASSURED)).then_some((slot, expired))
+        });
+        let Some((slot, expired)) = candidate else { return false };
+        if !expired {
+            self.statistics.early_drop += 1;
+        }
+        self.destroy(now, slot);
+        true
+    }
+
+    /// What ICMP and ICMPv6 settle before a connection is looked for; `None` when one is to be.
+    #[inline]
+    fn icmp(
+        &mut self,
+        now: Instant,
+        hook: Hook,
+        packet: &Parsed,
+        bytes: &[u8],
+        zone: Zone,
+    ) -> Option<Tracked> {
+        use keepstate_packet::{icmp as v4, icmpv6 as v6};
+        let checks = self.sysctls.checksum && hook == Hook::Prerouting;
+        let checksum_ok = || !checks || checksum::verify(packet, bytes) == Verified::Valid;
+        let message = match (packet.family, packet.protocol) {
+            (Family::V4, v4::PROTOCOL) => icmp::message(packet, checksum_ok),
+            (Family::V6, v6::PROTOCOL) => icmpv6::message(packet, bytes, checksum_ok),
+            _ => return None,
+        };
+        match message {
+            icmp::Message::Query => None,
+            icmp::Message::Untracked => Some(Tracked::UNTRACKED),
+            icmp::Message::Invalid(reason) => Some(self.invalid(Invalid::new(reason))),
+            icmp::Message::Error { quoted } => {
+                let related = self.related(now, packet, bytes, quoted, zone);
+                Some(
+                    related
+                        .unwrap_or_else(|| self.invalid(Invalid::new(Reason::IcmpErrorUntracked))),
+                )
+            }
+        }
+    }
+
+    /// The connection that an ICMP error is about. The error has to go where the answers to the
+    /// quoted packet go: to its sender.
+    fn related(
+        &mut self,
+        now: Instant,
+        packet: &Parsed,
+        bytes: &[u8],
+        quoted: u32,
+        zone: Zone,
+    ) -> Option<Tracked> {
+        let quoted = packet.packet(bytes).get(quoted as usize..)?;
+        let quoted = Tuple::of_quoted(&Quoted::new(packet.family, quoted)?)?;
+        let answer = quoted.invert()?;
+        let hash = self.keys.hash(&answer, zone.id_in(Direction::Original));
+        let found = self.lookup(now, hash, &answer, zone)?;
+        let conn = self.slots.id(found.slot)?;
+        let expected = self.tuple(conn, found.direction)?.destination;
+        (packet.destination == expected).then_some(Tracked {
+            state: CtState::Related,
+            direction: Some(found.direction),
+            conn: Some(conn),
+            invalid: None,
+        })
+    }
+
+    #[inline(never)]
+    fn invalid(&mut self, invalid: Invalid) -> Tracked {
+        self.statistics.invalid += 1;
+        Tracked { state: CtState::Invalid, direction: None, conn: None, invalid: Some(invalid) }
+    }
+
+    /// Takes a connection out of the table while its packet is still on its way.
+    fn kill(&mut self, now: Instant, conn: ConnId) {
+        self.unlink(now, conn.slot);
+        self.lingering = Some(conn);
+    }
+}
+
+fn count(cold: &mut Cold, direction: Direction, packet: &Parsed) {
+    let [original, reply] = &mut cold.counters;
+    let (packets, bytes) = match direction {
+        Direction::Original => original,
+        Direction::Reply => reply,
+    };
+    *packets += 1;
+    *bytes += u64::from(packet.length);
+}
+
+#[inline]
+fn mark_reply(entry: &mut Entry, direction: Direction, events: bool) {
+    if direction == Direction::Reply && !entry.is(CtStatus::SEEN_REPLY) {
+        entry.set(CtStatus::SEEN_REPLY);
+        entry.pending |= if events { Changes::REPLY.0 } else { 0 };
+    }
+}
+
+/// Why a packet has no tuple.
+fn no_tuple(packet: &Parsed) -> Invalid {
+    Invalid::new(match packet.l4 {
+        L4::Fragment | L4::NoNextHeader | L4::BrokenChain => Reason::Malformed,
+        _ => Reason::Short,
+    })
+}
