@@ -25,7 +25,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn of(flags: u8) -> Self {
+    /// What these flags (FIN to CWR, as on the wire) make of a segment.
+    #[must_use]
+    pub const fn of(flags: u8) -> Self {
         if flags & RST != 0 {
             Self::Rst
         } else if flags & SYN != 0 {

@@ -176,15 +176,12 @@ fn first_words(
             return false;
         }
         introduce_either(seen.direction, sender, receiver, segment);
-        return !segment.has(ACK) && (silent || seen.direction == Direction::Reply);
+        return !segment.has(ACK) && seen.direction == Direction::Reply;
     }
     sender.end = segment.end;
-    sender.max_window = remembered(u32::from(segment.window) << sender.scale);
+    sender.max_window = remembered(u32::from(segment.window));
     sender.max_end = segment.end.wrapping_add(sender.max_window);
-    if receiver.max_window == 0 {
-        receiver.end = sack;
-        receiver.max_end = sack;
-    } else if sack == receiver.end.wrapping_add(1) {
+    if sack == receiver.end.wrapping_add(1) {
         // The answer to a keep-alive that was not seen.
         receiver.end = sack;
     }
@@ -205,8 +202,7 @@ fn outside(sender: &mut Peer, receiver: &Peer, numbers: &Numbers) -> Option<Fit>
     if let Some(distance) = past(numbers.sequence, sender.max_end) {
         let invalid = invalid(Reason::SeqOver, distance, sender.max_end);
         let overshoot = numbers.end.wrapping_sub(sender.max_end).wrapping_add(1);
-        let harmless = receiver.max_window != 0
-            && seq_under.is_none()
+        let harmless = seq_under.is_none()
             && ack_under.is_none()
             && ack_over.is_none()
             && overshoot <= receiver.max_window;
