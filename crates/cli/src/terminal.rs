@@ -63,7 +63,14 @@ impl Terminal {
         }
     }
 
-    /// Counts and progress: on stderr, unless `-q`.
+    /// How far long work is: over the line before, on a terminal only, unless `-q`.
+    pub(crate) fn progress(&self, text: impl Display) {
+        if !self.quiet && std::io::stderr().is_terminal() {
+            eprint!("\r{text}");
+        }
+    }
+
+    /// Counts: on stderr, unless `-q`.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.quiet {
             eprintln!("{text}");

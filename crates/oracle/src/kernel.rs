@@ -100,6 +100,12 @@ impl Kernel {
         })
     }
 
+    /// How it was set up.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it.
     ///
     /// # Errors
@@ -146,13 +152,14 @@ impl Kernel {
         }
     }
 
-    /// Pushes a packet (from the IP header on) into the router from `side`.
+    /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
+    /// link layer calls it.
     ///
     /// # Errors
     /// When a device or a netlink socket fails; `ENOBUFS` when reports were lost.
-    pub fn push(&mut self, side: Side, packet: &[u8]) -> io::Result<Observation> {
+    pub fn push(&mut self, side: Side, family: Family, packet: &[u8]) -> io::Result<Observation> {
         self.discard_stray()?;
-        let frame = frame(side, packet);
+        let frame = frame(side, family, packet);
         self.taps[side as usize].write(&frame)?;
         self.records.clear();
         self.probe.drain(&mut self.records)?;
@@ -236,12 +243,14 @@ impl Kernel {
     }
 }
 
-fn frame(side: Side, packet: &[u8]) -> Vec<u8> {
+fn frame(side: Side, family: Family, packet: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(ETHERNET + packet.len());
     frame.extend(MAC_ROUTER[side as usize]);
     frame.extend(MAC_NEIGHBOUR[side as usize]);
-    let six = packet.first().is_some_and(|first| first >> 4 == 6);
-    frame.extend(if six { [0x86, 0xdd] } else { [0x08, 0x00] });
+    frame.extend(match family {
+        Family::V4 => [0x08, 0x00],
+        Family::V6 => [0x86, 0xdd],
+    });
     frame.extend(packet);
     frame
 }

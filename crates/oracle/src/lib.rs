@@ -7,8 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+mod bench;
+pub mod compare;
 mod ctnetlink;
+pub mod describe;
+pub mod fuzz;
 pub mod kernel;
+pub mod model;
 pub mod namespace;
 pub mod observation;
 mod probe;
+mod shrink;
+pub mod verify;

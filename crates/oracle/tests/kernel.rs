@@ -4,6 +4,7 @@ use keepstate_conntrack::{CtState, Direction, event::EventKind};
 use keepstate_oracle::kernel::{Config, Kernel};
 use keepstate_oracle::namespace;
 use keepstate_oracle::observation::{Fate, Side};
+use keepstate_packet::Family;
 
 /// UDP from 10.1.0.1 to 10.2.0.1, or back; no UDP checksum.
 fn udp(back: bool) -> Vec<u8> {
@@ -32,7 +33,7 @@ fn with_kernel(work: impl FnOnce(&mut Kernel) + Send) {
 #[test]
 fn kernel_says_what_became_of_a_packet() {
     with_kernel(|kernel| {
-        let there = kernel.push(Side::A, &udp(false)).expect("push");
+        let there = kernel.push(Side::A, Family::V4, &udp(false)).expect("push");
         assert_eq!(there.fate, Fate::Forwarded);
         assert_eq!((there.state, there.direction), (Some(CtState::New), Some(Direction::Original)));
         assert_eq!(there.out.len(), 1);
@@ -40,7 +41,7 @@ fn kernel_says_what_became_of_a_packet() {
         assert_eq!(there.out[0].bytes[8], 63, "TTL is decremented");
         assert_eq!(there.events.iter().map(|e| e.kind).collect::<Vec<_>>(), [EventKind::New]);
 
-        let back = kernel.push(Side::B, &udp(true)).expect("push");
+        let back = kernel.push(Side::B, Family::V4, &udp(true)).expect("push");
         assert_eq!(
             (back.state, back.direction),
             (Some(CtState::Established), Some(Direction::Reply))

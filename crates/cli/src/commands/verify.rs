@@ -1,18 +1,196 @@
-//! `keepstate verify`.
+//! `keepstate verify`: the same packets through this machine's own kernel.
 
 use crate::{exit::Exit, terminal::Terminal};
-use std::path::PathBuf;
+use keepstate_oracle::fuzz::{self, Area, Plan, Progress, report};
+use keepstate_oracle::kernel::Config;
+use keepstate_oracle::verify::{self, Report, Setup};
+use keepstate_oracle::{describe, namespace, observation::Side};
+use keepstate_packet::Family;
+use keepstate_ruleset::syntax::iptables_save;
+use std::{fs, io, path::PathBuf};
 
 /// Arguments of `keepstate verify`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Rule set in iptables-save or ip6tables-save form; at most one a family
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
+    /// A sysctl by the kernel's own name, such as nf_conntrack_tcp_loose=0
+    #[arg(long, value_name = "K=V")]
+    sysctl: Vec<String>,
+    /// Helpers assigned by port: protocol:port:helper, separated by commas
+    #[arg(long, value_name = "SPEC", default_value = "tcp:21:ftp")]
+    helpers: String,
+    /// Interface that packets enter on
+    #[arg(long = "in", value_name = "IFACE", default_value = "eth0")]
+    input: String,
+    /// Interface that packets leave on
+    #[arg(long = "out", value_name = "IFACE", default_value = "eth1")]
+    output: String,
+    /// Print at most so many differences
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// Generated conversations instead of captures
+    #[arg(long, conflicts_with_all = ["captures", "rules", "sysctl"])]
+    fuzz: bool,
+    /// All that is generated follows from it
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "fuzz")]
+    seed: u64,
+    /// Packets to generate
+    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "fuzz")]
+    packets: u64,
+    /// What the conversations are about
+    #[arg(long, value_name = "AREA", default_value = "all", requires = "fuzz",
+          value_parser = clap::builder::PossibleValuesParser::new(Area::NAMES.map(|(name, _)| name)))]
+    only: String,
+    /// Run this scenario of the seed and no other
+    #[arg(long, value_name = "N", requires = "fuzz")]
+    scenario: Option<u64>,
     /// Captures
-    #[arg(value_name = "CAPTURE")]
+    #[arg(value_name = "CAPTURE", required_unless_present = "fuzz")]
     captures: Vec<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
-    let _ = &arguments.captures;
-    terminal.error("not in this build");
-    Exit::Unavailable
+    let result = if arguments.fuzz {
+        namespace::with(|| generated(arguments, terminal))
+    } else {
+        match setup(arguments) {
+            Ok(setup) => namespace::with(|| captured(arguments, &setup, terminal)),
+            Err(fault) => {
+                terminal.error(&fault);
+                return Exit::Usage;
+            }
+        }
+    };
+    match result {
+        Ok(Ok(true)) => Exit::Clean,
+        Ok(Ok(false)) => Exit::Findings,
+        Ok(Err(fault)) => {
+            terminal.error(&fault.to_string());
+            if privilege(&fault) { Exit::Unavailable } else { Exit::Usage }
+        }
+        Err(fault) => {
+            terminal.error(&format!("cannot make a network namespace: {fault}"));
+            Exit::Unavailable
+        }
+    }
+}
+
+fn privilege(fault: &io::Error) -> bool {
+    matches!(fault.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound)
+}
+
+fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
+    let area = Area::NAMES.into_iter().find(|(name, _)| *name == arguments.only);
+    let area = area.map_or(Area::All, |(_, area)| area);
+    let plan = Plan {
+        seed: arguments.seed,
+        packets: arguments.packets,
+        area,
+        first: arguments.scenario.unwrap_or(0),
+        only_first: arguments.scenario.is_some(),
+        findings_max: arguments.limit,
+    };
+    let line = |progress: &Progress| {
+        format!(
+            "seed {} {}: {} packets in {} conversations' worth of scenarios, {} differ",
+            plan.seed, arguments.only, progress.packets, progress.scenarios, progress.findings
+        )
+    };
+    let outcome = fuzz::run(&plan, |progress| {
+        if progress.scenarios % 256 == 0 {
+            terminal.progress(&line(progress));
+        }
+    })?;
+    for finding in &outcome.findings {
+        print!("{}", report::text(plan.seed, area, finding));
+    }
+    println!("{}", line(&outcome.progress));
+    Ok(outcome.findings.is_empty())
+}
+
+fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Result<bool> {
+    let mut printed = 0;
+    let summary = verify::captures(setup, &arguments.captures, |report| {
+        if printed < arguments.limit {
+            print!("{}", text(report));
+        }
+        printed += 1;
+    })?;
+    if printed > arguments.limit {
+        terminal.note(&format!("{} more differences not printed", printed - arguments.limit));
+    }
+    println!(
+        "{} captures, {} packets compared, {} frames skipped, {} fragments left out, {} differences",
+        summary.captures, summary.packets, summary.skipped, summary.fragments, summary.differences
+    );
+    Ok(summary.differences == 0)
+}
+
+fn text(report: &Report) -> String {
+    let place = report.packet.map_or("at the end".to_owned(), |n| format!("packet {n}"));
+    let mut text = format!("{}: {place}\n", report.file.display());
+    if let Some((bytes, kernel, ours)) = &report.seen {
+        text += &format!("  {}\n", describe::packet(Side::A, bytes));
+        text += &format!("      kernel {}\n", report::view(kernel));
+        text += &format!("      ours   {}\n", report::view(ours));
+    }
+    for difference in &report.differences {
+        text += &format!("  {} differs:\n", difference.what);
+        text += &format!("      kernel {}\n      ours   {}\n", difference.kernel, difference.ours);
+    }
+    text
+}
+
+fn setup(arguments: &Arguments) -> Result<Setup, String> {
+    let mut rules = [String::new(), String::new()];
+    for file in &arguments.rules {
+        let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let family = usize::from(iptables_save::family_of(&text) == Family::V6);
+        if !rules[family].is_empty() {
+            return Err(format!("{}: a second rule set of one family", file.display()));
+        }
+        rules[family] = text;
+    }
+    for spec in arguments.helpers.split(',').filter(|spec| !spec.is_empty()) {
+        let [protocol, port, helper] = spec.split(':').collect::<Vec<_>>()[..] else {
+            return Err(format!("{spec}: not protocol:port:helper"));
+        };
+        let rule = format!(
+            "-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}"
+        );
+        rules = rules.map(|text| with_raw_rule(&text, &rule));
+    }
+    let pair = |text: &String| {
+        let (key, value) = text.split_once('=')?;
+        Some((key.to_owned(), value.to_owned()))
+    };
+    let mut sysctls = Vec::new();
+    for text in &arguments.sysctl {
+        sysctls.push(pair(text).ok_or_else(|| format!("{text}: not NAME=VALUE"))?);
+    }
+    let interfaces = [arguments.input.clone(), arguments.output.clone()];
+    Ok(Setup { config: Config { interfaces, ..Config::default() }, sysctls, rules })
+}
+
+/// The rule set with one more rule at the end of its raw table.
+fn with_raw_rule(text: &str, rule: &str) -> String {
+    let mut raw = false;
+    let mut whole = String::new();
+    let mut placed = false;
+    for line in text.lines() {
+        if line.starts_with('*') {
+            raw = line.trim_end() == "*raw";
+        }
+        if raw && !placed && line.trim_end() == "COMMIT" {
+            whole += &format!("{rule}\n");
+            placed = true;
+        }
+        whole += &format!("{line}\n");
+    }
+    if !placed {
+        whole += &format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n");
+    }
+    whole
 }

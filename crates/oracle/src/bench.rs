@@ -1,0 +1,165 @@
+//! Both routers side by side.
+
+use crate::compare::{self, Difference};
+use crate::fuzz::{INSIDE, Settings, Step};
+use crate::kernel::{Backend, Config, Kernel};
+use crate::model::Model;
+use crate::observation::Observation;
+use keepstate_conntrack::event::EventKind;
+use keepstate_packet::Family;
+use std::{io, thread};
+
+/// Both routers, under the same settings.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    kernel: Kernel,
+    model: Model,
+    settings: Settings,
+}
+
+/// One scenario through both, up to the first packet that differs.
+#[derive(Debug, Default)]
+pub(crate) struct Trial {
+    pub(crate) observations: Vec<Option<(Observation, Observation)>>,
+    pub(crate) differences: Vec<Difference>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> io::Result<Self> {
+        let config = Config {
+            inside: INSIDE.map(str::to_owned).to_vec(),
+            backend: Backend::Nft,
+            ..Config::default()
+        };
+        let settings = Settings::default();
+        let model = model(&config, &settings)?;
+        let mut bench = Self { kernel: Kernel::new(config)?, model, settings };
+        bench.set_sysctls()?;
+        Ok(bench)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Brings both to these settings.
+    pub(crate) fn load(&mut self, settings: &Settings) -> io::Result<()> {
+        if self.settings == *settings {
+            return Ok(());
+        }
+        self.reload(settings)
+    }
+
+    /// The same, with all counters at zero whatever the settings were.
+    pub(crate) fn reload(&mut self, settings: &Settings) -> io::Result<()> {
+        self.kernel.flush()?;
+        let before = std::mem::replace(&mut self.settings, settings.clone());
+        self.set_sysctls()?;
+        let families = [Family::V4, Family::V6];
+        for ((family, text), before) in families.into_iter().zip(&settings.rules).zip(&before.rules)
+        {
+            if text.is_empty() && before.is_empty() {
+                continue;
+            }
+            self.kernel.load_rules(family, &with_empty_tables(text))?;
+        }
+        self.model = model(self.kernel.config(), settings)?;
+        Ok(())
+    }
+
+    fn set_sysctls(&mut self) -> io::Result<()> {
+        for (name, value) in self.settings.values() {
+            self.kernel.set_sysctl(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Runs packets through both, from an empty table.
+    pub(crate) fn trial(&mut self, packets: &[Step]) -> io::Result<Trial> {
+        self.kernel.flush()?;
+        self.model.flush();
+        let mut trial = Trial::default();
+        let mut paused = false;
+        for step in packets {
+            match step {
+                Step::Sleep(duration) => {
+                    paused = true;
+                    thread::sleep(*duration);
+                    self.model.advance(*duration);
+                    self.model.events();
+                    trial.observations.push(None);
+                }
+                Step::Packet { side, bytes } => {
+                    let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
+                    let mut ours = self.model.push(*side, family(bytes), bytes);
+                    if paused {
+                        // Either reaps what has expired when it finds the time.
+                        kernel.events.retain(|event| event.kind != EventKind::Destroy);
+                        ours.events.retain(|event| event.kind != EventKind::Destroy);
+                    }
+                    trial.differences = compare::observations(&kernel, &ours);
+                    trial.observations.push(Some((kernel, ours)));
+                    if !trial.differences.is_empty() {
+                        return Ok(trial);
+                    }
+                }
+            }
+        }
+        trial.differences = self.compare_tables(&trial)?;
+        Ok(trial)
+    }
+
+    /// Counters of all rules since the settings were loaded.
+    pub(crate) fn compare_counters(&mut self) -> io::Result<Vec<Difference>> {
+        let mut found = Vec::new();
+        for (n, family) in [Family::V4, Family::V6].into_iter().enumerate() {
+            if !self.settings.rules[n].is_empty() {
+                let kernel = compare::saved_counters(&self.kernel.save_rules(family)?);
+                found.extend(compare::counters(&kernel, &self.model.counters(family)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every connection of the engine's table, and every one that the kernel has announced, looked
+    /// up one by one: a dump would walk the hash of the whole machine.
+    fn compare_tables(&mut self, trial: &Trial) -> io::Result<Vec<Difference>> {
+        let ours = self.model.connections();
+        if self.settings.has_zones() {
+            return Ok(compare::tables(self.kernel.connections()?, ours));
+        }
+        let mut originals: Vec<_> = ours.iter().map(|snapshot| snapshot.original).collect();
+        for (kernel, _) in trial.observations.iter().flatten() {
+            let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
+            originals.extend(new.map(|event| event.snapshot.original));
+        }
+        originals.sort();
+        originals.dedup();
+        let mut kernel = Vec::new();
+        for original in &originals {
+            let found = self.kernel.connection(original)?;
+            kernel.extend(found.filter(|found| found.original == *original));
+        }
+        Ok(compare::tables(kernel, ours))
+    }
+}
+
+fn model(config: &Config, settings: &Settings) -> io::Result<Model> {
+    Model::new(&config.interfaces, &config.inside, &settings.sysctls, &settings.rules)
+        .map_err(io::Error::other)
+}
+
+/// iptables-restore leaves tables alone that a file does not name; these have to be empty.
+fn with_empty_tables(text: &str) -> String {
+    let mut whole = text.to_owned();
+    for table in ["raw", "mangle", "filter", "security"] {
+        if !text.lines().any(|line| line.strip_prefix('*') == Some(table)) {
+            whole += &format!("*{table}\nCOMMIT\n");
+        }
+    }
+    whole
+}
+
+fn family(packet: &[u8]) -> Family {
+    if packet.first().is_some_and(|first| first >> 4 == 6) { Family::V6 } else { Family::V4 }
+}

@@ -1,0 +1,262 @@
+//! Two observations, or two tables, side by side.
+
+use crate::observation::{EventView, Observation, Sent};
+use keepstate_conntrack::event::{EventKind, Snapshot};
+use keepstate_packet::Family;
+use std::fmt::Debug;
+
+/// How far the two views of a timeout may lie apart, seconds: each rounds in its own way.
+pub const TIMEOUT_SLACK: u64 = 1;
+
+/// One thing that the two views do not share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What: `fate`, `state`, `bytes`, `event`, `table`, ...
+    pub what: &'static str,
+    /// The kernel's view.
+    pub kernel: String,
+    /// The engine's view.
+    pub ours: String,
+}
+
+impl Difference {
+    pub(crate) fn new(what: &'static str, kernel: &impl Debug, ours: &impl Debug) -> Self {
+        Self { what, kernel: format!("{kernel:?}"), ours: format!("{ours:?}") }
+    }
+}
+
+/// What the two observations of one packet do not share.
+#[must_use]
+pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference> {
+    let mut found = Vec::new();
+    if kernel.fate != ours.fate {
+        found.push(Difference::new("fate", &kernel.fate, &ours.fate));
+    }
+    if kernel.state != ours.state {
+        found.push(Difference::new("state", &kernel.state, &ours.state));
+    }
+    if kernel.direction != ours.direction {
+        found.push(Difference::new("direction", &kernel.direction, &ours.direction));
+    }
+    sent("bytes", &kernel.out, &ours.out, false, &mut found);
+    sent("generated", &kernel.generated, &ours.generated, true, &mut found);
+    events(&kernel.events, &ours.events, &mut found);
+    found
+}
+
+fn sent(
+    what: &'static str,
+    kernel: &[Sent],
+    ours: &[Sent],
+    made: bool,
+    found: &mut Vec<Difference>,
+) {
+    let alike = kernel.len() == ours.len()
+        && kernel
+            .iter()
+            .zip(ours)
+            .all(|(k, o)| k.side == o.side && masked(&k.bytes, made) == masked(&o.bytes, made));
+    if !alike {
+        found.push(Difference { what, kernel: packets(kernel), ours: packets(ours) });
+    }
+}
+
+fn packets(sent: &[Sent]) -> String {
+    let one = |sent: &Sent| format!("{:?}:{}", sent.side, hex(&sent.bytes));
+    sent.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A packet without what two runs of one kernel do not share: the identification of packets that
+/// the router makes, IPv4 timestamp options, and the header checksums over them.
+fn masked(bytes: &[u8], made: bool) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if bytes.first().is_none_or(|first| first >> 4 != 4) || bytes.len() < 20 {
+        return bytes;
+    }
+    if made {
+        bytes[4..6].fill(0);
+        bytes[10..12].fill(0);
+    }
+    let end = usize::from(bytes[0] & 15) * 4;
+    let mut at = 20;
+    while at + 1 < end.min(bytes.len()) && bytes[at] != 0 {
+        let length = if bytes[at] == 1 { 1 } else { usize::from(bytes[at + 1]).max(2) };
+        if bytes[at] == 68 {
+            let until = (at + length).min(bytes.len());
+            bytes[at + 2..until.max(at + 2)].fill(0);
+            bytes[10..12].fill(0);
+        }
+        at += length;
+    }
+    bytes
+}
+
+fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>) {
+    let alike = kernel.len() == ours.len()
+        && kernel
+            .iter()
+            .zip(ours)
+            .all(|(k, o)| k.kind == o.kind && same_event(k.kind, &k.snapshot, &o.snapshot));
+    if !alike {
+        let list = |events: &[EventView]| {
+            let one = |e: &EventView| format!("[{:?}] {}", e.kind, connection(&e.snapshot));
+            events.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        found.push(Difference { what: "event", kernel: list(kernel), ours: list(ours) });
+    }
+}
+
+/// The kernel's events leave out what has not changed (protocol state, helper); what they show has
+/// to agree.
+fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
+    if matches!(kind, EventKind::ExpectNew | EventKind::ExpectDestroy) {
+        return kernel.original == ours.original && kernel.master == ours.master;
+    }
+    let shown = |k: Option<&'static str>, o| k.is_none() || k == o;
+    kernel.original == ours.original
+        && kernel.reply == ours.reply
+        && kernel.status == ours.status
+        && kernel.mark == ours.mark
+        && (kernel.timeout.is_none() || same_timeout(kernel, ours))
+        && shown(kernel.protocol_state, ours.protocol_state)
+        && shown(kernel.helper, ours.helper)
+        && (kernel.master.is_none() || kernel.master == ours.master)
+        && (kernel.counters.is_none() || kernel.counters == ours.counters)
+}
+
+fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
+    let seconds = |snapshot: &Snapshot| snapshot.timeout.map(|timeout| timeout.as_secs());
+    match (seconds(kernel), seconds(ours)) {
+        (Some(k), Some(o)) => k.abs_diff(o) <= TIMEOUT_SLACK,
+        (k, o) => k == o,
+    }
+}
+
+/// What the two tables do not share.
+#[must_use]
+pub fn tables(mut kernel: Vec<Snapshot>, mut ours: Vec<Snapshot>) -> Vec<Difference> {
+    let key = |s: &Snapshot| (s.original, s.reply);
+    kernel.sort_by_key(key);
+    ours.sort_by_key(key);
+    let same = |k: &Snapshot, o: &Snapshot| {
+        same_event(EventKind::Update, k, o)
+            && k.protocol_state == o.protocol_state
+            && k.helper == o.helper
+            && k.master == o.master
+            && k.counters == o.counters
+    };
+    let mut found = Vec::new();
+    let (mut left, mut right) = (kernel.iter().peekable(), ours.iter().peekable());
+    loop {
+        let (k, o) = (left.peek().copied(), right.peek().copied());
+        let pair = match (k, o) {
+            (None, None) => return found,
+            (Some(k), Some(o)) if key(k) == key(o) => (left.next(), right.next()),
+            (Some(k), Some(o)) if key(k) < key(o) => (left.next(), None),
+            (Some(_), None) => (left.next(), None),
+            (_, Some(_)) => (None, right.next()),
+        };
+        let alike = matches!(pair, (Some(k), Some(o)) if same(k, o));
+        if !alike {
+            let show = |s: Option<&Snapshot>| s.map_or("none".to_owned(), connection);
+            found.push(Difference { what: "table", kernel: show(pair.0), ours: show(pair.1) });
+        }
+    }
+}
+
+/// A connection in one line.
+#[must_use]
+pub fn connection(s: &Snapshot) -> String {
+    let family = s.original.family;
+    let tuple = |t: &keepstate_conntrack::Tuple| {
+        let port = |port: u16, bracket: bool| {
+            if bracket { format!("]:{port}") } else { format!(":{port}") }
+        };
+        let six = family == Family::V6;
+        let open = if six { "[" } else { "" };
+        format!(
+            "{open}{}{} > {open}{}{}",
+            t.source.ip(family),
+            port(t.source_port, six),
+            t.destination.ip(family),
+            port(t.destination_port, six)
+        )
+    };
+    let mut text = format!("proto {} {}", s.original.protocol, tuple(&s.original));
+    if s.reply.source != s.original.destination
+        || s.reply.source_port != s.original.destination_port
+    {
+        text += &format!(" reply {}", tuple(&s.reply));
+    }
+    text += &format!(" status {:#x}", s.status.0);
+    if let Some(timeout) = s.timeout {
+        text += &format!(" timeout {:.1}", timeout.as_secs_f64());
+    }
+    for (name, value) in [("", s.protocol_state), ("helper ", s.helper)] {
+        text += &value.map_or(String::new(), |value| format!(" {name}{value}"));
+    }
+    if s.mark != 0 {
+        text += &format!(" mark {:#x}", s.mark);
+    }
+    text += &s.master.map_or(String::new(), |master| format!(" master {}", tuple(&master)));
+    text += &s.counters.map_or(String::new(), |c| format!(" packets {}/{}", c[0].0, c[1].0));
+    text
+}
+
+/// Packets and bytes by rule, from what `iptables-save -c` prints: `table chain number` and the
+/// counters, policies of built-in chains as number `policy`.
+#[must_use]
+pub fn saved_counters(text: &str) -> Vec<Counter> {
+    let counters = |word: &str| -> Option<(u64, u64)> {
+        let (packets, bytes) = word.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?;
+        Some((packets.parse().ok()?, bytes.parse().ok()?))
+    };
+    let mut found = Vec::new();
+    let (mut table, mut before, mut number) = (String::new(), String::new(), 0);
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            [name] if name.starts_with('*') => name[1..].clone_into(&mut table),
+            [chain, policy, count] if chain.starts_with(':') && *policy != "-" => {
+                let at = format!("{table} {} policy", &chain[1..]);
+                found.extend(counters(count).map(|count| (at, count)));
+            }
+            [count, "-A", chain, ..] => {
+                let at = format!("{table} {chain}");
+                number = if at == before { number + 1 } else { 1 };
+                found.extend(counters(count).map(|count| (format!("{at} {number}"), count)));
+                before = at;
+            }
+            _ => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What the counters do not share. Only the kernel may have tables that no rule set names.
+#[must_use]
+pub fn counters(kernel: &[Counter], ours: &[Counter]) -> Vec<Difference> {
+    let find = |list: &[Counter], name: &str| list.iter().find(|c| c.0 == name).map(|c| c.1);
+    let mut found = Vec::new();
+    for (name, count) in ours {
+        let theirs = find(kernel, name);
+        if theirs != Some(*count) {
+            found.push(Difference {
+                what: "counter",
+                kernel: format!("{name}: {theirs:?}"),
+                ours: format!("{name}: {count:?}"),
+            });
+        }
+    }
+    found
+}
+
+/// A rule or policy by name; its packets and bytes.
+pub type Counter = (String, (u64, u64));

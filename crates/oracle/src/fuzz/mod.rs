@@ -1,0 +1,185 @@
+//! Generated conversations, made from a seed alone.
+//!
+//! A *scenario* is a few conversations mixed in time, spoilt here and there, and the settings they
+//! run under; both are drawn from the seed, the area and the scenario's number, so any scenario
+//! can be made again without those before it. Scenarios of one *epoch* share their settings.
+
+mod datagram;
+mod draft;
+mod flow;
+mod ftp;
+mod mutate;
+mod random;
+pub mod report;
+mod rules;
+mod run;
+mod settings;
+mod tcp;
+
+pub use flow::INSIDE;
+pub use run::{Finding, Outcome, Plan, Progress, run};
+pub use settings::Settings;
+
+use crate::observation::Side;
+use draft::Draft;
+use random::Random;
+use std::time::Duration;
+
+/// Scenarios that share settings.
+pub const EPOCH: u64 = 64;
+/// Most packets of one scenario.
+pub const PACKETS_MAX: usize = 400;
+
+/// What scenarios are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Area {
+    /// Everything, mixed.
+    #[default]
+    All,
+    /// TCP.
+    Tcp,
+    /// UDP and UDP-Lite.
+    Udp,
+    /// ICMP and ICMPv6, queries and errors about other conversations.
+    Icmp,
+    /// FTP with its helper.
+    Ftp,
+    /// Rule sets.
+    Rules,
+    /// Protocols without a tracker.
+    Generic,
+    /// Timeouts of a second, and pauses that are longer.
+    Expiry,
+}
+
+impl Area {
+    /// All areas by their names.
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("all", Self::All),
+        ("tcp", Self::Tcp),
+        ("udp", Self::Udp),
+        ("icmp", Self::Icmp),
+        ("ftp", Self::Ftp),
+        ("rules", Self::Rules),
+        ("generic", Self::Generic),
+        ("expiry", Self::Expiry),
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, area)| *area == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// How long a pause is: no timeout of [`Settings::short`] ends near it.
+const PAUSE: Duration = Duration::from_millis(1500);
+
+/// What happens next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A packet comes in.
+    Packet {
+        /// From where.
+        side: Side,
+        /// From the IP header on.
+        bytes: Vec<u8>,
+    },
+    /// Time passes.
+    Sleep(Duration),
+}
+
+/// Of so many scenarios of [`Area::All`] one is about expiry: pauses are slow.
+const EXPIRY_EVERY: u64 = 1024;
+
+/// The settings of scenario `number`: those of its epoch.
+#[must_use]
+pub fn settings(seed: u64, area: Area, number: u64) -> Settings {
+    let epoch = number / EPOCH;
+    let random = &mut Random::part(seed ^ (area as u64) << 56, epoch << 1);
+    if about_expiry(area, number) { Settings::short(random) } else { Settings::draw(area, random) }
+}
+
+fn about_expiry(area: Area, number: u64) -> bool {
+    area == Area::Expiry || area == Area::All && number % EXPIRY_EVERY == EXPIRY_EVERY - 1
+}
+
+/// The packets of scenario `number`.
+#[must_use]
+pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
+    let mut random = Random::part(seed ^ (area as u64) << 56, number << 1 | 1);
+    let random = &mut random;
+    let conversations = (0..=random.below(4)).map(|_| conversation(area, random)).collect();
+    let mut drafts = interleave(conversations, random);
+    let percent = random.pick(&[0, 1, 3, 3, 10, 40]);
+    mutate::mutate(&mut drafts, percent, random);
+    with_errors(&mut drafts, area, random);
+    drafts.truncate(PACKETS_MAX);
+    let mut sent: Vec<(Side, Vec<u8>)> = Vec::new();
+    for draft in &drafts {
+        let bytes = draft.bytes(&sent, random);
+        sent.push((draft.side, bytes));
+    }
+    let packet = |(side, bytes)| Step::Packet { side, bytes };
+    let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
+    if about_expiry(area, number) {
+        steps.insert(random.below(steps.len() + 1), Step::Sleep(PAUSE));
+    }
+    steps
+}
+
+fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
+    let kind = match area {
+        Area::Tcp => 0,
+        Area::Udp => 60,
+        Area::Icmp => random.pick(&[0, 60, 75, 75, 75, 85]),
+        Area::Ftp => 90,
+        Area::Generic => 99,
+        Area::All | Area::Rules | Area::Expiry => random.below(100),
+    };
+    match kind {
+        0..60 => tcp::conversation(random),
+        60..75 => datagram::udp(random),
+        75..85 => datagram::queries(random),
+        85..89 => datagram::neighbours(random),
+        89..98 => ftp::conversation(random),
+        _ => datagram::generic(random),
+    }
+}
+
+/// Mixes conversations in time; each keeps its own order.
+fn interleave(conversations: Vec<Vec<Draft>>, random: &mut Random) -> Vec<Draft> {
+    let mut rest: Vec<_> = conversations.into_iter().map(|c| c.into_iter().peekable()).collect();
+    let mut mixed = Vec::new();
+    let sticky = random.chance(50);
+    let mut at = 0;
+    loop {
+        rest.retain_mut(|conversation| conversation.peek().is_some());
+        if rest.is_empty() {
+            return mixed;
+        }
+        if !sticky || random.chance(20) {
+            at = random.below(rest.len());
+        }
+        let at = at.min(rest.len() - 1);
+        mixed.extend(rest[at].next());
+    }
+}
+
+/// Puts ICMP errors about earlier packets in.
+fn with_errors(drafts: &mut Vec<Draft>, area: Area, random: &mut Random) {
+    let percent = match area {
+        Area::Icmp => 25,
+        Area::Rules | Area::All | Area::Expiry => 3,
+        _ => 1,
+    };
+    let mut n = 1;
+    while n < drafts.len() {
+        if random.chance(percent) {
+            let error = datagram::error(random, &drafts[n - 1]);
+            drafts.insert(n, error);
+            n += 1;
+        }
+        n += 1;
+    }
+}

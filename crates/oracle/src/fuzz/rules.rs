@@ -1,0 +1,338 @@
+//! Random rule sets in iptables-save form, such as both the kernel and the engine load.
+
+use super::random::Random;
+use keepstate_packet::Family;
+use std::fmt::Write as _;
+
+/// Most rules of one chain.
+const RULES_MAX: usize = 7;
+/// User chains of the filter table; later ones are called from earlier ones.
+const USER_CHAINS: [&str; 3] = ["one", "two", "three"];
+
+/// A rule set. `dropping` is how many rules in a hundred end a packet's way.
+pub(crate) fn ruleset(random: &mut Random, family: Family, dropping: usize) -> String {
+    let mut rules = Rules { random, family, dropping, text: String::new() };
+    rules.raw();
+    rules.mangle();
+    rules.filter();
+    if rules.random.chance(20) {
+        rules.table("security", &["FORWARD"], 2, false);
+    }
+    rules.text
+}
+
+/// The rule that assigns the FTP helper, and no other.
+pub(crate) fn helper_only() -> String {
+    "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+     -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n"
+        .to_owned()
+}
+
+struct Rules<'r> {
+    random: &'r mut Random,
+    family: Family,
+    dropping: usize,
+    text: String,
+}
+
+impl Rules<'_> {
+    fn raw(&mut self) {
+        self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+        if self.random.chance(70) {
+            self.line("-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp");
+        }
+        if self.random.chance(30) {
+            let matches = self.matches("PREROUTING", "raw");
+            let target = self.random.pick(&["CT --notrack", "CT --notrack", "ACCEPT"]);
+            self.line(&format!("-A PREROUTING{matches} -j {target}"));
+        }
+        if self.random.chance(10) {
+            let matches = self.matches("PREROUTING", "raw");
+            self.line(&format!("-A PREROUTING{matches} -j DROP"));
+        }
+        if self.random.chance(12) {
+            let matches = self.matches("PREROUTING", "raw");
+            let target = self.random.pick(&[
+                "--zone 1",
+                "--zone-orig 2",
+                "--zone-reply 3",
+                "--ctevents new,destroy",
+                "--ctevents reply,assured,mark",
+            ]);
+            self.line(&format!("-A PREROUTING{matches} -j CT {target}"));
+        }
+        self.line("COMMIT");
+    }
+
+    fn mangle(&mut self) {
+        if self.random.chance(60) {
+            self.table("mangle", &["PREROUTING", "FORWARD", "POSTROUTING"], 3, false);
+        }
+    }
+
+    fn filter(&mut self) {
+        self.table("filter", &["FORWARD"], RULES_MAX, true);
+    }
+
+    fn table(&mut self, table: &str, chains: &[&str], most: usize, users: bool) {
+        let built_in: &[&str] = match table {
+            "mangle" => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            _ => &["INPUT", "FORWARD", "OUTPUT"],
+        };
+        let _ = writeln!(self.text, "*{table}");
+        for chain in built_in {
+            let drop = users && *chain == "FORWARD" && self.random.chance(self.dropping / 2);
+            let policy = if drop { "DROP" } else { "ACCEPT" };
+            let _ = writeln!(self.text, ":{chain} {policy} [0:0]");
+        }
+        let users: &[&str] = if users && self.random.chance(60) { &USER_CHAINS } else { &[] };
+        for chain in users {
+            let _ = writeln!(self.text, ":{chain} - [0:0]");
+        }
+        for chain in chains {
+            for _ in 0..self.random.below(most + 1) {
+                self.rule(table, chain, users);
+            }
+        }
+        for (n, chain) in users.iter().enumerate() {
+            for _ in 0..self.random.below(4) {
+                self.rule(table, chain, &users[n + 1..]);
+            }
+        }
+        self.line("COMMIT");
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn rule(&mut self, table: &str, chain: &str, callees: &[&str]) {
+        let matches = self.matches(chain, table);
+        let target = self.target(table, &matches, callees);
+        let user = USER_CHAINS.contains(&chain);
+        let target = if target == " -j RETURN" && !user { String::new() } else { target };
+        self.line(&format!("-A {chain}{matches}{target}"));
+    }
+
+    fn target(&mut self, table: &str, matches: &str, callees: &[&str]) -> String {
+        if !callees.is_empty() && self.random.chance(35) {
+            let how = if self.random.chance(75) { "-j" } else { "-g" };
+            return format!(" {how} {}", self.random.pick(callees));
+        }
+        if self.random.chance(self.dropping) {
+            return if table == "filter" { self.ending(matches) } else { " -j DROP".to_owned() };
+        }
+        let value = self.random.below(4);
+        match (table, self.random.below(10)) {
+            ("mangle", 0..2) => format!(" -j MARK --set-xmark {value:#x}/0xffffffff"),
+            ("mangle", 2..4) => format!(" -j CONNMARK --set-xmark {value:#x}/0xff"),
+            ("mangle", 4) => " -j CONNMARK --save-mark".to_owned(),
+            ("mangle", 5) => " -j CONNMARK --restore-mark".to_owned(),
+            ("mangle", 6) => format!(" -j MARK --set-xmark {value:#x}/0x3"),
+            (_, 7) => " -j LOG --log-prefix \"fuzz \"".to_owned(),
+            (_, 8) => String::new(),
+            (_, 9) => " -j RETURN".to_owned(),
+            _ => " -j ACCEPT".to_owned(),
+        }
+    }
+
+    /// DROP or REJECT.
+    fn ending(&mut self, matches: &str) -> String {
+        let reset = matches.starts_with(" -p tcp");
+        let with: &[&str] = match self.family {
+            Family::V4 => &[
+                "icmp-port-unreachable",
+                "icmp-host-unreachable",
+                "icmp-net-unreachable",
+                "icmp-proto-unreachable",
+                "icmp-net-prohibited",
+                "icmp-host-prohibited",
+                "icmp-admin-prohibited",
+            ],
+            Family::V6 => &[
+                "icmp6-port-unreachable",
+                "icmp6-no-route",
+                "icmp6-adm-prohibited",
+                "icmp6-addr-unreachable",
+                "icmp6-policy-fail",
+                "icmp6-reject-route",
+            ],
+        };
+        match self.random.below(10) {
+            0..5 => " -j DROP".to_owned(),
+            5..8 if reset => " -j REJECT --reject-with tcp-reset".to_owned(),
+            _ => format!(" -j REJECT --reject-with {}", self.random.pick(with)),
+        }
+    }
+
+    fn matches(&mut self, chain: &str, table: &str) -> String {
+        let mut text = String::new();
+        let protocol = self.protocol(&mut text);
+        self.header(&mut text, chain);
+        for _ in 0..self.random.below(3) {
+            let one = self.extension(protocol, table, chain);
+            text.push_str(&one);
+        }
+        text
+    }
+
+    fn protocol(&mut self, text: &mut String) -> &'static str {
+        let icmp = if self.family == Family::V4 { "icmp" } else { "ipv6-icmp" };
+        let protocol = self.random.pick(&["", "", "tcp", "tcp", "udp", icmp]);
+        if !protocol.is_empty() {
+            let _ = write!(text, " -p {protocol}");
+        }
+        protocol
+    }
+
+    fn not(&mut self) -> &'static str {
+        if self.random.chance(20) { " !" } else { "" }
+    }
+
+    fn header(&mut self, text: &mut String, chain: &str) {
+        let networks: &[&str] = match self.family {
+            Family::V4 => &["10.1.0.0/16", "198.51.100.1/32", "10.1.0.1/32", "198.51.100.0/24"],
+            Family::V6 => &["fd00:a::/32", "2001:b::1/128", "fd00:a::2/128", "2001:b::/32"],
+        };
+        for option in ["-s", "-d"] {
+            if self.random.chance(20) {
+                let _ = write!(text, "{} {option} {}", self.not(), self.random.pick(networks));
+            }
+        }
+        let devices = ["eth0", "eth1", "eth+", "lo"];
+        if self.random.chance(12) && chain != "POSTROUTING" {
+            let _ = write!(text, "{} -i {}", self.not(), self.random.pick(&devices));
+        }
+        if self.random.chance(12) && matches!(chain, "FORWARD" | "POSTROUTING") {
+            let _ = write!(text, "{} -o {}", self.not(), self.random.pick(&devices));
+        }
+    }
+
+    fn extension(&mut self, protocol: &str, table: &str, chain: &str) -> String {
+        let not = self.not();
+        match self.random.below(20) {
+            0..3 if table != "raw" => self.state(),
+            3..6 if table != "raw" => self.conntrack(),
+            6 => format!(" -m mark{not} --mark {:#x}/{:#x}", self.random.below(4), 3),
+            7 if table != "raw" => {
+                format!(" -m connmark{not} --mark {:#x}", self.random.below(4))
+            }
+            8 => {
+                let low = self.random.below(100);
+                format!(" -m length{not} --length {low}:{}", low + self.random.below(1400))
+            }
+            9 => match self.family {
+                Family::V4 => format!(" -m ttl --ttl-{} {}", self.random.pick(&["lt", "gt"]), 64),
+                Family::V6 => format!(" -m hl --hl-{} {}", self.random.pick(&["lt", "gt"]), 64),
+            },
+            10 if table != "raw" => format!(" -m helper{not} --helper \"ftp\""),
+            11 if self.family == Family::V4 => {
+                format!(" -m iprange{not} --src-range 10.1.0.1-10.1.0.1")
+            }
+            12 if chain == "FORWARD" || chain == "PREROUTING" => {
+                format!(" -m mac{not} --mac-source 02:6d:61:74:00:0a")
+            }
+            13 => " -m pkttype --pkt-type unicast".to_owned(),
+            14 => {
+                let kinds: &[&str] = match self.family {
+                    Family::V4 => &["UNICAST", "LOCAL", "BROADCAST", "MULTICAST"],
+                    Family::V6 => &["UNICAST", "LOCAL", "MULTICAST"],
+                };
+                let kind = self.random.pick(kinds);
+                format!(" -m addrtype{not} --{}-type {kind}", self.random.pick(&["src", "dst"]))
+            }
+            15 => format!(" -m limit --limit 1/day --limit-burst {}", 1 + self.random.below(60)),
+            _ => self.of_protocol(protocol),
+        }
+    }
+
+    fn state(&mut self) -> String {
+        let sets = [
+            "NEW",
+            "RELATED,ESTABLISHED",
+            "INVALID",
+            "ESTABLISHED",
+            "RELATED",
+            "UNTRACKED",
+            "INVALID,NEW",
+        ];
+        format!(" -m state{} --state {}", self.not(), self.random.pick(&sets))
+    }
+
+    fn conntrack(&mut self) -> String {
+        let not = self.not();
+        let network = match self.family {
+            Family::V4 => "10.1.0.0/16",
+            Family::V6 => "fd00:a::/32",
+        };
+        let what = match self.random.below(9) {
+            0 => format!(
+                " --ctstate {}",
+                self.random.pick(&["NEW", "RELATED", "INVALID", "RELATED,ESTABLISHED"])
+            ),
+            1 => format!(" --ctproto {}", self.random.pick(&["6", "17", "1", "58"])),
+            2 => format!(" --ctorigsrc {network}"),
+            3 => format!(" --ctrepldst {network}"),
+            4 => format!(" --ctorigdstport {}", self.random.pick(&[80, 443, 53, 21])),
+            5 => format!(" --ctreplsrcport {}", self.random.pick(&[80, 443, 53, 21])),
+            6 => format!(
+                " --ctstatus {}",
+                self.random.pick(&["SEEN_REPLY", "ASSURED", "EXPECTED", "CONFIRMED", "NONE"])
+            ),
+            7 => {
+                return format!(
+                    " -m conntrack --ctdir {}",
+                    self.random.pick(&["ORIGINAL", "REPLY"])
+                );
+            }
+            _ => format!(" --ctexpire {}", self.random.pick(&["1:100", "25:200", "300:500000"])),
+        };
+        format!(" -m conntrack{not}{what}")
+    }
+
+    fn of_protocol(&mut self, protocol: &str) -> String {
+        let not = self.not();
+        match protocol {
+            "tcp" => match self.random.below(5) {
+                0 => format!(
+                    " -m tcp{not} --dport {}",
+                    self.random.pick(&["80", "443", "1024:1026", "21"])
+                ),
+                1 => format!(
+                    " -m tcp{not} --sport {}",
+                    self.random.pick(&["80", "443", "1024:1026", "21"])
+                ),
+                2 => format!(
+                    " -m tcp{not} --tcp-flags {}",
+                    self.random.pick(&[
+                        "FIN,SYN,RST,ACK SYN",
+                        "RST RST",
+                        "FIN,ACK FIN,ACK",
+                        "PSH,ACK PSH"
+                    ])
+                ),
+                3 => format!(" -m tcp{not} --tcp-option {}", self.random.pick(&[3, 5, 8])),
+                _ => format!(" -m multiport{not} --dports 80,443,1024:1025"),
+            },
+            "udp" => match self.random.below(2) {
+                0 => format!(
+                    " -m udp{not} --dport {}",
+                    self.random.pick(&["53", "123", "1024:1026"])
+                ),
+                _ => " -m multiport --ports 53,1025".to_owned(),
+            },
+            "icmp" => format!(
+                " -m icmp{not} --icmp-type {}",
+                self.random.pick(&["8", "3", "3/1", "11", "0"])
+            ),
+            "ipv6-icmp" => {
+                format!(
+                    " -m icmp6{not} --icmpv6-type {}",
+                    self.random.pick(&["128", "129", "1/4", "135", "3"])
+                )
+            }
+            _ => " -m comment --comment \"any protocol\"".to_owned(),
+        }
+    }
+}

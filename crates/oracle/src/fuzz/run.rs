@@ -1,0 +1,114 @@
+//! Runs scenarios through both, and stops at the first difference of each scenario.
+
+use super::{Area, Settings, Step, settings, steps};
+use crate::bench::Bench;
+use crate::compare::Difference;
+use crate::observation::Observation;
+use crate::shrink::{self, Depth};
+use std::io;
+
+/// Scenarios between two comparisons of the rule counters; divides [`super::EPOCH`].
+const COUNTED: u64 = 16;
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Stop after the scenario that reaches so many packets.
+    pub packets: u64,
+    /// What scenarios are about.
+    pub area: Area,
+    /// First scenario.
+    pub first: u64,
+    /// Run this one only.
+    pub only_first: bool,
+    /// Stop after so many scenarios that differ.
+    pub findings_max: usize,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Scenarios done.
+    pub scenarios: u64,
+    /// Packets compared.
+    pub packets: u64,
+    /// Scenarios that differ.
+    pub findings: u64,
+}
+
+/// A scenario that differs.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its number.
+    pub scenario: u64,
+    /// Its settings, as far as they are needed.
+    pub settings: Settings,
+    /// The packets that are needed, with what both said of each.
+    pub steps: Vec<(Step, Option<(Observation, Observation)>)>,
+    /// What differs, after the last of them.
+    pub differences: Vec<Difference>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// How far it came.
+    pub progress: Progress,
+    /// What differs, shrunk.
+    pub findings: Vec<Finding>,
+}
+
+/// Runs a plan in the calling thread's network namespace ([`crate::namespace::with`]).
+///
+/// # Errors
+/// When the kernel refuses what the router needs.
+pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> {
+    let mut bench = Bench::new()?;
+    let mut outcome = Outcome::default();
+    let mut number = plan.first;
+    loop {
+        let packets = steps(plan.seed, plan.area, number);
+        bench.load(&settings(plan.seed, plan.area, number))?;
+        let trial = bench.trial(&packets)?;
+        outcome.progress.scenarios += 1;
+        outcome.progress.packets += packets.len() as u64;
+        if !trial.differences.is_empty() {
+            let memory = bench.settings().has_memory();
+            let depth = if memory { Depth::Counters } else { Depth::Packets };
+            outcome.findings.push(shrink::shrink(&mut bench, number, packets, depth)?);
+        } else if number % COUNTED == COUNTED - 1 || plan.only_first {
+            outcome.findings.extend(counted(&mut bench, plan, number)?);
+        }
+        outcome.progress.findings = outcome.findings.len() as u64;
+        each(&outcome.progress);
+        let enough =
+            outcome.progress.packets >= plan.packets || outcome.findings.len() >= plan.findings_max;
+        if plan.only_first || enough {
+            return Ok(outcome);
+        }
+        number += 1;
+    }
+}
+
+/// Compares rule counters; when they differ, finds the scenario of the last [`COUNTED`] that does.
+fn counted(bench: &mut Bench, plan: &Plan, last: u64) -> io::Result<Option<Finding>> {
+    if bench.compare_counters()?.is_empty() {
+        return Ok(None);
+    }
+    let settings = bench.settings().clone();
+    let first = if plan.only_first { last } else { last + 1 - COUNTED };
+    for number in first..=last {
+        let packets = steps(plan.seed, plan.area, number);
+        bench.reload(&settings)?;
+        let differs = !bench.trial(&packets)?.differences.is_empty();
+        if differs || !bench.compare_counters()?.is_empty() {
+            let finding = shrink::shrink(bench, number, packets, Depth::Counters)?;
+            bench.reload(&settings)?;
+            return Ok(Some(finding));
+        }
+    }
+    bench.reload(&settings)?;
+    Ok(None)
+}

@@ -1,0 +1,89 @@
+//! Sysctls and rules under which scenarios run.
+
+use super::{Area, random::Random, rules};
+use keepstate_packet::Family;
+
+/// Sysctls with the values that scenarios use; the first is the default of a new namespace.
+/// Timeouts are so long that none ends while a scenario runs.
+pub(crate) const SYSCTLS: [(&str, &[&str]); 21] = [
+    ("nf_conntrack_tcp_loose", &["1", "0"]),
+    ("nf_conntrack_tcp_be_liberal", &["0", "1"]),
+    ("nf_conntrack_tcp_ignore_invalid_rst", &["0", "1"]),
+    ("nf_conntrack_tcp_max_retrans", &["3", "0", "1", "2", "10", "255"]),
+    ("nf_conntrack_checksum", &["1", "0"]),
+    ("nf_conntrack_acct", &["0", "1"]),
+    ("nf_conntrack_tcp_timeout_syn_sent", &["120", "60", "1000"]),
+    ("nf_conntrack_tcp_timeout_syn_recv", &["60", "77"]),
+    ("nf_conntrack_tcp_timeout_established", &["432000", "250", "3600"]),
+    ("nf_conntrack_tcp_timeout_fin_wait", &["120", "90", "500"]),
+    ("nf_conntrack_tcp_timeout_close_wait", &["60", "61"]),
+    ("nf_conntrack_tcp_timeout_last_ack", &["30", "45"]),
+    ("nf_conntrack_tcp_timeout_time_wait", &["120", "121"]),
+    ("nf_conntrack_tcp_timeout_close", &["10", "40"]),
+    ("nf_conntrack_tcp_timeout_max_retrans", &["300", "50", "100000"]),
+    ("nf_conntrack_tcp_timeout_unacknowledged", &["300", "70", "100000"]),
+    ("nf_conntrack_udp_timeout", &["30", "35"]),
+    ("nf_conntrack_udp_timeout_stream", &["120", "180"]),
+    ("nf_conntrack_icmp_timeout", &["30", "33"]),
+    ("nf_conntrack_icmpv6_timeout", &["30", "34"]),
+    ("nf_conntrack_generic_timeout", &["600", "100"]),
+];
+
+/// Sysctls and rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Name and value; those not named have their defaults.
+    pub sysctls: Vec<(String, String)>,
+    /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
+    pub rules: [String; 2],
+}
+
+impl Settings {
+    /// Draws settings for an area.
+    pub(crate) fn draw(area: Area, random: &mut Random) -> Self {
+        let mut sysctls = Vec::new();
+        if random.chance(75) {
+            for (name, values) in SYSCTLS {
+                if random.chance(25) {
+                    sysctls.push((name.to_owned(), random.pick(values).to_owned()));
+                }
+            }
+        }
+        let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
+        let dropping = if random.chance(70) { 8 } else { 35 };
+        let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
+            (true, Area::Ftp | Area::All) => rules::helper_only(),
+            (true, _) => String::new(),
+            (false, _) => rules::ruleset(random, family, dropping),
+        });
+        Self { sysctls, rules }
+    }
+
+    /// Timeouts of one second, with the FTP helper.
+    pub(crate) fn short(random: &mut Random) -> Self {
+        let timeouts = SYSCTLS.iter().map(|(name, _)| *name).filter(|n| n.contains("timeout"));
+        let sysctls = timeouts
+            .filter(|_| random.chance(70))
+            .map(|name| (name.to_owned(), "1".to_owned()))
+            .collect();
+        Self { sysctls, rules: [rules::helper_only(), rules::helper_only()] }
+    }
+
+    /// Whether a rule remembers packets that it has seen, beyond its counters.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.rules.iter().any(|rules| rules.contains("-m limit"))
+    }
+
+    /// Whether a rule puts connections into zones.
+    pub(crate) fn has_zones(&self) -> bool {
+        self.rules.iter().any(|rules| rules.contains("--zone"))
+    }
+
+    /// The value of each sysctl of [`SYSCTLS`].
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        SYSCTLS.into_iter().map(|(name, values)| {
+            let set = self.sysctls.iter().find(|(key, _)| key == name);
+            (name, set.map_or(values[0], |(_, value)| value.as_str()))
+        })
+    }
+}

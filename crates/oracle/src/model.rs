@@ -1,0 +1,193 @@
+//! The engine as a router of the same make as [`crate::kernel::Kernel`].
+
+use crate::kernel::{MAC_NEIGHBOUR, MAC_ROUTER};
+use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use keepstate_conntrack::{Hook, Sysctls, event::Snapshot};
+use keepstate_engine::{
+    Command, Engine, Event, Host, InterfaceIndex, Network, Packet, Reply, Route, Verdict,
+    command::ChainCounters,
+};
+use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType};
+use keepstate_ruleset::model::{Ruleset, TableName};
+use keepstate_ruleset::syntax::iptables_save;
+use std::{net::IpAddr, time::Duration};
+
+/// The engine's clock when it starts: not 0, so that nothing mistakes it for "never".
+const START: Instant = Instant(1_000_000_000_000_000_000);
+/// Keys the engine's hash.
+const SEED: [u64; 2] = [0x6b65_6570, 0x7374_6174];
+
+/// The engine and its clock.
+#[derive(Debug)]
+pub struct Model {
+    engine: Engine,
+    now: Instant,
+    chains: Vec<(Family, Chains)>,
+}
+
+impl Model {
+    /// A router with the networks `inside` behind side A. `rules` are those of IPv4 and IPv6, in
+    /// iptables-save form; an empty text is no rule set.
+    ///
+    /// # Errors
+    /// The faults of a rule set, a network, a sysctl or an interface name.
+    pub fn new(
+        interfaces: &[String; 2],
+        inside: &[String],
+        sysctls: &[(String, String)],
+        rules: &[String; 2],
+    ) -> Result<Self, String> {
+        let name = |name: &String| {
+            InterfaceName::new(name).ok_or_else(|| format!("{name}: not an interface name"))
+        };
+        let mut host = Host::router(name(&interfaces[0])?, name(&interfaces[1])?);
+        for network in inside {
+            let destination =
+                parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
+            host.routes.push(Route { destination, interface: InterfaceIndex(0) });
+        }
+        let mut settings = Sysctls::default();
+        for (key, value) in sysctls {
+            settings.set(key, value).map_err(|error| format!("sysctl {key}={value}: {error:?}"))?;
+        }
+        let (mut rulesets, mut names) = (Vec::new(), Vec::new());
+        for (text, family) in rules.iter().zip([Family::V4, Family::V6]) {
+            if !text.is_empty() {
+                let ruleset = iptables_save::parse(text, family)
+                    .map_err(|faults| format!("{family:?} rules: {faults:?}"))?;
+                names.push((family, chains(&ruleset)));
+                rulesets.push(ruleset);
+            }
+        }
+        let engine = Engine::new(SEED, host, settings, rulesets);
+        Ok(Self { engine, now: START, chains: names })
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now.plus(duration);
+        self.engine.handle_timeout(self.now);
+    }
+
+    /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
+    /// link layer calls it.
+    pub fn push(&mut self, side: Side, family: Family, packet: &[u8]) -> Observation {
+        let mut bytes = packet.to_vec();
+        let link = LinkInfo {
+            source: Some(MAC_NEIGHBOUR[side as usize]),
+            destination: Some(MAC_ROUTER[side as usize]),
+            packet_type: PacketType::Unicast,
+            ..LinkInfo::default()
+        };
+        let packet = Packet {
+            bytes: &mut bytes,
+            interface: Some(InterfaceIndex(side as u16)),
+            family: Some(family),
+            link,
+            mark: 0,
+        };
+        let disposition = self.engine.handle_packet(self.now, packet);
+        let output = disposition.output;
+        let out = output.map(|output| Sent {
+            side: side_of(output.interface),
+            bytes: bytes.get(..output.length as usize).unwrap_or(&bytes).to_vec(),
+        });
+        let fate = match disposition.verdict {
+            Verdict::Accept if out.is_some() => Fate::Forwarded,
+            Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
+            Verdict::Stolen => Fate::Held,
+            Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Queue => Fate::Dropped,
+        };
+        let generated = std::iter::from_fn(|| self.engine.poll_transmit())
+            .map(|sent| Sent { side: side_of(sent.interface), bytes: sent.bytes })
+            .collect();
+        Observation {
+            fate,
+            state: disposition.tracked.map(|tracked| tracked.state),
+            direction: disposition.tracked.and_then(|tracked| tracked.direction),
+            status: None,
+            out: out.into_iter().collect(),
+            generated,
+            events: self.events(),
+            reason: disposition.reason(),
+        }
+    }
+
+    /// The events that wait.
+    pub fn events(&mut self) -> Vec<EventView> {
+        std::iter::from_fn(|| self.engine.poll_event())
+            .filter_map(|event| match event {
+                Event::Conntrack(event) => {
+                    Some(EventView { kind: event.kind, snapshot: event.snapshot })
+                }
+                Event::Log(_) => None,
+            })
+            .collect()
+    }
+
+    /// All connections.
+    pub fn connections(&mut self) -> Vec<Snapshot> {
+        match self.engine.handle_command(self.now, Command::List) {
+            Ok(Reply::Connections(all)) => all.into_iter().map(|(_, snapshot)| snapshot).collect(),
+            Ok(Reply::Done | Reply::Deleted(_) | Reply::Counters(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Forgets all connections.
+    pub fn flush(&mut self) {
+        // Flushing has nothing that it could refuse.
+        let _ = self.engine.handle_command(self.now, Command::Flush);
+        self.events();
+    }
+
+    /// The counters of a family's rules and policies, as [`crate::compare::saved_counters`] names
+    /// them.
+    pub fn counters(&mut self, family: Family) -> Vec<(String, (u64, u64))> {
+        let all = match self.engine.handle_command(self.now, Command::Counters(family)) {
+            Ok(Reply::Counters(counters)) => counters,
+            Ok(Reply::Done | Reply::Deleted(_) | Reply::Connections(_)) | Err(_) => Vec::new(),
+        };
+        let names = self.chains.iter().find(|(of, _)| *of == family).map(|(_, names)| names);
+        let mut found = Vec::new();
+        for ChainCounters { table, chain, counters } in all {
+            let name = names.and_then(|names| {
+                names.iter().find(|(of, index, ..)| (*of, *index) == (table, chain))
+            });
+            let Some((_, _, name, built_in)) = name else { continue };
+            let rules = counters.len().saturating_sub(1);
+            for (n, count) in counters.into_iter().enumerate() {
+                if n < rules {
+                    found.push((format!("{} {name} {}", table.as_str(), n + 1), count));
+                } else if *built_in {
+                    found.push((format!("{} {name} policy", table.as_str()), count));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+/// Table, index, name of each chain, and whether it is built in.
+type Chains = Vec<(TableName, u32, String, bool)>;
+
+fn chains(ruleset: &Ruleset) -> Chains {
+    let mut all = Vec::new();
+    for table in &ruleset.tables {
+        for (index, chain) in (0..).zip(&table.chains) {
+            all.push((table.name, index, chain.name.clone(), chain.hook.is_some()));
+        }
+    }
+    all
+}
+
+fn side_of(interface: InterfaceIndex) -> Side {
+    if interface.0 == 0 { Side::A } else { Side::B }
+}
+
+fn parse_network(text: &str) -> Option<Network> {
+    let (address, prefix) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+    Some(Network { family, address: address.into(), prefix: prefix.parse().ok()? })
+}

@@ -1,0 +1,145 @@
+//! From a scenario that differs to the least that still does.
+
+use crate::bench::{Bench, Trial};
+use crate::fuzz::{Finding, Settings, Step};
+use std::io;
+
+/// Most trials spent on one finding.
+const TRIALS_MAX: usize = 2000;
+
+/// Most trials of which each loads its rules anew.
+const RELOADS_MAX: usize = 400;
+
+/// What has to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// A packet or the table.
+    Packets,
+    /// Or the counters of a rule: every trial begins with counters at zero.
+    Counters,
+}
+
+/// Drops packets, then rules and sysctls, then packets again, as long as something differs in the
+/// same way.
+pub(crate) fn shrink(
+    bench: &mut Bench,
+    scenario: u64,
+    packets: Vec<Step>,
+    depth: Depth,
+) -> io::Result<Finding> {
+    let left = if depth == Depth::Packets { TRIALS_MAX } else { RELOADS_MAX };
+    let mut shrinker = Shrinker { bench, left, depth };
+    let mut packets = shrinker.cut_tail(packets)?;
+    packets = shrinker.drop_packets(packets)?;
+    shrinker.drop_settings(&packets)?;
+    packets = shrinker.drop_packets(packets)?;
+    shrinker.left = 2;
+    let trial = shrinker.trial(&packets)?;
+    let settings = shrinker.bench.settings().clone();
+    let mut seen = trial.observations.into_iter();
+    let steps = packets.into_iter().map(|step| (step, seen.next().flatten())).collect();
+    Ok(Finding { scenario, settings, steps, differences: trial.differences })
+}
+
+struct Shrinker<'b> {
+    bench: &'b mut Bench,
+    left: usize,
+    depth: Depth,
+}
+
+impl Shrinker<'_> {
+    fn trial(&mut self, packets: &[Step]) -> io::Result<Trial> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return Ok(Trial::default());
+        }
+        if self.depth == Depth::Packets {
+            return self.bench.trial(packets);
+        }
+        let settings = self.bench.settings().clone();
+        self.bench.reload(&settings)?;
+        let mut trial = self.bench.trial(packets)?;
+        if trial.differences.is_empty() {
+            trial.differences = self.bench.compare_counters()?;
+        }
+        Ok(trial)
+    }
+
+    fn differs(&mut self, packets: &[Step]) -> io::Result<bool> {
+        Ok(!self.trial(packets)?.differences.is_empty())
+    }
+
+    /// Nothing after the first packet that differs is needed.
+    fn cut_tail(&mut self, mut packets: Vec<Step>) -> io::Result<Vec<Step>> {
+        let trial = self.trial(&packets)?;
+        packets.truncate(trial.observations.len());
+        Ok(packets)
+    }
+
+    /// Leaves out ever smaller pieces.
+    fn drop_packets(&mut self, mut packets: Vec<Step>) -> io::Result<Vec<Step>> {
+        let mut piece = packets.len() / 2;
+        while piece > 0 {
+            let mut at = 0;
+            while at < packets.len() {
+                let mut fewer = packets.clone();
+                fewer.drain(at..(at + piece).min(packets.len()));
+                if self.differs(&fewer)? {
+                    packets = fewer;
+                } else {
+                    at += piece;
+                }
+            }
+            piece /= 2;
+        }
+        self.cut_tail(packets)
+    }
+
+    /// Leaves out sysctls, then rules one by one.
+    fn drop_settings(&mut self, packets: &[Step]) -> io::Result<()> {
+        let mut n = 0;
+        while n < self.bench.settings().sysctls.len() {
+            let mut fewer = self.bench.settings().clone();
+            fewer.sysctls.remove(n);
+            if !self.keeps(fewer, packets)? {
+                n += 1;
+            }
+        }
+        for family in 0..2 {
+            let mut fewer = self.bench.settings().clone();
+            fewer.rules[family].clear();
+            if self.keeps(fewer, packets)? {
+                continue;
+            }
+            let mut line = 0;
+            while let Some(fewer) = without_rule(self.bench.settings(), family, line) {
+                if !self.keeps(fewer, packets)? {
+                    line += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the packets differ under `fewer` settings too; else the old ones are loaded again.
+    fn keeps(&mut self, fewer: Settings, packets: &[Step]) -> io::Result<bool> {
+        let before = self.bench.settings().clone();
+        self.bench.load(&fewer)?;
+        if self.differs(packets)? {
+            return Ok(true);
+        }
+        self.bench.load(&before)?;
+        Ok(false)
+    }
+}
+
+/// The settings without rule number `number` of a family; `None` when it has no such rule.
+fn without_rule(settings: &Settings, family: usize, number: usize) -> Option<Settings> {
+    let lines: Vec<&str> = settings.rules[family].lines().collect();
+    let rules = lines.iter().enumerate().filter(|(_, line)| line.starts_with("-A"));
+    let (at, _) = rules.map(|(at, line)| (at, *line)).nth(number)?;
+    let mut fewer = settings.clone();
+    let kept = lines.iter().enumerate().filter(|(n, _)| *n != at);
+    fewer.rules[family] = kept.map(|(_, line)| format!("{line}\n")).collect();
+    Some(fewer)
+}

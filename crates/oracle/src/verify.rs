@@ -1,0 +1,129 @@
+//! Captures through both, packet by packet.
+
+use crate::compare::{self, Difference};
+use crate::kernel::{Config, Kernel};
+use crate::model::Model;
+use crate::observation::{Fate, Observation, Side};
+use keepstate_datapath::pcap::Capture;
+use keepstate_packet::link::{Skipped, network_packet};
+use keepstate_packet::{Family, Parsed};
+use std::{io, path::PathBuf};
+
+/// What to compare, and how the routers are set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Interfaces and networks.
+    pub config: Config,
+    /// Sysctls by name.
+    pub sysctls: Vec<(String, String)>,
+    /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
+    pub rules: [String; 2],
+}
+
+/// Something that differs.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Capture.
+    pub file: PathBuf,
+    /// Number of the packet in its capture, from 0; `None` for what is compared at the end.
+    pub packet: Option<u64>,
+    /// The packet and what both said of it.
+    pub seen: Option<(Vec<u8>, Observation, Observation)>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+/// Counts of a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Captures read.
+    pub captures: u64,
+    /// Packets compared.
+    pub packets: u64,
+    /// Frames that hold no whole IP packet.
+    pub skipped: u64,
+    /// Pieces of fragmented datagrams, which are left out: the engine does not put them together.
+    pub fragments: u64,
+    /// Packets and table entries that differ.
+    pub differences: u64,
+}
+
+/// Compares captures, each from an empty connection table, in the calling thread's network
+/// namespace ([`crate::namespace::with`]). All packets enter at side A; the engine's clock stands
+/// still.
+///
+/// # Errors
+/// When the kernel or the engine refuses the setup, or a capture cannot be opened.
+pub fn captures(
+    setup: &Setup,
+    files: &[PathBuf],
+    mut report: impl FnMut(&Report),
+) -> io::Result<Summary> {
+    let mut kernel = Kernel::new(setup.config.clone())?;
+    for (name, value) in &setup.sysctls {
+        kernel.set_sysctl(name, value)?;
+    }
+    for (family, rules) in [Family::V4, Family::V6].into_iter().zip(&setup.rules) {
+        if !rules.is_empty() {
+            kernel.load_rules(family, rules)?;
+        }
+    }
+    let mut summary = Summary::default();
+    for file in files {
+        let model = Model::new(
+            &setup.config.interfaces,
+            &setup.config.inside,
+            &setup.sysctls,
+            &setup.rules,
+        );
+        let mut model = model.map_err(io::Error::other)?;
+        kernel.flush()?;
+        one(&mut kernel, &mut model, file, &mut summary, &mut report)?;
+        summary.captures += 1;
+    }
+    Ok(summary)
+}
+
+fn one(
+    kernel: &mut Kernel,
+    model: &mut Model,
+    file: &PathBuf,
+    summary: &mut Summary,
+    report: &mut impl FnMut(&Report),
+) -> io::Result<()> {
+    let mut capture = Capture::open(file)
+        .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    let mut number = 0;
+    while let Some(frame) = capture.next_frame() {
+        let packet = Some(number);
+        number += 1;
+        let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        let Ok(inside) = network_packet(frame.link_type, frame.bytes).and_then(|inside| {
+            let cut: Option<Skipped> = inside.cut_short(captured, frame.original_length);
+            cut.map_or(Ok(inside), Err)
+        }) else {
+            summary.skipped += 1;
+            continue;
+        };
+        if Parsed::new(inside.bytes).is_ok_and(|parsed| parsed.fragment.is_some()) {
+            summary.fragments += 1;
+            continue;
+        }
+        summary.packets += 1;
+        let theirs = kernel.push(Side::A, inside.family, inside.bytes)?;
+        let ours = model.push(Side::A, inside.family, inside.bytes);
+        debug_assert!(theirs.fate != Fate::Held);
+        let differences = compare::observations(&theirs, &ours);
+        if !differences.is_empty() {
+            summary.differences += 1;
+            let seen = Some((inside.bytes.to_vec(), theirs, ours));
+            report(&Report { file: file.clone(), packet, seen, differences });
+        }
+    }
+    let differences = compare::tables(kernel.connections()?, model.connections());
+    if !differences.is_empty() {
+        summary.differences += differences.len() as u64;
+        report(&Report { file: file.clone(), packet: None, seen: None, differences });
+    }
+    Ok(())
+}
