@@ -28,7 +28,7 @@ pub enum Reply {
     /// It is done.
     Done,
     /// So many connections are gone.
-    Deleted(u32),
+    Deleted(usize),
     /// The connections.
     Connections(Vec<(ConnId, Snapshot)>),
     /// The counters, table by table in the order of the file.

@@ -12,7 +12,9 @@ use crate::{
     walk::{self, Walk},
 };
 use alloc::vec::Vec;
-use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, table::Template};
+use core::time::Duration;
+use keepstate_conntrack::table::{Prepared, Template};
+use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, Zone};
 use keepstate_packet::{Family, Instant, LinkInfo, Parsed};
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine, TableState},
@@ -24,6 +26,13 @@ pub const BATCH_MAX: usize = 256;
 
 /// Most log lines that wait to be polled; what is logged beyond is lost and counted.
 pub const LOG_LINES_MAX: usize = 4096;
+
+/// Most connections that one [`Engine::handle_timeout`] removes.
+pub const EXPIRED_MAX: usize = 256;
+
+/// How often time wants to be let pass while there are connections. One that has expired is never
+/// found again, swept or not; sweeping tells of its end and frees its place.
+pub const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A packet going in.
 #[derive(Debug)]
@@ -129,8 +138,13 @@ pub struct Engine {
     lines: Vec<LogLine>,
     cause_counts: [u64; Cause::ALL.len()],
     /// The batch that is under way, parsed; empty between batches.
-    batch: Vec<Result<Parsed, Refused>>,
+    batch: Vec<Received>,
+    /// When time was last let pass.
+    swept: Instant,
 }
+
+/// A packet parsed, with the look-up of its connection begun when it came in a batch; or refused.
+type Received = Result<(Parsed, Option<Prepared>), Refused>;
 
 impl Engine {
     /// An engine with an empty connection table. At most one rule set a family: a later one takes
@@ -146,6 +160,7 @@ impl Engine {
             lines: Vec::new(),
             cause_counts: [0; Cause::ALL.len()],
             batch: Vec::with_capacity(BATCH_MAX),
+            swept: Instant::default(),
         };
         for ruleset in rulesets {
             engine.replace_ruleset(ruleset);
@@ -217,8 +232,8 @@ impl Engine {
         mut packet: Packet<'_>,
         recorder: &mut R,
     ) -> Disposition {
-        let parsed = self.receive(&packet);
-        self.act(now, &mut packet, parsed, 0, recorder)
+        let received = self.receive(&packet).map(|parsed| (parsed, None));
+        self.act(now, &mut packet, received, 0, recorder)
     }
 
     /// Walks a batch, abreast; the results, appended to `out`, are those of one by one.
@@ -229,15 +244,25 @@ impl Engine {
         out: &mut Vec<Disposition>,
     ) {
         let mut answers = 0;
+        let mut batch = core::mem::take(&mut self.batch);
         for piece in packets.chunks_mut(BATCH_MAX) {
-            let mut batch = core::mem::take(&mut self.batch);
-            batch.extend(piece.iter().map(|packet| self.receive(packet)));
-            for (packet, parsed) in piece.iter_mut().zip(batch.drain(..)) {
-                out.push(self.act(now, packet, parsed, answers, &mut ()));
+            for packet in &*piece {
+                let received = self.receive(packet).map(|parsed| {
+                    let prepared = self.conntrack.prepare(&parsed, packet.bytes);
+                    self.conntrack.touch_bucket(&prepared);
+                    (parsed, Some(prepared))
+                });
+                batch.push(received);
+            }
+            for (_, prepared) in batch.iter().flatten() {
+                prepared.iter().for_each(|prepared| self.conntrack.touch_entry(prepared));
+            }
+            for (packet, received) in piece.iter_mut().zip(batch.drain(..)) {
+                out.push(self.act(now, packet, received, answers, &mut ()));
                 answers += 1;
             }
-            self.batch = batch;
         }
+        self.batch = batch;
     }
 
     #[inline]
@@ -253,12 +278,12 @@ impl Engine {
         &mut self,
         now: Instant,
         packet: &mut Packet<'_>,
-        parsed: Result<Parsed, Refused>,
+        received: Received,
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let disposition = match parsed {
-            Ok(parsed) => self.walk(now, packet, parsed, answers, recorder),
+        let disposition = match received {
+            Ok(received) => self.walk(now, packet, received, answers, recorder),
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
         if let Some(cause) = disposition.cause
@@ -277,7 +302,7 @@ impl Engine {
         &mut self,
         now: Instant,
         packet: &mut Packet<'_>,
-        mut parsed: Parsed,
+        (mut parsed, prepared): (Parsed, Option<Prepared>),
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
@@ -298,6 +323,7 @@ impl Engine {
             hook: None,
             template: Template::default(),
             tracked: None,
+            prepared,
             rule: None,
             is_answer: false,
             parsed: &mut parsed,
@@ -334,6 +360,7 @@ impl Engine {
                 hook: None,
                 template: Template::default(),
                 tracked: None,
+                prepared: None,
                 rule: None,
                 is_answer: false,
                 parsed: &mut parsed,
@@ -355,9 +382,11 @@ impl Engine {
         }
     }
 
-    /// Lets time pass: bounded work on connections that have expired.
+    /// Lets time pass: removes at most [`EXPIRED_MAX`] connections that have expired.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        if self.conntrack.expire(now, EXPIRED_MAX) < EXPIRED_MAX {
+            self.swept = now;
+        }
     }
 
     /// Swaps rule sets, flushes, deletes, lists.
@@ -369,7 +398,6 @@ impl Engine {
         now: Instant,
         command: Command,
     ) -> Result<Reply, CommandError> {
-        let _ = now;
         match command {
             Command::ReplaceRuleset(ruleset) => {
                 self.replace_ruleset(*ruleset);
@@ -383,8 +411,18 @@ impl Engine {
                 let rules = self.rules[place(family)].as_ref().ok_or(CommandError::NoRuleset)?;
                 Ok(Reply::Counters(rules.counters()))
             }
-            Command::Flush | Command::Delete(_) | Command::List => {
-                Err(CommandError::UnknownConnection)
+            Command::Flush => Ok(Reply::Deleted(self.conntrack.flush(now))),
+            Command::Delete(tuple) => {
+                let found = self.conntrack.find(now, &tuple, Zone::default());
+                let (conn, _) = found.ok_or(CommandError::UnknownConnection)?;
+                self.conntrack.delete(now, conn);
+                Ok(Reply::Deleted(1))
+            }
+            Command::List => {
+                let all = self.conntrack.connections(now).into_iter();
+                let shown =
+                    all.filter_map(|conn| Some((conn, self.conntrack.snapshot(now, conn)?)));
+                Ok(Reply::Connections(shown.collect()))
             }
         }
     }
@@ -408,7 +446,7 @@ impl Engine {
     /// The next deadline and its reason; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        None
+        (self.conntrack.count() > 0).then(|| (self.swept.plus(SWEEP_INTERVAL), Timer::Expiry))
     }
 }
 

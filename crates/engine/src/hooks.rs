@@ -126,10 +126,16 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
 }
 
 /// Packets that are already tracked, the host's own answers, are left as they are.
+#[inline]
 fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
     if walk.tracked.is_none() {
-        let tracked =
-            walk.conntrack.track_in(walk.now, hook, walk.parsed, walk.bytes, &walk.template);
+        let (now, parsed, template) = (walk.now, &*walk.parsed, &walk.template);
+        let tracked = match &walk.prepared {
+            Some(prepared) => {
+                walk.conntrack.track_prepared(now, hook, parsed, walk.bytes, template, prepared)
+            }
+            None => walk.conntrack.track_in(now, hook, parsed, walk.bytes, template),
+        };
         walk.tracked = Some(tracked.map_err(stop)?);
     }
     if let Some(tracked) = &walk.tracked {
@@ -138,6 +144,7 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
     Ok(())
 }
 
+#[inline]
 fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
@@ -147,13 +154,13 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     }
 }
 
-/// An answer of the host does not confirm the connection it answers: that is for the packets of
-/// its original direction.
+#[inline]
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
-        Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
+        Some(tracked) if tracked.conn.is_some() => {
             walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
-            if matches!(tracked.state, CtState::New | CtState::Related) {
+            let may_be_new = matches!(tracked.state, CtState::New | CtState::Related);
+            if may_be_new && !walk.is_answer {
                 walk.recorder.confirmed(tracked);
             }
             Ok(())

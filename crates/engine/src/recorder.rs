@@ -37,7 +37,7 @@ pub trait Recorder: evaluate::Recorder {
     fn routed(&mut self, routed: &Routed) {
         let _ = routed;
     }
-    /// The packet's connection was put into the table.
+    /// The packet's connection is in the table, perhaps since just now.
     fn confirmed(&mut self, tracked: &Tracked) {
         let _ = tracked;
     }

@@ -10,7 +10,8 @@ use crate::rules::Rules;
 use crate::transmit::{Bounded, Transmit};
 use crate::{forward, receive::Refused, reject};
 use alloc::vec::Vec;
-use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked, table::Template};
+use keepstate_conntrack::table::{Prepared, Template};
+use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked};
 use keepstate_packet::{Instant, LinkInfo, Parsed, rewrite};
 use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
 
@@ -33,6 +34,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) hook: Option<Hook>,
     pub(crate) template: Template,
     pub(crate) tracked: Option<Tracked>,
+    /// The look-up of its connection, when it was begun with those of a batch.
+    pub(crate) prepared: Option<Prepared>,
     pub(crate) rule: Option<PolicyOrRule>,
     /// The host's own answer to a packet, of whose connection it is said to be RELATED.
     pub(crate) is_answer: bool,
@@ -113,6 +116,11 @@ impl<R: Recorder> Walk<'_, R> {
             Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
             Err(Stop::Reject(with)) => {
                 let answer = reject::answer(self.host, &self.subject(), with);
+                if let (RejectWith::TcpReset, Some(_), Some(tracked)) =
+                    (with, &answer, &self.tracked)
+                {
+                    self.conntrack.reset(self.now, tracked);
+                }
                 self.answer(answer, answers, transmits);
                 (Verdict::Reject, None)
             }
@@ -167,6 +175,7 @@ impl<R: Recorder> Walk<'_, R> {
             hook: None,
             template: Template::default(),
             tracked,
+            prepared: None,
             rule: None,
             is_answer: tracked.is_some(),
         };
