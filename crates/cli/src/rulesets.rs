@@ -67,6 +67,36 @@ pub(crate) fn load(
     }
 }
 
+/// Reads several files, at most one a family. Whatever is wrong with one of them is wrong usage
+/// here: nothing was found out about any packet.
+pub(crate) fn load_all<'a>(
+    files: impl Iterator<Item = (&'a PathBuf, Option<Family>)>,
+    terminal: &Terminal,
+) -> Result<Vec<Loaded>, Exit> {
+    let mut all: Vec<Loaded> = Vec::new();
+    let mut failed = false;
+    for (path, family) in files {
+        let Ok(new) = load(path, family, terminal) else {
+            failed = true;
+            continue;
+        };
+        if let Some(old) = all.iter().find(|old| old.ruleset.family == new.ruleset.family) {
+            let (option, name) = match new.ruleset.family {
+                Family::V4 => ("--rules6", "IPv4"),
+                Family::V6 => ("--rules4", "IPv6"),
+            };
+            terminal.error(format_args!(
+                "{} and {} both look like {name} rules; name one of them with {option}",
+                old.path.display(),
+                new.path.display()
+            ));
+            return Err(Exit::Usage);
+        }
+        all.push(new);
+    }
+    if failed { Err(Exit::Usage) } else { Ok(all) }
+}
+
 fn faults(count: usize) -> String {
     if count == 1 { "1 error".to_owned() } else { format!("{count} errors") }
 }

@@ -1,6 +1,7 @@
 //! Packets on their way through the loop, up to [`BATCH_MAX`] at a time, in one buffer that is
 //! used again for every batch.
 
+use crate::offload;
 use keepstate_engine::{InterfaceIndex, Packet};
 use keepstate_packet::{
     Family, Instant, LinkInfo, PacketType,
@@ -29,8 +30,8 @@ pub struct Slot {
     /// The kernel's `struct virtio_net_hdr`, for a frame from a device: what is left to do for its
     /// checksum and its segmentation.
     pub offload: Option<[u8; 10]>,
-    /// Its checksum was unfinished, and has been finished for the walk.
-    pub unfinished_checksum: bool,
+    /// What stood in its checksum field, when it was unfinished and has been finished for the walk.
+    pub unfinished: Option<Unfinished>,
     start: u32,
     end: u32,
 }
@@ -49,8 +50,21 @@ pub enum Content {
         /// What the link layer says of it.
         link: LinkInfo,
     },
+    /// IPv6 neighbour discovery, which a bump in the wire passes on.
+    NeighbourDiscovery,
     /// Nothing for the filter.
     Other(Skipped),
+}
+
+/// A checksum that a sender had left to its network card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Bytes of the frame before what it covers.
+    pub start: u32,
+    /// Bytes from there to its field.
+    pub field: u32,
+    /// What the field held.
+    pub before: [u8; 2],
 }
 
 impl Content {
@@ -143,7 +157,7 @@ impl Batch {
             original_length: arrival.original_length,
             content: arrival.content,
             offload: arrival.offload,
-            unfinished_checksum: false,
+            unfinished: None,
             start,
             end: self.bytes.len() as u32,
         });
@@ -156,17 +170,45 @@ impl Batch {
         self.bytes.get(slot.start as usize..slot.end as usize).unwrap_or(&[])
     }
 
+    /// The link header of a frame that holds an IP packet; else all of it.
+    #[must_use]
+    pub fn link_header(&self, slot: &Slot) -> &[u8] {
+        let frame = self.frame(slot);
+        match slot.content {
+            Content::Ip { offset, .. } => frame.get(..offset as usize).unwrap_or(frame),
+            Content::NeighbourDiscovery | Content::Other(_) => frame,
+        }
+    }
+
     /// A frame from its IP header on; empty when it holds none.
     #[must_use]
     pub fn packet(&self, slot: &Slot) -> &[u8] {
         self.bytes.get(slot.packet()).unwrap_or(&[])
     }
 
-    /// The last frame from its IP header on, to be changed.
+    /// The last frame from its IP header on, and its slot, to be changed.
     pub(crate) fn last_packet_mut(&mut self) -> Option<(&mut Slot, &mut [u8])> {
         let slot = self.slots.last_mut()?;
         let bytes = self.bytes.get_mut(slot.packet())?;
         Some((slot, bytes))
+    }
+
+    /// Has the checksum of the last frame finished by `finish`, which gets the frame.
+    pub(crate) fn finish_last(&mut self, finish: impl FnOnce(&mut [u8]) -> Option<Unfinished>) {
+        if let Some(slot) = self.slots.last_mut()
+            && let Some(frame) = self.bytes.get_mut(slot.start as usize..slot.end as usize)
+        {
+            slot.unfinished = finish(frame);
+        }
+    }
+
+    /// Puts back the unfinished checksum of frame number `index`.
+    pub(crate) fn unfinish(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(unfinished) = slot.unfinished.take() else { return };
+        let Some(frame) = self.bytes.get_mut(slot.start as usize..slot.end as usize) else { return };
+        let (start, field) = (unfinished.start as usize, unfinished.field as usize);
+        offload::restore(frame, start, field, unfinished.before);
     }
 
     /// Frame number `index`, as the engine takes it.
@@ -211,7 +253,9 @@ impl Slot {
                 let start = self.start as usize + offset as usize;
                 start..start + length as usize
             }
-            Content::Other(_) => self.start as usize..self.start as usize,
+            Content::NeighbourDiscovery | Content::Other(_) => {
+                self.start as usize..self.start as usize
+            }
         }
     }
 }

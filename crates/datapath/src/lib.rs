@@ -2,9 +2,10 @@
 
 //!
 //! [`run()`] is the one loop: it takes packets from a [`Datapath`], hands them to the engine and
-//! sends on what is to leave. A capture ([`replay::Replay`]), two devices and [`memory::Memory`]
-//! differ in nothing else.
+//! sends on what is to leave. A capture ([`replay::Replay`]), two devices ([`af_packet::Wire`])
+//! and [`memory::Memory`] differ in nothing else.
 
+pub mod af_packet;
 pub mod batch;
 pub mod clock;
 pub mod memory;

@@ -44,7 +44,7 @@ impl Datapath for Memory {
         Ok(if batch.slots().is_empty() { Received::End } else { Received::Frames })
     }
 
-    fn send(&mut self, batch: &Batch, outgoing: &[Outgoing]) -> io::Result<()> {
+    fn send(&mut self, batch: &mut Batch, outgoing: &[Outgoing]) -> io::Result<()> {
         for outgoing in outgoing {
             self.sent.push(match outgoing {
                 Outgoing::Packet { slot, interface, length } => {

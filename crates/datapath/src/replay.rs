@@ -116,7 +116,6 @@ impl Replay {
             slot.interface = None;
         }
         if self.options.checksums == Checksums::FinishOffloaded && finish_checksum(bytes) {
-            slot.unfinished_checksum = true;
             self.finished_checksum_count += 1;
         }
     }
@@ -130,7 +129,7 @@ impl Datapath for Replay {
         Ok(if batch.slots().is_empty() { Received::End } else { Received::Frames })
     }
 
-    fn send(&mut self, _batch: &Batch, _outgoing: &[Outgoing]) -> io::Result<()> {
+    fn send(&mut self, _batch: &mut Batch, _outgoing: &[Outgoing]) -> io::Result<()> {
         Ok(())
     }
 }

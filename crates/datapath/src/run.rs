@@ -19,7 +19,7 @@ pub trait Datapath {
     ///
     /// # Errors
     /// When there is no going on. A packet that does not fit into a queue is lost, as on any wire.
-    fn send(&mut self, batch: &Batch, outgoing: &[Outgoing]) -> io::Result<()>;
+    fn send(&mut self, batch: &mut Batch, outgoing: &[Outgoing]) -> io::Result<()>;
 }
 
 /// What [`Datapath::receive`] brought.
@@ -112,6 +112,14 @@ pub trait Observer {
         Ok(())
     }
 
+    /// Nothing has come in for a while.
+    ///
+    /// # Errors
+    /// Ends the loop.
+    fn idle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Something happened to a connection, or a rule logged.
     ///
     /// # Errors
@@ -142,6 +150,7 @@ pub fn run<D: Datapath, O: Observer>(
             Received::Idle(now) => {
                 engine.handle_timeout(now);
                 walk.events(engine, now, observer)?;
+                observer.idle()?;
                 continue;
             }
             Received::End => return Ok(()),
@@ -151,7 +160,7 @@ pub fn run<D: Datapath, O: Observer>(
         while first < batch.slots().len() {
             let end = abreast(batch.slots(), first);
             walk.group(engine, &mut batch, first, end, observer)?;
-            datapath.send(&batch, &walk.outgoing)?;
+            datapath.send(&mut batch, &walk.outgoing)?;
             first = end;
         }
     }

@@ -1,17 +1,180 @@
-//! `keepstate run`.
+//! `keepstate run`: live traffic between two devices.
+//!
+//! ```toml
+//! interfaces = ["eth0", "eth1"]         # what comes in on one leaves by the other
+//! rules = ["rules.v4", "rules.v6"]      # beside this file, unless they are absolute
+//!
+//! [sysctl]
+//! nf_conntrack_tcp_loose = 0
+//! ```
 
-use crate::{exit::Exit, terminal::Terminal};
+use super::replay::{interface_name, set_sysctl};
+use crate::{
+    exit::Exit,
+    report::{Format, Names, Options, Report},
+    rulesets,
+    terminal::Terminal,
+};
+use keepstate_conntrack::Sysctls;
+use keepstate_datapath::{af_packet::Wire, sys::signal};
+use keepstate_engine::{Engine, Host};
+use keepstate_packet::{Family, InterfaceName};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Arguments of `keepstate run`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A pasted line, a file, FILE:LINE, or `-` for stdin
-    #[arg(value_name = "TEXT|FILE|FILE:LINE|-")]
-    what: Vec<String>,
+    /// End after so many seconds; else SIGINT or SIGTERM end it
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Print a line for every packet
+    #[arg(long)]
+    packets: bool,
+    /// Print what happens to connections, as `conntrack -E -o timestamp` does
+    #[arg(long)]
+    events: bool,
+    /// Print the connections that are there at the end, as `conntrack -L -o extended` does
+    #[arg(long)]
+    conntrack: bool,
+    /// Write a pcapng file: each packet with a comment that says what became of it
+    #[arg(short, long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Which devices, which rules (TOML)
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    interfaces: [String; 2],
+    #[serde(default)]
+    rules: Vec<PathBuf>,
+    #[serde(default)]
+    rules4: Option<PathBuf>,
+    #[serde(default)]
+    rules6: Option<PathBuf>,
+    #[serde(default)]
+    sysctl: BTreeMap<String, toml::Value>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
-    let _ = &arguments.what;
-    terminal.error("not in this build");
-    Exit::Unavailable
+    match filter(arguments, terminal) {
+        Ok(()) => Exit::Clean,
+        Err(exit) => exit,
+    }
+}
+
+fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
+    let usage = |error: &dyn std::fmt::Display| {
+        terminal.error(format_args!("{}: {error}", arguments.config.display()));
+        Exit::Usage
+    };
+    let text = std::fs::read_to_string(&arguments.config).map_err(|error| usage(&error))?;
+    let config: Config = toml::from_str(&text).map_err(|error| usage(&error))?;
+    let devices = config.devices().map_err(|error| usage(&error))?;
+    let sysctls = config.sysctls(terminal)?;
+    let loaded = config.load_rules(&arguments.config, terminal)?;
+    let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
+        None => None,
+        Some(Ok(duration)) => Some(duration),
+        Some(Err(error)) => {
+            terminal.error(format_args!("--duration: {error}"));
+            return Err(Exit::Usage);
+        }
+    };
+
+    let io_error = |error: io::Error| {
+        terminal.error(&error);
+        unavailable(&error)
+    };
+    let options = Options {
+        format: arguments.format,
+        packets: arguments.packets,
+        events: arguments.events,
+        conntrack: arguments.conntrack,
+        summary: !terminal.is_quiet(),
+        write: arguments.write.as_deref(),
+    };
+    let mut report = Report::new(&options, terminal, Names::new(&loaded)).map_err(io_error)?;
+    let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
+    let host = Host::wire(devices[0], devices[1]);
+    let mut engine = Engine::new(seed().map_err(io_error)?, host, sysctls, rulesets);
+    signal::catch_end().map_err(io_error)?;
+    let mut wire = Wire::open(devices, duration).map_err(io_error)?;
+    terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));
+    keepstate_datapath::run(&mut engine, &mut wire, &mut report).map_err(io_error)?;
+    report.finish(&mut engine).map_err(io_error)?;
+    tell(&wire, devices, terminal);
+    Ok(())
+}
+
+impl Config {
+    fn devices(&self) -> Result<[InterfaceName; 2], String> {
+        let [a, b] = &self.interfaces;
+        if a == b {
+            return Err("a wire has two different interfaces".to_owned());
+        }
+        Ok([interface_name(a)?, interface_name(b)?])
+    }
+
+    fn sysctls(&self, terminal: &Terminal) -> Result<Sysctls, Exit> {
+        let mut sysctls = Sysctls::default();
+        for (name, value) in &self.sysctl {
+            let value = match value {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            set_sysctl(&mut sysctls, name, &value, terminal)?;
+        }
+        Ok(sysctls)
+    }
+
+    fn load_rules(&self, config: &Path, terminal: &Terminal) -> Result<Vec<rulesets::Loaded>, Exit> {
+        let folder = config.parent().unwrap_or(Path::new(""));
+        let any = self.rules.iter().map(|path| (path, None));
+        let v4 = self.rules4.iter().map(|path| (path, Some(Family::V4)));
+        let v6 = self.rules6.iter().map(|path| (path, Some(Family::V6)));
+        let files: Vec<_> =
+            any.chain(v4).chain(v6).map(|(path, family)| (folder.join(path), family)).collect();
+        rulesets::load_all(files.iter().map(|(path, family)| (path, *family)), terminal)
+    }
+}
+
+/// Keys for the hash of connections, so that nobody can aim at one bucket.
+fn seed() -> io::Result<[u64; 2]> {
+    let mut bytes = [[0; 8]; 2];
+    let mut random = std::fs::File::open("/dev/urandom")?;
+    for part in &mut bytes {
+        io::Read::read_exact(&mut random, part)?;
+    }
+    Ok(bytes.map(u64::from_ne_bytes))
+}
+
+/// A privilege or a device that is not there is another matter than wrong usage.
+fn unavailable(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Exit::Unavailable,
+        _ => Exit::Usage,
+    }
+}
+
+fn tell(wire: &Wire, devices: [InterfaceName; 2], terminal: &Terminal) {
+    for (device, (_, lost)) in devices.iter().zip(wire.statistics()) {
+        if lost > 0 {
+            terminal.warning(format_args!("{device}: {lost} frames came faster than they were taken"));
+        }
+    }
+    if wire.unsent_count > 0 {
+        terminal.warning(format_args!("{} frames did not fit into a device", wire.unsent_count));
+    }
 }

@@ -4,4 +4,6 @@
 
 pub mod namespace;
 pub mod netlink;
+pub mod packet;
+pub mod signal;
 pub mod tap;

@@ -2,14 +2,10 @@
 
 mod helpers;
 mod host;
-mod jsonl;
-mod names;
-mod packet_text;
-mod report;
-mod text;
 
 use crate::{
     exit::Exit,
+    report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
     terminal::Terminal,
 };
@@ -21,7 +17,6 @@ use keepstate_datapath::{
 };
 use keepstate_engine::{Engine, Host, Network};
 use keepstate_packet::{Address, Family, InterfaceName};
-use report::Report;
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 /// Arguments of `keepstate replay`.
@@ -88,14 +83,6 @@ enum Clock {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// A line a packet, for people
-    Text,
-    /// A JSON object a packet, then a summary
-    Jsonl,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Checksum {
     /// A wrong one makes a packet INVALID
     Verify,
@@ -134,7 +121,7 @@ impl FromStr for Prefix {
     }
 }
 
-fn interface_name(text: &str) -> Result<InterfaceName, String> {
+pub(super) fn interface_name(text: &str) -> Result<InterfaceName, String> {
     InterfaceName::new(text).ok_or_else(|| {
         "an interface name has 1 to 15 bytes and neither blanks nor slashes".to_owned()
     })
@@ -155,8 +142,17 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let sysctls = sysctls(arguments, terminal)?;
     let (host, options) = host_and_options(arguments, terminal)?;
     check_captures(arguments, terminal)?;
-    let names = names::Names::new(&loaded);
-    let mut report = Report::new(arguments, terminal, names).map_err(|error| {
+    let quiet = terminal.is_quiet();
+    let options_of_report = report::Options {
+        format: arguments.format,
+        packets: arguments.format == Format::Jsonl || !quiet,
+        events: arguments.events,
+        conntrack: arguments.conntrack,
+        summary: !quiet,
+        write: arguments.write.as_deref(),
+    };
+    let report = Report::new(&options_of_report, terminal, Names::new(&loaded));
+    let mut report = report.map_err(|error| {
         terminal.error(error);
         Exit::Usage
     })?;
@@ -164,7 +160,8 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let mut engine = Engine::new(SEED, host, sysctls, rulesets);
     let mut datapath = Replay::new(options, arguments.captures.clone());
     let result = keepstate_datapath::run(&mut engine, &mut datapath, &mut report);
-    let result = result.and_then(|()| report.finish(&mut engine, &datapath));
+    let result = result.and_then(|()| report.finish(&mut engine));
+    tell(&datapath, terminal);
     match result {
         Ok(()) => Ok(()),
         // Whoever reads our output has seen enough.
@@ -176,6 +173,19 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     }
 }
 
+/// What went wrong with captures, and what was done about them.
+fn tell(replay: &Replay, terminal: &Terminal) {
+    for (path, fault) in &replay.faults {
+        terminal.warning(format_args!("{}: {fault}", path.display()));
+    }
+    if replay.finished_checksum_count > 0 {
+        terminal.warning(format_args!(
+            "{} packets had a checksum that their network card was to finish: finished",
+            replay.finished_checksum_count
+        ));
+    }
+}
+
 /// Replays are to be repeatable, so nothing is drawn at random.
 const SEED: [u64; 2] = [0x6b65_6570_7374_6174, 0x6520_7265_706c_6179];
 
@@ -183,30 +193,7 @@ fn load_rules(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<Loaded>,
     let any = arguments.rules.iter().map(|path| (path, None));
     let v4 = arguments.rules4.iter().map(|path| (path, Some(Family::V4)));
     let v6 = arguments.rules6.iter().map(|path| (path, Some(Family::V6)));
-    let mut all: Vec<Loaded> = Vec::new();
-    let mut failed = None;
-    for (path, family) in any.chain(v4).chain(v6) {
-        match rulesets::load(path, family, terminal) {
-            Ok(new) => {
-                if let Some(old) = all.iter().find(|l| l.ruleset.family == new.ruleset.family) {
-                    let (option, name) = match new.ruleset.family {
-                        Family::V4 => ("--rules6", "IPv4"),
-                        Family::V6 => ("--rules4", "IPv6"),
-                    };
-                    terminal.error(format_args!(
-                        "{} and {} both look like {name} rules; name one of them with {option}",
-                        old.path.display(),
-                        new.path.display()
-                    ));
-                    return Err(Exit::Usage);
-                }
-                all.push(new);
-            }
-            Err(exit) => failed = failed.or(Some(exit)),
-        }
-    }
-    // A rule set that cannot be read is wrong usage here: nothing was found out about a capture.
-    failed.map_or(Ok(all), |_| Err(Exit::Usage))
+    rulesets::load_all(any.chain(v4).chain(v6), terminal)
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Sysctls, Exit> {
@@ -216,19 +203,29 @@ fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Sysctls, Exit> 
             terminal.error(format_args!("--sysctl {setting}: not NAME=VALUE"));
             return Err(Exit::Usage);
         };
-        if let Err(error) = sysctls.set(name.trim(), value.trim()) {
-            let why = match error {
-                SysctlError::UnknownName => "tracking has no such sysctl",
-                SysctlError::BadValue => "not a value that the kernel would take",
-            };
-            terminal.error(format_args!("--sysctl {setting}: {why}"));
-            return Err(Exit::Usage);
-        }
+        set_sysctl(&mut sysctls, name.trim(), value.trim(), terminal)?;
     }
     if arguments.checksum == Checksum::Ignore {
         sysctls.checksum = false;
     }
     Ok(sysctls)
+}
+
+/// Sets one sysctl, or says why not.
+pub(super) fn set_sysctl(
+    sysctls: &mut Sysctls,
+    name: &str,
+    value: &str,
+    terminal: &Terminal,
+) -> Result<(), Exit> {
+    sysctls.set(name, value).map_err(|error| {
+        let why = match error {
+            SysctlError::UnknownName => "tracking has no such sysctl",
+            SysctlError::BadValue => "not a value that the kernel would take",
+        };
+        terminal.error(format_args!("sysctl {name} = {value}: {why}"));
+        Exit::Usage
+    })
 }
 
 fn host_and_options(arguments: &Arguments, terminal: &Terminal) -> Result<(Host, Options), Exit> {

@@ -1,18 +1,21 @@
-//! What is told of a replay: a line a packet, events, a table at the end, an output capture.
+//! What is told of packets that pass: a line each, events, a table at the end, an output capture.
 
-use super::{
-    Arguments, Format,
-    jsonl::Jsonl,
-    names::{Named, Names},
-    text::Text,
-};
+mod jsonl;
+mod names;
+mod packet_text;
+mod text;
+
+pub(crate) use names::Names;
+
 use crate::terminal::Terminal;
+use jsonl::Jsonl;
+use names::Named;
+use text::Text;
 use keepstate_conntrack::{CtState, CtStatus, Direction, event::EventKind, listing};
 use keepstate_datapath::{
     Batch, Content, Observer, Seen, Slot,
     clock::SystemClock,
     pcap::{Note, Writer},
-    replay::Replay,
 };
 use keepstate_engine::{Command, Disposition, Engine, Event, Host, InterfaceIndex, Reply, Verdict};
 use keepstate_packet::{
@@ -24,22 +27,49 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufWriter, Write},
+    path::Path,
 };
 
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// A line a packet, for people
+    Text,
+    /// A JSON object a packet, then a summary
+    Jsonl,
+}
+
+/// What to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options<'a> {
+    /// How to print.
+    pub(crate) format: Format,
+    /// Every packet.
+    pub(crate) packets: bool,
+    /// What happens to connections.
+    pub(crate) events: bool,
+    /// The connections that are there at the end.
+    pub(crate) conntrack: bool,
+    /// The summary.
+    pub(crate) summary: bool,
+    /// Where to write an output capture.
+    pub(crate) write: Option<&'a Path>,
+}
+
 /// Packets and bytes.
-pub(super) type Count = (u64, u64);
+type Count = (u64, u64);
 
 /// What has been counted.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) packets: Count,
-    pub(super) verdicts: BTreeMap<&'static str, Count>,
-    pub(super) states: BTreeMap<&'static str, Count>,
-    pub(super) reasons: BTreeMap<&'static str, u64>,
-    pub(super) skipped: BTreeMap<String, u64>,
-    pub(super) created: u64,
-    pub(super) expected: u64,
-    pub(super) destroyed: u64,
+struct Counts {
+    packets: Count,
+    verdicts: BTreeMap<&'static str, Count>,
+    states: BTreeMap<&'static str, Count>,
+    reasons: BTreeMap<&'static str, u64>,
+    skipped: BTreeMap<String, u64>,
+    created: u64,
+    expected: u64,
+    destroyed: u64,
     /// Packets of a family that has no rules, while the other has some.
     without_rules: u64,
     /// Packets INVALID for a checksum that a network card was to finish.
@@ -47,28 +77,29 @@ pub(super) struct Counts {
 }
 
 /// One packet as the printers take it.
-pub(super) struct Line<'a> {
-    pub(super) number: u64,
-    pub(super) slot: &'a Slot,
-    pub(super) seen: &'a Seen<'a>,
-    pub(super) host: &'a Host,
-    pub(super) verdict: &'static str,
-    pub(super) decided: Option<Named<'a>>,
+struct Line<'a> {
+    number: u64,
+    slot: &'a Slot,
+    seen: &'a Seen<'a>,
+    host: &'a Host,
+    verdict: &'static str,
+    decided: Option<Named<'a>>,
 }
 
 enum Printer {
-    Nothing,
     Text(Text),
     Jsonl(Jsonl),
 }
 
-/// Sees the replay and tells of it.
-pub(super) struct Report {
+/// Sees what passes and tells of it.
+pub(crate) struct Report {
     names: Names,
     counts: Counts,
     printer: Printer,
+    packets: bool,
     events: bool,
     conntrack: bool,
+    summary: bool,
     terminal: Terminal,
     out: BufWriter<io::Stdout>,
     annotated: Option<Annotated>,
@@ -77,39 +108,41 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(
-        arguments: &Arguments,
+    pub(crate) fn new(
+        options: &Options<'_>,
         terminal: &Terminal,
         names: Names,
     ) -> io::Result<Self> {
-        let printer = match arguments.format {
-            Format::Jsonl => Printer::Jsonl(Jsonl::default()),
-            Format::Text if terminal.is_quiet() => Printer::Nothing,
-            Format::Text => Printer::Text(Text::new(*terminal)),
-        };
         Ok(Self {
             names,
             counts: Counts::default(),
-            printer,
-            events: arguments.events,
-            conntrack: arguments.conntrack,
+            printer: match options.format {
+                Format::Jsonl => Printer::Jsonl(Jsonl::default()),
+                Format::Text => Printer::Text(Text::new(*terminal)),
+            },
+            packets: options.packets,
+            events: options.events,
+            conntrack: options.conntrack,
+            summary: options.summary,
             terminal: *terminal,
             out: BufWriter::with_capacity(1 << 16, io::stdout()),
-            annotated: arguments.write.as_deref().map(Annotated::create).transpose()?,
+            annotated: options.write.map(Annotated::create).transpose()?,
             latest: Instant(0),
             clock: SystemClock::start(),
         })
     }
 
     /// After the last packet: the connection table, the summary, the warnings.
-    pub(super) fn finish(mut self, engine: &mut Engine, replay: &Replay) -> io::Result<()> {
+    pub(crate) fn finish(mut self, engine: &mut Engine) -> io::Result<()> {
         let elapsed = self.clock.elapsed();
         if self.conntrack {
             self.print_connections(engine)?;
         }
         match &mut self.printer {
-            Printer::Nothing => {}
-            Printer::Text(text) => text.summary(&mut self.out, &self.counts, elapsed)?,
+            Printer::Text(text) if self.summary => {
+                text.summary(&mut self.out, &self.counts, elapsed)?;
+            }
+            Printer::Text(_) => {}
             Printer::Jsonl(jsonl) => {
                 let rules = rule_counters(engine, self.latest);
                 jsonl.summary(&mut self.out, &self.counts, elapsed, &self.names, &rules)?;
@@ -119,7 +152,7 @@ impl Report {
         if let Some(annotated) = &mut self.annotated {
             annotated.writer.flush()?;
         }
-        self.warn(replay);
+        self.warn();
         Ok(())
     }
 
@@ -129,7 +162,7 @@ impl Report {
             return Ok(());
         };
         let masters: Vec<_> = connections.iter().filter_map(|(_, c)| c.master).collect();
-        if let Printer::Text(text) = &self.printer {
+        if let (Printer::Text(text), true) = (&self.printer, self.summary) {
             text.heading(&mut self.out, "connections at the end")?;
         }
         for (_, connection) in &connections {
@@ -140,22 +173,13 @@ impl Report {
                     let line = serde_json::Value::from(line.to_string());
                     writeln!(self.out, "{{\"conntrack\":{line}}}")?;
                 }
-                Printer::Nothing | Printer::Text(_) => writeln!(self.out, "{line}")?,
+                Printer::Text(_) => writeln!(self.out, "{line}")?,
             }
         }
         Ok(())
     }
 
-    fn warn(&self, replay: &Replay) {
-        for (path, fault) in &replay.faults {
-            self.terminal.warning(format_args!("{}: {fault}", path.display()));
-        }
-        if replay.finished_checksum_count > 0 {
-            self.terminal.warning(format_args!(
-                "{} packets had a checksum that their network card was to finish: finished",
-                replay.finished_checksum_count
-            ));
-        }
+    fn warn(&self) {
         if self.counts.offloaded > 0 {
             self.terminal.warning(format_args!(
                 "{} packets are INVALID for a checksum that a network card was to finish: the \
@@ -219,7 +243,7 @@ impl Observer for Report {
         let verdict = seen.disposition.map_or("skipped", |d| verdict(d.verdict));
         self.latest = self.latest.max(seen.slot.time);
         self.count(seen, verdict);
-        if matches!(self.printer, Printer::Nothing) && self.annotated.is_none() {
+        if !self.packets && self.annotated.is_none() {
             return Ok(());
         }
         let decided = seen.disposition.and_then(|d| d.rule);
@@ -230,10 +254,14 @@ impl Observer for Report {
             annotated.write(&line)?;
         }
         match &mut self.printer {
-            Printer::Nothing => Ok(()),
+            _ if !self.packets => Ok(()),
             Printer::Text(text) => text.packet(&mut self.out, &line),
             Printer::Jsonl(jsonl) => jsonl.packet(&mut self.out, &line),
         }
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     fn event(&mut self, now: Instant, event: &Event) -> io::Result<()> {
@@ -245,8 +273,8 @@ impl Observer for Report {
                         let text = serde_json::Value::from(log.text.as_str());
                         writeln!(self.out, "{{\"log\":{text},\"level\":{}}}", log.level)
                     }
-                    Printer::Text(text) => text.log(&mut self.out, &log.text),
-                    Printer::Nothing => Ok(()),
+                    Printer::Text(text) if self.packets => text.log(&mut self.out, &log.text),
+                    Printer::Text(_) => Ok(()),
                 };
             }
         };
@@ -269,7 +297,6 @@ impl Observer for Report {
                 writeln!(self.out, "{{\"event\":{line},\"time\":{stamp}}}")
             }
             Printer::Text(text) => text.event(&mut self.out, stamp, &line),
-            Printer::Nothing => writeln!(self.out, "[{stamp}]\t{line}"),
         }
     }
 }
@@ -283,7 +310,7 @@ struct Annotated {
 }
 
 impl Annotated {
-    fn create(path: &std::path::Path) -> io::Result<Self> {
+    fn create(path: &Path) -> io::Result<Self> {
         let file = File::create(path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
@@ -323,8 +350,10 @@ impl Annotated {
 
 /// `filter:FORWARD:2 ACCEPT ct=NEW`.
 fn comment(line: &Line<'_>) -> String {
-    if let Content::Other(skipped) = line.slot.content {
-        return format!("skipped: {skipped}");
+    match line.slot.content {
+        Content::Ip { .. } => {}
+        Content::NeighbourDiscovery => return "passed on: neighbour discovery".to_owned(),
+        Content::Other(skipped) => return format!("skipped: {skipped}"),
     }
     let mut text = String::new();
     if let Some(decided) = line.decided {
@@ -358,7 +387,7 @@ fn rule_counters(
 
 /// Seconds since the epoch: microseconds, or nanoseconds where there are any.
 #[derive(Clone, Copy)]
-pub(super) struct Stamp(pub(super) Instant);
+struct Stamp(pub(super) Instant);
 
 impl std::fmt::Display for Stamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -383,7 +412,7 @@ const fn verdict(verdict: Verdict) -> &'static str {
 }
 
 /// The state as rules name it.
-pub(super) const fn state(state: CtState) -> &'static str {
+const fn state(state: CtState) -> &'static str {
     match state {
         CtState::New => "NEW",
         CtState::Established => "ESTABLISHED",
@@ -394,7 +423,7 @@ pub(super) const fn state(state: CtState) -> &'static str {
 }
 
 /// The direction of a packet within its connection.
-pub(super) fn direction(disposition: &Disposition) -> Option<&'static str> {
+fn direction(disposition: &Disposition) -> Option<&'static str> {
     Some(match disposition.tracked?.direction? {
         Direction::Original => "original",
         Direction::Reply => "reply",
@@ -402,13 +431,14 @@ pub(super) fn direction(disposition: &Disposition) -> Option<&'static str> {
 }
 
 /// The name of an interface.
-pub(super) fn interface(host: &Host, index: Option<InterfaceIndex>) -> Option<InterfaceName> {
+fn interface(host: &Host, index: Option<InterfaceIndex>) -> Option<InterfaceName> {
     host.interface(index?).map(|interface| interface.name)
 }
 
 fn family(seen: &Seen<'_>) -> Family {
     match seen.slot.content {
         Content::Ip { family, .. } => family,
+        Content::NeighbourDiscovery => Family::V6,
         Content::Other(_) => Family::V4,
     }
 }

@@ -1,8 +1,7 @@
 //! A line a packet, for people: what is most asked stands first, in columns.
 
 use super::{
-    packet_text::PacketText,
-    report::{Counts, Line, Stamp, direction, interface, state},
+    Counts, Line, Stamp, direction, interface, packet_text::PacketText, state,
 };
 use crate::terminal::{Style, Terminal};
 use keepstate_datapath::Content;
@@ -46,6 +45,7 @@ impl Text {
             Content::Ip { .. } => {
                 write!(out, "{}", PacketText(line.seen.batch.packet(line.slot)))?;
             }
+            Content::NeighbourDiscovery => write!(out, "neighbour discovery")?,
             Content::Other(skipped) => write!(out, "{skipped}")?,
         }
         self.reason(out, line)?;

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// The chains of every table of both families.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     tables: Vec<TableNames>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Names {
-    pub(super) fn new(loaded: &[Loaded]) -> Self {
+    pub(crate) fn new(loaded: &[Loaded]) -> Self {
         let tables = loaded.iter().flat_map(|loaded| {
             let lines = Lines::of(&loaded.source);
             let names = move |table: &keepstate_ruleset::model::Table| TableNames {

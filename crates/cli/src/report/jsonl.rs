@@ -2,8 +2,9 @@
 //! general serialiser would be most of the work.
 
 use super::{
+    Count, Counts, Line, Stamp, direction, interface,
     names::{Named, Names},
-    report::{Count, Counts, Line, Stamp, direction, interface, state},
+    state,
 };
 use keepstate_datapath::Content;
 use keepstate_engine::command::ChainCounters;
@@ -58,6 +59,7 @@ impl Jsonl {
                 self.line.push_str(&skipped.to_string());
                 self.line.push('"');
             }
+            Content::NeighbourDiscovery => self.word(Some("neighbour discovery")),
             Content::Ip { .. } => self.word(disposition.and_then(|d| d.reason())),
         }
         let invalid = tracked.and_then(|tracked| tracked.invalid);
