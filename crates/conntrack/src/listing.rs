@@ -3,7 +3,8 @@
 
 use crate::conn::CtStatus;
 use crate::event::{Event, EventKind, Snapshot};
-use crate::tuple::Tuple;
+use crate::tuple::{Direction, Tuple};
+use crate::zone::Zone;
 use core::fmt;
 use keepstate_packet::Family;
 
@@ -26,6 +27,10 @@ impl fmt::Display for Extended<'_> {
         write!(f, "{name:<8} {number} ")?;
         body(f, connection)?;
         write!(f, " mark={}", connection.mark)?;
+        zone(f, connection)?;
+        if let Some(age) = connection.age {
+            write!(f, " delta-time={}", age.as_secs())?;
+        }
         helper(f, connection)?;
         write!(f, " use={}", 1 + self.children_count)
     }
@@ -59,9 +64,14 @@ impl fmt::Display for EventLine<'_> {
         if self.snapshot.mark != 0 {
             write!(f, " mark={}", self.snapshot.mark)?;
         }
+        zone(f, self.snapshot)?;
         helper(f, self.snapshot)
     }
 }
+
+/// The bits of [`Zone::directions`].
+const ORIGINAL: u8 = 1 << Direction::Original as u8;
+const REPLY: u8 = 1 << Direction::Reply as u8;
 
 /// From the protocol to `[ASSURED]`.
 fn body(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
@@ -77,11 +87,13 @@ fn body(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
         Some([original, reply]) => [Some(original), Some(reply)],
         None => [None, None],
     };
-    direction(f, &connection.original, original)?;
+    let zone = connection.zone;
+    let one_way = |directions| (zone.directions == directions && zone.id != 0).then_some(zone.id);
+    direction(f, &connection.original, ("orig", one_way(ORIGINAL)), original)?;
     if !connection.status.contains(CtStatus::SEEN_REPLY) {
         f.write_str(" [UNREPLIED]")?;
     }
-    direction(f, &connection.reply, reply)?;
+    direction(f, &connection.reply, ("reply", one_way(REPLY)), reply)?;
     if connection.status.contains(CtStatus::ASSURED) {
         f.write_str(" [ASSURED]")?;
     }
@@ -91,6 +103,7 @@ fn body(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
 fn direction(
     f: &mut fmt::Formatter<'_>,
     tuple: &Tuple,
+    (name, zone): (&str, Option<u16>),
     counters: Option<(u64, u64)>,
 ) -> fmt::Result {
     let (source, destination) = (tuple.source.ip(tuple.family), tuple.destination.ip(tuple.family));
@@ -102,9 +115,21 @@ fn direction(
         47 => write!(f, " srckey={sport:#x} dstkey={dport:#x}")?,
         _ => {}
     }
+    if let Some(zone) = zone {
+        write!(f, " zone-{name}={zone}")?;
+    }
     match counters {
         Some((packets, bytes)) => write!(f, " packets={packets} bytes={bytes}"),
         None => Ok(()),
+    }
+}
+
+/// A zone of both directions; that of one stands beside its tuple.
+fn zone(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
+    match connection.zone {
+        Zone { id: 0, .. } => Ok(()),
+        Zone { id, directions } if directions == ORIGINAL | REPLY => write!(f, " zone={id}"),
+        Zone { .. } => Ok(()),
     }
 }
 

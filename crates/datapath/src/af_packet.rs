@@ -140,7 +140,8 @@ impl Datapath for Wire {
         self.answers.clear();
         self.answers.extend(outgoing.iter().map(|outgoing| answer(batch, outgoing)));
         for (device, socket) in self.sockets.iter().enumerate() {
-            let mut frames = [Frame { offload: [0; OFFLOAD_LENGTH], bytes: &[] }; packet::FRAMES_MAX];
+            let mut frames =
+                [Frame { offload: [0; OFFLOAD_LENGTH], bytes: &[] }; packet::FRAMES_MAX];
             let mut count = 0;
             for (outgoing, answer) in outgoing.iter().zip(&self.answers) {
                 let Some(frame) = frame(batch, outgoing, answer, device) else { continue };

@@ -206,7 +206,9 @@ impl Batch {
     pub(crate) fn unfinish(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(unfinished) = slot.unfinished.take() else { return };
-        let Some(frame) = self.bytes.get_mut(slot.start as usize..slot.end as usize) else { return };
+        let Some(frame) = self.bytes.get_mut(slot.start as usize..slot.end as usize) else {
+            return;
+        };
         let (start, field) = (unfinished.start as usize, unfinished.field as usize);
         offload::restore(frame, start, field, unfinished.before);
     }

@@ -19,7 +19,8 @@ use std::{collections::VecDeque, io, path::PathBuf};
 pub enum Checksums {
     /// They are taken as they are.
     AsCaptured,
-    /// One that holds just the sum of the pseudo-header is finished before the walk.
+    /// One that holds just the sum of the pseudo-header, or an IPv4 header checksum of zero, is
+    /// finished before the walk.
     FinishOffloaded,
 }
 
@@ -115,7 +116,7 @@ impl Replay {
         if sent_by(&self.options.local, bytes) {
             slot.interface = None;
         }
-        if self.options.checksums == Checksums::FinishOffloaded && finish_checksum(bytes) {
+        if self.options.checksums == Checksums::FinishOffloaded && finish_checksums(bytes) {
             self.finished_checksum_count += 1;
         }
     }
@@ -160,21 +161,34 @@ fn prefix_equal(a: &[u8], b: &[u8], bits: u8) -> bool {
     })
 }
 
-/// Finishes a checksum that holds just the sum of the pseudo-header; true when it did.
-fn finish_checksum(bytes: &mut [u8]) -> bool {
-    let Ok(parsed) = Parsed::new(bytes) else { return false };
+/// Finishes what a network card was to finish: an upper-layer checksum that holds just the sum of
+/// the pseudo-header, an IPv4 header checksum of zero. True when there was such a thing.
+fn finish_checksums(bytes: &mut [u8]) -> bool {
+    let header = finish_header_checksum(bytes);
+    let Ok(parsed) = Parsed::new(bytes) else { return header };
     if checksum::verify(&parsed, bytes) != Verified::Offloaded {
-        return false;
+        return header;
     }
     let field = match parsed.l4 {
         L4::Tcp(_) => 16,
         L4::Udp(_) => 6,
         L4::Icmpv6(_) => 2,
-        _ => return false,
+        _ => return header,
     };
     let end = (parsed.length as usize).min(bytes.len());
     let packet = bytes.get_mut(..end).unwrap_or(&mut []);
-    offload::finish(packet, parsed.l4_offset as usize, field).is_some()
+    offload::finish(packet, parsed.l4_offset as usize, field).is_some() || header
+}
+
+fn finish_header_checksum(bytes: &mut [u8]) -> bool {
+    const FIELD: usize = 10;
+    let Some(&first) = bytes.first() else { return false };
+    let length = usize::from(first & 0x0f) * 4;
+    if first >> 4 != 4 || bytes.get(FIELD..FIELD + 2) != Some(&[0, 0]) {
+        return false;
+    }
+    let Some(header) = bytes.get_mut(..length) else { return false };
+    checksum::compute(header) != 0 && offload::finish(header, 0, FIELD).is_some()
 }
 
 #[cfg(test)]

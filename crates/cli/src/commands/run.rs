@@ -139,7 +139,11 @@ impl Config {
         Ok(sysctls)
     }
 
-    fn load_rules(&self, config: &Path, terminal: &Terminal) -> Result<Vec<rulesets::Loaded>, Exit> {
+    fn load_rules(
+        &self,
+        config: &Path,
+        terminal: &Terminal,
+    ) -> Result<Vec<rulesets::Loaded>, Exit> {
         let folder = config.parent().unwrap_or(Path::new(""));
         let any = self.rules.iter().map(|path| (path, None));
         let v4 = self.rules4.iter().map(|path| (path, Some(Family::V4)));
@@ -171,7 +175,8 @@ fn unavailable(error: &io::Error) -> Exit {
 fn tell(wire: &Wire, devices: [InterfaceName; 2], terminal: &Terminal) {
     for (device, (_, lost)) in devices.iter().zip(wire.statistics()) {
         if lost > 0 {
-            terminal.warning(format_args!("{device}: {lost} frames came faster than they were taken"));
+            terminal
+                .warning(format_args!("{device}: {lost} frames came faster than they were taken"));
         }
     }
     if wire.unsent_count > 0 {

@@ -9,8 +9,6 @@ pub(crate) use names::Names;
 
 use crate::terminal::Terminal;
 use jsonl::Jsonl;
-use names::Named;
-use text::Text;
 use keepstate_conntrack::{CtState, CtStatus, Direction, event::EventKind, listing};
 use keepstate_datapath::{
     Batch, Content, Observer, Seen, Slot,
@@ -23,12 +21,14 @@ use keepstate_packet::{
     checksum::{self, Verified},
     link::LinkType,
 };
+use names::Named;
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufWriter, Write},
     path::Path,
 };
+use text::Text;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,8 +1,6 @@
 //! A line a packet, for people: what is most asked stands first, in columns.
 
-use super::{
-    Counts, Line, Stamp, direction, interface, packet_text::PacketText, state,
-};
+use super::{Counts, Line, Stamp, direction, interface, packet_text::PacketText, state};
 use crate::terminal::{Style, Terminal};
 use keepstate_datapath::Content;
 use keepstate_packet::Instant;

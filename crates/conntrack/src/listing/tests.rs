@@ -93,3 +93,30 @@ fn events_show_a_mark_only_when_there_is_one() {
     );
     assert!(line(&Snapshot { mark: 7, ..snapshot }).ends_with("dport=50804 mark=7 helper=ftp"));
 }
+
+#[test]
+fn zones_of_both_directions_and_of_one() {
+    let original = tuple("10.9.0.1", "10.9.0.2", (57075, 1), 17);
+    let reply = tuple("10.9.0.2", "10.9.0.1", (1, 57075), 17);
+    let zoned = |zone| Snapshot {
+        mark: 9,
+        zone,
+        age: Some(Duration::ZERO),
+        ..snapshot(original, reply, CtStatus::CONFIRMED, 30)
+    };
+    assert_eq!(
+        extended(&zoned(Zone::both(5)), 0),
+        "ipv4     2 udp      17 30 src=10.9.0.1 dst=10.9.0.2 sport=57075 dport=1 [UNREPLIED] \
+         src=10.9.0.2 dst=10.9.0.1 sport=1 dport=57075 mark=9 zone=5 delta-time=0 use=1"
+    );
+    assert_eq!(
+        extended(&zoned(Zone::one(6, Direction::Original)), 0),
+        "ipv4     2 udp      17 30 src=10.9.0.1 dst=10.9.0.2 sport=57075 dport=1 zone-orig=6 \
+         [UNREPLIED] src=10.9.0.2 dst=10.9.0.1 sport=1 dport=57075 mark=9 delta-time=0 use=1"
+    );
+    assert_eq!(
+        extended(&zoned(Zone::one(7, Direction::Reply)), 0),
+        "ipv4     2 udp      17 30 src=10.9.0.1 dst=10.9.0.2 sport=57075 dport=1 [UNREPLIED] \
+         src=10.9.0.2 dst=10.9.0.1 sport=1 dport=57075 zone-reply=7 mark=9 delta-time=0 use=1"
+    );
+}

@@ -257,9 +257,8 @@ impl Socket {
         }
         // SAFETY: each of the first `count` messages points to two vectors over bytes that outlive
         // the call; sendmmsg(2) only reads them.
-        let taken = unsafe {
-            libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count as u32, 0)
-        };
+        let taken =
+            unsafe { libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count as u32, 0) };
         usize::try_from(taken).unwrap_or(0)
     }
 
