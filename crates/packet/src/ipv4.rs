@@ -6,6 +6,8 @@
 
 use crate::parsed::{Fragment, L4};
 use crate::read::field;
+use crate::tcp::{self, TcpHeader};
+use crate::udp::{self, UdpHeader};
 use crate::{Address, Family, Malformed, Parsed};
 
 /// Length of the header without options, in bytes.
@@ -30,7 +32,7 @@ pub fn identification(bytes: &[u8]) -> u16 {
     bytes.first_chunk::<HEADER_LENGTH_MIN>().map_or(0, |h| word(h, 4))
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let header = bytes.first_chunk::<HEADER_LENGTH_MIN>().ok_or(Malformed::Short)?;
     let header_length = usize::from(header[0] & 0x0f) * 4;
@@ -39,38 +41,58 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         return Err(Malformed::HeaderLength);
     }
     let packet = bytes.get(..length).ok_or(Malformed::Short)?;
-    let protocol = header[9];
-    let flags_and_offset = word(header, 6);
-    let fragment = (flags_and_offset & (MORE_FRAGMENTS | OFFSET_MASK) != 0)
-        .then(|| fragment(flags_and_offset, word(header, 4)));
-    let l4 = if flags_and_offset & OFFSET_MASK != 0 {
-        L4::Fragment
-    } else {
-        L4::read(protocol, packet.get(header_length..).unwrap_or(&[]))
-    };
-    Ok(Parsed {
+    let upper = packet.get(header_length..).unwrap_or(&[]);
+    let fragmented = word(header, 6) & (MORE_FRAGMENTS | OFFSET_MASK) != 0;
+    // Each of these returns on its own, so that the fields go from the packet to where the caller
+    // wants them without a copy in between.
+    match header[9] {
+        _ if fragmented => Ok(fragment(header, upper, length)),
+        tcp::PROTOCOL => match TcpHeader::read(upper) {
+            Some(tcp) => Ok(parsed(header, length, None, L4::Tcp(tcp))),
+            None => Ok(parsed(header, length, None, L4::Short)),
+        },
+        udp::PROTOCOL => match UdpHeader::read(upper) {
+            Some(udp) => Ok(parsed(header, length, None, L4::Udp(udp))),
+            None => Ok(parsed(header, length, None, L4::Short)),
+        },
+        protocol => Ok(parsed(header, length, None, L4::read(protocol, upper))),
+    }
+}
+
+#[inline(always)]
+fn parsed(
+    header: &[u8; HEADER_LENGTH_MIN],
+    length: usize,
+    fragment: Option<Fragment>,
+    l4: L4,
+) -> Parsed {
+    let header_length = u16::from(header[0] & 0x0f) * 4;
+    Parsed {
         family: Family::V4,
-        protocol,
+        protocol: header[9],
         ttl: header[8],
         tos: header[1],
         source: Address::v4(field(header, 12)),
         destination: Address::v4(field(header, 16)),
         length: length as u32,
-        l4_offset: header_length as u32,
-        header_length: header_length as u16,
-        has_options: header_length > HEADER_LENGTH_MIN,
+        l4_offset: u32::from(header_length),
+        header_length,
+        has_options: header_length > HEADER_LENGTH_MIN as u16,
         fragment,
         l4,
-    })
+    }
 }
 
 #[cold]
-fn fragment(flags_and_offset: u16, identification: u16) -> Fragment {
-    Fragment {
+fn fragment(header: &[u8; HEADER_LENGTH_MIN], upper: &[u8], length: usize) -> Parsed {
+    let flags_and_offset = word(header, 6);
+    let fragment = Fragment {
         offset: (flags_and_offset & OFFSET_MASK) << 3,
         more: flags_and_offset & MORE_FRAGMENTS != 0,
-        identification: u32::from(identification),
-    }
+        identification: u32::from(word(header, 4)),
+    };
+    let l4 = if fragment.offset == 0 { L4::read(header[9], upper) } else { L4::Fragment };
+    parsed(header, length, Some(fragment), l4)
 }
 
 #[inline(always)]

@@ -7,6 +7,8 @@
 
 use crate::parsed::{Fragment, L4};
 use crate::read::{be16, be32, field, octets};
+use crate::tcp::{self, TcpHeader};
+use crate::udp::{self, UdpHeader};
 use crate::{Address, Family, Malformed, Parsed, hop_by_hop};
 
 /// Length of the fixed header, in bytes.
@@ -36,23 +38,35 @@ pub const fn is_extension_header(next_header: u8) -> bool {
     matches!(next_header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let header = bytes.first_chunk::<HEADER_LENGTH>().ok_or(Malformed::Short)?;
-    let next_header = header[6];
-    let payload_length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let packet = if next_header == HOP_BY_HOP {
-        with_hop_by_hop(bytes, payload_length)?
-    } else {
-        bytes.get(..HEADER_LENGTH + payload_length).ok_or(Malformed::Short)?
-    };
-    let upper = if is_extension_header(next_header) || next_header == NO_NEXT_HEADER {
-        upper_layer(packet, next_header)
-    } else {
-        let l4 = L4::read(next_header, packet.get(HEADER_LENGTH..).unwrap_or(&[]));
-        UpperLayer { protocol: next_header, offset: HEADER_LENGTH, fragment: None, l4 }
-    };
-    Ok(Parsed {
+    let payload_length = usize::from(u16::from_be_bytes(field(header, 4)));
+    if header[6] == HOP_BY_HOP {
+        let packet = with_hop_by_hop(bytes, payload_length)?;
+        return Ok(with_extension_headers(header, packet));
+    }
+    let packet = bytes.get(..HEADER_LENGTH + payload_length).ok_or(Malformed::Short)?;
+    let upper = packet.get(HEADER_LENGTH..).unwrap_or(&[]);
+    // Each of these returns on its own: see `ipv4::parse`.
+    match header[6] {
+        tcp::PROTOCOL => match TcpHeader::read(upper) {
+            Some(tcp) => Ok(parsed(header, packet, plain(header, L4::Tcp(tcp)))),
+            None => Ok(parsed(header, packet, plain(header, L4::Short))),
+        },
+        udp::PROTOCOL => match UdpHeader::read(upper) {
+            Some(udp) => Ok(parsed(header, packet, plain(header, L4::Udp(udp)))),
+            None => Ok(parsed(header, packet, plain(header, L4::Short))),
+        },
+        NO_NEXT_HEADER => Ok(with_extension_headers(header, packet)),
+        next if is_extension_header(next) => Ok(with_extension_headers(header, packet)),
+        next => Ok(parsed(header, packet, plain(header, L4::read(next, upper)))),
+    }
+}
+
+#[inline(always)]
+fn parsed(header: &[u8; HEADER_LENGTH], packet: &[u8], upper: UpperLayer) -> Parsed {
+    Parsed {
         family: Family::V6,
         protocol: upper.protocol,
         ttl: header[7],
@@ -62,10 +76,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         length: packet.len() as u32,
         l4_offset: upper.offset as u32,
         header_length: HEADER_LENGTH as u16,
-        has_options: is_extension_header(next_header),
+        has_options: is_extension_header(header[6]),
         fragment: upper.fragment,
         l4: upper.l4,
-    })
+    }
+}
+
+#[inline(always)]
+fn plain(header: &[u8; HEADER_LENGTH], l4: L4) -> UpperLayer {
+    UpperLayer { protocol: header[6], offset: HEADER_LENGTH, fragment: None, l4 }
 }
 
 /// Cuts a packet with hop-by-hop options to its length. A payload length of zero claims nothing:
@@ -87,8 +106,12 @@ struct UpperLayer {
     l4: L4,
 }
 
-/// Walks the chain of a packet whose first next header is none that stands alone.
 #[cold]
+fn with_extension_headers(header: &[u8; HEADER_LENGTH], packet: &[u8]) -> Parsed {
+    parsed(header, packet, upper_layer(packet, header[6]))
+}
+
+/// Walks the chain of a packet whose first next header is none that stands alone.
 fn upper_layer(packet: &[u8], next_header: u8) -> UpperLayer {
     let mut headers = ExtensionHeaders::new(packet, next_header, HEADER_LENGTH);
     let mut fragment = None;

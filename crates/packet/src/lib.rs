@@ -35,7 +35,9 @@ pub mod time;
 pub mod udp;
 
 pub use address::{Address, Family};
-pub use link::{InterfaceName, LinkInfo, LinkType, NetworkPacket, PacketType, Skipped};
+pub use link::{
+    InterfaceName, LinkInfo, LinkType, NetworkPacket, PacketType, Skipped, network_packet,
+};
 pub use parsed::{Fragment, L4, Malformed, Parsed};
 pub use quoted::Quoted;
 pub use time::Instant;

@@ -104,6 +104,7 @@ impl Parsed {
     ///
     /// # Errors
     /// [`Malformed`] when there is no whole IP header or it contradicts the bytes present.
+    #[inline(always)]
     pub fn new(bytes: &[u8]) -> Result<Self, Malformed> {
         match bytes.first().map(|b| b >> 4) {
             Some(4) => crate::ipv4::parse(bytes),
@@ -118,6 +119,7 @@ impl Parsed {
     ///
     /// # Errors
     /// As [`Parsed::new`]; [`Malformed::Version`] when it is of the other family.
+    #[inline]
     pub fn of_family(family: Family, bytes: &[u8]) -> Result<Self, Malformed> {
         match (family, bytes.first().map(|b| b >> 4)) {
             (Family::V4, Some(4)) | (Family::V6, Some(6)) | (_, None) => Self::new(bytes),
@@ -157,7 +159,7 @@ impl Parsed {
 
 impl L4 {
     /// Reads the header of `protocol` at the start of `bytes`.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn read(protocol: u8, bytes: &[u8]) -> Self {
         let read = match protocol {
             tcp::PROTOCOL => TcpHeader::read(bytes).map(Self::Tcp),
