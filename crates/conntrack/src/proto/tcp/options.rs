@@ -59,9 +59,9 @@ pub(super) fn negotiated(options: &[u8]) -> (u8, u8) {
 /// SACK option if that is beyond.
 #[inline]
 pub(super) fn highest_acknowledged(options: &[u8], ack: u32) -> u32 {
-    if options.is_empty()
-        || options.len() == TIMESTAMPS_ALONE_LENGTH && options.starts_with(&TIMESTAMPS_ALONE)
-    {
+    let stamps = options.len() == TIMESTAMPS_ALONE_LENGTH
+        && options.first_chunk::<4>() == Some(&TIMESTAMPS_ALONE);
+    if options.is_empty() || stamps {
         return ack;
     }
     highest_edge(options, ack)
