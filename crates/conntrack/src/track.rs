@@ -142,6 +142,10 @@ impl Table {
         let (entry, cold) = (record.entry, record.cold);
         match outcome {
             Outcome::Accept { timeout, changes } => {
+                // What leaves the timeout alone is not accounted either.
+                if self.sysctls.acct && timeout.is_some() {
+                    count(cold, direction, packet);
+                }
                 if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
                     entry.deadline = if entry.is(CtStatus::CONFIRMED) {
                         timeout::after(now, timeout)
@@ -151,9 +155,6 @@ impl Table {
                 }
                 if events {
                     entry.pending |= changes.0;
-                }
-                if self.sysctls.acct {
-                    count(cold, direction, packet);
                 }
                 mark_reply(entry, direction, events);
                 Some(tracked)

@@ -121,7 +121,8 @@ pub(crate) struct Record<'a> {
 pub(crate) enum Outcome {
     /// The packet belongs to the connection.
     Accept {
-        /// How long the connection is to live from now on; `None` leaves it.
+        /// How long the connection is to live from now on; `None` leaves it, and the packet is
+        /// not counted.
         timeout: Option<Duration>,
         /// What has changed.
         changes: Changes,

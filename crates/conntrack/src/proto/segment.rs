@@ -49,3 +49,6 @@ fn accepted(record: &mut Record<'_>, accept: &tcp::Accept) -> Outcome {
 pub(super) fn state_name(state: u8) -> Option<&'static str> {
     Some(State::of(state).name())
 }
+
+#[cfg(test)]
+mod tests;

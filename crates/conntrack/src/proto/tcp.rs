@@ -161,7 +161,7 @@ pub enum Outcome {
     /// It fits.
     Accept(Accept),
     /// It passes with its connection attached (NEW or ESTABLISHED by direction and SEEN_REPLY, as
-    /// any other packet; a reply sets SEEN_REPLY), but state and timeout stay.
+    /// any other packet; a reply sets SEEN_REPLY), but state, timeout and counters stay.
     Ignored(Ignored),
     /// It is INVALID and carries no connection.
     Invalid {
@@ -189,11 +189,11 @@ impl Outcome {
 pub struct Accept {
     /// State from now on.
     pub state: State,
-    /// Timeout from now on; `None`: the deadline stays.
+    /// Timeout from now on; `None`: the deadline stays, and the packet is not counted.
     pub timeout: Option<Duration>,
     /// The connection becomes ASSURED with this segment (an event).
     pub assured: bool,
-    /// The state has changed (an event, `protoinfo`).
+    /// The state has changed, or a handshake was begun anew (an event, `protoinfo`).
     pub changed: bool,
 }
 

@@ -110,6 +110,20 @@ fn a_syn_out_of_step_proves_right_by_its_syn_ack() {
     scene.accept(Original, &segment(ACK, 900_001, 700_001, 5), State::Established);
 }
 
+/// The state is SYN_RECV before and after, yet the kernel tells of a change.
+#[test]
+fn a_handshake_begun_anew_in_syn_recv_counts_as_a_change() {
+    let mut scene = Scene::begin(Sysctls::default(), &segment(SYN, 99, 0, 0));
+    scene.accept(Reply, &segment(SYN | ACK, 499, 100, 0), State::SynRecv);
+    scene.out_of_step(Original, &segment(SYN, 7000, 0, 0));
+    let seen = Seen { state: scene.state, direction: Reply, status: scene.status };
+    let syn_ack = segment(SYN | ACK, 900, 7001, 0);
+    let outcome = packet(&scene.sysctls, &seen, &mut scene.record, &syn_ack);
+    let expected =
+        Accept { state: State::SynRecv, timeout: seconds(60), assured: false, changed: true };
+    assert_eq!(outcome, Outcome::Accept(expected));
+}
+
 #[test]
 fn an_ack_before_the_syn_ack_is_ignored_and_its_reset_obeyed() {
     let mut scene = Scene::begin(Sysctls::default(), &segment(SYN, 99, 0, 0));
