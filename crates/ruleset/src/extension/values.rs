@@ -270,9 +270,10 @@ impl<'a> Arguments<'a> {
     ) -> Option<(u16, u16)> {
         let (low, high) = match text.split_once(':') {
             None => (text, text),
-            Some((low, high)) => {
-                (if low.is_empty() { "0" } else { low }, if high.is_empty() { "65535" } else { high })
-            }
+            Some((low, high)) => (
+                if low.is_empty() { "0" } else { low },
+                if high.is_empty() { "65535" } else { high },
+            ),
         };
         let low = self.port(low, span, protocol)?;
         let high = self.port(high, span, protocol)?;

@@ -3,10 +3,10 @@
 //! IPv4: the packet matches when the type is one of those named. IPv6: UNSPEC, UNICAST and
 //! MULTICAST are read from the address itself and must all hold, the others are looked up.
 
+use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{AddressType, State, Traversal};
 use crate::explain::{Piece, Pieces, either, or_list};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued};
-use crate::diagnostic::{Diagnostic, code};
 use crate::matches::Match;
 use crate::model::Inverted;
 use crate::verdict::Answer;
@@ -27,8 +27,14 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "addrtype", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "addrtype",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
 
 /// The types, in the order of their bits and of printing.
 const TYPES: [(AddressType, &str); 12] = [
@@ -216,7 +222,9 @@ impl Match for AddrType {
         }
         let wanted = [self.source, self.destination].into_iter().flatten();
         if wanted.into_iter().any(|wanted| wanted.value & bit(AddressType::Local) != 0) {
-            out.push(Piece::Note("LOCAL is every address of the host itself, on any interface.".into()));
+            out.push(Piece::Note(
+                "LOCAL is every address of the host itself, on any interface.".into(),
+            ));
         }
     }
 }

@@ -13,8 +13,14 @@ use alloc::{boxed::Box, format, string::String};
 const OPTIONS: &[OptionSpec] = &[valued("mark", 0).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "connmark", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "connmark",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

@@ -27,7 +27,8 @@ pub struct Helper {
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     let given = arguments.required(HELPER)?;
-    let end = (0..=NAME_MAX.min(given.value.len())).rev().find(|at| given.value.is_char_boundary(*at));
+    let end =
+        (0..=NAME_MAX.min(given.value.len())).rev().find(|at| given.value.is_char_boundary(*at));
     let name = given.value.get(..end.unwrap_or(0)).unwrap_or("").into();
     Some(Box::new(Helper { name, inverted: given.inverted }))
 }

@@ -9,11 +9,8 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use keepstate_packet::Family;
 
-const OPTIONS: &[OptionSpec] = &[
-    valued("hl-eq", 0).inverted(),
-    valued("hl-lt", 1),
-    valued("hl-gt", 2),
-];
+const OPTIONS: &[OptionSpec] =
+    &[valued("hl-eq", 0).inverted(), valued("hl-lt", 1), valued("hl-gt", 2)];
 
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {

@@ -42,7 +42,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
 
 fn read(arguments: &mut Arguments<'_>, given: &Given) -> Option<Range> {
     let (low, high) = given.value.split_once('-').unwrap_or((&given.value, &given.value));
-    let whole = |text| values::whole_address(text, arguments.family);
+    let whole = |text| values::address(text, arguments.family);
     let Some(value) = whole(low).zip(whole(high)) else {
         let text = format!("`{}` is not a range of addresses", given.value);
         let fault = Diagnostic::new(code::BAD_ADDRESS, given.value_span, text);
@@ -98,7 +98,9 @@ impl Match for IpRange {
                     "its {side} address {verb} between {low_ip} and {high_ip}, both included"
                 )));
                 if low > high {
-                    out.push(Piece::Caution("This range begins above its end and is empty.".into()));
+                    out.push(Piece::Caution(
+                        "This range begins above its end and is empty.".into(),
+                    ));
                 }
             }
         }

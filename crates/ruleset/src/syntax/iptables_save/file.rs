@@ -9,8 +9,7 @@ use crate::model::{
     Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
     builtin_name,
 };
-use crate::targets::TARGETS;
-use crate::verdict::{Step, Verdict};
+use crate::targets::{TARGETS, standard};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
@@ -33,7 +32,8 @@ pub const CHAIN_NAME_MAX: usize = 28;
 /// # Errors
 /// Every fault of the file, by place; nothing is loaded when there is one.
 pub fn parse(source: &str, family: Family) -> Result<Ruleset, Vec<Diagnostic>> {
-    let mut file = File { family, faults: Vec::new(), tables: Vec::new(), open: None, rules: 0, lost: false };
+    let mut file =
+        File { family, faults: Vec::new(), tables: Vec::new(), open: None, rules: 0, lost: false };
     if source.len() > FILE_MAX {
         let text = format!("the file has {} bytes; at most {FILE_MAX} are read", source.len());
         return Err(Vec::from([Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text)]));
@@ -150,10 +150,14 @@ impl File {
         if last.is_some_and(|fault| fault.code == code::OUTSIDE_TABLE && self.tables.is_empty()) {
             return;
         }
-        let fault = Diagnostic::new(code::OUTSIDE_TABLE, span, "this line stands outside of a table");
-        let listing = line.starts_with("Chain ") || line.starts_with("iptables") || line.starts_with("#!");
+        let fault =
+            Diagnostic::new(code::OUTSIDE_TABLE, span, "this line stands outside of a table");
+        let listing =
+            line.starts_with("Chain ") || line.starts_with("iptables") || line.starts_with("#!");
         self.faults.push(match listing {
-            true => fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one"),
+            true => {
+                fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one")
+            }
             false => fault.help("*filter"),
         });
     }
@@ -173,7 +177,8 @@ impl File {
             let text = "table `nat` is not supported yet";
             self.faults.push(Diagnostic::new(code::TABLE_UNSUPPORTED, span, text));
         } else if known.is_none() {
-            let fault = Diagnostic::new(code::UNKNOWN_TABLE, span, format!("no table is called `{name}`"));
+            let fault =
+                Diagnostic::new(code::UNKNOWN_TABLE, span, format!("no table is called `{name}`"));
             let all = ["raw", "mangle", "nat", "filter", "security"];
             self.faults.push(match nearest(name, all.into_iter()) {
                 Some(near) => fault.help(format!("*{near}")),
@@ -201,7 +206,8 @@ impl File {
 
     fn chain(&mut self, section: &mut Section, line: &str, span: Span) {
         let faults = &mut self.faults;
-        let mut words = line.get(1..).unwrap_or("").split([' ', '\t']).filter(|word| !word.is_empty());
+        let mut words =
+            line.get(1..).unwrap_or("").split([' ', '\t']).filter(|word| !word.is_empty());
         let (name, policy, counters) = (words.next(), words.next(), words.next());
         let Some((name, policy)) = name.zip(policy) else {
             let text = "a chain line is `:NAME POLICY [packets:bytes]`";
@@ -226,7 +232,11 @@ impl File {
                 let fault = Diagnostic::new(code::BAD_CHAIN_LINE, span, text);
                 faults.push(fault.help(format!(":{name} ACCEPT [0:0]")));
             } else if let Some(None) = parsed {
-                faults.push(Diagnostic::new(code::BAD_COUNTERS, span, "counters are `[packets:bytes]`"));
+                faults.push(Diagnostic::new(
+                    code::BAD_COUNTERS,
+                    span,
+                    "counters are `[packets:bytes]`",
+                ));
             }
             if policy != "-" {
                 chain.counters = parsed.flatten().unwrap_or((0, 0));
@@ -273,7 +283,8 @@ impl File {
             Command::Policy(word, policy) => {
                 let at = section.index.get(&word.text);
                 let chain = at.and_then(|at| section.table.chains.get_mut(at.0 as usize));
-                let fits = chain.is_some_and(|chain| chain.hook.is_some() && set_policy(chain, &policy.text));
+                let fits = chain
+                    .is_some_and(|chain| chain.hook.is_some() && set_policy(chain, &policy.text));
                 if !fits {
                     let text = "a policy is set as `-P BUILT-IN-CHAIN ACCEPT` or `DROP`";
                     self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, policy.span, text));
@@ -493,18 +504,20 @@ impl Draft<'_> {
                 let (value, hooks) = instance.build(family, header, faults)?;
                 let extension = instance.extension;
                 if first {
-                    self.require(chain, extension.name, extension.tables, hooks, instance.span, faults);
+                    self.require(
+                        chain,
+                        extension.name,
+                        extension.tables,
+                        hooks,
+                        instance.span,
+                        faults,
+                    );
                 }
                 return Some(Jump::Target(value));
             }
             Some(Goal::Name { word, goto }) => (word, *goto),
         };
-        let standard = match word.text.as_str() {
-            "ACCEPT" => Some(Step::Verdict(Verdict::Accept)),
-            "DROP" => Some(Step::Verdict(Verdict::Drop)),
-            "RETURN" => Some(Step::Return),
-            _ => None,
-        };
+        let standard = standard::step(&word.text);
         if let Some(step) = standard.filter(|_| !goto) {
             return Some(Jump::Standard(step));
         }
@@ -531,7 +544,8 @@ impl Draft<'_> {
     ) {
         let Some(table) = self.section.name else { return };
         if !tables.is_empty() && !tables.contains(&table) {
-            let allowed: Vec<_> = tables.iter().map(|table| format!("`{}`", table.as_str())).collect();
+            let allowed: Vec<_> =
+                tables.iter().map(|table| format!("`{}`", table.as_str())).collect();
             let text = format!("`{name}` can stand in {} only", allowed.join(" and "));
             faults.push(Diagnostic::new(code::WRONG_TABLE, span, text));
         } else if let Some(chain) = chain.filter(|_| !hooks.is_empty()) {
@@ -551,7 +565,7 @@ impl Draft<'_> {
     fn no_target(&self, word: &Word) -> Diagnostic {
         let text = format!("no chain or target is called `{}`", word.text);
         let fault = Diagnostic::new(code::UNKNOWN_TARGET, word.span, text);
-        let standard = ["ACCEPT", "DROP", "RETURN"].into_iter();
+        let standard = standard::STANDARD.iter().map(|(name, _)| *name);
         let targets = TARGETS.iter().map(|one| one.name).chain(standard);
         let chains = self.section.index.keys().map(String::as_str);
         match nearest(&word.text, chains.chain(targets)) {

@@ -36,7 +36,8 @@ impl Reader<'_> {
             }
             Main::NewChain => self.line.command = Some(Command::NewChain(value_word(&given))),
             Main::Policy => {
-                let policy = Word { text: given.second.clone(), span: given.second_span, quoted: false };
+                let policy =
+                    Word { text: given.second.clone(), span: given.second_span, quoted: false };
                 self.line.command = Some(Command::Policy(value_word(&given), policy));
             }
             Main::OtherCommand => {

@@ -26,9 +26,9 @@ pub(super) fn check(table: &Table, requirements: &[Requirement], faults: &mut Ve
     let reached = reached(table);
     for requirement in requirements {
         let at = reached.get(requirement.chain.0 as usize).copied().unwrap_or(0);
-        let wrong = HOOKS.into_iter().find(|hook| {
-            at & (1 << *hook as u8) != 0 && !requirement.hooks.contains(hook)
-        });
+        let wrong = HOOKS
+            .into_iter()
+            .find(|hook| at & (1 << *hook as u8) != 0 && !requirement.hooks.contains(hook));
         if let Some(hook) = wrong {
             let name = requirement.name;
             let text = format!("`{name}` cannot be reached from {}", builtin_name(hook));

@@ -37,9 +37,12 @@ pub fn family_of(source: &str) -> Family {
     }
     let only_v6 = ["ipv6-icmp", "icmpv6", "icmp6", "-m hl ", "::"];
     let rules = || source.lines().filter(|line| !line.starts_with(['#', ':']));
-    let address = |word: &str| word.contains(':') && crate::extension::values::network(word, Family::V6).is_some();
+    let address = |word: &str| {
+        word.contains(':') && crate::extension::values::network(word, Family::V6).is_some()
+    };
     let mark = |line: &str| {
-        only_v6.iter().take(4).any(|word| line.contains(word)) || line.split([' ', ',']).any(address)
+        only_v6.iter().take(4).any(|word| line.contains(word))
+            || line.split([' ', ',']).any(address)
     };
     if rules().any(mark) { Family::V6 } else { Family::V4 }
 }

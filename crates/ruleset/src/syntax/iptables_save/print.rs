@@ -5,7 +5,7 @@ use crate::model::{
     Chain, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy, Rule, Ruleset, Table,
     TableName,
 };
-use crate::verdict::{Step, Verdict};
+use crate::targets::standard;
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::Family;
@@ -44,8 +44,7 @@ pub fn print(ruleset: &Ruleset, how: Print) -> String {
 fn print_table(out: &mut String, family: Family, table: &Table, how: Print) {
     let _ = writeln!(out, "*{}", table.name.as_str());
     let builtin = table.chains.iter().filter(|chain| chain.hook.is_some());
-    let mut users: Vec<&Chain> =
-        table.chains.iter().filter(|chain| chain.hook.is_none()).collect();
+    let mut users: Vec<&Chain> = table.chains.iter().filter(|chain| chain.hook.is_none()).collect();
     users.sort_by(|a, b| a.name.cmp(&b.name));
     let chains: Vec<&Chain> = builtin.chain(users).collect();
     for chain in &chains {
@@ -94,23 +93,12 @@ fn write_rule(out: &mut String, family: Family, table: &Table, chain: &str, rule
             let _ = write!(out, " -g {}", name(*to));
         }
         Jump::Standard(step) => {
-            let _ = write!(out, " -j {}", standard_name(*step));
+            let _ = write!(out, " -j {}", standard::name(*step));
         }
         Jump::Target(target) => {
             let _ = write!(out, " -j {}", target.name());
             target.print(out);
         }
-    }
-}
-
-/// The name of a step that always is the same.
-const fn standard_name(step: Step) -> &'static str {
-    match step {
-        Step::Verdict(Verdict::Accept) => "ACCEPT",
-        Step::Verdict(Verdict::Drop) => "DROP",
-        Step::Verdict(Verdict::Reject(_)) => "REJECT",
-        Step::Return => "RETURN",
-        Step::Continue | Step::Jump(_) | Step::Goto(_) => "",
     }
 }
 
@@ -136,7 +124,12 @@ const fn not(inverted: bool) -> &'static str {
     if inverted { " !" } else { "" }
 }
 
-fn print_address(out: &mut String, option: &str, wanted: Option<Inverted<Network>>, family: Family) {
+fn print_address(
+    out: &mut String,
+    option: &str,
+    wanted: Option<Inverted<Network>>,
+    family: Family,
+) {
     if let Some(wanted) = wanted {
         let _ = write!(out, "{} {option} ", not(wanted.inverted));
         values::print_network(out, &wanted.value, family);

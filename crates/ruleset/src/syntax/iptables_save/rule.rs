@@ -114,8 +114,15 @@ impl Line {
 #[must_use]
 pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
     let line = Line::default();
-    let mut reader =
-        Reader { family, words: words.iter(), faults, line, not: None, partial: false, implied: false };
+    let mut reader = Reader {
+        family,
+        words: words.iter(),
+        faults,
+        line,
+        not: None,
+        partial: false,
+        implied: false,
+    };
     while let Some(word) = reader.words.next() {
         reader.word(word);
     }
@@ -240,7 +247,8 @@ impl<'a> Reader<'a> {
         if let Some(near) = nearest(name, all.into_iter()) {
             fault = fault.help(format!("did you mean `--{near}`?"));
         } else if let Some(of) = owner_of(name) {
-            fault = fault.help(format!("`--{name}` belongs to `{of}`, which has to stand before it"));
+            fault =
+                fault.help(format!("`--{name}` belongs to `{of}`, which has to stand before it"));
         }
         self.faults.push(fault);
         self.partial = true;

@@ -27,7 +27,8 @@ pub const WORDS_MAX: usize = 250;
 /// Cuts a line; `start` is its offset in the file.
 #[must_use]
 pub fn words(line: &str, start: u32, faults: &mut Vec<Diagnostic>) -> Vec<Word> {
-    let mut cutter = Cutter { start, words: Vec::new(), text: String::new(), from: None, quoted: false };
+    let mut cutter =
+        Cutter { start, words: Vec::new(), text: String::new(), from: None, quoted: false };
     let mut quote = None;
     let mut escaped = false;
     for (at, c) in line.char_indices() {
