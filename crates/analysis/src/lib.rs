@@ -1,1 +1,21 @@
-//! Placeholder head; see the crate description.
+//! Why: explanations that come from the parsed rules and from engine runs.
+//!
+//! [`explain::explain_text`] takes any text that people paste and gives an [`answer::Answer`];
+//! [`render::RENDERERS`] print it. [`recognise`] says what kind of text it is, [`forms`] read the
+//! kinds that are no rules, [`rule`] explains rules, [`experiment`] runs the [`conversation`]s
+//! that a [`witness`] makes fit, and [`prose`] holds what is said once per match, target and state.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod conversation;
+pub mod experiment;
+pub mod explain;
+pub mod forms;
+pub mod prose;
+pub mod recognise;
+pub mod render;
+pub mod rule;
+pub mod witness;
+
+pub use answer::Answer;
+pub use explain::{Question, Unexplained, explain, explain_line, explain_text};

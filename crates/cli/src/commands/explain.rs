@@ -1,17 +1,101 @@
-//! `keepstate explain`.
+//! `keepstate explain`: what a pasted text is taken for, and how the answer is printed. What it
+//! says is the analysis' business.
 
 use crate::{exit::Exit, terminal::Terminal};
+use keepstate_analysis::render::{RENDERERS, Style, WIDTH_MAX, WIDTH_MIN, renderer};
+use keepstate_analysis::{Answer, Question, Unexplained, explain, explain_line};
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `keepstate explain`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    keepstate explain 'ACCEPT     tcp  --             state RELATED,ESTABLISHED'\n  \
+    keepstate explain -A FORWARD -m state --state INVALID -j DROP\n  \
+    keepstate explain /etc/iptables/rules.v4:12\n  \
+    conntrack -L | head -1 | keepstate explain -\n  \
+    keepstate explain KS0101")]
 pub(crate) struct Arguments {
-    /// A pasted line, a file, FILE:LINE, or `-` for stdin
-    #[arg(value_name = "TEXT|FILE|FILE:LINE|-")]
+    /// A pasted line, a file, FILE:LINE, or `-` for stdin (also without arguments)
+    #[arg(value_name = "TEXT|FILE|FILE:LINE|-", allow_hyphen_values = true)]
     what: Vec<String>,
+    /// How to print the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text",
+          value_parser = clap::builder::PossibleValuesParser::new(RENDERERS.iter().map(|r| r.name)))]
+    format: String,
+    /// A rule file to hold a log line against
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
 }
 
+/// Most bytes that are read of a file or of stdin, one more than can be explained.
+const BYTES_MAX: u64 = keepstate_analysis::explain::TEXT_BYTES_MAX as u64 + 1;
+
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
-    let _ = &arguments.what;
-    terminal.error("not in this build");
-    Exit::Unavailable
+    match answer(arguments) {
+        Ok(answer) => print(&answer, arguments, terminal),
+        Err(error) => {
+            terminal.error(error);
+            Exit::Usage
+        }
+    }
+}
+
+fn answer(arguments: &Arguments) -> Result<Answer, String> {
+    let rules = arguments.rules.as_deref().map(read_file).transpose()?;
+    let about = |text: &str| {
+        explain(&Question { text, rules: rules.as_deref() }).map_err(|error| error.to_string())
+    };
+    match arguments.what.as_slice() {
+        [] => about(&read_stdin()?),
+        [one] if one == "-" => about(&read_stdin()?),
+        [one] if Path::new(one).is_file() => about(&read_file(Path::new(one))?),
+        [one] => match file_and_line(one) {
+            Some((path, line)) => {
+                explain_line(&read_file(path)?, line).map_err(|error| at(one, &error))
+            }
+            None => about(one),
+        },
+        words => about(&keepstate_ruleset::syntax::iptables_command::join(words)),
+    }
+}
+
+fn at(place: &str, error: &Unexplained) -> String {
+    format!("{place}: {error}")
+}
+
+/// `FILE:LINE`, where there is such a file.
+fn file_and_line(text: &str) -> Option<(&Path, usize)> {
+    let (path, line) = text.rsplit_once(':')?;
+    let path = Path::new(path);
+    path.is_file().then_some(path).zip(line.parse().ok())
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    read(file).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn read_stdin() -> Result<String, String> {
+    read(std::io::stdin().lock()).map_err(|error| format!("stdin: {error}"))
+}
+
+fn read(from: impl Read) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn print(answer: &Answer, arguments: &Arguments, terminal: &Terminal) -> Exit {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width = match columns {
+        Some(columns) if std::io::stdout().is_terminal() => columns,
+        _ => Style::default().width,
+    };
+    let style = Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color };
+    let Some(renderer) = renderer(&arguments.format) else { return Exit::Usage };
+    let text = (renderer.render)(answer, &style);
+    // A reader that has seen enough (`| head`) is no fault.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Exit::Clean
 }

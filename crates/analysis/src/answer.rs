@@ -1,0 +1,308 @@
+//! What an explanation says, as data: facts under headings, and experiments with the numbers the
+//! engine gave. Renderers print it and add nothing.
+
+use serde::Serialize;
+
+/// The whole answer to one question.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// What was asked about, as it was given; cut at [`INPUT_SHOWN_MAX`] bytes.
+    pub input: String,
+    /// Stable name of the form that was recognised (`iptables-list-row`, `conntrack-line`, ...).
+    pub form: &'static str,
+    /// The rule in iptables-save form, as it was understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Sections in reading order.
+    pub sections: Vec<Section>,
+    /// What had to be assumed.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// Most bytes of the input that an answer repeats.
+pub const INPUT_SHOWN_MAX: usize = 4096;
+
+/// Facts that belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Section {
+    /// Its place in the answer.
+    pub topic: Topic,
+    /// What there is to say.
+    pub facts: Vec<Fact>,
+}
+
+/// The headings, in the order in which they are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// What kind of text this is and what it hides.
+    Form,
+    /// What is wrong with it.
+    Fault,
+    /// The fields of a line.
+    Fields,
+    /// What the rule matches.
+    Matches,
+    /// What the words mean that need an article.
+    Terms,
+    /// What happens to a packet that matches.
+    Effect,
+    /// Why the rule is needed: engine runs.
+    Why,
+    /// What follows from what the line says.
+    Consequences,
+    /// What to mind.
+    Mind,
+}
+
+impl Topic {
+    /// The heading.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Form => "What this is",
+            Self::Fault => "What is wrong with it",
+            Self::Fields => "Field by field",
+            Self::Matches => "What it matches",
+            Self::Terms => "What the words mean",
+            Self::Effect => "What it does",
+            Self::Why => "Why it is needed",
+            Self::Consequences => "What follows",
+            Self::Mind => "What to mind",
+        }
+    }
+}
+
+/// One thing said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Fact {
+    /// A sentence or a few.
+    Statement {
+        /// Stable name of what is said.
+        code: String,
+        /// The word it is about; printed before it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        term: Option<String>,
+        /// The text.
+        text: String,
+    },
+    /// Lines to be pasted.
+    Paste {
+        /// Stable name.
+        code: String,
+        /// What they do.
+        text: String,
+        /// The lines.
+        lines: Vec<String>,
+    },
+    /// A field and its value.
+    Field {
+        /// As it stands in the line.
+        field: String,
+        /// What it says.
+        text: String,
+    },
+    /// A conversation run through the engine under two or three rule sets.
+    Experiment(Box<Experiment>),
+}
+
+/// Something assumed, because the text does not say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// Stable name of what it concerns: `table`, `chain`, `addresses`, `sysctls`, ...
+    pub about: &'static str,
+    /// The text.
+    pub text: String,
+}
+
+/// One conversation under several rule sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Experiment {
+    /// Stable name of the conversation (`tcp-client`, `ftp-passive`, ...).
+    pub code: &'static str,
+    /// What is tried.
+    pub title: String,
+    /// Who takes part, and where the filter stands.
+    pub scene: String,
+    /// Rules that stand beside the rule in question, in iptables-save form.
+    pub setting: Vec<String>,
+    /// The conversation, a step a packet.
+    pub steps: Vec<StepShown>,
+    /// What became of each step, a run a rule set.
+    pub runs: Vec<Run>,
+    /// The first step whose fate is not the same in the first two runs, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differs_at: Option<usize>,
+    /// What that means.
+    pub conclusion: String,
+}
+
+/// A packet of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StepShown {
+    /// Number from 1.
+    pub number: usize,
+    /// Who sends it.
+    pub from: String,
+    /// To whom.
+    pub to: String,
+    /// `SYN`, `ACK seq 1001`, `227 Entering Passive Mode`, ...
+    pub packet: String,
+}
+
+/// A conversation under one rule set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// `with the rule`, `without the rule`, ...
+    pub name: String,
+    /// In the order of the steps.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of one packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// False when the packet is never sent in this run, because of what became of an earlier one.
+    pub sent: bool,
+    /// Last hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<&'static str>,
+    /// Its conntrack state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+    /// `original` or `reply`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<&'static str>,
+    /// `accept`, `drop`, `reject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<&'static str>,
+    /// The rule or the policy that decided, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// Whether the rule in question matched it.
+    pub rule_matched: bool,
+    /// Reason code of an INVALID packet or a drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// How far outside an edge, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance: Option<u32>,
+    /// The packet's mark afterwards, when a rule set one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Connection mark afterwards, when it is not 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connmark: Option<u32>,
+    /// Lines of the LOG target.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// Packets that the filter made in answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
+    /// What tracking did besides: an expectation made, a connection kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+}
+
+impl Answer {
+    /// An answer with nothing in it yet.
+    #[must_use]
+    pub fn new(input: &str, form: &'static str) -> Self {
+        let end =
+            (0..=input.len().min(INPUT_SHOWN_MAX)).rev().find(|at| input.is_char_boundary(*at));
+        let input = input.get(..end.unwrap_or(0)).unwrap_or("").to_string();
+        Self { input, form, ..Self::default() }
+    }
+
+    /// Adds a fact under a heading.
+    pub fn add(&mut self, topic: Topic, fact: Fact) {
+        match self.sections.iter_mut().find(|section| section.topic == topic) {
+            Some(section) => section.facts.push(fact),
+            None => {
+                self.sections.push(Section { topic, facts: vec![fact] });
+                self.sections.sort_by_key(|section| section.topic);
+            }
+        }
+    }
+
+    /// Adds a statement.
+    pub fn say(&mut self, topic: Topic, code: impl Into<String>, text: impl Into<String>) {
+        self.add(topic, Fact::Statement { code: code.into(), term: None, text: text.into() });
+    }
+
+    /// Adds a statement about a word, unless that word was spoken of already.
+    pub fn define(&mut self, code: impl Into<String>, term: &str, text: impl Into<String>) {
+        let code = code.into();
+        if self.fact(&code).is_none() {
+            let term = Some(term.to_string());
+            self.add(Topic::Terms, Fact::Statement { code, term, text: text.into() });
+        }
+    }
+
+    /// Adds lines to be pasted.
+    pub fn paste(
+        &mut self,
+        topic: Topic,
+        code: impl Into<String>,
+        text: impl Into<String>,
+        lines: Vec<String>,
+    ) {
+        self.add(topic, Fact::Paste { code: code.into(), text: text.into(), lines });
+    }
+
+    /// Adds a field.
+    pub fn field(&mut self, field: impl Into<String>, text: impl Into<String>) {
+        self.add(Topic::Fields, Fact::Field { field: field.into(), text: text.into() });
+    }
+
+    /// Adds an assumption, once.
+    pub fn assume(&mut self, about: &'static str, text: impl Into<String>) {
+        let text = text.into();
+        if !self.assumptions.iter().any(|known| known.text == text) {
+            self.assumptions.push(Assumption { about, text });
+        }
+    }
+
+    /// All facts.
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.sections.iter().flat_map(|section| &section.facts)
+    }
+
+    /// The fact of this code.
+    #[must_use]
+    pub fn fact(&self, code: &str) -> Option<&Fact> {
+        self.facts().find(|fact| fact.code() == code)
+    }
+
+    /// The experiments.
+    pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
+        self.facts().filter_map(|fact| match fact {
+            Fact::Experiment(experiment) => Some(experiment.as_ref()),
+            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Field { .. } => None,
+        })
+    }
+}
+
+impl Fact {
+    /// Its stable name; of a field, the field.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Statement { code, .. } | Self::Paste { code, .. } => code,
+            Self::Field { field, .. } => field,
+            Self::Experiment(experiment) => experiment.code,
+        }
+    }
+
+    /// Its text; of an experiment, the conclusion.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Statement { text, .. } | Self::Paste { text, .. } | Self::Field { text, .. } => {
+                text
+            }
+            Self::Experiment(experiment) => &experiment.conclusion,
+        }
+    }
+}

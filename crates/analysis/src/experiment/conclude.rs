@@ -1,0 +1,128 @@
+//! What a comparison comes to, in a sentence or two.
+
+use super::setting::{Variant, kind_of};
+use crate::answer::Outcome;
+use crate::conversation::Script;
+use crate::prose::targets::Kind;
+use crate::rule::words::RuleWords;
+
+/// The conclusion of an experiment.
+pub(super) fn conclusion(
+    rule: &RuleWords,
+    script: &Script,
+    runs: &[(&Variant, Vec<Outcome>)],
+    differs: Option<usize>,
+) -> String {
+    let [(first_variant, first), (second_variant, second), ..] = runs else {
+        return String::new();
+    };
+    let Some(index) = differs else {
+        return same_everywhere(script, first);
+    };
+    let (Some(with), Some(without), Some(step)) =
+        (first.get(index), second.get(index), script.steps.get(index))
+    else {
+        return String::new();
+    };
+    let number = index + 1;
+    let label = &step.label;
+    let what = format!("packet {number} ({label}{})", in_state(with.state.or(without.state)));
+    let better = with.verdict == Some("accept") && without.verdict != Some("accept");
+    let worse = with.verdict != Some("accept") && without.verdict == Some("accept");
+    let mut text = if better {
+        format!(
+            "{} {what} is {} by {}. {}",
+            capital(second_variant.name),
+            past(without.verdict),
+            without.decided_by.as_deref().unwrap_or("no rule"),
+            step.when_lost
+        )
+    } else if worse {
+        format!(
+            "{} {what} is {}; {} it is accepted. {}",
+            capital(first_variant.name),
+            past(with.verdict),
+            second_variant.name,
+            step.when_lost
+        )
+    } else {
+        other_difference(rule, &what, with, without)
+    };
+    if worse && let Some((variant, third)) = runs.get(2) {
+        text.push_str(&third_run(variant, third.get(index), with));
+    }
+    text
+}
+
+/// The rule changed something that is no verdict.
+fn other_difference(rule: &RuleWords, what: &str, with: &Outcome, without: &Outcome) -> String {
+    if with.state != without.state {
+        return format!(
+            "With the rule {what} is {}; without it, {}.",
+            with.state.unwrap_or("in no state"),
+            without.state.unwrap_or("in no state")
+        );
+    }
+    match kind_of(rule) {
+        Kind::Log => format!("The rule writes a line for {what} and lets it go on."),
+        Kind::Mark => format!("The rule marks {what}; what follows from the mark is for others."),
+        Kind::Helper => format!("With the helper, {what} tells tracking what to expect."),
+        _ if with.answers != without.answers => {
+            format!("The answers to {what} are not the same: see above.")
+        }
+        _ => format!("The rule changes what becomes of {what}."),
+    }
+}
+
+/// What the sender sees when it is told, or is not.
+fn third_run(variant: &Variant, third: Option<&Outcome>, first: &Outcome) -> String {
+    let told = |outcome: &Outcome| match outcome.answers.first() {
+        Some(answer) => format!("the sender is told at once ({answer})"),
+        None => String::from("the sender is told nothing and waits for its own timeout"),
+    };
+    match third {
+        Some(third) => {
+            format!(" As it stands {}; {} {}.", told(first), variant.name, told(third))
+        }
+        None => String::new(),
+    }
+}
+
+fn same_everywhere(script: &Script, outcomes: &[Outcome]) -> String {
+    let lost = outcomes.iter().position(|o| o.sent && o.verdict != Some("accept"));
+    match lost.and_then(|index| Some((index, outcomes.get(index)?, script.steps.get(index)?))) {
+        Some((index, outcome, step)) => format!(
+            "The rule makes no difference here: packet {} ({}{}) is {} by {} either way. {}",
+            index + 1,
+            step.label,
+            in_state(outcome.state),
+            past(outcome.verdict),
+            outcome.decided_by.as_deref().unwrap_or("no rule"),
+            step.when_lost
+        ),
+        None => String::from("The rule makes no difference to this conversation."),
+    }
+}
+
+fn in_state(state: Option<&str>) -> String {
+    state.map(|state| format!(", {state}")).unwrap_or_default()
+}
+
+fn past(verdict: Option<&str>) -> &'static str {
+    match verdict {
+        Some("accept") => "accepted",
+        Some("drop") => "dropped",
+        Some("reject") => "rejected",
+        Some("queue") => "queued",
+        Some(_) => "kept",
+        None => "never sent",
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,272 @@
+//! Experiments: a conversation run through the engine with the rule and without it.
+//!
+//! Nothing here knows what a rule means. Conversations are tried until one meets the rule; what
+//! became of each packet is read from the engine.
+
+mod conclude;
+mod run;
+mod setting;
+
+pub use run::{RuleAt, run};
+pub use setting::{Setting, kind_of};
+
+use crate::answer::{Experiment, Outcome, Run, StepShown};
+use crate::conversation::{Script, TEMPLATES, Template, Who};
+use crate::rule::words::RuleWords;
+use crate::witness::{Place, Scene, Side, scene};
+use keepstate_packet::Family;
+use setting::Variant;
+
+/// Most experiments that one answer shows.
+pub const EXPERIMENTS_MAX: usize = 4;
+
+/// What experimenting with a rule came to.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Experiments in which the rule matched and made a difference.
+    pub telling: Vec<Experiment>,
+    /// Experiments that the rule has no part in, though one would expect it to.
+    pub untouched: Vec<Experiment>,
+    /// Conversations tried.
+    pub tried: usize,
+    /// Why the engine could not be asked.
+    pub refusal: Option<String>,
+}
+
+/// Tries every conversation on a rule and keeps those that show something new.
+#[must_use]
+pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findings {
+    let mut findings = Findings::default();
+    let mut seen: Vec<(Option<&'static str>, &'static str)> = Vec::new();
+    let mut candidates: Vec<(Vec<&'static str>, Experiment)> = Vec::new();
+    for template in templates_for(rule) {
+        let Some(scene) = scene(rule, side, template) else { continue };
+        findings.tried += 1;
+        match try_template(rule, template, &scene, context) {
+            Ok(Some(shown)) => candidates.push((matched_states(&shown), shown)),
+            Ok(None) => {}
+            Err(refusal) => {
+                findings.refusal = Some(refusal);
+                return findings;
+            }
+        }
+    }
+    for (states, shown) in candidates {
+        if !states.is_empty() && shown.differs_at.is_some() {
+            let keys: Vec<_> = states.iter().map(|state| (Some(*state), shown.code)).collect();
+            if keys.iter().any(|key| !seen.contains(key))
+                && findings.telling.len() < EXPERIMENTS_MAX
+            {
+                seen.extend(keys);
+                findings.telling.push(shown);
+            }
+        } else if states.is_empty() && expected(rule, shown.code) {
+            findings.untouched.push(shown);
+        }
+    }
+    findings.untouched.truncate(2);
+    findings
+}
+
+/// Shows what the policy of a chain does to conversations that no rule speaks of.
+#[must_use]
+pub fn policy(family: Family, chain: &str, policy: &str) -> Vec<Experiment> {
+    let Some(side) = Side::of_chain(chain) else { return Vec::new() };
+    let rule = RuleWords::read(family, "filter", chain, &[]);
+    let variants = setting::policies(chain, policy);
+    let mut found = Vec::new();
+    for code in ["tcp-client", "tcp-server"] {
+        let Some(template) = TEMPLATES.iter().find(|template| template.code == code) else {
+            continue;
+        };
+        let Some(scene) = scene(&rule, side, template) else { continue };
+        let script = (template.script)(&scene.parties);
+        let runs: Result<Vec<_>, String> = variants
+            .iter()
+            .map(|variant| Ok((variant, run_variant(&rule, variant, &script, &scene)?)))
+            .collect();
+        let Ok(runs) = runs else { continue };
+        if differs_at(&script, &runs).is_some() {
+            let setting = Setting { file: true, ..Setting::default() };
+            found.push(shown(&rule, template, &scene, &script, &setting, runs));
+        }
+    }
+    found
+}
+
+/// What is around the rule.
+#[derive(Clone, Copy, Debug)]
+pub enum Context<'a> {
+    /// The rule alone: a chain is put around it.
+    Alone,
+    /// A rule file and the line of the rule in it, from 1.
+    File {
+        /// The whole file.
+        source: &'a str,
+        /// The line.
+        line: usize,
+    },
+}
+
+/// The conversations that can say something about a rule.
+fn templates_for(rule: &RuleWords) -> impl Iterator<Item = &'static Template> {
+    TEMPLATES.iter().filter(|template| setting::applies(rule, template))
+}
+
+/// The states in which the rule matched packets of the first run.
+fn matched_states(shown: &Experiment) -> Vec<&'static str> {
+    let Some(run) = shown.runs.first() else { return Vec::new() };
+    let mut states = Vec::new();
+    for outcome in run.outcomes.iter().filter(|outcome| outcome.rule_matched) {
+        let state = outcome.state.unwrap_or("-");
+        if !states.contains(&state) {
+            states.push(state);
+        }
+    }
+    states
+}
+
+/// Conversations that people expect such a rule to let through, worth showing when it does not:
+/// what `RELATED` next to `-p tcp` leaves out.
+fn expected(rule: &RuleWords, code: &str) -> bool {
+    rule.target_name() == "ACCEPT" && rule.names_state("RELATED") && code == "pmtu"
+}
+
+/// Runs a template under the variants, with as few rules beside the one in question as make the
+/// conversation work.
+fn try_template(
+    rule: &RuleWords,
+    template: &Template,
+    scene: &Scene,
+    context: &Context<'_>,
+) -> Result<Option<Experiment>, String> {
+    let script = (template.script)(&scene.parties);
+    let mut best: Option<(usize, Experiment)> = None;
+    for setting in setting::settings(rule, template, scene, context) {
+        let variants = setting::variants(rule, &setting, context);
+        let mut runs = Vec::new();
+        for variant in &variants {
+            runs.push((variant, run_variant(rule, variant, &script, scene)?));
+        }
+        let rank = rank(rule, &script, &runs);
+        let better = best.as_ref().is_none_or(|(known, _)| rank > *known);
+        if better {
+            best = Some((rank, shown(rule, template, scene, &script, &setting, runs)));
+        }
+        if rank == RANK_BEST {
+            break;
+        }
+    }
+    Ok(best.map(|(_, experiment)| experiment))
+}
+
+fn run_variant(
+    rule: &RuleWords,
+    variant: &Variant,
+    script: &Script,
+    scene: &Scene,
+) -> Result<Vec<Outcome>, String> {
+    run(&variant.source, rule.family, variant.rule_at, script, scene)
+}
+
+/// The rule matched, the runs differ, and everything works in the first one.
+const RANK_BEST: usize = 4;
+
+fn rank(rule: &RuleWords, script: &Script, runs: &[(&Variant, Vec<Outcome>)]) -> usize {
+    let Some((_, first)) = runs.first() else { return 0 };
+    let matched = first.iter().any(|outcome| outcome.rule_matched);
+    let differs = differs_at(script, runs).is_some();
+    let works = first
+        .iter()
+        .zip(&script.steps)
+        .all(|(outcome, _)| !outcome.sent || outcome.verdict == Some("accept"));
+    let accepting = rule.target_name() == "ACCEPT";
+    match (matched, differs, works || !accepting) {
+        (true, true, true) => RANK_BEST,
+        (true, true, false) => 3,
+        (true, false, _) => 2,
+        (false, _, true) => 1,
+        (false, _, false) => 0,
+    }
+}
+
+/// The first step whose fate is not the same in the first two runs, as an index.
+fn differs_at(script: &Script, runs: &[(&Variant, Vec<Outcome>)]) -> Option<usize> {
+    let [(_, first), (_, second), ..] = runs else { return None };
+    (0..script.steps.len()).find(|index| match (first.get(*index), second.get(*index)) {
+        (Some(a), Some(b)) => !same_fate(a, b),
+        _ => false,
+    })
+}
+
+fn same_fate(a: &Outcome, b: &Outcome) -> bool {
+    (a.sent, a.verdict, a.state, &a.log, a.mark, a.connmark)
+        == (b.sent, b.verdict, b.state, &b.log, b.mark, b.connmark)
+        && a.answers == b.answers
+        && a.events == b.events
+}
+
+fn shown(
+    rule: &RuleWords,
+    template: &Template,
+    scene: &Scene,
+    script: &Script,
+    setting: &Setting,
+    runs: Vec<(&Variant, Vec<Outcome>)>,
+) -> Experiment {
+    let differs = differs_at(script, &runs);
+    let last = runs
+        .iter()
+        .filter_map(|(_, outcomes)| outcomes.iter().rposition(|outcome| outcome.sent))
+        .max()
+        .map_or(0, |last| last + 1);
+    let conclusion = conclude::conclusion(rule, script, &runs, differs);
+    let name = |who: Who| who.name().to_string();
+    let steps = script.steps.iter().take(last).enumerate().map(|(index, step)| StepShown {
+        number: index + 1,
+        from: name(step.from),
+        to: name(step.to),
+        packet: step.label.clone(),
+    });
+    Experiment {
+        code: template.code,
+        title: title(template, scene),
+        scene: scene.text(),
+        setting: setting.shown(rule),
+        steps: steps.collect(),
+        runs: runs
+            .into_iter()
+            .map(|(variant, mut outcomes)| {
+                outcomes.truncate(last);
+                Run { name: variant.name.to_string(), outcomes }
+            })
+            .collect(),
+        differs_at: differs.map(|index| index + 1),
+        conclusion,
+    }
+}
+
+/// Says which role the filter's host has, where it is one of the peers.
+fn title(template: &Template, scene: &Scene) -> String {
+    match (scene.place, template.code) {
+        (Place::On(Who::Client), "tcp-client" | "tcp-server") => {
+            String::from("This host opens a TCP connection")
+        }
+        (Place::On(Who::Server), "tcp-client" | "tcp-server") => {
+            String::from("Somebody opens a TCP connection to this host")
+        }
+        (Place::On(Who::Client), "udp-client" | "udp-server") => {
+            String::from("This host asks something over UDP (DNS)")
+        }
+        (Place::On(Who::Server), "udp-client" | "udp-server") => {
+            String::from("Somebody asks this host something over UDP (DNS)")
+        }
+        (Place::On(Who::Client), "ping-client" | "ping-server") => {
+            String::from("This host pings somebody")
+        }
+        (Place::On(Who::Server), "ping-client" | "ping-server") => {
+            String::from("Somebody pings this host")
+        }
+        _ => template.title.to_string(),
+    }
+}

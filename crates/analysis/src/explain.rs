@@ -1,0 +1,368 @@
+//! From a pasted text to an answer.
+
+use crate::answer::{Answer, Topic};
+use crate::experiment::Context;
+use crate::forms;
+use crate::recognise::{Form, recognise};
+use crate::rule::{self, Subject};
+use keepstate_packet::Family;
+use keepstate_ruleset::syntax::iptables_command::{self, Command, Operation};
+use keepstate_ruleset::syntax::iptables_list::{self, ListedRule};
+
+/// Most bytes of a text that are explained.
+pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// A rule file to hold a log or connection line against.
+    pub rules: Option<&'a str>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unexplained {
+    /// Nothing was given.
+    Empty,
+    /// More than [`TEXT_BYTES_MAX`] bytes.
+    TooLong,
+    /// It is none of the forms known here. With what it looks like, if anything.
+    Unknown(Option<&'static str>),
+    /// The file has no such line.
+    NoSuchLine,
+    /// The line is empty or a comment.
+    NothingOnLine,
+    /// No diagnostic has this code.
+    NoSuchCode,
+}
+
+impl core::fmt::Display for Unexplained {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("nothing to explain: the text is empty"),
+            Self::TooLong => write!(f, "the text is longer than {TEXT_BYTES_MAX} bytes"),
+            Self::Unknown(None) => write!(f, "this is no text that can be explained here\n{KNOWN}"),
+            Self::Unknown(Some(what)) => {
+                write!(f, "this looks like {what}, which cannot be explained yet\n{KNOWN}")
+            }
+            Self::NoSuchLine => f.write_str("the file has no such line"),
+            Self::NothingOnLine => f.write_str("there is no rule on this line"),
+            Self::NoSuchCode => f.write_str("no diagnostic has this code"),
+        }
+    }
+}
+
+impl core::error::Error for Unexplained {}
+
+const KNOWN: &str = "help: paste a row of `iptables -L`, a line of `iptables -S` or iptables-save, \
+                     an `iptables ...` command, a whole listing or rule file, a line of `conntrack \
+                     -L`, `-E` or `-L expect`, of /proc/net/nf_conntrack, of the LOG target or of \
+                     a trace, or a code such as KS0101";
+
+/// Explains a text by itself.
+///
+/// # Errors
+/// [`Unexplained`].
+pub fn explain_text(text: &str) -> Result<Answer, Unexplained> {
+    explain(&Question { text, rules: None })
+}
+
+/// Explains a text.
+///
+/// # Errors
+/// [`Unexplained`].
+pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
+    let text = question.text;
+    if text.trim().is_empty() {
+        return Err(Unexplained::Empty);
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Unexplained::TooLong);
+    }
+    let cleaned = without_web_page(text);
+    let form = recognise(&cleaned).ok_or_else(|| Unexplained::Unknown(looks_like(&cleaned)))?;
+    let line = cleaned.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+    match form {
+        Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
+        Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line)),
+        Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(&cleaned, form)),
+        Form::ConntrackLine | Form::ConntrackEvent => {
+            forms::conntrack::explain(text, line).ok_or(Unexplained::Unknown(None))
+        }
+        Form::ExpectLine => forms::expect::explain(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::LogLine => {
+            forms::log::explain(text, line, question.rules).ok_or(Unexplained::Unknown(None))
+        }
+        Form::TraceLine => forms::trace::explain(text, line).ok_or(Unexplained::Unknown(None)),
+    }
+}
+
+/// Explains line `line` (from 1) of a rule file, in the midst of that file.
+///
+/// # Errors
+/// [`Unexplained`].
+pub fn explain_line(source: &str, line: usize) -> Result<Answer, Unexplained> {
+    if source.len() > TEXT_BYTES_MAX {
+        return Err(Unexplained::TooLong);
+    }
+    let text = source.lines().nth(line.wrapping_sub(1)).ok_or(Unexplained::NoSuchLine)?;
+    if text.trim().is_empty() || text.trim_start().starts_with('#') {
+        return Err(Unexplained::NothingOnLine);
+    }
+    match forms::file::subject_of(source, line) {
+        Some(subject) => Ok(forms::file::explain_rule(source, line, text, &subject)),
+        None => explain_text(text),
+    }
+}
+
+/// What web pages do to a line: no-break spaces, entities, typographic quotes.
+fn without_web_page(text: &str) -> String {
+    text.replace('\u{a0}', " ")
+        .replace("&nbsp;", " ")
+        .replace("&quot;", "\"")
+        .replace("&gt;", ">")
+        .replace("&lt;", "<")
+        .replace("&amp;", "&")
+        .replace(['\u{201c}', '\u{201d}'], "\"")
+}
+
+/// Kinds of text that people have and that are not read yet.
+fn looks_like(text: &str) -> Option<&'static str> {
+    let first = text.trim_start();
+    let begins = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
+    if begins(&["table ip", "table inet", "add rule", "chain ", "ct state", "nft ", "tcp dport"]) {
+        return Some("nftables");
+    }
+    if begins(&["<?xml", "<conntrack", "<flow"]) {
+        return Some("the XML output of conntrack");
+    }
+    if begins(&["{"]) {
+        return Some("JSON");
+    }
+    if begins(&["create ", "add "]) && first.contains("hash:") {
+        return Some("ipset");
+    }
+    None
+}
+
+fn list_row(input: &str, line: &str) -> Option<Answer> {
+    let row = iptables_list::read_row(line)?;
+    let mut answer = Answer::new(input, "iptables-list-row");
+    form_of_row(&mut answer, &row);
+    let family = if row.v6 { Family::V6 } else { Family::V4 };
+    let words = iptables_command::split(&row.save_words())?;
+    let (table, chain) = assumed_place(&mut answer, row.target.as_deref());
+    let subject = Subject { family, table, chain, words, base: None };
+    rule::explain(&mut answer, &subject, &Context::Alone);
+    Some(answer)
+}
+
+/// A listing row says neither table nor chain.
+fn assumed_place(answer: &mut Answer, target: Option<&str>) -> (String, String) {
+    let (table, chain) = match target {
+        Some("CT" | "NOTRACK") => ("raw", "PREROUTING"),
+        Some("DNAT" | "REDIRECT") => ("nat", "PREROUTING"),
+        Some("SNAT" | "MASQUERADE") => ("nat", "POSTROUTING"),
+        Some("TCPMSS") => ("mangle", "FORWARD"),
+        _ => ("filter", "INPUT"),
+    };
+    answer.assume(
+        "chain",
+        format!(
+            "The row says neither its table nor its chain: taken as {chain} of {table}. In FORWARD \
+             the same holds for packets that pass through, in OUTPUT for those the host sends."
+        ),
+    );
+    (table.to_string(), chain.to_string())
+}
+
+fn form_of_row(answer: &mut Answer, row: &ListedRule) {
+    let program = if row.v6 { "ip6tables" } else { "iptables" };
+    let options = match (&row.counters, row.number) {
+        (Some(_), Some(_)) => " -v --line-numbers",
+        (Some(_), None) => " -v",
+        (None, Some(_)) => " --line-numbers",
+        (None, None) => "",
+    };
+    answer.say(
+        Topic::Form,
+        "form.list-row",
+        format!("A row of a listing, as `{program} -L{options}` prints it: one rule of a chain."),
+    );
+    if row.counters.is_none() {
+        answer.say(
+            Topic::Form,
+            "form.no-interfaces",
+            "Such a listing without -v has no interface columns and no counters: the rule may be \
+             bound to an interface (-i lo, say) and this row would look the same. `iptables -S` or \
+             iptables-save shows everything.",
+        );
+        answer.assume("interfaces", "No interface is named: the rule holds for all of them.");
+    }
+    if row.counters.is_some() && row.in_interface.is_none() {
+        answer.say(
+            Topic::Form,
+            "form.interfaces-lost",
+            "Its interface columns were lost on the way.",
+        );
+        answer.assume("interfaces", "The interface columns are lost: taken as any interface.");
+    }
+    match (&row.source, &row.destination) {
+        (None, None) => {
+            answer.say(
+                Topic::Form,
+                "form.addresses-lost",
+                "The source and destination columns are missing here, as when a listing is copied \
+                 from a web page; usually both say `anywhere`.",
+            );
+            answer.assume(
+                "addresses",
+                "The address columns are lost: source and destination taken as anywhere.",
+            );
+        }
+        (_, None) => {
+            answer.say(
+                Topic::Form,
+                "form.address-lost",
+                "One of the two address columns is missing; the one there is taken as the source.",
+            );
+            answer.assume("addresses", "The destination column is lost: taken as anywhere.");
+        }
+        _ => {}
+    }
+    answer.say(
+        Topic::Form,
+        "form.no-chain",
+        "A row does not say which chain and table it is from, nor what stands before it and what \
+         the chain's policy is.",
+    );
+    for name in &row.unresolved {
+        answer.assume(
+            "names",
+            format!("`{name}` is a name, not an address (list with -n): taken as anywhere."),
+        );
+    }
+    if !row.unread.is_empty() {
+        let words = row.unread.join(" ");
+        answer.say(
+            Topic::Fault,
+            "fault.unread",
+            format!("These words of the row are not understood and were left out: {words}"),
+        );
+        answer.assume("words", format!("The rule was taken without `{words}`."));
+    }
+}
+
+fn command(input: &str, line: &str) -> Option<Answer> {
+    let read = iptables_command::read(line)?;
+    let form = if read.family.is_some() { "iptables-command" } else { "iptables-save-line" };
+    let mut answer = Answer::new(input, form);
+    if let Operation::Policy(policy) = &read.operation {
+        return Some(forms::policy::of_command(answer, &read.chain, policy));
+    }
+    form_of_command(&mut answer, &read, line);
+    if read.rule.is_empty() && !matches!(read.operation, Operation::Append | Operation::Insert(_)) {
+        return Some(answer);
+    }
+    let subject = subject(&mut answer, &read);
+    rule::explain(&mut answer, &subject, &Context::Alone);
+    Some(answer)
+}
+
+/// The rule of a command, with what it leaves out assumed.
+fn subject(answer: &mut Answer, read: &Command) -> Subject {
+    let words = &read.rule;
+    let looks_v6 = words.iter().any(|word| {
+        matches!(word.as_str(), "icmpv6" | "ipv6-icmp" | "icmp6" | "--icmpv6-type" | "hl")
+            || word.contains("icmp6-")
+            || word.split('/').next().is_some_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok())
+    });
+    let family = read.family.unwrap_or(if looks_v6 { Family::V6 } else { Family::V4 });
+    if read.family.is_none() {
+        let program = if family == Family::V6 { "ip6tables" } else { "iptables" };
+        answer.assume("family", format!("The line does not say for which of the two: {program}."));
+    }
+    let table = read.table.clone().unwrap_or_else(|| assumed_table(answer, read).to_string());
+    Subject { family, table, chain: read.chain.clone(), words: words.clone(), base: None }
+}
+
+fn assumed_table(answer: &mut Answer, read: &Command) -> &'static str {
+    if read.family.is_some() {
+        // A command without -t means filter, and no other.
+        return "filter";
+    }
+    let target = read.rule.iter().skip_while(|word| *word != "-j").nth(1).map(String::as_str);
+    let table = match (target, read.chain.as_str()) {
+        (Some("CT" | "NOTRACK" | "TRACE"), _) => "raw",
+        (Some("SNAT" | "DNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP"), _) => "nat",
+        (_, "PREROUTING" | "POSTROUTING") => "mangle",
+        (Some("TCPMSS" | "TTL" | "HL" | "DSCP" | "TOS"), _) => "mangle",
+        _ => "filter",
+    };
+    answer.assume("table", format!("The line does not say its table: taken as {table}."));
+    table
+}
+
+fn form_of_command(answer: &mut Answer, read: &Command, line: &str) {
+    let chain = &read.chain;
+    let text = if read.family.is_none() {
+        String::from(
+            "A line as `iptables -S` and iptables-save print it: one rule, complete, but without \
+             its table (the `*filter` line above it) and what stands before and after it.",
+        )
+    } else {
+        let does = match &read.operation {
+            Operation::Append => format!("puts a rule at the end of {chain}"),
+            Operation::Insert(1) => format!("puts a rule at the head of {chain}"),
+            Operation::Insert(number) => format!("puts a rule at place {number} of {chain}"),
+            Operation::Replace(number) => {
+                format!("puts a rule in place of number {number} of {chain}")
+            }
+            Operation::Delete => format!("takes this rule out of {chain}; the rule itself"),
+            Operation::DeleteNumber(number) => {
+                format!("takes rule {number} out of {chain}; which one that is, the listing says")
+            }
+            Operation::Check => {
+                format!("asks whether this rule stands in {chain}; the rule itself")
+            }
+            Operation::Policy(_) => format!("sets the policy of {chain}"),
+            Operation::NewChain => format!("makes the chain {chain}, empty"),
+            Operation::DeleteChain => String::from("deletes user chains that are empty and unused"),
+            Operation::Flush if chain.is_empty() => {
+                String::from("takes all rules out of all chains of the table; policies stay")
+            }
+            Operation::Flush => format!("takes all rules out of {chain}; its policy stays"),
+            Operation::Zero => String::from("sets counters to zero"),
+            Operation::List => String::from("lists rules"),
+            Operation::Save => String::from("prints rules as commands"),
+        };
+        let program = if read.family == Some(Family::V6) { "ip6tables" } else { "iptables" };
+        format!("An {program} command: it {does}.")
+    };
+    answer.say(Topic::Form, "form.command", text);
+    if let Some((packets, bytes)) = read.counters {
+        answer.say(
+            Topic::Form,
+            "form.counters",
+            format!("Its counters when it was saved: {packets} packets, {bytes} bytes."),
+        );
+    }
+    if line.contains("--wait") || line.contains(" -w") {
+        answer.say(
+            Topic::Form,
+            "form.wait",
+            "-w waits for another iptables that holds the lock, instead of failing.",
+        );
+    }
+    if read.operation == Operation::Append && read.family.is_some() {
+        answer.say(
+            Topic::Form,
+            "form.append",
+            "-A puts it last: a rule before it that decides about the same packets wins.",
+        );
+    }
+}

@@ -1,0 +1,446 @@
+//! A line of the LOG target: every field, the packet put together again, and what tracking and a
+//! rule file make of it.
+
+use crate::answer::{Answer, Outcome, Topic};
+use crate::conversation::{Addresses, Content, Parties, Script, Segment, Step, Who};
+use crate::experiment::run;
+use crate::prose::{icmp, protocol};
+use crate::witness::{Place, Scene};
+use keepstate_engine::{
+    Host,
+    route::{InterfaceIndex, Network, Route},
+};
+use keepstate_packet::{Address, Family, InterfaceName, LinkInfo};
+use std::net::IpAddr;
+
+/// Most words of a line that are read.
+const WORDS_MAX: usize = 256;
+
+/// A line, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogLine {
+    /// What stands before `IN=`: time, host, the rule's prefix.
+    pub head: String,
+    /// Fields in order: names and values; flags have no value.
+    pub fields: Vec<(String, Option<String>)>,
+    /// The fields of the packet that an ICMP error quotes.
+    pub quoted: Vec<(String, Option<String>)>,
+}
+
+/// Reads a line; `None` when it is none.
+#[must_use]
+pub fn read(line: &str) -> Option<LogLine> {
+    let at = line.find("IN=")?;
+    let mut out = LogLine { head: line.get(..at)?.trim_end().to_string(), ..LogLine::default() };
+    let mut inside = false;
+    for word in line.get(at..)?.split_whitespace().take(WORDS_MAX) {
+        let opens = word.starts_with('[') && word.contains("SRC=");
+        inside |= opens;
+        let closes = inside && word.ends_with(']');
+        let bare = if inside { word.trim_matches(['[', ']']) } else { word };
+        if !bare.is_empty() {
+            let field = match bare.split_once('=') {
+                Some((name, value)) => (name.to_string(), Some(value.to_string())),
+                None => (bare.to_string(), None),
+            };
+            if inside { out.quoted.push(field) } else { out.fields.push(field) }
+        }
+        inside &= !closes;
+    }
+    out.value("OUT").is_some().then_some(out)
+}
+
+impl LogLine {
+    /// The value of a field.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        value(&self.fields, name)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, value)| known == name && value.is_none())
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.value(name)?.parse().ok()
+    }
+
+    /// The prefix of the rule: what stands before `IN=`, without what syslog put there.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        let rest = self.head.rsplit_once("kernel:").map_or(self.head.as_str(), |(_, rest)| rest);
+        let rest = rest.trim_start();
+        match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((time, rest))
+                if time.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' ')) =>
+            {
+                rest.trim()
+            }
+            _ => rest.trim(),
+        }
+    }
+}
+
+fn value<'a>(fields: &'a [(String, Option<String>)], name: &str) -> Option<&'a str> {
+    fields.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+}
+
+/// Explains a line; with `rules`, also which rule of that file logs such a line and what becomes
+/// of the packet.
+#[must_use]
+pub fn explain(input: &str, line: &str, rules: Option<&str>) -> Option<Answer> {
+    let read = read(line)?;
+    let mut answer = Answer::new(input, "log-line");
+    form(&mut answer, &read);
+    for (name, value) in &read.fields {
+        answer.field(shown(name, value.as_deref()), field_text(name, value.as_deref(), &read));
+    }
+    if !read.quoted.is_empty() {
+        let words: Vec<String> =
+            read.quoted.iter().map(|(name, value)| shown(name, value.as_deref())).collect();
+        answer.field(
+            "[...]",
+            format!("the packet that the ICMP error is about: {}", words.join(" ")),
+        );
+    }
+    packet(&mut answer, &read);
+    tracking(&mut answer, &read, rules);
+    answer.say(
+        Topic::Mind,
+        "mind.log-no-verdict",
+        "LOG decides nothing: the packet went on to the next rule. What became of it this line does \
+         not say, unless the prefix does (\"DROP: \" is only what somebody wrote there).",
+    );
+    Some(answer)
+}
+
+fn shown(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(|| name.to_string(), |value| format!("{name}={value}"))
+}
+
+fn form(answer: &mut Answer, read: &LogLine) {
+    answer.say(
+        Topic::Form,
+        "form.log",
+        "A kernel log line of the LOG target: one packet at the moment a rule with -j LOG matched \
+         it.",
+    );
+    answer.say(
+        Topic::Form,
+        "form.log-hides",
+        "It does not say the chain, the rule nor the conntrack state; TCP sequence numbers and \
+         options only with --log-tcp-sequence and --log-tcp-options.",
+    );
+    if !read.prefix().is_empty() {
+        answer.say(
+            Topic::Form,
+            "form.log-prefix",
+            format!("`{}` is the --log-prefix of the rule.", read.prefix()),
+        );
+    }
+    let (from, to) = (read.value("IN").unwrap_or(""), read.value("OUT").unwrap_or(""));
+    let hook = match (from.is_empty(), to.is_empty()) {
+        (false, true) => "INPUT or PREROUTING: it came in and has no way out (yet)",
+        (true, false) => "OUTPUT or POSTROUTING: this host sent it",
+        (false, false) => "FORWARD (or POSTROUTING): it passes through this host",
+        (true, true) => "unknown: both interfaces are empty",
+    };
+    answer.say(Topic::Form, "form.log-hook", format!("By its interfaces the chain was {hook}."));
+}
+
+fn field_text(name: &str, value: Option<&str>, read: &LogLine) -> String {
+    let text = value.unwrap_or("");
+    let fixed = match name {
+        "IN" if text.is_empty() => "no interface: it came from this host itself",
+        "IN" => "interface it came in on",
+        "OUT" if text.is_empty() => "no interface: it stays on this host, or is not routed yet",
+        "OUT" => "interface it leaves by",
+        "PHYSIN" => "bridge port it came in on",
+        "PHYSOUT" => "bridge port it leaves by",
+        "SRC" => "source address",
+        "DST" => "destination address",
+        "TOS" => "type of service, the ECN and precedence bits taken out",
+        "PREC" => "precedence bits of the type of service",
+        "TC" => "traffic class",
+        "HOPLIMIT" => "hop limit left",
+        "FLOWLBL" => "flow label",
+        "CE" => "the reserved flag of the IP header is set",
+        "DF" => "don't fragment: a router that cannot pass it on whole has to say so",
+        "MF" => "more fragments follow",
+        "SPT" => "source port",
+        "DPT" => "destination port",
+        "ACK" if value.is_some() => "acknowledgment number",
+        "WINDOW" => "receive window announced, before scaling",
+        "RES" => "reserved bits with ECN's CWR and ECE",
+        "URGP" => "urgent pointer",
+        "SYN" => "begins a connection",
+        "ACK" => "acknowledges: not the first packet of a connection",
+        "FIN" => "its sender has nothing more to send",
+        "RST" => "breaks the connection off",
+        "PSH" => "to be handed to the program at once",
+        "URG" => "the urgent pointer counts",
+        "CWR" | "ECE" => "congestion notification",
+        "OPT" => "options in hexadecimal",
+        "UID" => "user whose program sent it",
+        "GID" => "group whose program sent it",
+        "MARK" => "the packet's mark",
+        "GATEWAY" => "the router that the redirect names",
+        "MTU" => "the largest packet that the next hop takes",
+        "INCOMPLETE" => "cut short here",
+        _ => "",
+    };
+    if !fixed.is_empty() {
+        return fixed.to_string();
+    }
+    match name {
+        "MAC" => mac_text(text),
+        "LEN" => String::from(
+            "length in bytes (of the IP packet; behind SPT and DPT of UDP: of the datagram)",
+        ),
+        "TTL" => ttl_text(text),
+        "ID" => String::from("identification (of the IP packet; behind TYPE: of the echo request)"),
+        "FRAG" => String::from("fragment offset, in units of 8 bytes"),
+        "SEQ" => String::from("sequence number"),
+        "PROTO" => match text.parse() {
+            Ok(number) => protocol::name(number),
+            Err(_) => String::from("protocol"),
+        },
+        "TYPE" | "CODE" => {
+            let v4 = read.value("SRC").is_some_and(|src| !src.contains(':'));
+            let kind = read.number("TYPE").unwrap_or(0);
+            let code = read.number("CODE").unwrap_or(0);
+            format!("ICMP: {}", icmp::name(v4, kind, code))
+        }
+        _ => String::from("not a field of the LOG target known here"),
+    }
+}
+
+/// Destination, source, type of the Ethernet frame.
+fn mac_text(text: &str) -> String {
+    let octets: Vec<&str> = text.split(':').collect();
+    match (octets.get(..6), octets.get(6..12), octets.get(12..14)) {
+        (Some(to), Some(from), Some(kind)) => format!(
+            "the Ethernet header: to {}, from {}, type 0x{}",
+            to.join(":"),
+            from.join(":"),
+            kind.concat()
+        ),
+        _ if text.is_empty() => String::from("no link-layer header"),
+        _ => String::from("the link-layer header"),
+    }
+}
+
+/// How far away the sender is, by the initial values that systems use.
+fn ttl_text(text: &str) -> String {
+    let Ok(left) = text.parse::<u16>() else { return String::from("hops left") };
+    let begun = [64, 128, 255].into_iter().find(|begun| left <= *begun).unwrap_or(255);
+    format!("hops left; a sender that began with {begun} is {} hops away", begun - left)
+}
+
+/// The packet in a sentence.
+fn packet(answer: &mut Answer, read: &LogLine) {
+    let (Some(source), Some(destination)) = (read.value("SRC"), read.value("DST")) else { return };
+    let end = |address: &str, port: Option<&str>| match port {
+        Some(port) if address.contains(':') => format!("[{address}]:{port}"),
+        Some(port) => format!("{address}:{port}"),
+        None => address.to_string(),
+    };
+    let flags: Vec<&str> = ["SYN", "FIN", "RST", "PSH", "URG", "ACK"]
+        .into_iter()
+        .filter(|flag| read.flag(flag))
+        .collect();
+    let what = match read.value("PROTO").unwrap_or("") {
+        "TCP" | "6" => format!("A TCP segment ({})", flags.join("-")),
+        "UDP" | "17" => String::from("A UDP datagram"),
+        protocol if protocol.contains("ICMP") || protocol == "1" || protocol == "58" => {
+            let kind = read.number("TYPE").unwrap_or(0);
+            format!(
+                "An ICMP {}",
+                icmp::name(!source.contains(':'), kind, read.number("CODE").unwrap_or(0))
+            )
+        }
+        other => format!("A {other} packet"),
+    };
+    let text = format!(
+        "{what} from {} to {}.",
+        end(source, read.value("SPT")),
+        end(destination, read.value("DPT"))
+    );
+    answer.say(Topic::Consequences, "log.packet", text);
+}
+
+/// The packet and a scene around it; `None` when the line lacks addresses.
+fn scene(read: &LogLine) -> Option<(Scene, Script)> {
+    let source: IpAddr = read.value("SRC")?.parse().ok()?;
+    let destination: IpAddr = read.value("DST")?.parse().ok()?;
+    if source.is_ipv4() != destination.is_ipv4() {
+        return None;
+    }
+    let family = if source.is_ipv4() { Family::V4 } else { Family::V6 };
+    let (from, to) = (read.value("IN").unwrap_or(""), read.value("OUT").unwrap_or(""));
+    let place = match (from.is_empty(), to.is_empty()) {
+        (false, false) => Place::Between,
+        (true, false) => Place::On(Who::Client),
+        _ => Place::On(Who::Server),
+    };
+    let near = InterfaceName::new(if from.is_empty() { to } else { from })?;
+    let full = |address: IpAddr| Network {
+        family,
+        address: Address::from(address),
+        prefix: if address.is_ipv4() { 32 } else { 128 },
+    };
+    let host = match place {
+        Place::Between => {
+            let mut host = Host::router(near, InterfaceName::new(to)?);
+            let route = |address, index| Route {
+                destination: full(address),
+                interface: InterfaceIndex(index),
+            };
+            host.routes.extend([route(source, 0), route(destination, 1)]);
+            host
+        }
+        Place::On(Who::Client) => Host::endpoint(near, vec![full(source)]),
+        Place::On(_) => Host::endpoint(near, vec![full(destination)]),
+    };
+    let addresses = Addresses { client: source, server: destination, router: source };
+    let scene = Scene {
+        place,
+        family,
+        addresses,
+        host,
+        interfaces: (near.as_str().to_string(), to.to_string()),
+        sender: Who::Client,
+        parties: Parties {
+            client_port: 0,
+            server_port: 0,
+            server: destination,
+            client: source,
+            icmp: None,
+            flags: None,
+            protocol: 0,
+        },
+        mark: 0,
+        link: LinkInfo::default(),
+    };
+    let step = Step {
+        from: Who::Client,
+        to: Who::Server,
+        label: String::new(),
+        content: content(read)?,
+        needs: Vec::new(),
+        when_lost: "",
+    };
+    Some((scene, Script { steps: vec![step] }))
+}
+
+/// What the packet carried, as far as the line says.
+fn content(read: &LogLine) -> Option<Content> {
+    let flags = [("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32)];
+    Some(match read.value("PROTO")? {
+        "TCP" | "6" => Content::Tcp(Segment {
+            source_port: read.number("SPT")?,
+            destination_port: read.number("DPT")?,
+            sequence: read.number("SEQ").unwrap_or(1000),
+            acknowledgment: read.number("ACK").unwrap_or(0),
+            flags: flags.iter().filter(|(name, _)| read.flag(name)).map(|(_, bit)| *bit).sum(),
+            data: Vec::new(),
+        }),
+        "UDP" | "17" => Content::Udp {
+            source_port: read.number("SPT")?,
+            destination_port: read.number("DPT")?,
+            data: vec![0; 16],
+        },
+        "ICMP" | "ICMPv6" | "1" | "58" if read.quoted.is_empty() => Content::Icmp {
+            kind: read.number("TYPE")?,
+            code: read.number("CODE")?,
+            rest: u32::from(last_number(read, "ID")) << 16 | 1,
+            data: vec![0; 32],
+        },
+        _ => return None,
+    })
+}
+
+fn last_number(read: &LogLine, name: &str) -> u16 {
+    let found = read.fields.iter().rev().find(|(known, _)| known == name);
+    found.and_then(|(_, value)| value.as_deref()?.parse().ok()).unwrap_or(0)
+}
+
+/// Runs the packet through an engine that knows of no connection.
+fn tracking(answer: &mut Answer, read: &LogLine, rules: Option<&str>) {
+    let Some((scene, script)) = scene(read) else { return };
+    let empty = "*filter\nCOMMIT\n";
+    if let Ok(outcomes) = run(empty, scene.family, None, &script, &scene)
+        && let Some(outcome) = outcomes.first()
+    {
+        answer.say(Topic::Consequences, "log.state", state_text(outcome, read));
+        answer.assume(
+            "packet",
+            "The packet was put together from the line: payload and options are not known.",
+        );
+    }
+    let Some(rules) = rules else { return };
+    who_logs(answer, read, rules);
+    match run(rules, scene.family, None, &script, &scene) {
+        Ok(outcomes) => {
+            if let Some(outcome) = outcomes.first() {
+                answer.say(
+                    Topic::Consequences,
+                    "log.rules",
+                    format!(
+                        "Run through the rules given, as the first packet of all: {} at {}, decided \
+                         by {}.",
+                        outcome.verdict.unwrap_or("?"),
+                        outcome.hook.unwrap_or("no hook"),
+                        outcome.decided_by.as_deref().unwrap_or("no rule")
+                    ),
+                );
+                for line in &outcome.log {
+                    answer.say(
+                        Topic::Consequences,
+                        "log.again",
+                        format!("On its way these rules log: {line}"),
+                    );
+                }
+            }
+        }
+        Err(refusal) => {
+            answer.say(
+                Topic::Fault,
+                "fault.rules",
+                format!("The rules cannot be loaded: {refusal}."),
+            );
+        }
+    }
+}
+
+fn state_text(outcome: &Outcome, read: &LogLine) -> String {
+    let state = outcome.state.unwrap_or("without a state");
+    let reason = outcome.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let begins = read.flag("SYN") && !read.flag("ACK");
+    let or = if begins || !matches!(read.value("PROTO"), Some("TCP" | "UDP")) {
+        ""
+    } else {
+        "; if it belongs to a connection that tracking knows and that was answered, ESTABLISHED"
+    };
+    format!(
+        "The engine, knowing of no connection, finds it {state}{reason}{or}. (The line itself does \
+         not say.)"
+    )
+}
+
+/// The rules that write lines with this prefix.
+fn who_logs(answer: &mut Answer, read: &LogLine, rules: &str) {
+    let prefix = read.prefix();
+    let writes = |line: &&str| {
+        line.contains("-j LOG")
+            && (prefix.is_empty() != line.contains("--log-prefix"))
+            && (prefix.is_empty() || line.contains(prefix.trim_end()))
+    };
+    for (index, line) in rules.lines().enumerate().filter(|(_, line)| writes(line)).take(4) {
+        answer.say(
+            Topic::Consequences,
+            "log.rule",
+            format!("Line {} of the rules writes such lines: {}", index + 1, line.trim()),
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Texts that are no single rule: what each of their fields says, and what follows.
+
+pub mod conntrack;
+pub mod diagnostic;
+pub mod expect;
+pub mod file;
+pub mod log;
+pub mod policy;
+pub mod trace;

@@ -1,0 +1,470 @@
+//! What to mind: what goes wrong with rules of a kind, and what to write instead. One row each.
+
+use super::targets::{self, Kind};
+use crate::answer::{Answer, Topic};
+use crate::rule::words::RuleWords;
+use keepstate_packet::Family;
+
+/// A caution.
+#[derive(Debug)]
+pub struct Caution {
+    /// Stable name.
+    pub code: &'static str,
+    /// To which rules it applies.
+    pub applies: fn(&RuleWords) -> bool,
+    /// What is said.
+    pub text: fn(&RuleWords) -> String,
+    /// Lines to be pasted.
+    pub lines: fn(&RuleWords) -> Vec<String>,
+}
+
+/// Adds the cautions that apply.
+pub fn add(answer: &mut Answer, rule: &RuleWords) {
+    for caution in CAUTIONS.iter().filter(|caution| (caution.applies)(rule)) {
+        let lines = (caution.lines)(rule);
+        let text = (caution.text)(rule);
+        if lines.is_empty() {
+            answer.say(Topic::Mind, caution.code, text);
+        } else {
+            answer.paste(Topic::Mind, caution.code, text, lines);
+        }
+    }
+}
+
+fn kind(rule: &RuleWords) -> Kind {
+    targets::kind(rule.target.as_ref())
+}
+
+fn accepts(rule: &RuleWords, state: &str) -> bool {
+    kind(rule) == Kind::Accept && rule.names_state(state)
+}
+
+fn program(rule: &RuleWords) -> &'static str {
+    if rule.family == Family::V6 { "ip6tables" } else { "iptables" }
+}
+
+fn icmp(rule: &RuleWords) -> &'static str {
+    if rule.family == Family::V6 { "ipv6-icmp" } else { "icmp" }
+}
+
+fn v4_only(rule: &RuleWords) -> bool {
+    rule.family == Family::V4
+}
+
+const NONE: fn(&RuleWords) -> Vec<String> = |_| Vec::new();
+
+/// Every caution, the weightiest first.
+pub const CAUTIONS: &[Caution] = &[
+    Caution {
+        code: "mind.helpers-by-hand",
+        applies: |rule| {
+            accepts(rule, "RELATED") && (rule.admits_protocol(6) || rule.admits_protocol(17))
+        },
+        text: |_| {
+            String::from(
+                "Helpers are assigned by hand. For FTP through this rule (RELATED connections) the \
+                 control connection needs its helper, on a server or router in PREROUTING, for this \
+                 host's own clients in OUTPUT:",
+            )
+        },
+        lines: |rule| {
+            ["PREROUTING", "OUTPUT"]
+                .iter()
+                .map(|chain| {
+                    format!(
+                        "{} -t raw -A {chain} -p tcp --dport 21 -j CT --helper ftp",
+                        program(rule)
+                    )
+                })
+                .collect()
+        },
+    },
+    Caution {
+        code: "mind.related-too-wide",
+        applies: |rule| {
+            accepts(rule, "RELATED")
+                && !rule.has_match("helper")
+                && (rule.admits_protocol(6) || rule.admits_protocol(17))
+        },
+        text: |_| {
+            String::from(
+                "RELATED is broad: whatever any assigned helper reads out of a payload opens a way \
+                 in, to any port, and a helper believes what the peers say. Narrower: ESTABLISHED \
+                 for everything, RELATED only as errors and only for the helpers you use:",
+            )
+        },
+        lines: |rule| {
+            let (program, chain) = (program(rule), &rule.chain);
+            vec![
+                format!("{program} -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"),
+                format!(
+                    "{program} -A {chain} -p {} -m conntrack --ctstate RELATED -j ACCEPT",
+                    icmp(rule)
+                ),
+                format!(
+                    "{program} -A {chain} -p tcp --dport 1024: -m helper --helper ftp -m conntrack \
+                     --ctstate RELATED -j ACCEPT"
+                ),
+            ]
+        },
+    },
+    Caution {
+        code: "mind.tcp-only",
+        applies: |rule| accepts(rule, "ESTABLISHED") && rule.protocol() == Some(6),
+        text: |_| {
+            String::from(
+                "The rule is for TCP only. Answers over UDP (DNS, NTP), answers to ping and ICMP \
+                 errors need rules of their own, or this rule without -p tcp. Without the errors, \
+                 path MTU discovery breaks and connections hang as soon as they carry much data:",
+            )
+        },
+        lines: |rule| {
+            let (program, chain) = (program(rule), &rule.chain);
+            vec![
+                format!("{program} -A {chain} -p udp -m conntrack --ctstate ESTABLISHED -j ACCEPT"),
+                format!(
+                    "{program} -A {chain} -p {} -m conntrack --ctstate RELATED,ESTABLISHED -j \
+                     ACCEPT",
+                    icmp(rule)
+                ),
+            ]
+        },
+    },
+    Caution {
+        code: "mind.pmtu",
+        applies: |rule| accepts(rule, "RELATED") && matches!(rule.protocol(), Some(1 | 58)),
+        text: |rule| {
+            let kind = if rule.family == Family::V6 {
+                "packet too big (ICMPv6 type 2), which IPv6 cannot do without: routers never \
+                 fragment"
+            } else {
+                "fragmentation needed (type 3, code 4)"
+            };
+            format!(
+                "This is the rule that keeps path MTU discovery alive: it lets in {kind}. It is \
+                 narrow enough to be left as it is, since an error has to quote a packet of a \
+                 connection that exists."
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.invalid-and-nat",
+        applies: |rule| accepts(rule, "ESTABLISHED"),
+        text: |rule| {
+            let place = if rule.chain == "FORWARD" {
+                "On a gateway that translates addresses put it before this rule"
+            } else {
+                "Where addresses are translated for this host's connections, put it before this \
+                 rule"
+            };
+            format!(
+                "Segments that tracking finds INVALID do not match here; where nothing else drops \
+                 them they go on, and NAT does not translate them: whoever gets such a segment \
+                 knows no connection with that address and answers with a reset (\"connection reset \
+                 by peer\" under load). {place}, unless paths are asymmetric:"
+            )
+        },
+        lines: |rule| {
+            vec![format!(
+                "{} -I {} 1 -m conntrack --ctstate INVALID -j DROP",
+                program(rule),
+                rule.chain
+            )]
+        },
+    },
+    Caution {
+        code: "mind.place-established",
+        applies: |rule| accepts(rule, "ESTABLISHED"),
+        text: |rule| {
+            format!(
+                "Its place in {}: near the head. Nearly every packet matches it, so what stands \
+                 before it is paid for by all of them. What stands behind it is never asked about \
+                 connections that exist: a new DROP rule there stops new connections and leaves \
+                 the running ones alone, until they are deleted (conntrack -D); and while \
+                 nf_conntrack_tcp_loose=1 a deleted TCP connection is picked up again if its next \
+                 packet is accepted as NEW.",
+                rule.chain
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.invalid-nat",
+        applies: |rule| kind(rule) == Kind::Drop && rule.names_state("INVALID"),
+        text: |rule| {
+            format!(
+                "Why people want it with NAT: an INVALID packet has no connection, so it is not \
+                 translated. Under DNAT a late answer of the server then reaches the client from an \
+                 address it never spoke to; under SNAT or MASQUERADE it stays addressed to the \
+                 gateway and is delivered there. Either kernel answers with a RST that does fit the \
+                 server's connection and kills it: \"connection reset by peer\" under load. And a \
+                 late segment from inside would leave with its private address. {}",
+                if rule.chain == "FORWARD" {
+                    "In FORWARD the rule stops what passes through; what is delivered to the gateway \
+                     itself needs the same rule in INPUT."
+                } else if rule.chain == "INPUT" {
+                    "In INPUT the rule stops what is delivered to this host; what it passes on needs \
+                     the same rule in FORWARD."
+                } else {
+                    "It takes the rule in INPUT and in FORWARD to stop all of them."
+                }
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.invalid-asymmetric",
+        applies: |rule| kind(rule) == Kind::Drop && rule.names_state("INVALID"),
+        text: |_| {
+            String::from(
+                "Where it does harm: if packets of one connection take two paths and this filter \
+                 sees one direction only (two routers, direct server return, policy routing), \
+                 tracking cannot follow the windows and whole connections become INVALID. Then make \
+                 the path symmetric, or leave those packets untracked, or relax the window check \
+                 (it stays for resets):",
+            )
+        },
+        lines: |rule| {
+            vec![
+                String::from("sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1"),
+                format!("{} -t raw -A PREROUTING -i IFACE -j CT --notrack", program(rule)),
+            ]
+        },
+    },
+    Caution {
+        code: "mind.invalid-place",
+        applies: |rule| kind(rule) == Kind::Drop && rule.names_state("INVALID"),
+        text: |_| {
+            String::from(
+                "Its place: before rules that accept by address or port alone; a rule that accepts \
+                 ESTABLISHED never takes an INVALID packet, so the order of those two does not \
+                 matter. Which packets it drops is worth knowing: nf_conntrack_log_invalid=6 logs \
+                 the reason for TCP, conntrack -S counts them.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.new-without-established",
+        applies: |rule| accepts(rule, "NEW") && !rule.names_state("ESTABLISHED"),
+        text: |_| {
+            String::from(
+                "The rule lets a connection begin and nothing more: the packets after the first \
+                 answer are ESTABLISHED. It works only together with",
+            )
+        },
+        lines: |rule| {
+            vec![format!(
+                "{} -A {} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                program(rule),
+                rule.chain
+            )]
+        },
+    },
+    Caution {
+        code: "mind.stateless",
+        applies: |rule| {
+            kind(rule) == Kind::Accept
+                && rule.table == "filter"
+                && rule.states().is_none()
+                && rule.protocol() == Some(6)
+        },
+        text: |_| {
+            String::from(
+                "The rule does not ask for a state: it accepts INVALID segments to this port as \
+                 well, and scans with odd flags. Answers to what it accepts leave by another chain \
+                 and need to be accepted there.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.source-port",
+        applies: |rule| {
+            kind(rule) == Kind::Accept
+                && rule.states().is_none()
+                && rule.options(&["--sport", "--sports", "--source-port"]).next().is_some()
+                && rule.options(&["--dport", "--dports", "--destination-port"]).next().is_none()
+        },
+        text: |_| {
+            String::from(
+                "The source port is chosen by the sender: whoever sends from this port reaches \
+                 every port behind the rule. If answers are meant, ask for ESTABLISHED instead.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.state-is-conntrack",
+        applies: |rule| rule.has_match("state"),
+        text: |_| {
+            String::from(
+                "-m state --state is the old name of -m conntrack --ctstate and means the same; new \
+                 rules are better written with conntrack.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.nd",
+        applies: |rule| {
+            rule.family == Family::V6 && rule.states().is_some() && rule.admits_protocol(58)
+        },
+        text: |_| {
+            String::from(
+                "IPv6 neighbour discovery is UNTRACKED and matches no other state. Under a policy \
+                 of DROP it needs rules by type, with the hop limit that only a neighbour can send:",
+            )
+        },
+        lines: |rule| {
+            [133, 134, 135, 136]
+                .iter()
+                .map(|kind| {
+                    format!(
+                        "ip6tables -A {} -p ipv6-icmp --icmpv6-type {kind} -m hl --hl-eq 255 -j \
+                         ACCEPT",
+                        rule.chain
+                    )
+                })
+                .collect()
+        },
+    },
+    Caution {
+        code: "mind.reject-flood",
+        applies: |rule| rule.target_name() == "REJECT" && rule.chain != "OUTPUT",
+        text: |_| {
+            String::from(
+                "Every rejected packet costs an answer, to a source address that may be forged: \
+                 facing the Internet a limit is kind to others. ICMP answers are also rate-limited \
+                 by the kernel (icmp_ratelimit), resets are not.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.log-limit",
+        applies: |rule| rule.target_name() == "LOG" && !rule.has_match("limit"),
+        text: |_| {
+            String::from(
+                "One line a packet, without a limit: whoever can send packets can fill the log. \
+                 Usual:",
+            )
+        },
+        lines: |rule| {
+            let mut limited = rule.clone();
+            limited.matches.push(crate::rule::words::MatchWords {
+                name: String::from("limit"),
+                options: vec![crate::rule::words::OptionWords {
+                    not: false,
+                    name: String::from("--limit"),
+                    values: vec![String::from("10/min")],
+                }],
+            });
+            vec![format!("{} {}", program(rule), limited.save())]
+        },
+    },
+    Caution {
+        code: "mind.helper-needs-related",
+        applies: |rule| kind(rule) == Kind::Helper,
+        text: |rule| {
+            let name = rule.target_option("--helper").map_or("", |option| option.value());
+            format!(
+                "Assigning {name} is half of it: the connections it expects arrive as RELATED and \
+                 need a rule that accepts them, such as"
+            )
+        },
+        lines: |rule| {
+            let name = rule.target_option("--helper").map_or("", |option| option.value());
+            vec![format!(
+                "{} -A INPUT -m helper --helper {name} -m conntrack --ctstate RELATED -j ACCEPT",
+                program(rule)
+            )]
+        },
+    },
+    Caution {
+        code: "mind.helper-scope",
+        applies: |rule| kind(rule) == Kind::Helper && rule.header("-d").is_none(),
+        text: |_| {
+            String::from(
+                "A helper believes what the peers say. Without -d it listens to every server that \
+                 anybody connects to on this port; name the servers you mean.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.notrack",
+        applies: |rule| kind(rule) == Kind::Notrack,
+        text: |_| {
+            String::from(
+                "Both directions have to be exempted: if only the query is untracked, the answer \
+                 comes as NEW. Rules with --ctstate NEW or ESTABLISHED no longer match these \
+                 packets; accept them by --ctstate UNTRACKED or by port. NAT does not touch them.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.raw-only",
+        applies: |rule| rule.target_name() == "CT" || rule.target_name() == "NOTRACK",
+        text: |_| {
+            String::from(
+                "It works in the raw table only, which comes before tracking (priority -300 \
+                 against -200): PREROUTING for what arrives, OUTPUT for what this host sends.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.connmark",
+        applies: |rule| rule.target_name() == "MARK",
+        text: |_| {
+            String::from(
+                "The mark is the packet's and is gone with it: answers do not carry it. To mark a \
+                 connection, save it with CONNMARK --save-mark and give it back to each packet with \
+                 --restore-mark.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.icmp-all-drop",
+        applies: |rule| {
+            kind(rule) == Kind::Drop
+                && matches!(rule.protocol(), Some(1 | 58))
+                && rule.options(&["--icmp-type", "--icmpv6-type"]).next().is_none()
+                && rule.states().is_none()
+        },
+        text: |_| {
+            String::from(
+                "It drops the errors with the pings: path MTU discovery, unreachable, time \
+                 exceeded. Accept RELATED before it, or drop echo requests only.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.fragments",
+        applies: |rule| v4_only(rule) && rule.header("-f").is_some(),
+        text: |_| {
+            String::from(
+                "Where tracking runs, fragments are put together before any table but raw sees \
+                 them (priority -400): with conntrack loaded -f matches nothing here.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.nat-first-packet",
+        applies: |rule| rule.table == "nat",
+        text: |_| {
+            String::from(
+                "Rules of the nat table see only the first packet of a connection; what they decide \
+                 holds for all its packets, in both directions, and answers are translated back \
+                 without any rule. Counters here count connections.",
+            )
+        },
+        lines: NONE,
+    },
+];

@@ -1,0 +1,125 @@
+//! Conntrack helpers of Linux: what they watch and what they expect.
+
+/// A helper.
+#[derive(Debug)]
+pub struct HelperProse {
+    /// Name, as after `--helper`.
+    pub name: &'static str,
+    /// Protocol of the connection it watches.
+    pub watches: &'static str,
+    /// Port it is commonly assigned to.
+    pub port: u16,
+    /// Protocols of the connections it announces.
+    pub expects: &'static [&'static str],
+    /// What those are.
+    pub what: &'static str,
+    /// Whether keepstate has it.
+    pub here: bool,
+}
+
+/// Helpers of Linux 6.18.
+pub const HELPERS: &[HelperProse] = &[
+    HelperProse {
+        name: "ftp",
+        watches: "tcp",
+        port: 21,
+        expects: &["tcp"],
+        what: "data connections, active and passive",
+        here: true,
+    },
+    HelperProse {
+        name: "irc",
+        watches: "tcp",
+        port: 6667,
+        expects: &["tcp"],
+        what: "DCC transfers, from any source",
+        here: false,
+    },
+    HelperProse {
+        name: "sane",
+        watches: "tcp",
+        port: 6566,
+        expects: &["tcp"],
+        what: "the data connection of a network scanner",
+        here: false,
+    },
+    HelperProse {
+        name: "amanda",
+        watches: "udp",
+        port: 10_080,
+        expects: &["tcp"],
+        what: "backup data connections",
+        here: false,
+    },
+    HelperProse {
+        name: "Q.931",
+        watches: "tcp",
+        port: 1720,
+        expects: &["tcp", "udp"],
+        what: "H.323: H.245 over TCP, RTP and RTCP over UDP",
+        here: false,
+    },
+    HelperProse {
+        name: "RAS",
+        watches: "udp",
+        port: 1719,
+        expects: &["tcp"],
+        what: "H.323: call signalling",
+        here: false,
+    },
+    HelperProse {
+        name: "sip",
+        watches: "udp",
+        port: 5060,
+        expects: &["udp", "tcp"],
+        what: "signalling, RTP and RTCP streams over UDP",
+        here: false,
+    },
+    HelperProse {
+        name: "pptp",
+        watches: "tcp",
+        port: 1723,
+        expects: &["gre"],
+        what: "the GRE tunnel",
+        here: false,
+    },
+    HelperProse {
+        name: "tftp",
+        watches: "udp",
+        port: 69,
+        expects: &["udp"],
+        what: "the transfer, which the server sends from another port",
+        here: false,
+    },
+    HelperProse {
+        name: "netbios-ns",
+        watches: "udp",
+        port: 137,
+        expects: &["udp"],
+        what: "answers to a broadcast query",
+        here: false,
+    },
+    HelperProse {
+        name: "snmp",
+        watches: "udp",
+        port: 161,
+        expects: &["udp"],
+        what: "answers to a broadcast query",
+        here: false,
+    },
+];
+
+/// The helpers that announce connections of this protocol; all of them for `None`.
+#[must_use]
+pub fn expecting(protocol: Option<&str>) -> Vec<&'static HelperProse> {
+    HELPERS
+        .iter()
+        .filter(|helper| protocol.is_none_or(|protocol| helper.expects.contains(&protocol)))
+        .collect()
+}
+
+/// The names of the helpers that announce connections of this protocol.
+#[must_use]
+pub fn names(protocol: Option<&str>) -> Vec<&'static str> {
+    expecting(protocol).iter().map(|helper| helper.name).collect()
+}

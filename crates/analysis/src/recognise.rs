@@ -1,0 +1,106 @@
+//! What kind of text was pasted.
+
+use keepstate_ruleset::syntax::{iptables_command, iptables_list};
+
+/// A kind of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `KS0123`.
+    DiagnosticCode,
+    /// A file as `iptables-save` writes it.
+    SaveFile,
+    /// A listing as `iptables -L` prints it, with its chain heads.
+    Listing,
+    /// Several `iptables` commands or `-A` lines.
+    Script,
+    /// One row of a listing.
+    ListRow,
+    /// The head of a chain in a listing.
+    ListChainHead,
+    /// `-A CHAIN ...`, as `iptables -S` and `iptables-save` print it.
+    SaveLine,
+    /// `:CHAIN POLICY [packets:bytes]`.
+    SavePolicy,
+    /// An `iptables` or `ip6tables` command.
+    Command,
+    /// `conntrack -L`, `-o extended`, or `/proc/net/nf_conntrack`.
+    ConntrackLine,
+    /// `conntrack -E`.
+    ConntrackEvent,
+    /// `conntrack -L expect`, `-E expect`, or `/proc/net/nf_conntrack_expect`.
+    ExpectLine,
+    /// A line of the LOG target.
+    LogLine,
+    /// A line of a trace.
+    TraceLine,
+}
+
+/// Recognises a text; `None` when it is nothing that is known here.
+#[must_use]
+pub fn recognise(text: &str) -> Option<Form> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next()?;
+    let more = lines.next().is_some();
+    if !more && diagnostic_code(first).is_some() {
+        return Some(Form::DiagnosticCode);
+    }
+    if more {
+        whole(text).or_else(|| text.lines().find_map(|line| one(line.trim())))
+    } else {
+        one(first)
+    }
+}
+
+/// The number of a diagnostic code.
+#[must_use]
+pub fn diagnostic_code(text: &str) -> Option<u16> {
+    let text = text.trim().trim_start_matches("error[").trim_end_matches(']');
+    let digits = text.strip_prefix("KS").or_else(|| text.strip_prefix("ks"))?;
+    (digits.len() == 4).then(|| digits.parse().ok()).flatten()
+}
+
+fn whole(text: &str) -> Option<Form> {
+    let lines = || text.lines().map(str::trim);
+    if lines().any(|line| iptables_list::read_chain_head(line).is_some()) {
+        return Some(Form::Listing);
+    }
+    if lines().any(|line| line.starts_with('*') && line.len() > 1) {
+        return Some(Form::SaveFile);
+    }
+    let commands = lines().filter(|line| command(line)).take(2).count();
+    (commands > 1).then_some(Form::Script)
+}
+
+fn command(line: &str) -> bool {
+    !line.starts_with('#') && iptables_command::read(line).is_some()
+}
+
+fn one(line: &str) -> Option<Form> {
+    let has = |word: &str| line.split_whitespace().any(|w| w.starts_with(word));
+    if line.is_empty() {
+        return None;
+    }
+    if line.contains("TRACE: ") || line.starts_with("trace id ") || line.starts_with("PACKET: ") {
+        return Some(Form::TraceLine);
+    }
+    if line.contains("IN=") && line.contains("OUT=") {
+        return Some(Form::LogLine);
+    }
+    if has("master-src=") || has("mask-src=") || line.contains("l3proto = ") {
+        return Some(Form::ExpectLine);
+    }
+    if has("src=") && has("dst=") {
+        let event = ["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|kind| line.contains(kind));
+        return Some(if event { Form::ConntrackEvent } else { Form::ConntrackLine });
+    }
+    if iptables_list::read_chain_head(line).is_some() {
+        return Some(Form::ListChainHead);
+    }
+    if line.starts_with(':') && line.split_whitespace().count() >= 2 {
+        return Some(Form::SavePolicy);
+    }
+    if let Some(read) = iptables_command::read(line) {
+        return Some(if read.family.is_none() { Form::SaveLine } else { Form::Command });
+    }
+    iptables_list::read_row(line).map(|_| Form::ListRow)
+}

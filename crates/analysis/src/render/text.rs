@@ -1,0 +1,271 @@
+//! Text for people: headings, filled paragraphs, experiments as tables.
+
+use super::{Style, WIDTH_MAX, WIDTH_MIN};
+use crate::answer::{Answer, Experiment, Fact, Outcome, Run, Topic};
+use std::fmt::Write;
+
+pub(super) fn render(answer: &Answer, style: &Style) -> String {
+    let mut page = Page {
+        out: String::new(),
+        width: style.width.clamp(WIDTH_MIN, WIDTH_MAX),
+        color: style.color,
+    };
+    for line in answer.input.trim_end().lines().take(INPUT_LINES_MAX) {
+        page.line(&format!("    {}", printable(line)));
+    }
+    if let Some(rule) = &answer.rule {
+        page.blank();
+        page.paragraph("understood as  ", &printable(rule));
+    }
+    for section in &answer.sections {
+        page.heading(section.topic.heading());
+        if section.topic == Topic::Fields {
+            page.fields(&section.facts);
+            continue;
+        }
+        for (index, fact) in section.facts.iter().enumerate() {
+            if index > 0 {
+                page.blank();
+            }
+            page.fact(fact);
+        }
+    }
+    if !answer.assumptions.is_empty() {
+        page.heading("Assumed");
+        for assumption in &answer.assumptions {
+            page.paragraph("  - ", &assumption.text);
+        }
+    }
+    page.out
+}
+
+/// Lines of the input that are repeated.
+const INPUT_LINES_MAX: usize = 12;
+
+/// Columns between the columns of a table.
+const GAP: usize = 2;
+
+struct Page {
+    out: String,
+    width: usize,
+    color: bool,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
+    }
+
+    fn blank(&mut self) {
+        self.out.push('\n');
+    }
+
+    fn paint(&self, code: u8, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.blank();
+        let text = self.paint(1, &text.to_uppercase());
+        self.line(&text);
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Statement { term, text, .. } => match term {
+                Some(term) => self.paragraph(&format!("  {term}: "), text),
+                None => self.paragraph("  ", text),
+            },
+            Fact::Paste { text, lines, .. } => {
+                self.paragraph("  ", text);
+                for line in lines {
+                    self.line(&format!("      {line}"));
+                }
+            }
+            Fact::Field { field, text } => self.paragraph(&format!("  {field}  "), text),
+            Fact::Experiment(experiment) => self.experiment(experiment),
+        }
+    }
+
+    /// Fields in two columns.
+    fn fields(&mut self, facts: &[Fact]) {
+        let name = |fact: &Fact| match fact {
+            Fact::Field { field, .. } => field.chars().count(),
+            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Experiment(_) => 0,
+        };
+        let column = facts.iter().map(name).filter(|n| *n <= 24).max().unwrap_or(0);
+        for fact in facts {
+            match fact {
+                Fact::Field { field, text } => {
+                    self.hanging(&format!("  {field:<column$}  "), text, column + 4);
+                }
+                Fact::Statement { .. } | Fact::Paste { .. } | Fact::Experiment(_) => {
+                    self.fact(fact);
+                }
+            }
+        }
+    }
+
+    /// Filled text behind a head; the lines below are indented by the head's blanks and dashes.
+    fn paragraph(&mut self, head: &str, text: &str) {
+        let indent = head.chars().take_while(|c| matches!(c, ' ' | '-')).count();
+        self.hanging(head, text, indent);
+    }
+
+    fn hanging(&mut self, head: &str, text: &str, indent: usize) {
+        let mut line = head.to_string();
+        let mut empty = true;
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let needed = line.chars().count() + word.chars().count() + usize::from(!empty);
+            if needed > self.width && (!empty || line.chars().count() > indent) {
+                self.line(&line);
+                line = " ".repeat(indent);
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.line(&line);
+    }
+
+    fn experiment(&mut self, experiment: &Experiment) {
+        let title = self.paint(1, &experiment.title);
+        self.paragraph("  ", &title);
+        self.paragraph("    ", &experiment.scene);
+        for rule in &experiment.setting {
+            self.line(&format!("      {rule}"));
+        }
+        self.blank();
+        self.table(experiment);
+        self.footnotes(experiment);
+        self.blank();
+        self.paragraph("    => ", &experiment.conclusion);
+    }
+
+    fn table(&mut self, experiment: &Experiment) {
+        let who: Vec<String> =
+            experiment.steps.iter().map(|step| format!("{} > {}", step.from, step.to)).collect();
+        let who_width = who.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        let packet_width =
+            experiment.steps.iter().map(|step| step.packet.chars().count()).max().unwrap_or(0);
+        let runs: Vec<(usize, &Run)> = experiment
+            .runs
+            .iter()
+            .map(|run| {
+                let cells = run.outcomes.iter().map(|outcome| cell(outcome).chars().count());
+                (cells.max().unwrap_or(0).max(run.name.chars().count()), run)
+            })
+            .collect();
+        let packet_width = packet_width.max("packet".len());
+        let mut head = format!("    {:>2}  {:who_width$}  {:packet_width$}", "#", "", "packet");
+        for (width, run) in &runs {
+            let _ = write!(head, "{:GAP$}{:width$}", "", run.name);
+        }
+        let head = self.paint(4, head.trim_end());
+        self.line(&head);
+        for (index, step) in experiment.steps.iter().enumerate() {
+            let sender = who.get(index).map_or("", String::as_str);
+            let mut line = format!(
+                "    {:>2}  {sender:who_width$}  {:packet_width$}",
+                step.number, step.packet
+            );
+            for (width, run) in &runs {
+                let text = run.outcomes.get(index).map(cell).unwrap_or_default();
+                let shown = self.colored(&text);
+                let pad = width.saturating_sub(text.chars().count());
+                let _ = write!(line, "{:GAP$}{shown}{:pad$}", "", "");
+            }
+            if experiment.differs_at == Some(step.number) {
+                let _ = write!(line, "  <--");
+            }
+            self.line(&line);
+        }
+    }
+
+    fn colored(&self, cell: &str) -> String {
+        let code = match cell.split_whitespace().last() {
+            Some("DROP" | "REJECT") => 31,
+            Some("accept") => 32,
+            _ => return cell.to_string(),
+        };
+        self.paint(code, cell)
+    }
+
+    /// What does not fit into a cell: who decided, reasons with numbers, answers, log lines.
+    fn footnotes(&mut self, experiment: &Experiment) {
+        let mut said: Vec<String> = Vec::new();
+        for (run_index, run) in experiment.runs.iter().enumerate() {
+            for (index, outcome) in run.outcomes.iter().enumerate().filter(|(_, o)| o.sent) {
+                for note in notes(outcome) {
+                    let number = index + 1;
+                    let everywhere = experiment.runs.len() > 1
+                        && experiment.runs.iter().all(|run| {
+                            run.outcomes.get(index).is_some_and(|o| notes(o).contains(&note))
+                        });
+                    let head = if everywhere || experiment.runs.len() == 1 {
+                        format!("    {number:>2}  ")
+                    } else {
+                        format!("    {number:>2}  {}: ", run.name)
+                    };
+                    let text = format!("{head}{note}");
+                    if (everywhere && run_index > 0) || said.contains(&text) {
+                        continue;
+                    }
+                    if said.is_empty() {
+                        self.blank();
+                    }
+                    self.hanging(&head, &note, 8);
+                    said.push(text);
+                }
+            }
+        }
+    }
+}
+
+fn cell(outcome: &Outcome) -> String {
+    if !outcome.sent {
+        return String::from("(never sent)");
+    }
+    let verdict = match outcome.verdict {
+        Some("drop") => "DROP",
+        Some("reject") => "REJECT",
+        Some(verdict) => verdict,
+        None => "",
+    };
+    let star = if outcome.rule_matched { "*" } else { " " };
+    format!("{:7} {:11} {star}{verdict}", outcome.hook.unwrap_or("-"), outcome.state.unwrap_or("-"))
+}
+
+fn notes(outcome: &Outcome) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(reason) = outcome.reason {
+        notes.push(match outcome.distance {
+            Some(bytes) => format!("{reason}: {bytes} bytes outside"),
+            None => reason.to_string(),
+        });
+    }
+    if matches!(outcome.verdict, Some("drop" | "reject"))
+        && let Some(decided) = &outcome.decided_by
+    {
+        notes.push(format!("decided by {decided}"));
+    }
+    notes.extend(outcome.answers.iter().map(|answer| format!("the filter answers: {answer}")));
+    notes.extend(outcome.log.iter().map(|line| format!("log: {}", printable(line))));
+    if let Some(mark) = outcome.mark {
+        notes.push(format!("packet mark 0x{mark:x}"));
+    }
+    if let Some(mark) = outcome.connmark {
+        notes.push(format!("connection mark 0x{mark:x}"));
+    }
+    notes.extend(outcome.events.iter().cloned());
+    notes
+}
+
+/// Control characters made visible, so that a pasted line cannot steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,324 @@
+//! A rule explained: what it matches, what the words mean, what it does, why it is needed, what to
+//! mind.
+
+pub mod words;
+
+use crate::answer::{Answer, Fact, Topic};
+use crate::experiment::{Context, Findings, experiment};
+use crate::prose::{self, cautions, header, states, targets};
+use crate::witness::Side;
+use keepstate_packet::Family;
+use keepstate_ruleset::diagnostic::Diagnostic;
+use keepstate_ruleset::explain::{Piece, Pieces};
+use keepstate_ruleset::model::{Jump, Ruleset, TableName};
+use keepstate_ruleset::syntax::{iptables_command, iptables_save};
+use words::RuleWords;
+
+/// A rule to be explained.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// `iptables` or `ip6tables`.
+    pub family: Family,
+    /// Table; assumed when the text does not say.
+    pub table: String,
+    /// Chain; assumed when the text does not say.
+    pub chain: String,
+    /// The rule in iptables-save words, without `-A CHAIN`.
+    pub words: Vec<String>,
+    /// The built-in chain through which packets come to the rule, in a file of the reader's own.
+    pub base: Option<String>,
+}
+
+/// What the parser makes of a rule.
+struct Understood {
+    rule: RuleWords,
+    conditions: Vec<String>,
+    pieces: Pieces,
+    faults: Vec<Diagnostic>,
+    source: String,
+}
+
+/// Adds everything there is to say of a rule.
+pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
+    let understood = understand(subject);
+    let rule = &understood.rule;
+    answer.rule = Some(format!(
+        "{} -t {} {}",
+        if rule.family == Family::V6 { "ip6tables" } else { "iptables" },
+        rule.table,
+        rule.save()
+    ));
+    faults(answer, &understood);
+    matching(answer, &understood);
+    terms(answer, &understood);
+    effect(answer, &understood);
+    why(answer, subject, &understood, context);
+    cautions::add(answer, rule);
+    for piece in &understood.pieces {
+        if let Piece::Caution(text) = piece {
+            answer.say(Topic::Mind, "mind.extension", text.clone());
+        }
+    }
+}
+
+/// Reads a rule with the parser, and falls back on its bare words where the parser refuses it.
+fn understand(subject: &Subject) -> Understood {
+    let raw = RuleWords::read(subject.family, &subject.table, &subject.chain, &subject.words);
+    let source = around(&raw, &subject.words);
+    match iptables_save::parse(&source, subject.family) {
+        Ok(ruleset) => parsed(&ruleset, &raw, source.clone())
+            .unwrap_or_else(|| refused(raw, source, Vec::new())),
+        Err(faults) => refused(raw, source, faults),
+    }
+}
+
+/// The smallest file that holds the rule.
+fn around(rule: &RuleWords, words: &[String]) -> String {
+    let mut source = format!("*{}\n", rule.table);
+    let builtin = Side::of_chain(&rule.chain).is_some();
+    if !builtin {
+        source.push_str(&format!(":{} - [0:0]\n", rule.chain));
+    }
+    let chain = targets::kind(rule.target.as_ref()) == targets::Kind::Chain;
+    if chain && rule.target_name() != rule.chain {
+        source.push_str(&format!(":{} - [0:0]\n", rule.target_name()));
+    }
+    source.push_str(&format!("-A {} {}\nCOMMIT\n", rule.chain, iptables_command::join(words)));
+    source
+}
+
+fn parsed(ruleset: &Ruleset, raw: &RuleWords, source: String) -> Option<Understood> {
+    let table = ruleset.tables.first()?;
+    let chain = table.chains.iter().find(|chain| chain.name == raw.chain)?;
+    let rule = chain.rules.first()?;
+    let line = iptables_save::print_rule(ruleset.family, table, &chain.name, rule);
+    let words = iptables_command::read(&line).map(|command| command.rule);
+    let words = words.map(|words| RuleWords::read(raw.family, &raw.table, &raw.chain, &words));
+    let mut conditions = Vec::new();
+    let mut pieces = Vec::new();
+    for m in &rule.matches {
+        let before = pieces.len();
+        m.explain(&mut pieces);
+        if !pieces.iter().skip(before).any(|piece| matches!(piece, Piece::Condition(_))) {
+            let mut options = String::new();
+            m.print(&mut options);
+            if m.name() != "comment" {
+                conditions.push(format!("-m {}{options}", m.name()));
+            }
+        }
+    }
+    if let Jump::Target(target) = &rule.target {
+        target.explain(&mut pieces);
+    }
+    Some(Understood {
+        rule: words.unwrap_or_else(|| raw.clone()),
+        conditions,
+        pieces,
+        faults: Vec::new(),
+        source,
+    })
+}
+
+fn refused(raw: RuleWords, source: String, faults: Vec<Diagnostic>) -> Understood {
+    let conditions = raw
+        .matches
+        .iter()
+        .filter(|m| m.name != "comment")
+        .map(|m| {
+            let options: Vec<String> = m.options.iter().map(words::OptionWords::text).collect();
+            format!("-m {} {}", m.name, options.join(" "))
+        })
+        .collect();
+    Understood { rule: raw, conditions, pieces: Vec::new(), faults, source }
+}
+
+/// What the parser has against the rule.
+fn faults(answer: &mut Answer, understood: &Understood) {
+    for fault in understood.faults.iter().take(FAULTS_SHOWN_MAX) {
+        let words = understood
+            .source
+            .get(fault.span.start as usize..fault.span.end as usize)
+            .unwrap_or("")
+            .trim();
+        let mut text = format!("{}: {}", fault.code, fault.text);
+        if !words.is_empty() && words.len() < 80 {
+            text.push_str(&format!(" (`{words}`)"));
+        }
+        if let Some(help) = &fault.help {
+            text.push_str(&format!(". Help: {help}"));
+        }
+        answer.say(Topic::Fault, format!("fault.{}", fault.code), text);
+    }
+    if !understood.faults.is_empty() {
+        answer.say(
+            Topic::Fault,
+            "fault.no-engine",
+            "A filter would refuse to load this rule, so nothing was run with it; what follows \
+             comes from its words alone.",
+        );
+    }
+}
+
+/// Faults of one rule that are shown.
+const FAULTS_SHOWN_MAX: usize = 8;
+
+fn matching(answer: &mut Answer, understood: &Understood) {
+    let rule = &understood.rule;
+    let mut clauses: Vec<String> = rule.header.iter().filter_map(header::condition).collect();
+    clauses.extend(understood.pieces.iter().filter_map(|piece| match piece {
+        Piece::Condition(text) => Some(text.clone()),
+        Piece::Effect(_) | Piece::Note(_) | Piece::Caution(_) | Piece::Term(_) => None,
+    }));
+    clauses.extend(understood.conditions.iter().cloned());
+    let program = if rule.family == Family::V6 { "IPv6" } else { "IPv4" };
+    let text = if clauses.is_empty() {
+        format!("Every {program} packet that comes to it.")
+    } else {
+        format!("An {program} packet matches when {}.", prose::list(&clauses))
+    };
+    answer.say(Topic::Matches, "matches", text);
+    let comments: Vec<&str> = rule.options(&["--comment"]).map(|option| option.value()).collect();
+    if !comments.is_empty() {
+        answer.say(
+            Topic::Matches,
+            "matches.comment",
+            format!("The comment \"{}\" is for people and matches nothing.", comments.join(" ")),
+        );
+    }
+    answer.say(Topic::Matches, "matches.where", place(rule));
+}
+
+/// Where packets come to the rule.
+fn place(rule: &RuleWords) -> String {
+    let what = match rule.chain.as_str() {
+        "INPUT" => "packets for this host itself, after routing",
+        "FORWARD" => "packets that this host routes from one interface to another",
+        "OUTPUT" => "packets that this host's own programs send, before they leave",
+        "PREROUTING" => "every packet that arrives, before routing",
+        "POSTROUTING" => "every packet that leaves, after routing",
+        _ => "the packets that a rule of another chain sends into it with -j or -g",
+    };
+    format!("It stands in the chain {} of the table {}, which sees {what}.", rule.chain, rule.table)
+}
+
+fn terms(answer: &mut Answer, understood: &Understood) {
+    let rule = &understood.rule;
+    for state in rule.states().unwrap_or_default() {
+        for (code, text) in states::articles(state, rule) {
+            answer.define(code, state, text);
+        }
+    }
+    for piece in &understood.pieces {
+        match piece {
+            Piece::Note(text) => answer.say(Topic::Terms, "note", text.clone()),
+            Piece::Term(_) | Piece::Condition(_) | Piece::Effect(_) | Piece::Caution(_) => {}
+        }
+    }
+}
+
+fn effect(answer: &mut Answer, understood: &Understood) {
+    let rule = &understood.rule;
+    if let Some((code, text)) = targets::effect(rule) {
+        answer.say(Topic::Effect, code, text);
+    }
+    let mut said = targets::effect(rule).is_some();
+    for piece in &understood.pieces {
+        if let Piece::Effect(text) = piece {
+            let code = format!("target.{}", rule.target_name().to_lowercase());
+            answer.say(Topic::Effect, code, format!("For a packet that matches, the rule {text}."));
+            said = true;
+        }
+    }
+    if !said {
+        let options: Vec<String> = rule
+            .target
+            .iter()
+            .flat_map(|target| &target.options)
+            .map(words::OptionWords::text)
+            .collect();
+        answer.say(
+            Topic::Effect,
+            "target.other",
+            format!("The packet goes to the target {} {}.", rule.target_name(), options.join(" ")),
+        );
+    }
+}
+
+fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context: &Context<'_>) {
+    let rule = &understood.rule;
+    let engine_table = TableName::ALL.iter().any(|name| name.as_str() == rule.table);
+    if !understood.faults.is_empty() || !engine_table {
+        if !engine_table {
+            answer.say(
+                Topic::Why,
+                "why.not-run",
+                format!("No conversation was run: the engine has no table {} yet.", rule.table),
+            );
+        }
+        return;
+    }
+    let base = subject.base.as_deref().unwrap_or(rule.chain.as_str());
+    let side = Side::of_chain(base).unwrap_or(Side::Arriving);
+    let findings = experiment(rule, side, context);
+    report(answer, rule, findings, context);
+}
+
+fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &Context<'_>) {
+    if let Some(refusal) = findings.refusal {
+        answer.say(Topic::Why, "why.refused", format!("The engine refuses to load it: {refusal}."));
+        return;
+    }
+    let some = !findings.telling.is_empty() || !findings.untouched.is_empty();
+    if some {
+        answer.say(
+            Topic::Why,
+            "why.run",
+            "Run through the engine, packet by packet; hook, state and verdict are what it gave, * \
+             marks packets that this rule matched.",
+        );
+        answer.assume("host", "A host model for the runs: addresses of the documentation ranges.");
+        answer.assume(
+            "sysctls",
+            "Tracking with the kernel's defaults: nf_conntrack_tcp_loose=1, \
+             nf_conntrack_tcp_be_liberal=0, nf_conntrack_checksum=1, default timeouts.",
+        );
+        answer.assume(
+            "helpers",
+            "No helper assigned, except where the rules shown with a run assign one.",
+        );
+        answer.assume("nat", "No address translation.");
+    } else {
+        answer.say(Topic::Why, "why.nothing", nothing_found(rule, findings.tried, context));
+    }
+    for experiment in findings.telling.into_iter().chain(findings.untouched) {
+        answer.add(Topic::Why, Fact::Experiment(Box::new(experiment)));
+    }
+}
+
+fn nothing_found(rule: &RuleWords, tried: usize, context: &Context<'_>) -> String {
+    let loopback = ["-i", "-o"]
+        .iter()
+        .filter_map(|flag| rule.header(flag))
+        .any(|option| !option.not && option.value() == "lo");
+    if loopback {
+        return String::from(
+            "It concerns the loopback interface: what programs of this host say to each other, a \
+             resolver or a database for example. No conversation was run: both ends are the same \
+             host.",
+        );
+    }
+    match (tried, context) {
+        (0, _) => String::from(
+            "No conversation fits what the rule asks for, so nothing was run. Either the rule can \
+             match nothing, or only packets that no ordinary peer sends.",
+        ),
+        (tried, Context::File { .. }) => format!(
+            "{tried} conversations were run through the whole file with the rule and without it, \
+             and none came out differently: other rules decide about the packets it would match."
+        ),
+        (tried, Context::Alone) => format!(
+            "{tried} conversations were run with the rule and without it, and none came out \
+             differently."
+        ),
+    }
+}

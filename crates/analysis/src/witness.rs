@@ -1,0 +1,438 @@
+//! A witness: addresses, interfaces, ports and a place for the filter such that a conversation
+//! meets the rule.
+
+use crate::conversation::{Addresses, Parties, Template, Who};
+use crate::prose;
+use crate::rule::words::{OptionWords, RuleWords};
+use keepstate_engine::{
+    Host,
+    route::{InterfaceIndex, Network, Route},
+};
+use keepstate_packet::{Address, Family, InterfaceName, LinkInfo, PacketType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where the filter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On the host of one of the peers.
+    On(Who),
+    /// On a router between them.
+    Between,
+}
+
+/// Everything a conversation needs to be run.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// Where the filter stands.
+    pub place: Place,
+    /// Family of the addresses.
+    pub family: Family,
+    /// Addresses.
+    pub addresses: Addresses,
+    /// The host model.
+    pub host: Host,
+    /// Interface on the side of the packets of interest, then the other one.
+    pub interfaces: (String, String),
+    /// Who sends the packets of interest.
+    pub sender: Who,
+    /// What the template fills in.
+    pub parties: Parties,
+    /// Packet mark that the packets of interest carry, when the rule asks for one.
+    pub mark: u32,
+    /// What the link layer says of the packets of interest.
+    pub link: LinkInfo,
+}
+
+/// The hook at which a rule's chain is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Packets that arrive for the host: PREROUTING, INPUT.
+    Arriving,
+    /// Packets that the host sends: OUTPUT, POSTROUTING.
+    Leaving,
+    /// Packets that pass through.
+    Passing,
+}
+
+impl Side {
+    /// By the name of a built-in chain.
+    #[must_use]
+    pub fn of_chain(chain: &str) -> Option<Self> {
+        match chain {
+            "INPUT" | "PREROUTING" => Some(Self::Arriving),
+            "OUTPUT" | "POSTROUTING" => Some(Self::Leaving),
+            "FORWARD" => Some(Self::Passing),
+            _ => None,
+        }
+    }
+}
+
+/// Builds the scene of a template for a rule; `None` when no packet of it can meet the rule.
+#[must_use]
+pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene> {
+    let place = place(side, template.sender)?;
+    let addresses = addresses(rule, template)?;
+    let interfaces = interfaces(rule, side)?;
+    let parties = parties(rule, template, &addresses)?;
+    let host = host(place, rule.family, &addresses, &interfaces, template.sender)?;
+    Some(Scene {
+        place,
+        family: rule.family,
+        addresses,
+        host,
+        interfaces,
+        sender: template.sender,
+        parties,
+        mark: mark(rule),
+        link: link(rule),
+    })
+}
+
+impl Scene {
+    /// The interface at which a packet of this sender arrives; `None`: the filter's host sends it.
+    #[must_use]
+    pub fn arrives_at(&self, from: Who) -> Option<InterfaceIndex> {
+        match self.place {
+            Place::On(local) if local == from => None,
+            Place::On(_) => Some(InterfaceIndex(0)),
+            Place::Between => Some(InterfaceIndex(u16::from(!self.near(from)))),
+        }
+    }
+
+    /// Whether this one is on the side from which the packets of interest come.
+    fn near(&self, who: Who) -> bool {
+        match self.sender {
+            Who::Client => who == Who::Client,
+            Who::Server | Who::Router => who != Who::Client,
+        }
+    }
+
+    /// The scene in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Addresses { client, server, router } = self.addresses;
+        let who = match self.sender {
+            Who::Router => format!("Client {client}, server {server}, a router {router}"),
+            Who::Client | Who::Server => format!("Client {client}, server {server}"),
+        };
+        let (near, far) = &self.interfaces;
+        match self.place {
+            Place::On(local) => {
+                format!("{who}. The filter runs on the {} (interface {near}).", local.name())
+            }
+            Place::Between => {
+                let side = if self.near(Who::Client) { "client" } else { "server" };
+                let other = if side == "client" { "server" } else { "client" };
+                format!(
+                    "{who}. The filter is a router between them: {near} towards the {side}, {far} \
+                     towards the {other}."
+                )
+            }
+        }
+    }
+}
+
+fn place(side: Side, sender: Who) -> Option<Place> {
+    Some(match (side, sender) {
+        (Side::Passing, _) => Place::Between,
+        (Side::Arriving, Who::Client) => Place::On(Who::Server),
+        (Side::Arriving, Who::Server | Who::Router) => Place::On(Who::Client),
+        (Side::Leaving, Who::Client) => Place::On(Who::Client),
+        (Side::Leaving, Who::Server) => Place::On(Who::Server),
+        (Side::Leaving, Who::Router) => return None,
+    })
+}
+
+fn addresses(rule: &RuleWords, template: &Template) -> Option<Addresses> {
+    let v6 = rule.family == Family::V6;
+    let at = |v4: [u8; 4], last: u16| -> IpAddr {
+        if v6 {
+            let net = u16::from(v4[0]);
+            IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net, 0, 0, 0, 0, last))
+        } else {
+            IpAddr::V4(Ipv4Addr::from(v4))
+        }
+    };
+    let mut out = Addresses {
+        client: at([192, 0, 2, 10], 10),
+        server: at([198, 51, 100, 20], 20),
+        router: at([203, 0, 113, 1], 1),
+    };
+    let source = pick_address(rule, "-s", "--src-range", out.of(template.sender))?;
+    let receiver = if template.sender == Who::Client { Who::Server } else { Who::Client };
+    let destination = pick_address(rule, "-d", "--dst-range", out.of(receiver))?;
+    for (who, address) in [(template.sender, source), (receiver, destination)] {
+        match who {
+            Who::Client => out.client = address,
+            Who::Server => out.server = address,
+            Who::Router => out.router = address,
+        }
+    }
+    (out.client != out.server).then_some(out)
+}
+
+/// An address that the header option and the range of `iprange` let through.
+fn pick_address(rule: &RuleWords, option: &str, range: &str, default: IpAddr) -> Option<IpAddr> {
+    let header = rule.header(option);
+    let names = [range];
+    let ranges: Vec<&OptionWords> = rule.options(&names).collect();
+    let mut candidates = vec![default];
+    if let Some((address, mask)) = header.and_then(|h| network(h.value())) {
+        candidates.extend([blend(default, address, mask), address]);
+    }
+    for range in &ranges {
+        candidates.extend(range.value().split('-').filter_map(|end| end.parse::<IpAddr>().ok()));
+    }
+    let other = match default {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(100, 64, 9, 9)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x99, 0, 0, 0, 0, 9)),
+    };
+    candidates.push(other);
+    candidates.into_iter().find(|candidate| {
+        candidate.is_ipv4() == default.is_ipv4()
+            && usable(*candidate)
+            && header.is_none_or(|h| in_network(h, *candidate))
+            && ranges.iter().all(|range| in_range(range, *candidate))
+    })
+}
+
+/// Whether hosts send from it and to it.
+fn usable(address: IpAddr) -> bool {
+    !address.is_unspecified()
+        && !address.is_multicast()
+        && !address.is_loopback()
+        && match address {
+            IpAddr::V4(address) => !address.is_broadcast() && address.octets()[0] != 0,
+            IpAddr::V6(_) => true,
+        }
+}
+
+fn in_network(option: &OptionWords, candidate: IpAddr) -> bool {
+    let Some((address, mask)) = network(option.value()) else { return true };
+    (blend(candidate, address, mask) == candidate) != option.not
+}
+
+fn in_range(option: &OptionWords, candidate: IpAddr) -> bool {
+    let value = option.value();
+    let (low, high) = value.split_once('-').unwrap_or((value, value));
+    match (low.parse::<IpAddr>(), high.parse::<IpAddr>()) {
+        (Ok(low), Ok(high)) => (low <= candidate && candidate <= high) != option.not,
+        _ => true,
+    }
+}
+
+/// `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `10.0.0.1`.
+pub(crate) fn network(text: &str) -> Option<(IpAddr, IpAddr)> {
+    let text = text.split(',').next().unwrap_or(text);
+    let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().ok()?;
+    let bits: u32 = if address.is_ipv4() { 32 } else { 128 };
+    let mask = match (prefix, address) {
+        (mask, _) if mask.contains(['.', ':']) => mask.parse().ok()?,
+        (prefix, address) => {
+            let length: u32 = if prefix.is_empty() { bits } else { prefix.parse().ok()? };
+            if length > bits {
+                return None;
+            }
+            match address {
+                IpAddr::V4(_) => {
+                    let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+                    IpAddr::V4(Ipv4Addr::from_bits(mask))
+                }
+                IpAddr::V6(_) => {
+                    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+                    IpAddr::V6(Ipv6Addr::from_bits(mask))
+                }
+            }
+        }
+    };
+    (address.is_ipv4() == mask.is_ipv4()).then_some((address, mask))
+}
+
+/// `host` with the masked bits of `address`.
+fn blend(host: IpAddr, address: IpAddr, mask: IpAddr) -> IpAddr {
+    match (host, address, mask) {
+        (IpAddr::V4(host), IpAddr::V4(address), IpAddr::V4(mask)) => {
+            let bits = address.to_bits() & mask.to_bits() | host.to_bits() & !mask.to_bits();
+            IpAddr::V4(Ipv4Addr::from_bits(bits))
+        }
+        (IpAddr::V6(host), IpAddr::V6(address), IpAddr::V6(mask)) => {
+            let bits = address.to_bits() & mask.to_bits() | host.to_bits() & !mask.to_bits();
+            IpAddr::V6(Ipv6Addr::from_bits(bits))
+        }
+        _ => host,
+    }
+}
+
+/// The interface of the packets of interest, and the other one.
+fn interfaces(rule: &RuleWords, side: Side) -> Option<(String, String)> {
+    let name = |option: &str, default: &str| -> Option<String> {
+        let Some(option) = rule.header(option) else { return Some(default.to_string()) };
+        let pattern = option.value();
+        let fits = |name: &str| match pattern.strip_suffix('+') {
+            Some(head) => name.starts_with(head),
+            None => name == pattern,
+        };
+        let own = match pattern.strip_suffix('+') {
+            Some(head) => format!("{head}0"),
+            None => pattern.to_string(),
+        };
+        let candidates = [default.to_string(), own, String::from("wan0"), String::from("lan0")];
+        candidates.into_iter().find(|name| fits(name) != option.not)
+    };
+    let (near, far) = match side {
+        Side::Arriving => (name("-i", "eth0")?, String::from("eth1")),
+        Side::Leaving => (name("-o", "eth0")?, String::from("eth1")),
+        Side::Passing => (name("-i", "eth0")?, name("-o", "eth1")?),
+    };
+    // The loopback is no way to a peer.
+    if near == "lo" || far == "lo" {
+        return None;
+    }
+    if near == far {
+        return None;
+    }
+    Some((near, far))
+}
+
+fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Option<Parties> {
+    let from_client = template.sender == Who::Client;
+    let (client_spec, server_spec) = if from_client {
+        (PortSpec::SOURCE, PortSpec::DESTINATION)
+    } else {
+        (PortSpec::DESTINATION, PortSpec::SOURCE)
+    };
+    let of_interest = template.sender != Who::Router;
+    let port = |spec: &PortSpec, default: u16| {
+        if of_interest { pick_port(rule, spec, default) } else { Some(default) }
+    };
+    let icmp = rule
+        .options(&["--icmp-type", "--icmpv6-type"])
+        .find(|option| !option.not)
+        .and_then(|option| prose::icmp::number(rule.family == Family::V4, option.value()));
+    let flags = rule
+        .options(&["--tcp-flags"])
+        .find(|option| !option.not)
+        .and_then(|option| option.values.get(1))
+        .map(|set| prose::tcp::bits(set));
+    Some(Parties {
+        client_port: port(&client_spec, 40_000)?,
+        server_port: port(&server_spec, template.server_port)?,
+        server: addresses.server,
+        client: addresses.client,
+        icmp,
+        flags,
+        protocol: rule.protocol().unwrap_or(47),
+    })
+}
+
+/// The options that speak of one of the two ports.
+struct PortSpec {
+    options: &'static [&'static str],
+}
+
+impl PortSpec {
+    const SOURCE: Self =
+        Self { options: &["--sport", "--source-port", "--sports", "--source-ports", "--ports"] };
+    const DESTINATION: Self = Self {
+        options: &["--dport", "--destination-port", "--dports", "--destination-ports", "--ports"],
+    };
+}
+
+fn pick_port(rule: &RuleWords, spec: &PortSpec, default: u16) -> Option<u16> {
+    let options: Vec<&OptionWords> = rule.options(spec.options).collect();
+    let ranges = |option: &OptionWords| -> Vec<(u16, u16)> {
+        let number = |text: &str, empty: u16| {
+            if text.is_empty() { Some(empty) } else { text.parse().ok() }
+        };
+        option
+            .value()
+            .split(',')
+            .filter_map(|part| {
+                let (low, high) = part.split_once(':').unwrap_or((part, part));
+                Some((number(low, 0)?, number(high, u16::MAX)?))
+            })
+            .collect()
+    };
+    let mut candidates = vec![default];
+    for option in &options {
+        candidates.extend(ranges(option).into_iter().flat_map(|(low, high)| [low, high]));
+    }
+    candidates.extend([443, 22, 53, 40_000, 1, 65_000]);
+    candidates.into_iter().find(|port| {
+        options.iter().all(|option| {
+            let inside = ranges(option).iter().any(|(low, high)| low <= port && port <= high);
+            inside != option.not
+        })
+    })
+}
+
+fn host(
+    place: Place,
+    family: Family,
+    addresses: &Addresses,
+    interfaces: &(String, String),
+    sender: Who,
+) -> Option<Host> {
+    let near = InterfaceName::new(&interfaces.0)?;
+    let full = |address: IpAddr| Network {
+        family,
+        address: Address::from(address),
+        prefix: if address.is_ipv4() { 32 } else { 128 },
+    };
+    match place {
+        Place::On(local) => Some(Host::endpoint(near, vec![full(addresses.of(local))])),
+        Place::Between => {
+            let mut host = Host::router(near, InterfaceName::new(&interfaces.1)?);
+            for who in [Who::Client, Who::Server, Who::Router] {
+                let is_near = match sender {
+                    Who::Client => who == Who::Client,
+                    Who::Server | Who::Router => who != Who::Client,
+                };
+                host.routes.push(Route {
+                    destination: full(addresses.of(who)),
+                    interface: InterfaceIndex(u16::from(!is_near)),
+                });
+            }
+            Some(host)
+        }
+    }
+}
+
+/// The packet mark that `-m mark` asks for.
+fn mark(rule: &RuleWords) -> u32 {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    };
+    let mark = rule.matches.iter().find(|m| m.name == "mark").and_then(|m| m.options.first());
+    let Some(option) = mark else { return 0 };
+    let value = option.value().split('/').next().and_then(number).unwrap_or(0);
+    match (option.not, value) {
+        (false, value) => value,
+        (true, 0) => 1,
+        (true, _) => 0,
+    }
+}
+
+fn link(rule: &RuleWords) -> LinkInfo {
+    let source = rule.options(&["--mac-source"]).find(|option| !option.not).and_then(|option| {
+        let mut octets = [0; 6];
+        let mut parts = option.value().split(':');
+        for octet in &mut octets {
+            *octet = u8::from_str_radix(parts.next()?, 16).ok()?;
+        }
+        Some(octets)
+    });
+    let kind = rule.options(&["--pkt-type"]).find(|option| !option.not);
+    let packet_type = match kind.map(OptionWords::value) {
+        Some("broadcast") => PacketType::Broadcast,
+        Some("multicast") => PacketType::Multicast,
+        _ => PacketType::Unicast,
+    };
+    LinkInfo {
+        source: source.or(Some([2, 0, 0, 0, 0, 1])),
+        destination: Some([2, 0, 0, 0, 0, 2]),
+        packet_type,
+    }
+}
