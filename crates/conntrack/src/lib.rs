@@ -28,6 +28,8 @@ pub mod proto;
 pub mod slots;
 pub mod sysctl;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub(crate) mod timeout;
 pub mod track;
 pub mod tuple;

@@ -229,13 +229,31 @@ fn extended_port(text: &[u8], family: Family, speaker: Address) -> Option<Place>
         }
         (Family::V6, b'2') => {
             let length = rest.iter().position(|b| *b == delimiter)?;
-            let address = core::str::from_utf8(rest.get(..length)?).ok()?;
-            let address: Ipv6Addr = address.parse().ok()?;
+            let address = ipv6(rest.get(..length)?)?;
             let port = delimited_port(rest.get(length + 1..)?, delimiter)?;
-            Some((Address::v6(address.octets()), port))
+            Some((address, port))
         }
         _ => None,
     }
+}
+
+/// An IPv6 address (RFC 4291, 2.2) whose groups and IPv4 octets may have any number of leading
+/// zeros.
+fn ipv6(text: &[u8]) -> Option<Address> {
+    const LONGEST: usize = "0000:0000:0000:0000:0000:ffff:255.255.255.255".len();
+    let mut plain = [0; LONGEST];
+    let mut length = 0;
+    let mut in_group = false;
+    for (byte, next) in text.iter().zip(text.iter().skip(1).map(Some).chain([None])) {
+        let padding = *byte == b'0' && next.is_some_and(u8::is_ascii_hexdigit);
+        if in_group || !padding {
+            *plain.get_mut(length)? = *byte;
+            length += 1;
+            in_group = byte.is_ascii_hexdigit();
+        }
+    }
+    let address: Ipv6Addr = core::str::from_utf8(plain.get(..length)?).ok()?.parse().ok()?;
+    Some(Address::v6(address.octets()))
 }
 
 /// `|||port|` (RFC 2428, 3), any delimiter: the address is the server's own.
@@ -259,3 +277,6 @@ fn delimited_port(text: &[u8], delimiter: u8) -> Option<u16> {
     let port = number(text.get(..length)?) as u16;
     (text.get(length) == Some(&delimiter) && port != 0).then_some(port)
 }
+
+#[cfg(test)]
+mod tests;
