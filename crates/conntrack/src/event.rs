@@ -91,19 +91,19 @@ pub struct Snapshot {
     pub zone: Zone,
     /// Status bits.
     pub status: CtStatus,
-    /// Time left; `None` in a DESTROY event.
+    /// Time left; `None` in the DESTROY event of a connection that has less than a second left.
     pub timeout: Option<Duration>,
     /// State of its protocol (`ESTABLISHED`, `SYN_SENT`, ...), for protocols that have one.
     pub protocol_state: Option<&'static str>,
     /// Connection mark.
     pub mark: u32,
-    /// Helper.
+    /// Helper; `None` in a DESTROY event.
     pub helper: Option<&'static str>,
     /// Tuple of the master, when expected.
     pub master: Option<Tuple>,
     /// Packets and bytes, original then reply, when accounting is on.
     pub counters: Option<[(u64, u64); 2]>,
-    /// Age since it was confirmed, when `nf_conntrack_timestamp` is on.
+    /// Age since it was confirmed, when `nf_conntrack_timestamp` is on; in events, of DESTROY only.
     pub age: Option<Duration>,
 }
 

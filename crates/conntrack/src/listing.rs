@@ -28,9 +28,7 @@ impl fmt::Display for Extended<'_> {
         body(f, connection)?;
         write!(f, " mark={}", connection.mark)?;
         zone(f, connection)?;
-        if let Some(age) = connection.age {
-            write!(f, " delta-time={}", age.as_secs())?;
-        }
+        age(f, connection)?;
         helper(f, connection)?;
         write!(f, " use={}", 1 + self.children_count)
     }
@@ -65,6 +63,7 @@ impl fmt::Display for EventLine<'_> {
             write!(f, " mark={}", self.snapshot.mark)?;
         }
         zone(f, self.snapshot)?;
+        age(f, self.snapshot)?;
         helper(f, self.snapshot)
     }
 }
@@ -130,6 +129,13 @@ fn zone(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
         Zone { id: 0, .. } => Ok(()),
         Zone { id, directions } if directions == ORIGINAL | REPLY => write!(f, " zone={id}"),
         Zone { .. } => Ok(()),
+    }
+}
+
+fn age(f: &mut fmt::Formatter<'_>, connection: &Snapshot) -> fmt::Result {
+    match connection.age {
+        Some(age) => write!(f, " delta-time={}", age.as_secs()),
+        None => Ok(()),
     }
 }
 

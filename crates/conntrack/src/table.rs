@@ -407,12 +407,15 @@ impl Table {
         if !self.events.is_on() || !changes.intersects(Changes(wanted)) {
             return;
         }
-        let snapshot = self.snapshot(now, conn);
-        self.events.push(|| {
-            let snapshot = snapshot?;
-            let timeout = snapshot.timeout.filter(|_| kind != EventKind::Destroy);
-            Some(Event { kind, changes, conn, snapshot: Snapshot { timeout, ..snapshot } })
+        let snapshot = self.snapshot(now, conn).map(|snapshot| match kind {
+            EventKind::Destroy => Snapshot {
+                timeout: snapshot.timeout.filter(|left| left.as_secs() > 0),
+                helper: None,
+                ..snapshot
+            },
+            _ => Snapshot { age: None, ..snapshot },
         });
+        self.events.push(|| Some(Event { kind, changes, conn, snapshot: snapshot? }));
     }
 }
 

@@ -31,7 +31,7 @@ fn snapshot(original: Tuple, reply: Tuple, status: CtStatus, seconds: u64) -> Sn
         helper: None,
         master: None,
         counters: None,
-        zone: crate::Zone::default(),
+        zone: Zone::default(),
         age: None,
     }
 }

@@ -56,3 +56,6 @@ pub(super) fn query(seen: &Seen<'_>, record: &Record<'_>, family: Family) -> Out
         Family::V6 => timeouts.icmpv6,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ use crate::invalid::Reason;
 use keepstate_packet::{Family, L4, Parsed};
 
 /// MLD query, report, done; router solicitation, advertisement; neighbour solicitation,
-/// advertisement; MLDv2 report.
-const UNTRACKED: [u8; 8] = [130, 131, 132, 133, 134, 135, 136, 143];
+/// advertisement; MLDv2 report; multicast router advertisement and solicitation (RFC 4286).
+const UNTRACKED: [u8; 10] = [130, 131, 132, 133, 134, 135, 136, 143, 151, 152];
 /// The redirect of RFC 4861, 4.5: eight bytes, target and destination address, options.
 const REDIRECT: u8 = 137;
 const REDIRECT_LENGTH: u32 = 40;
@@ -30,7 +30,7 @@ pub(crate) fn message(
     } else if UNTRACKED.contains(&header.kind) {
         Message::Untracked
     } else if header.kind == REDIRECT {
-        redirect(packet, bytes)
+        redirect(packet, bytes, header.code)
     } else if header.kind >= INFORMATIONAL_MIN {
         Message::Query
     } else {
@@ -38,8 +38,14 @@ pub(crate) fn message(
     }
 }
 
-/// A redirect is an error about the packet that its first option quotes.
-fn redirect(packet: &Parsed, bytes: &[u8]) -> Message {
+/// A redirect is an error about the packet that its first option quotes. It comes from a router on
+/// the link (RFC 4861, 8.1).
+fn redirect(packet: &Parsed, bytes: &[u8], code: u8) -> Message {
+    let [first, second, ..] = packet.source.0;
+    let link_local = first == 0xfe && second & 0xc0 == 0x80;
+    if code != 0 || packet.ttl != u8::MAX || !link_local {
+        return Message::Invalid(Reason::Malformed);
+    }
     let options = packet.l4_bytes(bytes).get(REDIRECT_LENGTH as usize..);
     match options.and_then(<[u8]>::first_chunk::<{ OPTION_HEADER_LENGTH as usize }>) {
         None => Message::Invalid(Reason::Short),

@@ -68,3 +68,6 @@ fn stream(record: &mut Record<'_>, timeout: Duration) -> Outcome {
 const fn length(packet: &Parsed) -> u32 {
     packet.length.saturating_sub(packet.l4_offset)
 }
+
+#[cfg(test)]
+mod tests;
