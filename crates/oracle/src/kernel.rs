@@ -318,8 +318,9 @@ fn observation(
     }
 }
 
-/// Sysctls of the router: forwarding on; redirects, address checks and rate limits off.
-const ROUTER_SYSCTLS: [(&str, &str); 17] = [
+/// Sysctls of the router: forwarding on; redirects, address checks, rate limits and flow labels
+/// drawn from a secret off.
+const ROUTER_SYSCTLS: [(&str, &str); 18] = [
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
     ("net.ipv4.conf.all.rp_filter", "0"),
@@ -332,6 +333,7 @@ const ROUTER_SYSCTLS: [(&str, &str); 17] = [
     ("net.ipv4.icmp_msgs_per_sec", "1000000"),
     ("net.ipv4.icmp_msgs_burst", "1000000"),
     ("net.ipv6.icmp.ratelimit", "0"),
+    ("net.ipv6.auto_flowlabels", "0"),
     ("net.ipv6.conf.all.accept_ra", "0"),
     ("net.ipv6.conf.default.accept_ra", "0"),
     ("net.ipv6.conf.all.accept_dad", "0"),

@@ -1,7 +1,11 @@
 //! Faults of a file, each with its place.
 
+pub mod code;
+#[cfg(test)]
+mod tests;
+
 use crate::model::Span;
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 /// The code of a kind of fault; `explain KS0123` prints its page.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,14 +92,113 @@ impl Diagnostic {
     /// As people read it: place, text, the line with the words underlined, labels, help.
     #[must_use]
     pub fn render(&self, file: &str, source: &str) -> String {
-        let _ = source;
-        alloc::format!("{file}: error[{}]: {}", self.code, self.text)
+        let mut out = String::new();
+        let (from, to) = (Position::of(source, self.span.start), self.last(source));
+        out.push_str(&format!("{file}:{}:{}-{}: ", from.line, from.column, to));
+        out.push_str(&format!("error[{}]: {}\n", self.code, self.text));
+        quote(&mut out, source, self.span, '^', "");
+        for label in &self.labels {
+            quote(&mut out, source, label.span, '-', &label.text);
+        }
+        if let Some(help) = &self.help {
+            out.push_str(&format!("  help: {help}\n"));
+        }
+        out
     }
+
+    /// The last column of the words at fault.
+    #[must_use]
+    pub fn last(&self, source: &str) -> u32 {
+        let (_, from, width) = shown(source, self.span);
+        u32::try_from(from + width.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Longest piece of a source line that is quoted, in characters.
+pub const QUOTE_MAX: usize = 160;
+
+/// The line that a span begins in; how many characters stand before the span in it, and how many
+/// of the span.
+fn shown(source: &str, span: Span) -> (&str, usize, usize) {
+    let start = (span.start as usize).min(source.len());
+    let before = source.get(..start).unwrap_or("");
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let rest = source.get(line_start..).unwrap_or("");
+    let line = rest.split('\n').next().unwrap_or("");
+    let end = (span.end as usize).saturating_sub(line_start).min(line.len());
+    let from = start - line_start;
+    let width = line.get(from..end).map_or(0, |words| words.chars().count());
+    (line, line.get(..from).map_or(0, |text| text.chars().count()), width)
+}
+
+/// Appends the line of a span with the span underlined. A long line is cut to what stands around
+/// the span.
+fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str) {
+    let (line, from, width) = shown(source, span);
+    let number = format!("{}", Position::of(source, span.start).line);
+    let cut = from.saturating_sub(QUOTE_MAX / 2);
+    let piece: String = line.chars().skip(cut).take(QUOTE_MAX).collect();
+    let piece = piece.replace(['\t', '\r'], " ");
+    let lead = if cut > 0 { "..." } else { "" };
+    let margin = " ".repeat(number.len());
+    let shift = " ".repeat(lead.len() + from - cut);
+    let mark: String = vec![under; width.clamp(1, QUOTE_MAX)].into_iter().collect();
+    out.push_str(&format!("  {number} | {lead}{piece}\n"));
+    out.push_str(format!("  {margin} | {shift}{mark} {text}").trim_end());
+    out.push('\n');
 }
 
 /// The page of a code.
 #[must_use]
 pub fn page(code: Code) -> Option<&'static str> {
-    let _ = code;
-    None
+    code::ALL.iter().find(|entry| entry.code == code).map(|entry| entry.page)
+}
+
+/// The word that was probably meant: the nearest by edit distance, when it is near enough.
+#[must_use]
+pub fn nearest<'a>(word: &str, possible: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = word.chars().count();
+    if length > NEAREST_WORD_MAX {
+        return None;
+    }
+    let allowed = match length {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    let mut best: Option<(usize, &str)> = None;
+    for one in possible {
+        let distance = edit_distance(&word.to_ascii_lowercase(), &one.to_ascii_lowercase());
+        if distance <= allowed && distance < length && best.is_none_or(|(d, _)| distance < d) {
+            best = Some((distance, one));
+        }
+    }
+    best.map(|(_, one)| one)
+}
+
+/// Longest word that is compared with the known ones, in characters.
+pub const NEAREST_WORD_MAX: usize = 40;
+
+/// Insertions, deletions, substitutions and swaps of neighbours that lead from one to the other.
+fn edit_distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut above: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    let mut last = None;
+    for (i, c) in from.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, d) in to.iter().enumerate() {
+            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
+            let mut cost = at(&row, j) + usize::from(c != *d);
+            cost = cost.min(at(&row, j + 1) + 1).min(at(&next, j) + 1);
+            let swapped = j > 0 && last == Some(*d) && to.get(j - 1) == Some(&c);
+            if swapped && c != *d {
+                cost = cost.min(at(&above, j - 1).saturating_add(1));
+            }
+            next.push(cost);
+        }
+        (above, row) = (row, next);
+        last = Some(c);
+    }
+    row.last().copied().unwrap_or(0)
 }

@@ -20,3 +20,25 @@ pub enum Piece {
 
 /// The pieces, in the order in which they are to be read.
 pub type Pieces = Vec<Piece>;
+
+/// `yes` or, behind `!`, `no`.
+#[must_use]
+pub const fn either<'a>(inverted: bool, yes: &'a str, no: &'a str) -> &'a str {
+    if inverted { no } else { yes }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+#[must_use]
+pub fn or_list(words: &[&str]) -> String {
+    match words {
+        [] => String::from("nothing"),
+        [one] => String::from(*one),
+        [first @ .., last] => alloc::format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// `5`, or `5 to 9`.
+#[must_use]
+pub fn range<T: PartialEq + core::fmt::Display>(low: T, high: T) -> String {
+    if low == high { alloc::format!("{low}") } else { alloc::format!("{low} to {high}") }
+}

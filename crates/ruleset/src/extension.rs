@@ -3,6 +3,9 @@
 //! A syntax finds the options of a rule and whose they are; the extension then sees its own, in
 //! order, and makes a value of them or says what is wrong.
 
+pub mod names;
+pub mod values;
+
 use crate::diagnostic::Diagnostic;
 use crate::model::{HeaderMatch, Span, TableName};
 use alloc::{string::String, vec::Vec};
@@ -109,6 +112,10 @@ pub struct Given {
 /// What a parser of an extension sees.
 #[derive(Debug)]
 pub struct Arguments<'a> {
+    /// Name of the extension.
+    pub name: &'static str,
+    /// All its options.
+    pub options: &'static [OptionSpec],
     /// Family of the file.
     pub family: Family,
     /// The rule's header.
@@ -119,14 +126,14 @@ pub struct Arguments<'a> {
     pub given: &'a [Given],
     /// What is wrong.
     pub faults: &'a mut Vec<Diagnostic>,
-    /// Hooks this instance may be reached from, when fewer than the extension's.
+    /// Hooks this instance may be reached from, when fewer than the extension's; empty for those.
     pub hooks: &'static [Hook],
 }
 
-impl Arguments<'_> {
-    /// The options with this identifier: the last one, if any.
+impl<'a> Arguments<'a> {
+    /// The option with this identifier, if it was given; the last one, if repeated.
     #[must_use]
-    pub fn option(&self, id: u8) -> Option<&Given> {
+    pub fn option(&self, id: u8) -> Option<&'a Given> {
         self.given.iter().rev().find(|given| given.option.id == id)
     }
 

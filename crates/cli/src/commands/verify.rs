@@ -94,7 +94,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
     };
     let line = |progress: &Progress| {
         format!(
-            "seed {} {}: {} packets in {} conversations' worth of scenarios, {} differ",
+            "seed {} {}: {} packets in {} scenarios, {} differ",
             plan.seed, arguments.only, progress.packets, progress.scenarios, progress.findings
         )
     };

@@ -8,6 +8,49 @@ use alloc::{boxed::Box, string::String};
 use core::any::Any;
 use core::fmt::Debug;
 
+pub mod addrtype;
+pub mod comment;
+pub mod connmark;
+pub mod conntrack;
+pub mod helper;
+pub mod hl;
+pub mod icmp;
+pub mod icmp6;
+pub mod iprange;
+pub mod length;
+pub mod limit;
+pub mod mac;
+pub mod mark;
+pub mod multiport;
+pub mod pkttype;
+pub mod state;
+pub mod tcp;
+pub mod ttl;
+pub mod udp;
+
+/// Every match.
+pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
+    addrtype::EXTENSION,
+    comment::EXTENSION,
+    connmark::EXTENSION,
+    conntrack::EXTENSION,
+    helper::EXTENSION,
+    hl::EXTENSION,
+    icmp::EXTENSION,
+    icmp6::EXTENSION,
+    iprange::EXTENSION,
+    length::EXTENSION,
+    limit::EXTENSION,
+    mac::EXTENSION,
+    mark::EXTENSION,
+    multiport::EXTENSION,
+    pkttype::EXTENSION,
+    state::EXTENSION,
+    tcp::EXTENSION,
+    ttl::EXTENSION,
+    udp::EXTENSION,
+];
+
 /// One `-m` of a rule. A statement in the middle of an nftables rule is one too: it says
 /// [`Answer::Yes`] and has an effect, which is why the traversal is mutable here.
 pub trait Match: Any + Debug + Send + Sync {
@@ -25,6 +68,3 @@ pub trait Match: Any + Debug + Send + Sync {
     /// Says what it looks at and what to mind.
     fn explain(&self, out: &mut Pieces);
 }
-
-/// Every match.
-pub const MATCHES: &[Extension<Box<dyn Match>>] = &[];

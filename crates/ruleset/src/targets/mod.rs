@@ -1,4 +1,4 @@
-//! The targets, one a file.
+//! The targets, one a file. ACCEPT, DROP and RETURN are [`crate::model::Jump::Standard`].
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
@@ -7,6 +7,24 @@ use crate::verdict::Step;
 use alloc::{boxed::Box, string::String};
 use core::any::Any;
 use core::fmt::Debug;
+
+pub mod connmark;
+pub mod ct;
+pub mod log;
+pub mod mark;
+pub mod notrack;
+pub mod reject;
+pub mod standard;
+
+/// Every target but ACCEPT, DROP and RETURN.
+pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
+    connmark::EXTENSION,
+    ct::EXTENSION,
+    log::EXTENSION,
+    mark::EXTENSION,
+    notrack::EXTENSION,
+    reject::EXTENSION,
+];
 
 /// The `-j` of a rule, unless it names a chain or is ACCEPT, DROP or RETURN.
 pub trait Target: Any + Debug + Send + Sync {
@@ -23,6 +41,3 @@ pub trait Target: Any + Debug + Send + Sync {
     /// Says what it does and what to mind.
     fn explain(&self, out: &mut Pieces);
 }
-
-/// Every target but ACCEPT, DROP and RETURN.
-pub const TARGETS: &[Extension<Box<dyn Target>>] = &[];

@@ -5,7 +5,6 @@ use super::{Kind, Peer, Record, Seen, Segment, State};
 use crate::conn::CtStatus;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
-use crate::tuple::Direction;
 
 /// What is to be done with a reset.
 pub(super) enum Verdict {
@@ -63,10 +62,9 @@ pub(super) fn judge(
             Kind::Ack => !assured,
             Kind::SynAck | Kind::Fin | Kind::Rst | Kind::None => false,
         };
-    let answers_challenge = seen.state == State::SynSent
-        && last.kind == Kind::Ack
-        && last.direction == Direction::Reply
-        && segment.sequence == last.ack;
+    // Only the reply direction can have sent an ACK then.
+    let answers_challenge =
+        seen.state == State::SynSent && last.kind == Kind::Ack && segment.sequence == last.ack;
     if answers_ignored || answers_challenge {
         return Verdict::Obeyed;
     }

@@ -1,0 +1,168 @@
+//! The codes, in one place, and a page of text for each.
+
+use super::Code;
+
+/// A code with its title and page.
+#[derive(Debug)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// One line.
+    pub title: &'static str,
+    /// What it means and what to do.
+    pub page: &'static str,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $title:literal, $page:literal;)*) => {
+        $(#[doc = $title] pub const $name: Code = Code($number);)*
+        /// Every code, in order.
+        pub const ALL: &[Entry] =
+            &[$(Entry { code: $name, title: $title, page: $page }),*];
+    };
+}
+
+codes! {
+    OUTSIDE_TABLE = 101, "a line stands outside of any table",
+"An iptables-save file is a row of tables. Each begins with `*NAME` and ends with `COMMIT`; between
+them stand the chains (`:NAME POLICY [packets:bytes]`) and the rules (`-A CHAIN ...`). This line is
+outside of such a section, so iptables-restore would refuse the whole file.
+
+Put the line between `*filter` (or the table it belongs to) and `COMMIT`. If the file is a shell
+script that calls iptables, load it once and save it: `iptables-save > FILE`.";
+    COMMIT_MISSING = 102, "a table is not ended by COMMIT",
+"iptables-restore puts a table into force at its `COMMIT` line and not before: a file cut short
+changes nothing. Add a line `COMMIT`, with nothing before or after the word, at the end of the table.";
+    UNKNOWN_TABLE = 103, "there is no such table",
+"The tables of iptables are raw, mangle, nat, filter and security. Each stands at fixed hooks:
+
+  raw       PREROUTING OUTPUT                               before connection tracking
+  mangle    PREROUTING INPUT FORWARD OUTPUT POSTROUTING
+  nat       PREROUTING INPUT OUTPUT POSTROUTING             first packet of a connection only
+  filter    INPUT FORWARD OUTPUT
+  security  INPUT FORWARD OUTPUT                            after filter";
+    TABLE_UNSUPPORTED = 104, "the table is not supported yet",
+"netfilter has this table, keepstate does not have it yet. A rule set is never run with a part of it
+missing, so the file is refused. Rules of the table are read all the same, so that everything that
+is in the way is named in one run.
+
+To try the rest of the file, take the section from `*TABLE` to its `COMMIT` out of a copy.";
+    BAD_CHAIN_LINE = 105, "a chain line cannot be read",
+"A chain is declared as `:NAME POLICY [packets:bytes]`. The policy of a built-in chain is ACCEPT or
+DROP (`-` leaves it as it is); that of a user chain is `-`, since a user chain has none: a packet
+that reaches its end goes back to where it came from. The name must not begin with `-` or `!`, must
+not be that of a target, and has at most 28 characters.";
+    BAD_COUNTERS = 106, "counters cannot be read",
+"Counters are written `[packets:bytes]`, both decimal, before a rule or after a policy. In a rule the
+option is `--set-counters PACKETS BYTES` (short `-c`).";
+    TOO_LONG = 107, "a line or a word is too long",
+"iptables-restore reads lines of at most 10239 bytes, words of at most 1023 bytes and at most 250
+words a line; whatever is longer it refuses or cuts in two. Break a long list of addresses or ports
+into several rules.";
+    LIMIT_EXCEEDED = 108, "a limit of the reader is exceeded",
+"Every amount is bounded so that no file can exhaust memory or time: the size of a file, the number
+of its rules and of its chains. The text names the limit and its value. A rule set this large is
+better served by a set of addresses than by a rule for each.";
+    TABLE_OPTION = 109, "-t cannot be used in a file",
+"In an iptables-save file the table is named by the `*NAME` line above. iptables-restore refuses any
+word that begins with a single dash and holds a `t`, outside of quotes, and any beginning of
+`--table`, because it might name another table. Move the rule into the section of that table.";
+    OPEN_QUOTE = 110, "a quote is not closed",
+"A double quote opens a word that may hold blanks; it ends at the next double quote that has no
+backslash before it. iptables-restore would take the rest of the line, its end included, into the word,
+which cannot be read back from a save file.";
+    BAD_BYTE = 111, "a byte that cannot stand in a rule file",
+"Rule files are UTF-8 text whose lines end in a line feed. A carriage return at the end of each line
+comes from an editor of another system and would become part of the last word of each line
+(`tr -d '\\r' < FILE > NEW` takes it away); a NUL byte or bytes that are not UTF-8 mean that the file is
+something else.";
+    UNKNOWN_OPTION = 201, "there is no such option here",
+"Options belong to the rule itself (`-s -d -i -o -p -f -j -g -m`), to a match named before by `-m`, or
+to the target named before by `-j`. `-p tcp`, `-p udp`, `-p icmp` and their like bring in the match of
+that protocol. An option stands after the word that brings it in.
+
+A long option may be shortened as far as it stays unique.";
+    AMBIGUOUS_OPTION = 202, "the shortened option fits more than one",
+"A long option may be shortened as far as it stays unique among the options known at this place. Write
+it in full.";
+    VALUE_MISSING = 203, "an option lacks its value",
+"This option takes a value as the next word, or as `--option=value`. At the end of a line the value is
+often lost with a line break or an unset shell variable.";
+    OPTION_CONFLICT = 204, "options that exclude each other, or one given twice",
+"Each option of a match can be given once, and some exclude each other. To ask for two values, name
+the match twice (`-m mark --mark 1 -m mark ! --mark 3`), or use an option that takes a list.";
+    NOT_INVERTIBLE = 205, "`!` where it cannot stand",
+"`!` stands before the option that it inverts: `! -s 10.0.0.1`, `! --dport 80`. The old place, between
+the option and its value (`--dport ! 80`), is refused by iptables since 1.8. Some options cannot be
+inverted at all; a target's options never can, nor can a list of addresses.";
+    STRAY_WORD = 206, "a word belongs to no option",
+"The word is neither an option nor the value of one. Often a value with a blank in it has lost its
+quotes: iptables-save files know double quotes only, and a closing quote ends the word. Within double
+quotes a backslash takes the next character as it is.";
+    NO_COMMAND = 207, "the line has no command, or one that cannot stand in a file",
+"A rule line has one of `-A CHAIN` (append), `-I CHAIN [NUMBER]` (insert), `-N CHAIN` (new chain) or
+`-P CHAIN POLICY`. Commands that remove, replace or list rules are left to the command line.";
+    OPTION_MISSING = 208, "a match or target lacks an option that it needs",
+"A match without its option would have nothing to compare. Add the option or take the match out.";
+    UNKNOWN_MATCH = 301, "there is no such match",
+"No match of netfilter has this name. Matches are written in lower case (`-m limit`), targets in upper
+case (`-j LOG`).";
+    MATCH_UNSUPPORTED = 302, "the match is not supported yet",
+"netfilter has this match, keepstate does not have it yet. A rule set is never run with a part of it
+missing: a rule without one of its matches would match more than was meant. Every place where it is
+used is named, so that the amount of work is known.";
+    UNKNOWN_TARGET = 303, "there is no such chain or target",
+"`-j` names a chain of the same table, one of ACCEPT, DROP and RETURN, or a target such as LOG or
+REJECT. `-g` names a chain. A chain has to be declared with a line `:NAME - [0:0]`.";
+    TARGET_UNSUPPORTED = 304, "the target is not supported yet",
+"netfilter has this target, keepstate does not have it yet. A rule set is never run with a part of it
+missing. Every place where it is used is named.";
+    WRONG_FAMILY = 305, "an extension of the other address family",
+"Some matches and targets exist for one family only: `icmp` and `ttl` for IPv4, `icmp6` and `hl` for
+IPv6. An ip6tables-save file is told by its first comment, or by `-6`.";
+    BAD_VALUE = 401, "a value cannot be read",
+"The value does not have the form that the option takes, or is out of its range. Numbers are decimal,
+octal behind `0`, hexadecimal behind `0x`.";
+    BAD_ADDRESS = 402, "an address cannot be read",
+"An address is written as an IPv4 or IPv6 address, by itself or with `/LENGTH` or `/MASK`, and must be
+of the family of the file. Host names are not looked up: what a rule set means must not depend on the
+name server of the day.";
+    UNKNOWN_PROTOCOL = 403, "there is no such protocol",
+"A protocol is a number from 0 to 255 or a name of the assigned numbers, such as tcp, udp, icmp,
+ipv6-icmp, esp, gre, sctp. `all` is the same as no `-p`; a rule for `! -p all` would never match.";
+    UNKNOWN_PORT = 404, "there is no such port",
+"A port is a number from 0 to 65535, or the name of a service of the rule's protocol, such as ssh or
+domain. A range is written LOW:HIGH.";
+    BAD_INTERFACE = 405, "an interface name cannot be",
+"Linux interface names have 1 to 15 bytes. A `+` at the end stands for any continuation: `ppp+` is every
+interface whose name begins with ppp, `+` alone is every interface.";
+    UNKNOWN_NAME = 406, "the option has no such word",
+"The option takes words of a fixed list. The text names the nearest one, or all.";
+    RANGE_BACKWARDS = 407, "a range begins above its end",
+"Such a range holds nothing and the rule would never match. Some versions of iptables let it pass; it is
+always a mistake.";
+    PROTOCOL_NEEDED = 501, "a match or target needs a protocol",
+"Ports, flags and types are fields of one protocol's header, so the rule must say which protocol it is
+about, with `-p` and without `!`. iptables lets some of these rules pass and leaves it to the kernel to
+refuse them with no more than \"Invalid argument\".";
+    WRONG_TABLE = 502, "the target cannot stand in this table",
+"The kernel allows some targets in one table only: CT and NOTRACK in raw (tracking must not have
+happened yet), REJECT in filter, TTL and HL in mangle. iptables reports it as \"Invalid argument\".";
+    WRONG_HOOK = 503, "the rule can be reached from a hook where it cannot be",
+"Some targets and matches work at some hooks only, such as REJECT at INPUT, FORWARD and OUTPUT. A user
+chain inherits the hooks from which it can be reached by jumps, so the rule is judged by all of them.";
+    LOOP = 504, "chains that jump in a circle",
+"A packet in such a circle would never come out, so the kernel refuses a table in which one can be
+reached from a built-in chain. The labels show the jumps that close it.";
+    TOO_DEEP = 505, "jumps that are nested too deeply",
+"The number of jumps that wait for a RETURN is bounded, so that a packet's work is bounded.";
+    INTERFACE_DIRECTION = 506, "an interface that is not known at this hook",
+"`-i` has no meaning in OUTPUT and POSTROUTING, `-o` none in INPUT and PREROUTING: a packet that is on
+its way in has no way out yet. iptables refuses these options in the built-in chains.";
+    JUMP_TO_BUILTIN = 507, "a jump to a built-in chain",
+"INPUT, FORWARD and their like are entered from the hooks only. Put the shared rules into a user chain
+and jump there from both.";
+    KERNEL_REFUSES = 508, "a combination that the kernel refuses",
+"iptables would hand this rule to the kernel, which answers \"Invalid argument\" or \"Numerical result out
+of range\" without saying why. The text says why.";
+}

@@ -1,0 +1,352 @@
+//! Values of options, read as iptables(8) reads them.
+
+use super::{Arguments, Given, names};
+use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::model::{Network, Span};
+use alloc::{format, string::String, vec::Vec};
+use core::fmt::Write;
+use keepstate_packet::{Address, Family};
+
+/// A number in decimal, in octal behind `0`, or in hexadecimal behind `0x`, up to `max`.
+#[must_use]
+pub fn number(text: &str, max: u64) -> Option<u64> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = match (hexadecimal, text.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (text, 10),
+    };
+    if digits.starts_with('+') {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok().filter(|value| *value <= max)
+}
+
+/// A protocol by name or number.
+#[must_use]
+pub fn protocol(text: &str) -> Option<u8> {
+    match number(text, 255) {
+        Some(value) => u8::try_from(value).ok(),
+        None => names::protocol_number(&text.to_ascii_lowercase()),
+    }
+}
+
+/// A port by number or by the name of a service.
+#[must_use]
+pub fn port(text: &str, protocol: Option<u8>) -> Option<u16> {
+    match number(text, 65_535) {
+        Some(value) => u16::try_from(value).ok(),
+        None => names::service_port(text, protocol),
+    }
+}
+
+/// An address of a family. IPv4 may leave out trailing octets, as network addresses do.
+#[must_use]
+pub fn address(text: &str, family: Family) -> Option<Address> {
+    match family {
+        Family::V4 => {
+            let mut octets = [0; 4];
+            let mut count = 0;
+            for part in text.split('.') {
+                *octets.get_mut(count)? = u8::try_from(number(part, 255)?).ok()?;
+                count += 1;
+            }
+            Some(Address::v4(octets))
+        }
+        Family::V6 => {
+            let address: core::net::Ipv6Addr = text.parse().ok()?;
+            Some(Address::v6(address.octets()))
+        }
+    }
+}
+
+/// A whole address: no octet may be missing.
+#[must_use]
+pub fn whole_address(text: &str, family: Family) -> Option<Address> {
+    if family == Family::V4 && text.split('.').count() != 4 {
+        return None;
+    }
+    address(text, family)
+}
+
+/// The mask of a prefix length.
+#[must_use]
+pub fn prefix_mask(length: u32, family: Family) -> Address {
+    let width = width(family);
+    let ones = if length == 0 { 0 } else { u128::MAX << (128 - length.min(width)) };
+    Address(ones.to_be_bytes())
+}
+
+/// The prefix length of a mask, when it is one.
+#[must_use]
+pub fn prefix_length(mask: Address, family: Family) -> Option<u32> {
+    let ones = u128::from_be_bytes(mask.0);
+    let length = ones.leading_ones();
+    (prefix_mask(length, family) == mask).then_some(length)
+}
+
+const fn width(family: Family) -> u32 {
+    match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    }
+}
+
+/// An address with an optional `/LENGTH` or `/MASK`.
+#[must_use]
+pub fn network(text: &str, family: Family) -> Option<Network> {
+    let (first, mask) = match text.split_once('/') {
+        None => (text, prefix_mask(width(family), family)),
+        Some((first, mask)) => (first, network_mask(mask, family)?),
+    };
+    let octets = address(first, family)?.0;
+    let masked = u128::from_ne_bytes(octets) & u128::from_ne_bytes(mask.0);
+    Some(Network { address: Address(masked.to_ne_bytes()), mask })
+}
+
+fn network_mask(text: &str, family: Family) -> Option<Address> {
+    if let Some(mask) = whole_address(text, family) {
+        return Some(mask);
+    }
+    let length = number(text, u64::from(width(family)))?;
+    Some(prefix_mask(u32::try_from(length).ok()?, family))
+}
+
+/// An address and its mask as iptables-save prints them: `/24`, or the mask where it is no prefix.
+pub fn print_network(out: &mut String, network: &Network, family: Family) {
+    let _ = write!(out, "{}/", network.address.ip(family));
+    let _ = match prefix_length(network.mask, family) {
+        Some(length) => write!(out, "{length}"),
+        None => write!(out, "{}", network.mask.ip(family)),
+    };
+}
+
+/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only.
+pub fn print_word(out: &mut String, word: &str) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !word.is_empty() && word.bytes().all(plain) {
+        out.push_str(word);
+        return;
+    }
+    out.push('"');
+    for c in word.chars() {
+        if matches!(c, '"' | '\\' | '\'') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+/// Appends ` VALUE` or ` LOW:HIGH`.
+pub fn print_range<T: PartialEq + core::fmt::Display>(out: &mut String, low: T, high: T) {
+    let _ = if low == high { write!(out, " {low}") } else { write!(out, " {low}:{high}") };
+}
+
+/// Appends ` ! --NAME` or ` --NAME`.
+pub fn print_option(out: &mut String, inverted: bool, name: &str) {
+    out.push_str(if inverted { " ! --" } else { " --" });
+    out.push_str(name);
+}
+
+impl<'a> Arguments<'a> {
+    /// Reports a value that is none.
+    pub fn bad_value(&mut self, given: &Given, what: &str) {
+        let text = format!("`{}` is not {what}", given.value);
+        self.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
+    }
+
+    /// An option that must be there.
+    pub fn required(&mut self, id: u8) -> Option<&'a Given> {
+        let found = self.option(id);
+        if found.is_none() {
+            let names = self.options.iter().filter(|option| option.id == id);
+            let name = names.map(|option| option.name).next().unwrap_or_default();
+            let text = format!("`{}` needs `--{name}`", self.name);
+            self.fault(Diagnostic::new(code::OPTION_MISSING, self.span, text));
+        }
+        found
+    }
+
+    /// At least one option must be there.
+    pub fn some_option(&mut self) -> Option<()> {
+        if !self.given.is_empty() {
+            return Some(());
+        }
+        let names: Vec<_> =
+            self.options.iter().map(|option| format!("`--{}`", option.name)).collect();
+        let text = format!("`{}` needs one of {}", self.name, names.join(", "));
+        self.fault(Diagnostic::new(code::OPTION_MISSING, self.span, text));
+        None
+    }
+
+    /// At most one of these options may be there; reports each further one.
+    pub fn exclusive(&mut self, ids: &[u8]) -> Option<()> {
+        let mut among = self.given.iter().filter(|given| ids.contains(&given.option.id));
+        let first = among.next()?;
+        let mut alone = Some(());
+        for other in among {
+            let text = format!(
+                "`--{}` cannot be used together with `--{}`",
+                other.option.name, first.option.name
+            );
+            let fault = Diagnostic::new(code::OPTION_CONFLICT, other.span, text);
+            self.fault(fault.label(first.span, "it is here"));
+            alone = None;
+        }
+        alone
+    }
+
+    /// The protocol of `-p`, when the rule has one and it is not inverted.
+    #[must_use]
+    pub fn protocol(&self) -> Option<u8> {
+        self.header.protocol.filter(|wanted| !wanted.inverted).map(|wanted| wanted.value)
+    }
+
+    /// Reports a rule without `-p NAME` (or with another one).
+    pub fn needs_protocol(&mut self, protocols: &[(u8, &str)]) -> Option<u8> {
+        let found = self.protocol().filter(|one| protocols.iter().any(|(p, _)| p == one));
+        if found.is_none() {
+            let names: Vec<_> = protocols.iter().map(|(_, p)| format!("`-p {p}`")).collect();
+            let text = format!("`{}` needs {}", self.name, names.join(" or "));
+            let first = protocols.first().map_or("", |(_, name)| name);
+            let fault = Diagnostic::new(code::PROTOCOL_NEEDED, self.span, text);
+            self.fault(fault.help(format!("-p {first}")));
+        }
+        found
+    }
+
+    /// A number up to `max`.
+    pub fn number(&mut self, given: &Given, max: u64) -> Option<u64> {
+        let value = number(&given.value, max);
+        if value.is_none() {
+            self.bad_value(given, &format!("a number from 0 to {max}"));
+        }
+        value
+    }
+
+    /// `VALUE`, `LOW:HIGH`, `LOW:` or `:HIGH`.
+    pub fn range(&mut self, given: &Given, max: u64) -> Option<(u64, u64)> {
+        let whole = |text: &str, empty| match text {
+            "" => Some(empty),
+            text => number(text, max),
+        };
+        let range = match given.value.split_once(':') {
+            None => number(&given.value, max).map(|value| (value, value)),
+            Some((low, high)) => whole(low, 0).zip(whole(high, max)),
+        };
+        match range {
+            Some((low, high)) if low > high => self.backwards(given, low, high),
+            Some(range) => Some(range),
+            None => {
+                self.bad_value(given, &format!("a number or a range LOW:HIGH from 0 to {max}"));
+                None
+            }
+        }
+    }
+
+    fn backwards<T>(&mut self, given: &Given, low: u64, high: u64) -> Option<T> {
+        let text = format!("the range {low}:{high} begins above its end: it would never match");
+        let fault = Diagnostic::new(code::RANGE_BACKWARDS, given.value_span, text);
+        self.fault(fault.help(format!("--{} {high}:{low}", given.option.name)));
+        None
+    }
+
+    /// A port or a range of ports.
+    pub fn ports(&mut self, given: &Given) -> Option<(u16, u16)> {
+        let protocol = self.protocol();
+        self.ports_of(given, &given.value, given.value_span, protocol)
+    }
+
+    /// A port or a range of ports, of a part of a value.
+    pub fn ports_of(
+        &mut self,
+        given: &Given,
+        text: &str,
+        span: Span,
+        protocol: Option<u8>,
+    ) -> Option<(u16, u16)> {
+        let (low, high) = match text.split_once(':') {
+            None => (text, text),
+            Some((low, high)) => (
+                if low.is_empty() { "0" } else { low },
+                if high.is_empty() { "65535" } else { high },
+            ),
+        };
+        let low = self.port(low, span, protocol)?;
+        let high = self.port(high, span, protocol)?;
+        if low > high {
+            return self.backwards(given, low.into(), high.into());
+        }
+        Some((low, high))
+    }
+
+    fn port(&mut self, text: &str, span: Span, protocol: Option<u8>) -> Option<u16> {
+        let found = port(text, protocol);
+        if found.is_none() {
+            let numeric = text.bytes().all(|b| b.is_ascii_digit());
+            let why = if numeric { "not a port (0 to 65535)" } else { "not a known service" };
+            let fault = Diagnostic::new(code::UNKNOWN_PORT, span, format!("`{text}` is {why}"));
+            self.fault(match nearest(text, names::service_names()) {
+                Some(name) if !numeric => fault.help(format!("did you mean `{name}`?")),
+                _ => fault,
+            });
+        }
+        found
+    }
+
+    /// `VALUE` or `VALUE/MASK`; without a mask, all bits.
+    pub fn mark(&mut self, given: &Given) -> Option<(u32, u32)> {
+        const MAX: u64 = u32::MAX as u64;
+        let (value, mask) = match given.value.split_once('/') {
+            None => (number(&given.value, MAX), Some(MAX)),
+            Some((value, mask)) => (number(value, MAX), number(mask, MAX)),
+        };
+        let both = value.zip(mask).and_then(|(value, mask)| {
+            Some((u32::try_from(value).ok()?, u32::try_from(mask).ok()?))
+        });
+        if both.is_none() {
+            self.bad_value(given, "a 32-bit number, or VALUE/MASK");
+        }
+        both
+    }
+
+    /// A 32-bit number.
+    pub fn number32(&mut self, given: &Given) -> Option<u32> {
+        u32::try_from(self.number(given, u32::MAX.into())?).ok()
+    }
+
+    /// Words of a comma list, each with its place.
+    #[must_use]
+    pub fn list(&self, given: &'a Given) -> Vec<(&'a str, Span)> {
+        let width = given.value_span.end.saturating_sub(given.value_span.start) as usize;
+        let exact = width == given.value.len();
+        let mut start = given.value_span.start;
+        let place = |word: &'a str| {
+            let end = start.saturating_add(u32::try_from(word.len()).unwrap_or(0));
+            let span = if exact { Span { start, end } } else { given.value_span };
+            start = end.saturating_add(1);
+            (word, span)
+        };
+        given.value.split(',').map(place).collect()
+    }
+
+    /// Reports a word that is none of those possible.
+    pub fn unknown_word<'b>(
+        &mut self,
+        word: &str,
+        span: Span,
+        what: &str,
+        possible: impl Iterator<Item = &'b str> + Clone,
+    ) {
+        let text = format!("`{word}` is not {what}");
+        let fault = Diagnostic::new(code::UNKNOWN_NAME, span, text);
+        let help = match nearest(word, possible.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("one of {}", possible.collect::<Vec<_>>().join(", ")),
+        };
+        self.fault(fault.help(help));
+    }
+}

@@ -1,0 +1,56 @@
+//! `comment`: says something to people; every packet matches.
+
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
+use crate::matches::Match;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, format, string::String};
+
+const COMMENT: u8 = 0;
+const OPTIONS: &[OptionSpec] = &[valued("comment", COMMENT)];
+
+/// Longest comment in bytes.
+pub const COMMENT_MAX: usize = 255;
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> =
+    Extension { name: "comment", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+/// An instance.
+#[derive(Debug)]
+pub struct Comment {
+    /// The text.
+    pub text: String,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    let given = arguments.required(COMMENT)?;
+    let length = given.value.len();
+    if length > COMMENT_MAX {
+        let text = format!("a comment of {length} bytes; at most {COMMENT_MAX} fit");
+        arguments.fault(Diagnostic::new(code::TOO_LONG, given.value_span, text));
+        return None;
+    }
+    Some(Box::new(Comment { text: given.value.clone() }))
+}
+
+impl Match for Comment {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, _: &mut Traversal<'_>, _: &mut State) -> Answer {
+        Answer::Yes
+    }
+
+    fn print(&self, out: &mut String) {
+        out.push_str(" --comment ");
+        values::print_word(out, &self.text);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        out.push(Piece::Note(format!("The author's comment: \"{}\".", self.text)));
+    }
+}

@@ -1,0 +1,60 @@
+//! `connmark`: the mark of the packet's connection. A packet without one never matches, not even
+//! behind `!`.
+
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces, either};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
+use crate::matches::Match;
+use crate::matches::mark::Marked;
+use crate::model::Inverted;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, format, string::String};
+
+const OPTIONS: &[OptionSpec] = &[valued("mark", 0).inverted()];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "connmark",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
+
+/// An instance.
+#[derive(Debug)]
+pub struct ConnMark(Inverted<Marked>);
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    Some(Box::new(ConnMark(Marked::parse(arguments)?)))
+}
+
+impl Match for ConnMark {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
+        let mark = conn.and_then(|conn| traversal.conntrack.mark(conn));
+        mark.is_some_and(|mark| self.0.value.fits(mark) != self.0.inverted).into()
+    }
+
+    fn print(&self, out: &mut String) {
+        Marked::print(self.0, out);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        let verb = either(self.0.inverted, "is", "is not");
+        out.push(Piece::Condition(format!(
+            "it belongs to a connection whose mark {verb} {}",
+            self.0.value
+        )));
+        out.push(Piece::Note(
+            "The connection's mark is set with `-j CONNMARK` and stays with the connection; INVALID \
+             and UNTRACKED packets have none and never match."
+                .into(),
+        ));
+    }
+}

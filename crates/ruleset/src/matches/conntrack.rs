@@ -1,0 +1,515 @@
+//! `conntrack`: what connection tracking knows of the packet and its connection.
+//!
+//! A packet without a connection (INVALID, UNTRACKED, before tracking) is judged by its state
+//! alone: the other conditions count as met when `--ctstate` is given and met, and as unmet when
+//! it is not given.
+
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces, either, or_list, range};
+use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, names, valued, values};
+use crate::matches::Match;
+use crate::model::{Inverted, Network};
+use crate::verdict::Answer;
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::fmt::Write;
+use keepstate_conntrack::{ConnId, CtState, CtStatus, Direction, Tracked, Tuple};
+use keepstate_packet::{Address, Family};
+
+const STATE: u8 = 0;
+const PROTOCOL: u8 = 1;
+const ORIGINAL_SOURCE: u8 = 2;
+const STATUS: u8 = 6;
+const EXPIRE: u8 = 7;
+const DIRECTION: u8 = 8;
+const ORIGINAL_SOURCE_PORT: u8 = 9;
+const OPTIONS: &[OptionSpec] = &[
+    valued("ctstate", STATE).inverted(),
+    valued("ctproto", PROTOCOL).inverted(),
+    valued("ctorigsrc", ORIGINAL_SOURCE).inverted(),
+    valued("ctorigdst", ORIGINAL_SOURCE + 1).inverted(),
+    valued("ctreplsrc", ORIGINAL_SOURCE + 2).inverted(),
+    valued("ctrepldst", ORIGINAL_SOURCE + 3).inverted(),
+    valued("ctstatus", STATUS).inverted(),
+    valued("ctexpire", EXPIRE).inverted(),
+    valued("ctdir", DIRECTION),
+    valued("ctorigsrcport", ORIGINAL_SOURCE_PORT).inverted(),
+    valued("ctorigdstport", ORIGINAL_SOURCE_PORT + 1).inverted(),
+    valued("ctreplsrcport", ORIGINAL_SOURCE_PORT + 2).inverted(),
+    valued("ctrepldstport", ORIGINAL_SOURCE_PORT + 3).inverted(),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "conntrack",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
+
+/// INVALID.
+pub const INVALID: u8 = 1 << 0;
+/// NEW.
+pub const NEW: u8 = 1 << 1;
+/// RELATED.
+pub const RELATED: u8 = 1 << 2;
+/// ESTABLISHED.
+pub const ESTABLISHED: u8 = 1 << 3;
+/// UNTRACKED.
+pub const UNTRACKED: u8 = 1 << 4;
+/// The source is translated.
+pub const SNAT: u8 = 1 << 5;
+/// The destination is translated.
+pub const DNAT: u8 = 1 << 6;
+
+/// The states in the order of printing.
+pub const STATES: [(u8, &str); 7] = [
+    (INVALID, "INVALID"),
+    (NEW, "NEW"),
+    (RELATED, "RELATED"),
+    (ESTABLISHED, "ESTABLISHED"),
+    (UNTRACKED, "UNTRACKED"),
+    (SNAT, "SNAT"),
+    (DNAT, "DNAT"),
+];
+
+const STATUSES: [(u32, &str); 5] = [
+    (0, "NONE"),
+    (CtStatus::EXPECTED.0, "EXPECTED"),
+    (CtStatus::SEEN_REPLY.0, "SEEN_REPLY"),
+    (CtStatus::ASSURED.0, "ASSURED"),
+    (CtStatus::CONFIRMED.0, "CONFIRMED"),
+];
+
+/// Status bits of a connection whose source or destination is translated, as the kernel numbers
+/// them.
+const STATUS_SNAT: u32 = 1 << 4;
+const STATUS_DNAT: u32 = 1 << 5;
+
+/// Names of the four addresses and of the four ports: original source and destination, reply
+/// source and destination.
+const ENDS: [(&str, Direction, &str); 4] = [
+    ("ctorigsrc", Direction::Original, "source"),
+    ("ctorigdst", Direction::Original, "destination"),
+    ("ctreplsrc", Direction::Reply, "source"),
+    ("ctrepldst", Direction::Reply, "destination"),
+];
+
+/// An instance.
+#[derive(Debug)]
+pub struct Conntrack {
+    /// `--ctstate`: bits such as [`NEW`].
+    pub state: Option<Inverted<u8>>,
+    /// `--ctproto`.
+    pub protocol: Option<Inverted<u8>>,
+    /// `--ctorigsrc`, `--ctorigdst`, `--ctreplsrc`, `--ctrepldst`.
+    pub addresses: [Option<Inverted<Network>>; 4],
+    /// `--ctorigsrcport`, `--ctorigdstport`, `--ctreplsrcport`, `--ctrepldstport`.
+    pub ports: [Option<Inverted<(u16, u16)>>; 4],
+    /// `--ctstatus`: at least one of these bits.
+    pub status: Option<Inverted<u32>>,
+    /// `--ctexpire`: seconds left, from and to.
+    pub expire: Option<Inverted<(u32, u32)>>,
+    /// `--ctdir`.
+    pub direction: Option<Direction>,
+    family: Family,
+    /// Only `--ctstate` is given, and neither SNAT nor DNAT: no connection has to be looked at.
+    state_only: bool,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    arguments.some_option()?;
+    let (mut state, mut protocol, mut status, mut expire, mut direction) =
+        (None, None, None, None, None);
+    let (mut addresses, mut ports) = ([None; 4], [None; 4]);
+    for given in arguments.given {
+        let inverted = given.inverted;
+        match given.option.id {
+            STATE => {
+                let value = parse_states(arguments, given, &STATES)?;
+                state = Some(Inverted { inverted, value });
+            }
+            PROTOCOL => {
+                protocol = Some(Inverted { inverted, value: parse_protocol(arguments, given)? })
+            }
+            STATUS => {
+                let value = parse_status(arguments, given)?;
+                status = Some(Inverted { inverted, value });
+            }
+            EXPIRE => {
+                let (low, high) = arguments.range(given, u32::MAX.into())?;
+                let value = (u32::try_from(low).ok()?, u32::try_from(high).ok()?);
+                expire = Some(Inverted { inverted, value });
+            }
+            DIRECTION => direction = Some(parse_direction(arguments, given)?),
+            id if id >= ORIGINAL_SOURCE_PORT => {
+                let value = arguments.ports(given)?;
+                let at = usize::from(id - ORIGINAL_SOURCE_PORT);
+                if let Some(slot) = ports.get_mut(at) {
+                    *slot = Some(Inverted { inverted, value });
+                }
+            }
+            id => {
+                let value = parse_address(arguments, given)?;
+                let at = usize::from(id - ORIGINAL_SOURCE);
+                if let Some(slot) = addresses.get_mut(at) {
+                    *slot = Some(Inverted { inverted, value });
+                }
+            }
+        }
+    }
+    let nat = state.is_some_and(|state: Inverted<u8>| state.value & (SNAT | DNAT) != 0);
+    let state_only = arguments.given.len() == 1 && state.is_some() && !nat;
+    let family = arguments.family;
+    Some(Box::new(Conntrack {
+        state,
+        protocol,
+        addresses,
+        ports,
+        status,
+        expire,
+        direction,
+        family,
+        state_only,
+    }))
+}
+
+/// Reads a list of states, each of which may be shortened.
+pub(super) fn parse_states(
+    arguments: &mut Arguments<'_>,
+    given: &Given,
+    possible: &[(u8, &'static str)],
+) -> Option<u8> {
+    let mut bits = 0;
+    for word in given.value.split(',') {
+        let upper = word.to_ascii_uppercase();
+        let found = possible.iter().find(|(_, name)| !word.is_empty() && name.starts_with(&upper));
+        let Some((bit, _)) = found else {
+            let names = possible.iter().map(|(_, name)| *name);
+            arguments.unknown_word(word, word_span(given, word), "a state", names);
+            return None;
+        };
+        bits |= bit;
+    }
+    Some(bits)
+}
+
+/// Where a word of a comma list stands, as far as the list has no quotes.
+fn word_span(given: &Given, word: &str) -> crate::model::Span {
+    let whole = given.value_span;
+    let start = (word.as_ptr() as usize).wrapping_sub(given.value.as_ptr() as usize);
+    let plain = (whole.end.saturating_sub(whole.start)) as usize == given.value.len();
+    match (plain && start <= given.value.len(), u32::try_from(start), u32::try_from(word.len())) {
+        (true, Ok(start), Ok(length)) if length > 0 => {
+            let start = whole.start.saturating_add(start);
+            crate::model::Span { start, end: start.saturating_add(length) }
+        }
+        _ => whole,
+    }
+}
+
+fn parse_protocol(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
+    match values::protocol(&given.value) {
+        Some(0) => {
+            let text = "no connection has protocol 0";
+            arguments.fault(Diagnostic::new(code::UNKNOWN_PROTOCOL, given.value_span, text));
+            None
+        }
+        Some(value) => Some(value),
+        None => {
+            let names = names::protocol_names();
+            let text = format!("no protocol is called `{}`", given.value);
+            let fault = Diagnostic::new(code::UNKNOWN_PROTOCOL, given.value_span, text);
+            arguments.fault(match crate::diagnostic::nearest(&given.value, names) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+            None
+        }
+    }
+}
+
+fn parse_status(arguments: &mut Arguments<'_>, given: &Given) -> Option<u32> {
+    let mut bits = 0;
+    for word in given.value.split(',') {
+        let upper = word.to_ascii_uppercase();
+        let found = STATUSES.iter().find(|(_, name)| !word.is_empty() && name.starts_with(&upper));
+        let Some((bit, _)) = found else {
+            let names = STATUSES.iter().map(|(_, name)| *name);
+            arguments.unknown_word(word, word_span(given, word), "a connection status", names);
+            return None;
+        };
+        bits |= bit;
+    }
+    Some(bits)
+}
+
+fn parse_direction(arguments: &mut Arguments<'_>, given: &Given) -> Option<Direction> {
+    match given.value.to_ascii_uppercase().as_str() {
+        "ORIGINAL" => Some(Direction::Original),
+        "REPLY" => Some(Direction::Reply),
+        _ => {
+            let names = ["ORIGINAL", "REPLY"].into_iter();
+            arguments.unknown_word(&given.value, given.value_span, "a direction", names);
+            None
+        }
+    }
+}
+
+/// Here the address is kept, and printed, as it was written, not masked.
+fn parse_address(arguments: &mut Arguments<'_>, given: &Given) -> Option<Network> {
+    let network = values::network(&given.value, arguments.family);
+    let first = given.value.split('/').next().unwrap_or("");
+    let address = values::address(first, arguments.family);
+    let Some((network, address)) = network.zip(address) else {
+        let text = format!("`{}` is not an address", given.value);
+        arguments.fault(Diagnostic::new(code::BAD_ADDRESS, given.value_span, text));
+        return None;
+    };
+    Some(Network { address, mask: network.mask })
+}
+
+/// The bit of a packet's state; INVALID where tracking has not been.
+#[inline]
+#[must_use]
+pub fn state_bit(tracked: Option<&Tracked>) -> u8 {
+    match tracked.map(|tracked| tracked.state) {
+        Some(CtState::Established) => ESTABLISHED,
+        Some(CtState::New) => NEW,
+        Some(CtState::Related) => RELATED,
+        Some(CtState::Untracked) => UNTRACKED,
+        Some(CtState::Invalid) | None => INVALID,
+    }
+}
+
+/// Names of states.
+#[must_use]
+pub fn state_names(bits: u8) -> Vec<&'static str> {
+    STATES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect()
+}
+
+impl Conntrack {
+    fn state_fits(&self, traversal: &Traversal<'_>, conn: Option<ConnId>) -> bool {
+        let Some(wanted) = self.state else { return true };
+        let mut found = state_bit(traversal.tracked.as_ref());
+        if wanted.value & (SNAT | DNAT) != 0 {
+            let status = conn.and_then(|conn| traversal.conntrack.status(conn));
+            let status = status.unwrap_or_default().0;
+            found |= if status & STATUS_SNAT != 0 { SNAT } else { 0 };
+            found |= if status & STATUS_DNAT != 0 { DNAT } else { 0 };
+        }
+        (wanted.value & found != 0) != wanted.inverted
+    }
+
+    fn conn_fits(&self, traversal: &Traversal<'_>, conn: ConnId) -> Option<bool> {
+        let table = &*traversal.conntrack;
+        let direction = traversal.tracked.and_then(|tracked| tracked.direction)?;
+        let original = table.tuple(conn, Direction::Original)?;
+        let reply = table.tuple(conn, Direction::Reply)?;
+        let ends = ends(&original, &reply);
+        let addresses = self.addresses.iter().zip(&ends).all(|(wanted, (address, _))| {
+            wanted.is_none_or(|wanted| masked_equal(&wanted.value, *address) != wanted.inverted)
+        });
+        let ports = self.ports.iter().zip(&ends).all(|(wanted, (_, port))| {
+            wanted.is_none_or(|wanted| {
+                let (low, high) = wanted.value;
+                (low..=high).contains(port) != wanted.inverted
+            })
+        });
+        let status = || table.status(conn).unwrap_or_default().0;
+        let seconds = || {
+            let left = table.remaining(traversal.now, conn).unwrap_or_default().as_secs();
+            u32::try_from(left).unwrap_or(u32::MAX)
+        };
+        Some(
+            self.direction.is_none_or(|wanted| wanted == direction)
+                && addresses
+                && self
+                    .protocol
+                    .is_none_or(|wanted| (wanted.value == original.protocol) != wanted.inverted)
+                && ports
+                && self
+                    .status
+                    .is_none_or(|wanted| (wanted.value & status() != 0) != wanted.inverted)
+                && self.expire.is_none_or(|wanted| {
+                    let (low, high) = wanted.value;
+                    (low..=high).contains(&seconds()) != wanted.inverted
+                }),
+        )
+    }
+}
+
+fn ends(original: &Tuple, reply: &Tuple) -> [(Address, u16); 4] {
+    [
+        (original.source, original.source_port),
+        (original.destination, original.destination_port),
+        (reply.source, reply.source_port),
+        (reply.destination, reply.destination_port),
+    ]
+}
+
+fn masked_equal(network: &Network, address: Address) -> bool {
+    let [address, wanted, mask] =
+        [address, network.address, network.mask].map(|octets| u128::from_ne_bytes(octets.0));
+    (address ^ wanted) & mask == 0
+}
+
+impl Match for Conntrack {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    #[inline]
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        if self.state_only {
+            let found = state_bit(traversal.tracked.as_ref());
+            let fits =
+                self.state.is_some_and(|wanted| (wanted.value & found != 0) != wanted.inverted);
+            return fits.into();
+        }
+        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
+        if !self.state_fits(traversal, conn) {
+            return Answer::No;
+        }
+        match conn {
+            None => self.state.is_some().into(),
+            Some(conn) => self.conn_fits(traversal, conn).unwrap_or(false).into(),
+        }
+    }
+
+    fn print(&self, out: &mut String) {
+        if let Some(state) = self.state {
+            values::print_option(out, state.inverted, "ctstate");
+            let _ = write!(out, " {}", state_names(state.value).join(","));
+        }
+        if let Some(protocol) = self.protocol {
+            values::print_option(out, protocol.inverted, "ctproto");
+            let _ = write!(out, " {}", protocol.value);
+        }
+        for (wanted, (name, ..)) in self.addresses.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                values::print_option(out, wanted.inverted, name);
+                out.push(' ');
+                print_address(out, &wanted.value, self.family);
+            }
+        }
+        for (wanted, (name, ..)) in self.ports.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                values::print_option(out, wanted.inverted, name);
+                out.push_str("port");
+                values::print_range(out, wanted.value.0, wanted.value.1);
+            }
+        }
+        if let Some(status) = self.status {
+            values::print_option(out, status.inverted, "ctstatus");
+            let _ = write!(out, " {}", status_names(status.value).join(","));
+        }
+        if let Some(expire) = self.expire {
+            values::print_option(out, expire.inverted, "ctexpire");
+            values::print_range(out, expire.value.0, expire.value.1);
+        }
+        out.push_str(match self.direction {
+            None => "",
+            Some(Direction::Original) => " --ctdir ORIGINAL",
+            Some(Direction::Reply) => " --ctdir REPLY",
+        });
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        if let Some(state) = self.state {
+            explain_states(state, out);
+        }
+        if let Some(protocol) = self.protocol {
+            let verb = either(protocol.inverted, "is", "is not");
+            let name = names::protocol_name(protocol.value).unwrap_or("of a number without name");
+            out.push(Piece::Condition(format!(
+                "its connection {verb} {name} ({})",
+                protocol.value
+            )));
+        }
+        self.explain_ends(out);
+        if let Some(status) = self.status {
+            let verb = either(status.inverted, "is", "is not");
+            let names = or_list(&status_names(status.value));
+            out.push(Piece::Condition(format!("its connection {verb} {names}")));
+        }
+        if let Some(expire) = self.expire {
+            let verb = either(expire.inverted, "would be", "would not be");
+            let seconds = range(expire.value.0, expire.value.1);
+            out.push(Piece::Condition(format!(
+                "its connection {verb} forgotten in {seconds} seconds if nothing came any more"
+            )));
+        }
+        if let Some(direction) = self.direction {
+            out.push(Piece::Condition(match direction {
+                Direction::Original => "it goes the way of the connection's first packet".into(),
+                Direction::Reply => {
+                    "it goes against the way of the connection's first packet".into()
+                }
+            }));
+        }
+    }
+}
+
+impl Conntrack {
+    fn explain_ends(&self, out: &mut Pieces) {
+        let way = |direction| match direction {
+            Direction::Original => "original",
+            Direction::Reply => "reply",
+        };
+        for (wanted, (_, direction, side)) in self.addresses.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                let mut address = String::new();
+                print_address(&mut address, &wanted.value, self.family);
+                let verb = either(wanted.inverted, "is", "is not");
+                let way = way(direction);
+                out.push(Piece::Condition(format!(
+                    "the {way} {side} address of its connection {verb} {address}"
+                )));
+            }
+        }
+        for (wanted, (_, direction, side)) in self.ports.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                let verb = either(wanted.inverted, "is", "is not");
+                let ports = range(wanted.value.0, wanted.value.1);
+                let way = way(direction);
+                out.push(Piece::Condition(format!(
+                    "the {way} {side} port of its connection {verb} {ports}"
+                )));
+            }
+        }
+    }
+}
+
+/// A whole address is printed without its length here.
+fn print_address(out: &mut String, network: &Network, family: Family) {
+    let whole = match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    if values::prefix_length(network.mask, family) == Some(whole) {
+        let _ = write!(out, "{}", network.address.ip(family));
+    } else {
+        values::print_network(out, network, family);
+    }
+}
+
+fn status_names(bits: u32) -> Vec<&'static str> {
+    let named = STATUSES.iter().filter(|(bit, _)| bits & bit != 0 || (*bit == 0 && bits == 0));
+    named.map(|(_, name)| *name).collect()
+}
+
+/// Says what states are asked for, with the words that have articles.
+pub(super) fn explain_states(wanted: Inverted<u8>, out: &mut Pieces) {
+    let names = state_names(wanted.value);
+    let verb = either(wanted.inverted, "is", "is not");
+    out.push(Piece::Condition(format!(
+        "connection tracking says that it {verb} {}",
+        or_list(&names)
+    )));
+    for name in names {
+        out.push(Piece::Term(name));
+    }
+}

@@ -1,0 +1,49 @@
+//! `hl`: the hop limit of the IPv6 header.
+
+use crate::evaluate::{State, Traversal};
+use crate::explain::Pieces;
+use crate::extension::{Arguments, Extension, OptionSpec, valued};
+use crate::matches::Match;
+use crate::matches::ttl::Comparison;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, string::String};
+use keepstate_packet::Family;
+
+const OPTIONS: &[OptionSpec] =
+    &[valued("hl-eq", 0).inverted(), valued("hl-lt", 1), valued("hl-gt", 2)];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "hl",
+    families: &[Family::V6],
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
+
+/// An instance.
+#[derive(Debug)]
+pub struct HopLimit(Comparison);
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    Some(Box::new(HopLimit(Comparison::parse(arguments)?)))
+}
+
+impl Match for HopLimit {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        self.0.fits(traversal.packet.ttl).into()
+    }
+
+    fn print(&self, out: &mut String) {
+        self.0.print(EXTENSION.name, out);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        self.0.explain("hop limit", out);
+    }
+}

@@ -1,0 +1,52 @@
+//! `length`: the length of the whole IP packet in bytes, header included.
+
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces, either, range};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
+use crate::matches::Match;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, format, string::String};
+
+const LENGTH: u8 = 0;
+const OPTIONS: &[OptionSpec] = &[valued("length", LENGTH).inverted()];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> =
+    Extension { name: "length", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+/// An instance.
+#[derive(Debug)]
+pub struct Length {
+    low: u32,
+    high: u32,
+    inverted: bool,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    let given = arguments.required(LENGTH)?;
+    let (low, high) = arguments.range(given, 65_535)?;
+    let (low, high) = (u32::try_from(low).ok()?, u32::try_from(high).ok()?);
+    Some(Box::new(Length { low, high, inverted: given.inverted }))
+}
+
+impl Match for Length {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        let inside = (self.low..=self.high).contains(&traversal.packet.length);
+        (inside != self.inverted).into()
+    }
+
+    fn print(&self, out: &mut String) {
+        values::print_option(out, self.inverted, "length");
+        values::print_range(out, self.low, self.high);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        let verb = either(self.inverted, "is", "is not");
+        let bytes = range(self.low, self.high);
+        out.push(Piece::Condition(format!("its length, IP header included, {verb} {bytes} bytes")));
+    }
+}

@@ -1,0 +1,56 @@
+//! `state`: the older name of `conntrack --ctstate`.
+
+use super::conntrack::{STATES, parse_states, state_bit, state_names};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
+use crate::matches::Match;
+use crate::model::Inverted;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, string::String};
+
+const STATE: u8 = 0;
+const OPTIONS: &[OptionSpec] = &[valued("state", STATE).inverted()];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> =
+    Extension { name: "state", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+/// An instance.
+#[derive(Debug)]
+pub struct StateMatch {
+    /// Bits of [`state_bit`].
+    pub wanted: Inverted<u8>,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    let given = arguments.required(STATE)?;
+    let value = parse_states(arguments, given, STATES.get(..5).unwrap_or(&STATES))?;
+    Some(Box::new(StateMatch { wanted: Inverted { inverted: given.inverted, value } }))
+}
+
+impl Match for StateMatch {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    #[inline]
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        let found = self.wanted.value & state_bit(traversal.tracked.as_ref()) != 0;
+        (found != self.wanted.inverted).into()
+    }
+
+    fn print(&self, out: &mut String) {
+        values::print_option(out, self.wanted.inverted, "state");
+        out.push(' ');
+        out.push_str(&state_names(self.wanted.value).join(","));
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        super::conntrack::explain_states(self.wanted, out);
+        out.push(Piece::Note(
+            "`-m state --state` is the older spelling of `-m conntrack --ctstate` and means the same."
+                .into(),
+        ));
+    }
+}

@@ -1,0 +1,240 @@
+//! `tcp`: ports, flags and options of the TCP header.
+//!
+//! A fragment without the header does not match, except that one at byte 8 of the datagram, which
+//! could overwrite the flags, is dropped; so is a packet whose header is cut or, where options are
+//! asked for, claims a length below 20 bytes.
+
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces, either, range};
+use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
+use crate::matches::Match;
+use crate::model::Inverted;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::fmt::Write;
+use keepstate_packet::tcp::{ACK, FIN, PSH, RST, SYN, TcpHeader, URG};
+use keepstate_packet::{Family, L4};
+
+const SPORT: u8 = 0;
+const DPORT: u8 = 1;
+const FLAGS: u8 = 2;
+const SYN_ONLY: u8 = 3;
+const OPTION: u8 = 4;
+const OPTIONS: &[OptionSpec] = &[
+    valued("source-port", SPORT).inverted(),
+    valued("sport", SPORT).inverted(),
+    valued("destination-port", DPORT).inverted(),
+    valued("dport", DPORT).inverted(),
+    valued("tcp-flags", FLAGS).pair().inverted(),
+    flag("syn", SYN_ONLY).inverted(),
+    valued("tcp-option", OPTION).inverted(),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> =
+    Extension { name: "tcp", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+const FLAG_NAMES: [(u8, &str); 6] =
+    [(FIN, "FIN"), (SYN, "SYN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (URG, "URG")];
+const ALL_FLAGS: u8 = FIN | SYN | RST | PSH | ACK | URG;
+
+/// A range of ports, perhaps behind `!`.
+pub type Ports = Inverted<(u16, u16)>;
+
+/// An instance.
+#[derive(Debug)]
+pub struct Tcp {
+    /// `--sport`.
+    pub source: Option<Ports>,
+    /// `--dport`.
+    pub destination: Option<Ports>,
+    /// `--tcp-flags`: which are looked at, and which of those must be set.
+    pub flags: Option<Inverted<(u8, u8)>>,
+    /// `--tcp-option`.
+    pub option: Option<Inverted<u8>>,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    arguments.needs_protocol(&[(6, "tcp")])?;
+    let source = port_range(arguments, SPORT);
+    let destination = port_range(arguments, DPORT);
+    let flags = flags(arguments);
+    let option = option(arguments);
+    let (source, destination, flags, option) = (source?, destination?, flags?, option?);
+    Some(Box::new(Tcp { source, destination, flags, option }))
+}
+
+/// Reads a range of ports; the outer `None` is a fault, the inner one no restriction.
+pub(super) fn port_range(arguments: &mut Arguments<'_>, id: u8) -> Option<Option<Ports>> {
+    let Some(given) = arguments.option(id) else { return Some(None) };
+    let value = arguments.ports(given)?;
+    let all = value == (0, u16::MAX) && !given.inverted;
+    Some((!all).then_some(Inverted { inverted: given.inverted, value }))
+}
+
+fn flags(arguments: &mut Arguments<'_>) -> Option<Option<Inverted<(u8, u8)>>> {
+    if arguments.option(FLAGS).is_some() && arguments.option(SYN_ONLY).is_some() {
+        arguments.exclusive(&[FLAGS, SYN_ONLY])?;
+    }
+    if let Some(given) = arguments.option(SYN_ONLY) {
+        let value = (FIN | SYN | RST | ACK, SYN);
+        return Some(Some(Inverted { inverted: given.inverted, value }));
+    }
+    let Some(given) = arguments.option(FLAGS) else { return Some(None) };
+    let mask = flag_list(arguments, given, &given.value)?;
+    let set = flag_list(arguments, given, &given.second)?;
+    let nothing = mask == 0 && !given.inverted;
+    Some((!nothing).then_some(Inverted { inverted: given.inverted, value: (mask, set) }))
+}
+
+fn flag_list(arguments: &mut Arguments<'_>, given: &Given, text: &str) -> Option<u8> {
+    let mut bits = 0;
+    for word in text.split(',') {
+        bits |= match word.to_ascii_uppercase().as_str() {
+            "ALL" => ALL_FLAGS,
+            "NONE" => 0,
+            upper => match FLAG_NAMES.iter().find(|(_, name)| *name == upper) {
+                Some((bit, _)) => *bit,
+                None => {
+                    let first = core::ptr::eq(text, given.value.as_str());
+                    let span = if first { given.value_span } else { given.second_span };
+                    let names = FLAG_NAMES.iter().map(|(_, name)| *name).chain(["ALL", "NONE"]);
+                    arguments.unknown_word(word, span, "a TCP flag", names);
+                    return None;
+                }
+            },
+        };
+    }
+    Some(bits)
+}
+
+fn option(arguments: &mut Arguments<'_>) -> Option<Option<Inverted<u8>>> {
+    let Some(given) = arguments.option(OPTION) else { return Some(None) };
+    let value = values::number(&given.value, 255).filter(|value| *value > 0);
+    let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else {
+        let text = format!("`{}` is not a TCP option number (1 to 255)", given.value);
+        arguments.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
+        return None;
+    };
+    Some(Some(Inverted { inverted: given.inverted, value }))
+}
+
+/// Whether a port fits.
+#[inline]
+pub(super) fn port_fits(wanted: Option<Ports>, port: u16) -> bool {
+    wanted.is_none_or(|wanted| {
+        let (low, high) = wanted.value;
+        (low <= port && port <= high) != wanted.inverted
+    })
+}
+
+impl Match for Tcp {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        let packet = traversal.packet;
+        match &packet.l4 {
+            L4::Tcp(header) => {
+                let fits = port_fits(self.source, header.source_port)
+                    && port_fits(self.destination, header.destination_port)
+                    && self.flags.is_none_or(|flags| {
+                        let (mask, set) = flags.value;
+                        (header.flags & mask == set) != flags.inverted
+                    });
+                match self.option {
+                    Some(option) if fits => option_fits(option, header, traversal),
+                    _ => fits.into(),
+                }
+            }
+            L4::Short => Answer::Hotdrop,
+            _ => {
+                let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
+                let overlaps = packet.family == Family::V4 && offset == 8;
+                if overlaps { Answer::Hotdrop } else { Answer::No }
+            }
+        }
+    }
+
+    fn print(&self, out: &mut String) {
+        print_ports(out, "sport", self.source);
+        print_ports(out, "dport", self.destination);
+        if let Some(option) = self.option {
+            values::print_option(out, option.inverted, "tcp-option");
+            let _ = write!(out, " {}", option.value);
+        }
+        if let Some(flags) = self.flags {
+            let (mask, set) = flags.value;
+            values::print_option(out, flags.inverted, "tcp-flags");
+            let _ = write!(out, " {} {}", flag_words(mask, ","), flag_words(set, ","));
+        }
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        explain_ports(out, "source", self.source);
+        explain_ports(out, "destination", self.destination);
+        if let Some(flags) = self.flags {
+            let (mask, set) = flags.value;
+            let (looked, wanted) = (flag_words(mask, ", "), flag_words(set, ", "));
+            let verb = either(flags.inverted, "are", "are not");
+            out.push(Piece::Condition(format!(
+                "of its flags {looked}, those that are set {verb} exactly: {wanted}"
+            )));
+            if (mask, set) == (FIN | SYN | RST | ACK, SYN) {
+                out.push(Piece::Note(
+                    "That is the segment that asks for a connection: SYN without ACK, RST or FIN."
+                        .into(),
+                ));
+            }
+        }
+        if let Some(option) = self.option {
+            let verb = either(option.inverted, "carries", "does not carry");
+            out.push(Piece::Condition(format!("it {verb} TCP option number {}", option.value)));
+        }
+    }
+}
+
+fn flag_words(bits: u8, between: &str) -> String {
+    let words: Vec<&str> =
+        FLAG_NAMES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    if words.is_empty() { "NONE".into() } else { words.join(between) }
+}
+
+pub(super) fn print_ports(out: &mut String, name: &str, wanted: Option<Ports>) {
+    if let Some(wanted) = wanted {
+        values::print_option(out, wanted.inverted, name);
+        values::print_range(out, wanted.value.0, wanted.value.1);
+    }
+}
+
+pub(super) fn explain_ports(out: &mut Pieces, side: &str, wanted: Option<Ports>) {
+    if let Some(wanted) = wanted {
+        let verb = either(wanted.inverted, "is", "is not");
+        let ports = range(wanted.value.0, wanted.value.1);
+        out.push(Piece::Condition(format!("its {side} port {verb} {ports}")));
+    }
+}
+
+/// Walks the options by their lengths, as far as they go.
+fn option_fits(wanted: Inverted<u8>, header: &TcpHeader, traversal: &Traversal<'_>) -> Answer {
+    let start = traversal.packet.l4_offset as usize;
+    let length = usize::from(header.header_length);
+    if length < 20 {
+        return Answer::Hotdrop;
+    }
+    let present =
+        traversal.bytes.get(..traversal.packet.length as usize).unwrap_or(traversal.bytes);
+    let Some(options) = present.get(start + 20..start + length) else { return Answer::Hotdrop };
+    let mut rest = options;
+    while let Some((kind, after)) = rest.split_first() {
+        if *kind == wanted.value {
+            return (!wanted.inverted).into();
+        }
+        // No-operation and end-of-list are one byte each; a length of 0 counts as 1.
+        let step = if *kind < 2 { 1 } else { after.first().map_or(1, |length| (*length).max(1)) };
+        rest = rest.get(usize::from(step)..).unwrap_or(&[]);
+    }
+    wanted.inverted.into()
+}

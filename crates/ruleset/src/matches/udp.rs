@@ -1,0 +1,66 @@
+//! `udp`: ports of the UDP header. A fragment without it does not match, a cut header is dropped.
+
+use super::tcp::{Ports, explain_ports, port_fits, port_range, print_ports};
+use crate::evaluate::{State, Traversal};
+use crate::explain::Pieces;
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
+use crate::matches::Match;
+use crate::verdict::Answer;
+use alloc::{boxed::Box, string::String};
+use keepstate_packet::L4;
+
+const SPORT: u8 = 0;
+const DPORT: u8 = 1;
+const OPTIONS: &[OptionSpec] = &[
+    valued("source-port", SPORT).inverted(),
+    valued("sport", SPORT).inverted(),
+    valued("destination-port", DPORT).inverted(),
+    valued("dport", DPORT).inverted(),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Match>> =
+    Extension { name: "udp", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+/// An instance.
+#[derive(Debug)]
+pub struct Udp {
+    /// `--sport`.
+    pub source: Option<Ports>,
+    /// `--dport`.
+    pub destination: Option<Ports>,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    arguments.needs_protocol(&[(17, "udp")])?;
+    let (source, destination) = (port_range(arguments, SPORT), port_range(arguments, DPORT));
+    Some(Box::new(Udp { source: source?, destination: destination? }))
+}
+
+impl Match for Udp {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
+        match &traversal.packet.l4 {
+            L4::Udp(header) | L4::UdpLite(header) => {
+                let fits = port_fits(self.source, header.source_port)
+                    && port_fits(self.destination, header.destination_port);
+                fits.into()
+            }
+            L4::Short => Answer::Hotdrop,
+            _ => Answer::No,
+        }
+    }
+
+    fn print(&self, out: &mut String) {
+        print_ports(out, "sport", self.source);
+        print_ports(out, "dport", self.destination);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        explain_ports(out, "source", self.source);
+        explain_ports(out, "destination", self.destination);
+    }
+}

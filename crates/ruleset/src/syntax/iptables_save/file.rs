@@ -1,0 +1,596 @@
+//! A file: tables, chains, rules.
+
+use super::link::{self, Requirement};
+use super::options::Main;
+use super::rule::{self, Command, Goal, Line};
+use super::words::{self, Word};
+use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::model::{
+    Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
+    builtin_name,
+};
+use crate::targets::{TARGETS, standard};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use keepstate_conntrack::Hook;
+use keepstate_packet::Family;
+
+/// Longest file in bytes.
+pub const FILE_MAX: usize = 64 << 20;
+/// Longest line in bytes, as in iptables-restore.
+pub const LINE_MAX: usize = 10_239;
+/// Most rules of a file.
+pub const RULES_MAX: usize = 1_000_000;
+/// Most chains of a table.
+pub const CHAINS_MAX: usize = 65_536;
+/// Most faults that are reported; reading stops there.
+pub const FAULTS_MAX: usize = 1000;
+/// Longest name of a user chain in bytes.
+pub const CHAIN_NAME_MAX: usize = 28;
+
+/// Reads a file.
+///
+/// # Errors
+/// Every fault of the file, by place; nothing is loaded when there is one.
+pub fn parse(source: &str, family: Family) -> Result<Ruleset, Vec<Diagnostic>> {
+    let mut file =
+        File { family, faults: Vec::new(), tables: Vec::new(), open: None, rules: 0, lost: false };
+    if source.len() > FILE_MAX {
+        let text = format!("the file has {} bytes; at most {FILE_MAX} are read", source.len());
+        return Err(Vec::from([Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text)]));
+    }
+    let mut start = 0;
+    for line in source.split('\n') {
+        file.line(line, start);
+        start = start.saturating_add(offset(line.len() + 1));
+        if file.faults.len() >= FAULTS_MAX || file.lost {
+            break;
+        }
+    }
+    file.end(offset(source.len()));
+    if file.faults.is_empty() {
+        return Ok(Ruleset { family, tables: file.tables });
+    }
+    file.faults.truncate(FAULTS_MAX);
+    file.faults.sort_by_key(|fault| fault.span.start);
+    Err(file.faults)
+}
+
+/// Reads a file whose bytes may not be text.
+///
+/// # Errors
+/// As [`parse`]; bytes that are not UTF-8 are a fault.
+pub fn parse_bytes(source: &[u8], family: Family) -> Result<Ruleset, Vec<Diagnostic>> {
+    match core::str::from_utf8(source) {
+        Ok(source) => parse(source, family),
+        Err(error) => {
+            let start = offset(error.valid_up_to());
+            let span = Span { start, end: start.saturating_add(1) };
+            let text = format!("byte {start} of the file is not UTF-8 text");
+            Err(Vec::from([Diagnostic::new(code::BAD_BYTE, span, text)]))
+        }
+    }
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// A table being read.
+struct Section {
+    /// `None` for a table that is not supported: it is read for its faults only.
+    name: Option<TableName>,
+    table: Table,
+    index: BTreeMap<String, ChainIndex>,
+    requirements: Vec<Requirement>,
+    span: Span,
+    /// There is no such table: its lines are passed over.
+    unknown: bool,
+}
+
+struct File {
+    family: Family,
+    faults: Vec<Diagnostic>,
+    tables: Vec<Table>,
+    open: Option<Section>,
+    rules: usize,
+    /// Nothing further can be made sense of.
+    lost: bool,
+}
+
+impl File {
+    fn line(&mut self, line: &str, start: u32) {
+        let span = Span { start, end: start.saturating_add(offset(line.len())) };
+        if line.len() > LINE_MAX {
+            let text = format!("a line of {} bytes; at most {LINE_MAX} are read", line.len());
+            return self.faults.push(Diagnostic::new(code::TOO_LONG, span, text));
+        }
+        if let Some(at) = line.find(['\r', '\0']) {
+            let at = start.saturating_add(offset(at));
+            let text = "a carriage return or NUL byte: not a file of lines that end in LF";
+            let place = Span { start: at, end: at.saturating_add(1) };
+            self.lost = true;
+            let fault = Diagnostic::new(code::BAD_BYTE, place, text);
+            return self.faults.push(fault.help("tr -d '\\r' < FILE"));
+        }
+        match (line.chars().next(), self.open.take()) {
+            (None | Some('#'), open) => self.open = open,
+            (_, Some(section)) if line == "COMMIT" => self.commit(section),
+            (Some('*'), open) => {
+                if let Some(section) = open {
+                    self.commit_missing(&section, span);
+                    self.commit(section);
+                }
+                self.open_table(line, span);
+            }
+            (Some(':'), Some(mut section)) => {
+                self.chain(&mut section, line, span);
+                self.open = Some(section);
+            }
+            (_, Some(mut section)) => {
+                if !section.unknown {
+                    self.rule(&mut section, line, span);
+                }
+                self.open = Some(section);
+            }
+            (_, None) => self.outside(line, span),
+        }
+    }
+
+    fn end(&mut self, length: u32) {
+        if let Some(section) = self.open.take() {
+            if !self.lost && self.faults.len() < FAULTS_MAX {
+                self.commit_missing(&section, Span { start: length, end: length });
+            }
+            self.commit(section);
+        }
+    }
+
+    fn outside(&mut self, line: &str, span: Span) {
+        let last = self.faults.last();
+        if last.is_some_and(|fault| fault.code == code::OUTSIDE_TABLE && self.tables.is_empty()) {
+            return;
+        }
+        let fault =
+            Diagnostic::new(code::OUTSIDE_TABLE, span, "this line stands outside of a table");
+        let listing =
+            line.starts_with("Chain ") || line.starts_with("iptables") || line.starts_with("#!");
+        self.faults.push(match listing {
+            true => {
+                fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one")
+            }
+            false => fault.help("*filter"),
+        });
+    }
+
+    fn commit_missing(&mut self, section: &Section, span: Span) {
+        let text = "the table is not ended by `COMMIT`";
+        let fault = Diagnostic::new(code::COMMIT_MISSING, span, text);
+        self.faults.push(fault.label(section.span, "it begins here").help("COMMIT"));
+    }
+
+    fn open_table(&mut self, line: &str, span: Span) {
+        let name = line.get(1..).unwrap_or("").split([' ', '\t']).find(|word| !word.is_empty());
+        let name = name.unwrap_or("");
+        let known = TableName::ALL.into_iter().find(|table| table.as_str() == name);
+        let nat = name == "nat";
+        if nat {
+            let text = "table `nat` is not supported yet";
+            self.faults.push(Diagnostic::new(code::TABLE_UNSUPPORTED, span, text));
+        } else if known.is_none() {
+            let fault =
+                Diagnostic::new(code::UNKNOWN_TABLE, span, format!("no table is called `{name}`"));
+            let all = ["raw", "mangle", "nat", "filter", "security"];
+            self.faults.push(match nearest(name, all.into_iter()) {
+                Some(near) => fault.help(format!("*{near}")),
+                None => fault,
+            });
+        }
+        let hooks = match known {
+            Some(name) => name.hooks(),
+            None if nat => &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
+            None => &[],
+        };
+        self.open = Some(Section::new(known, hooks, span, known.is_none() && !nat));
+    }
+
+    fn commit(&mut self, section: Section) {
+        if section.unknown {
+            return;
+        }
+        link::check(&section.table, &section.requirements, &mut self.faults);
+        if section.name.is_some() {
+            self.tables.retain(|table| table.name != section.table.name);
+            self.tables.push(section.table);
+        }
+    }
+
+    fn chain(&mut self, section: &mut Section, line: &str, span: Span) {
+        let faults = &mut self.faults;
+        let mut words =
+            line.get(1..).unwrap_or("").split([' ', '\t']).filter(|word| !word.is_empty());
+        let (name, policy, counters) = (words.next(), words.next(), words.next());
+        let Some((name, policy)) = name.zip(policy) else {
+            let text = "a chain line is `:NAME POLICY [packets:bytes]`";
+            return faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, span, text));
+        };
+        if section.unknown {
+            return;
+        }
+        section.table.declared = true;
+        let at = match section.index.get(name) {
+            Some(at) => Some(*at),
+            None => section.add_chain(name, span, faults),
+        };
+        let Some(chain) = at.and_then(|at| section.table.chains.get_mut(at.0 as usize)) else {
+            return;
+        };
+        if chain.hook.is_some() {
+            chain.span = span;
+            let parsed = counters.map(read_counters);
+            if policy != "-" && !set_policy(chain, policy) {
+                let text = format!("`{policy}` is no policy of a built-in chain");
+                let fault = Diagnostic::new(code::BAD_CHAIN_LINE, span, text);
+                faults.push(fault.help(format!(":{name} ACCEPT [0:0]")));
+            } else if let Some(None) = parsed {
+                faults.push(Diagnostic::new(
+                    code::BAD_COUNTERS,
+                    span,
+                    "counters are `[packets:bytes]`",
+                ));
+            }
+            if policy != "-" {
+                chain.counters = parsed.flatten().unwrap_or((0, 0));
+            }
+        }
+    }
+
+    fn rule(&mut self, section: &mut Section, line: &str, span: Span) {
+        let (counters, rest) = match line.strip_prefix('[') {
+            None => (Some((0, 0)), line),
+            Some(inner) => match inner.split_once(']') {
+                Some((text, rest)) => (read_pair(text), rest),
+                None => (None, ""),
+            },
+        };
+        let Some(counters) = counters else {
+            let text = "counters are `[packets:bytes]`";
+            return self.faults.push(Diagnostic::new(code::BAD_COUNTERS, span, text));
+        };
+        let rest_start = span.end.saturating_sub(offset(rest.len()));
+        let before = self.faults.len();
+        let words = words::words(rest, rest_start, &mut self.faults);
+        if self.faults.len() > before || is_of_other_family(&words, self.family) {
+            return;
+        }
+        let line = rule::read(&words, self.family, &mut self.faults);
+        let Some(command) = &line.command else {
+            if self.faults.len() == before {
+                let text = "the line has no command: -A CHAIN ...";
+                self.faults.push(Diagnostic::new(code::NO_COMMAND, span, text));
+            }
+            return;
+        };
+        section.table.declared = true;
+        match command {
+            Command::NewChain(word) => {
+                if section.index.contains_key(&word.text) {
+                    let text = format!("chain `{}` exists already", word.text);
+                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, word.span, text));
+                } else {
+                    section.add_chain(&word.text, word.span, &mut self.faults);
+                }
+            }
+            Command::Policy(word, policy) => {
+                let at = section.index.get(&word.text);
+                let chain = at.and_then(|at| section.table.chains.get_mut(at.0 as usize));
+                let fits = chain
+                    .is_some_and(|chain| chain.hook.is_some() && set_policy(chain, &policy.text));
+                if !fits {
+                    let text = "a policy is set as `-P BUILT-IN-CHAIN ACCEPT` or `DROP`";
+                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, policy.span, text));
+                }
+            }
+            Command::Append(word) | Command::Insert(word, _) => {
+                let number = match command {
+                    Command::Insert(_, number) => Some(*number),
+                    _ => None,
+                };
+                let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
+                self.rules += draft.add(self.family, &mut self.faults);
+                if self.rules > RULES_MAX {
+                    let text = format!("more than {RULES_MAX} rules");
+                    self.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
+                    self.lost = true;
+                }
+            }
+        }
+    }
+}
+
+/// `-4` in an IPv6 file, `-6` in an IPv4 file: iptables-restore passes over the line.
+fn is_of_other_family(words: &[Word], family: Family) -> bool {
+    let marks = match family {
+        Family::V4 => ["-6", "--ipv6"],
+        Family::V6 => ["-4", "--ipv4"],
+    };
+    words.iter().any(|word| !word.quoted && marks.contains(&word.text.as_str()))
+}
+
+fn read_counters(text: &str) -> Option<(u64, u64)> {
+    read_pair(text.strip_prefix('[')?.strip_suffix(']')?)
+}
+
+fn read_pair(text: &str) -> Option<(u64, u64)> {
+    let (packets, bytes) = text.split_once(':')?;
+    packets.parse().ok().zip(bytes.parse().ok())
+}
+
+fn set_policy(chain: &mut Chain, policy: &str) -> bool {
+    let policy = match policy {
+        "ACCEPT" => Policy::Accept,
+        "DROP" => Policy::Drop,
+        _ => return false,
+    };
+    chain.policy = Some(policy);
+    true
+}
+
+impl Section {
+    fn new(name: Option<TableName>, hooks: &[Hook], span: Span, unknown: bool) -> Self {
+        let chains: Vec<Chain> = hooks
+            .iter()
+            .map(|hook| Chain {
+                name: builtin_name(*hook).into(),
+                hook: Some(*hook),
+                policy: Some(Policy::Accept),
+                counters: (0, 0),
+                span: Span::default(),
+                rules: Vec::new(),
+            })
+            .collect();
+        let names = (0..).zip(&chains).map(|(at, chain)| (chain.name.clone(), ChainIndex(at)));
+        let index = names.collect();
+        let table = Table { name: name.unwrap_or(TableName::Filter), chains, declared: false };
+        Self { name, table, index, requirements: Vec::new(), span, unknown }
+    }
+
+    fn add_chain(
+        &mut self,
+        name: &str,
+        span: Span,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Option<ChainIndex> {
+        let wrong = if name.len() > CHAIN_NAME_MAX {
+            Some("is longer than 28 characters")
+        } else if name.is_empty() || name.starts_with(['-', '!']) {
+            Some("is empty or begins with `-` or `!`")
+        } else if matches!(name, "ACCEPT" | "DROP" | "RETURN" | "QUEUE") {
+            Some("is the name of a target")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            let text = format!("the chain name `{name}` {wrong}");
+            faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, span, text));
+            return None;
+        }
+        if self.table.chains.len() >= CHAINS_MAX {
+            let text = format!("more than {CHAINS_MAX} chains in a table");
+            faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
+            return None;
+        }
+        let at = ChainIndex(offset(self.table.chains.len()));
+        self.index.insert(name.into(), at);
+        self.table.chains.push(Chain {
+            name: name.into(),
+            hook: None,
+            policy: None,
+            counters: (0, 0),
+            span,
+            rules: Vec::new(),
+        });
+        Some(at)
+    }
+}
+
+/// A rule line on its way into its table.
+struct Draft<'a> {
+    line: &'a Line,
+    chain: &'a Word,
+    number: Option<usize>,
+    span: Span,
+    counters: (u64, u64),
+    section: &'a mut Section,
+}
+
+impl Draft<'_> {
+    /// Adds the rules that the line stands for; how many.
+    fn add(&mut self, family: Family, faults: &mut Vec<Diagnostic>) -> usize {
+        let chain = self.section.index.get(&self.chain.text).copied();
+        if chain.is_none() {
+            let fault = self.no_chain(self.chain);
+            faults.push(fault);
+        }
+        self.interface_direction(faults);
+        let mut at = chain.map(|chain| (chain, self.place(chain, faults)));
+        let (mut rules, mut count) = (Vec::new(), 0);
+        for header in self.headers() {
+            // Each rule gets matches of its own; only the first can have something new to report.
+            let mut repeated = Vec::new();
+            let faults = if count == 0 { &mut *faults } else { &mut repeated };
+            rules.extend(self.build(family, header, chain, count == 0, faults));
+            count += 1;
+        }
+        for rule in rules {
+            let Some((chain, place)) = &mut at else { break };
+            if let Some(chain) = self.section.table.chains.get_mut(chain.0 as usize) {
+                let place_now = (*place).min(chain.rules.len());
+                chain.rules.insert(place_now, rule);
+                // `-I` puts each further rule of a list before the one before.
+                *place = if self.number.is_some() { place_now } else { place_now + 1 };
+            }
+        }
+        count
+    }
+
+    fn place(&self, chain: ChainIndex, faults: &mut Vec<Diagnostic>) -> usize {
+        let count = self.section.table.chain(chain).map_or(0, |chain| chain.rules.len());
+        match self.number {
+            None => count,
+            Some(number) if number >= 1 && number <= count + 1 => number - 1,
+            Some(number) => {
+                let text = format!("rule number {number} in a chain of {count} rules");
+                faults.push(Diagnostic::new(code::NO_COMMAND, self.chain.span, text));
+                count
+            }
+        }
+    }
+
+    fn headers(&self) -> Vec<HeaderMatch> {
+        let every = |networks: &[_]| match networks {
+            [] => Vec::from([None]),
+            networks => networks.iter().copied().map(Some).collect(),
+        };
+        let mut headers = Vec::new();
+        for source in every(&self.line.sources) {
+            for destination in every(&self.line.destinations) {
+                if headers.len() < super::EXPANSION_MAX {
+                    headers.push(HeaderMatch { source, destination, ..self.line.header });
+                }
+            }
+        }
+        headers
+    }
+
+    fn build(
+        &mut self,
+        family: Family,
+        header: HeaderMatch,
+        chain: Option<ChainIndex>,
+        first: bool,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Option<Rule> {
+        let mut matches = Vec::new();
+        let mut whole = true;
+        for instance in &self.line.matches {
+            let Some((value, hooks)) = instance.build(family, &header, faults) else {
+                whole = false;
+                continue;
+            };
+            matches.push(value);
+            let extension = instance.extension;
+            if first {
+                self.require(chain, extension.name, extension.tables, hooks, instance.span, faults);
+            }
+        }
+        let target = self.target(family, &header, chain, first, faults)?;
+        let counters = self.line.counters.unwrap_or(self.counters);
+        let header = simplified(header);
+        whole.then_some(Rule { header, matches, target, counters, span: self.span })
+    }
+
+    fn target(
+        &mut self,
+        family: Family,
+        header: &HeaderMatch,
+        chain: Option<ChainIndex>,
+        first: bool,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Option<Jump> {
+        let (word, goto) = match &self.line.goal {
+            None => return Some(Jump::None),
+            Some(Goal::Refused) => return None,
+            Some(Goal::Target(instance)) => {
+                let (value, hooks) = instance.build(family, header, faults)?;
+                let extension = instance.extension;
+                if first {
+                    self.require(
+                        chain,
+                        extension.name,
+                        extension.tables,
+                        hooks,
+                        instance.span,
+                        faults,
+                    );
+                }
+                return Some(Jump::Target(value));
+            }
+            Some(Goal::Name { word, goto }) => (word, *goto),
+        };
+        let standard = standard::step(&word.text);
+        if let Some(step) = standard.filter(|_| !goto) {
+            return Some(Jump::Standard(step));
+        }
+        let Some(to) = self.section.index.get(&word.text).copied() else {
+            faults.push(self.no_target(word));
+            return None;
+        };
+        if self.section.table.chain(to).is_some_and(|chain| chain.hook.is_some()) {
+            let text = format!("`{}` is a built-in chain", word.text);
+            faults.push(Diagnostic::new(code::JUMP_TO_BUILTIN, word.span, text));
+            return None;
+        }
+        Some(if goto { Jump::Goto(to) } else { Jump::Jump(to) })
+    }
+
+    fn require(
+        &mut self,
+        chain: Option<ChainIndex>,
+        name: &'static str,
+        tables: &'static [TableName],
+        hooks: &'static [Hook],
+        span: Span,
+        faults: &mut Vec<Diagnostic>,
+    ) {
+        let Some(table) = self.section.name else { return };
+        if !tables.is_empty() && !tables.contains(&table) {
+            let allowed: Vec<_> =
+                tables.iter().map(|table| format!("`{}`", table.as_str())).collect();
+            let text = format!("`{name}` can stand in {} only", allowed.join(" and "));
+            faults.push(Diagnostic::new(code::WRONG_TABLE, span, text));
+        } else if let Some(chain) = chain.filter(|_| !hooks.is_empty()) {
+            self.section.requirements.push(Requirement { chain, name, hooks, span });
+        }
+    }
+
+    fn no_chain(&self, word: &Word) -> Diagnostic {
+        let text = format!("no chain is called `{}`", word.text);
+        let fault = Diagnostic::new(code::UNKNOWN_TARGET, word.span, text);
+        match nearest(&word.text, self.section.index.keys().map(String::as_str)) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault.help(format!(":{} - [0:0]", word.text)),
+        }
+    }
+
+    fn no_target(&self, word: &Word) -> Diagnostic {
+        let text = format!("no chain or target is called `{}`", word.text);
+        let fault = Diagnostic::new(code::UNKNOWN_TARGET, word.span, text);
+        let standard = standard::STANDARD.iter().map(|(name, _)| *name);
+        let targets = TARGETS.iter().map(|one| one.name).chain(standard);
+        let chains = self.section.index.keys().map(String::as_str);
+        match nearest(&word.text, chains.chain(targets)) {
+            Some(near) => fault.help(format!("did you mean `-j {near}`?")),
+            None => fault.help(format!(":{} - [0:0]", word.text)),
+        }
+    }
+
+    fn interface_direction(&self, faults: &mut Vec<Diagnostic>) {
+        let (main, option) = match self.chain.text.as_str() {
+            "INPUT" | "PREROUTING" => (Main::OutInterface, "-o"),
+            "OUTPUT" | "POSTROUTING" => (Main::InInterface, "-i"),
+            _ => return,
+        };
+        if let Some(span) = self.line.place(main) {
+            let text = format!("`{option}` has no meaning in {}", self.chain.text);
+            faults.push(Diagnostic::new(code::INTERFACE_DIRECTION, span, text));
+        }
+    }
+}
+
+/// Without the networks that every address lies in: they are not printed either.
+fn simplified(header: HeaderMatch) -> HeaderMatch {
+    let all = |network: Option<crate::model::Inverted<crate::model::Network>>| {
+        network.filter(|one| one.inverted || one.value.mask.0 != [0; 16])
+    };
+    HeaderMatch { source: all(header.source), destination: all(header.destination), ..header }
+}

@@ -1,0 +1,159 @@
+//! The options of the rule itself.
+
+use super::options::Main;
+use super::rule::{Command, Goal, Reader};
+use super::words::Word;
+use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::extension::{Given, names, values};
+use crate::model::{InterfacePattern, Inverted, Network, Span};
+use alloc::{format, vec::Vec};
+
+/// Most rules that one line with lists of addresses becomes.
+pub const EXPANSION_MAX: usize = 4096;
+
+impl Reader<'_> {
+    pub(super) fn main(&mut self, main: Main, given: Given) {
+        let alone = !matches!(main, Main::Match | Main::Ignored | Main::Ipv4 | Main::Ipv6);
+        let same = |one: Main| match main {
+            Main::Jump | Main::Goto => matches!(one, Main::Jump | Main::Goto),
+            Main::Append | Main::Insert | Main::NewChain | Main::Policy => {
+                matches!(one, Main::Append | Main::Insert | Main::NewChain | Main::Policy)
+            }
+            _ => one == main,
+        };
+        let first = self.line.places.iter().find(|(one, _)| same(*one)).map(|(_, span)| *span);
+        if let Some(first) = first.filter(|_| alone) {
+            return self.twice(&given, first);
+        }
+        self.line.places.push((main, given.span));
+        let inverted = given.inverted;
+        match main {
+            Main::Append => self.line.command = Some(Command::Append(value_word(&given))),
+            Main::Insert => {
+                let number = self.next_number().unwrap_or(1);
+                let number = usize::try_from(number).unwrap_or(usize::MAX);
+                self.line.command = Some(Command::Insert(value_word(&given), number));
+            }
+            Main::NewChain => self.line.command = Some(Command::NewChain(value_word(&given))),
+            Main::Policy => {
+                let policy =
+                    Word { text: given.second.clone(), span: given.second_span, quoted: false };
+                self.line.command = Some(Command::Policy(value_word(&given), policy));
+            }
+            Main::OtherCommand => {
+                let text = format!("`--{}` cannot stand in a file", given.option.name);
+                self.fault(code::NO_COMMAND, given.span, text);
+            }
+            Main::Source => self.line.sources = self.networks(&given),
+            Main::Destination => self.line.destinations = self.networks(&given),
+            Main::Protocol => self.protocol(&given),
+            Main::InInterface => self.line.header.in_interface = self.interface(&given),
+            Main::OutInterface => self.line.header.out_interface = self.interface(&given),
+            Main::Fragment => self.line.header.fragment = Some(Inverted { inverted, value: () }),
+            Main::Jump => self.load_target(value_word(&given)),
+            Main::Goto => {
+                self.line.goal = Some(Goal::Name { word: value_word(&given), goto: true });
+            }
+            Main::Match => {
+                self.load_match(&given.value, given.value_span);
+            }
+            Main::SetCounters => self.set_counters(&given),
+            Main::Table => {
+                self.fault(code::TABLE_OPTION, given.span, "`--table` cannot stand in a file");
+            }
+            Main::Ipv4 | Main::Ipv6 | Main::Ignored | Main::IgnoredValue => {}
+        }
+    }
+
+    fn networks(&mut self, given: &Given) -> Vec<Inverted<Network>> {
+        let inverted = given.inverted;
+        let mut networks = Vec::new();
+        for text in given.value.split(',') {
+            match values::network(text, self.family) {
+                Some(value) => networks.push(Inverted { inverted, value }),
+                None => {
+                    let (text, span) = (format!("`{text}` is not an address"), given.value_span);
+                    let help = "write the address itself: host names are not looked up";
+                    self.report(Diagnostic::new(code::BAD_ADDRESS, span, text).help(help));
+                }
+            }
+        }
+        if inverted && networks.len() > 1 {
+            let text = "`!` cannot stand before a list of addresses";
+            let fault = Diagnostic::new(code::NOT_INVERTIBLE, given.value_span, text);
+            self.report(fault.help("a user chain with one rule an address, each with -j RETURN"));
+        }
+        if networks.len() > EXPANSION_MAX {
+            let text = format!("{} addresses in a list; at most {EXPANSION_MAX}", networks.len());
+            self.fault(code::LIMIT_EXCEEDED, given.value_span, text);
+            networks.truncate(1);
+        }
+        networks
+    }
+
+    fn protocol(&mut self, given: &Given) {
+        let Some(value) = values::protocol(&given.value) else {
+            let text = format!("no protocol is called `{}`", given.value);
+            let fault = Diagnostic::new(code::UNKNOWN_PROTOCOL, given.value_span, text);
+            let near = nearest(&given.value, names::protocol_names());
+            return self.report(match near {
+                Some(near) => fault.help(format!("did you mean `-p {near}`?")),
+                None => fault,
+            });
+        };
+        if value == 0 {
+            if given.inverted {
+                let text = "`! -p all` would never match";
+                self.fault(code::UNKNOWN_PROTOCOL, given.value_span, text);
+            }
+            return;
+        }
+        self.line.header.protocol = Some(Inverted { inverted: given.inverted, value });
+    }
+
+    fn interface(&mut self, given: &Given) -> Option<Inverted<InterfacePattern>> {
+        let Some(value) = interface_pattern(&given.value) else {
+            let why = if given.value.is_empty() { "empty" } else { "longer than 15 bytes" };
+            let text = format!("the interface name `{}` is {why}", given.value);
+            self.fault(code::BAD_INTERFACE, given.value_span, text);
+            return None;
+        };
+        let everything = value.length == 0 && !given.inverted;
+        (!everything).then_some(Inverted { inverted: given.inverted, value })
+    }
+
+    fn set_counters(&mut self, given: &Given) {
+        let packets_bytes = match given.value.split_once(',') {
+            Some((packets, bytes)) => packets.parse().ok().zip(bytes.parse().ok()),
+            None => {
+                let bytes = self.next_word().and_then(|word| word.text.parse().ok());
+                given.value.parse().ok().zip(bytes)
+            }
+        };
+        if packets_bytes.is_none() {
+            let text = "`--set-counters` takes PACKETS BYTES";
+            self.fault(code::BAD_COUNTERS, given.span, text);
+        }
+        self.line.counters = packets_bytes;
+    }
+}
+
+/// An interface name or, with a `+` at its end, the beginning of one.
+#[must_use]
+pub fn interface_pattern(text: &str) -> Option<InterfacePattern> {
+    if text.is_empty() || text.len() > 15 {
+        return None;
+    }
+    let beginning = text.strip_suffix('+');
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().zip(beginning.unwrap_or(text).bytes()) {
+        *to = from;
+    }
+    let length = beginning.map_or(16, str::len);
+    Some(InterfacePattern { name, length: u8::try_from(length).ok()? })
+}
+
+fn value_word(given: &Given) -> Word {
+    let span: Span = given.value_span;
+    Word { text: given.value.clone(), span, quoted: false }
+}

@@ -1,0 +1,153 @@
+//! What only a whole table shows: circles, depth, and the hooks a chain is reached from.
+
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::CHAIN_DEPTH_MAX;
+use crate::model::{ChainIndex, Jump, Span, Table, builtin_name};
+use alloc::{format, vec, vec::Vec};
+use keepstate_conntrack::Hook;
+
+/// A match or target that works at some hooks only.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    pub(super) chain: ChainIndex,
+    pub(super) name: &'static str,
+    pub(super) hooks: &'static [Hook],
+    pub(super) span: Span,
+}
+
+/// Judges a table.
+pub(super) fn check(table: &Table, requirements: &[Requirement], faults: &mut Vec<Diagnostic>) {
+    let mut walk = Walk { table, marks: vec![Mark::default(); table.chains.len()], faults };
+    for (at, chain) in (0..).zip(&table.chains) {
+        if chain.hook.is_some() {
+            walk.from(ChainIndex(at));
+        }
+    }
+    let reached = reached(table);
+    for requirement in requirements {
+        let at = reached.get(requirement.chain.0 as usize).copied().unwrap_or(0);
+        let wrong = HOOKS
+            .into_iter()
+            .find(|hook| at & (1 << *hook as u8) != 0 && !requirement.hooks.contains(hook));
+        if let Some(hook) = wrong {
+            let name = requirement.name;
+            let text = format!("`{name}` cannot be reached from {}", builtin_name(hook));
+            faults.push(Diagnostic::new(code::WRONG_HOOK, requirement.span, text));
+        }
+    }
+}
+
+const HOOKS: [Hook; 5] =
+    [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Color {
+    #[default]
+    Unseen,
+    Open,
+    Done,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    color: Color,
+    /// Jumps that can be nested below this chain.
+    depth: usize,
+}
+
+/// Depth first over jumps and gotos, without recursion: chains may be nested as deep as a file
+/// likes until this has refused it.
+struct Walk<'a> {
+    table: &'a Table,
+    marks: Vec<Mark>,
+    faults: &'a mut Vec<Diagnostic>,
+}
+
+impl Walk<'_> {
+    fn from(&mut self, root: ChainIndex) {
+        let mut path: Vec<(ChainIndex, usize)> = Vec::new();
+        self.enter(root, &mut path);
+        while let Some((chain, next)) = path.last_mut() {
+            let chain = *chain;
+            let rules = self.table.chain(chain).map_or(&[][..], |chain| &chain.rules);
+            let Some(rule) = rules.get(*next) else {
+                path.pop();
+                self.leave(chain);
+                continue;
+            };
+            *next += 1;
+            let (Jump::Jump(to) | Jump::Goto(to)) = rule.target else { continue };
+            match self.marks.get(to.0 as usize).map(|mark| mark.color) {
+                Some(Color::Unseen) => self.enter(to, &mut path),
+                Some(Color::Open) => self.circle(rule.span, to, &path),
+                Some(Color::Done) | None => {}
+            }
+        }
+        let depth = self.marks.get(root.0 as usize).map_or(0, |mark| mark.depth);
+        if depth > CHAIN_DEPTH_MAX {
+            let span = self.table.chain(root).map_or(Span::default(), |chain| chain.span);
+            let text = format!("jumps nested {depth} deep; at most {CHAIN_DEPTH_MAX}");
+            self.faults.push(Diagnostic::new(code::TOO_DEEP, span, text));
+        }
+    }
+
+    fn enter(&mut self, chain: ChainIndex, path: &mut Vec<(ChainIndex, usize)>) {
+        if let Some(mark) = self.marks.get_mut(chain.0 as usize) {
+            mark.color = Color::Open;
+        }
+        path.push((chain, 0));
+    }
+
+    fn leave(&mut self, chain: ChainIndex) {
+        let rules = self.table.chain(chain).map_or(&[][..], |chain| &chain.rules);
+        let below = rules.iter().map(|rule| match rule.target {
+            Jump::Jump(to) => 1 + self.marks.get(to.0 as usize).map_or(0, |mark| mark.depth),
+            Jump::Goto(to) => self.marks.get(to.0 as usize).map_or(0, |mark| mark.depth),
+            _ => 0,
+        });
+        let depth = below.max().unwrap_or(0);
+        if let Some(mark) = self.marks.get_mut(chain.0 as usize) {
+            *mark = Mark { color: Color::Done, depth };
+        }
+    }
+
+    fn circle(&mut self, closing: Span, to: ChainIndex, path: &[(ChainIndex, usize)]) {
+        let name = |at: ChainIndex| self.table.chain(at).map_or("", |chain| chain.name.as_str());
+        let text = format!("this jump to `{}` closes a circle", name(to));
+        let mut fault = Diagnostic::new(code::LOOP, closing, text);
+        let circle = path.iter().skip_while(|(chain, _)| *chain != to);
+        for (chain, next) in circle {
+            let rules = self.table.chain(*chain).map_or(&[][..], |chain| &chain.rules);
+            let jump = next.checked_sub(1).and_then(|at| rules.get(at));
+            if let Some(rule) = jump.filter(|rule| rule.span != closing) {
+                fault = fault.label(rule.span, format!("from `{}` it goes on here", name(*chain)));
+            }
+        }
+        self.faults.push(fault);
+    }
+}
+
+/// For each chain a bit for each hook that it is reached from.
+fn reached(table: &Table) -> Vec<u8> {
+    let mut reached = vec![0_u8; table.chains.len()];
+    let mut waiting: Vec<usize> = Vec::new();
+    for (at, chain) in table.chains.iter().enumerate() {
+        if let (Some(hook), Some(bits)) = (chain.hook, reached.get_mut(at)) {
+            *bits = 1 << hook as u8;
+            waiting.push(at);
+        }
+    }
+    while let Some(at) = waiting.pop() {
+        let bits = reached.get(at).copied().unwrap_or(0);
+        let rules = table.chains.get(at).map_or(&[][..], |chain| &chain.rules);
+        for rule in rules {
+            let (Jump::Jump(to) | Jump::Goto(to)) = rule.target else { continue };
+            let to = to.0 as usize;
+            if let Some(known) = reached.get_mut(to).filter(|known| **known | bits != **known) {
+                *known |= bits;
+                waiting.push(to);
+            }
+        }
+    }
+    reached
+}

@@ -1,0 +1,468 @@
+//! A rule line: words become options, options go to the rule, its matches and its target.
+
+use super::known;
+use super::options::{self, Found, Main, Owner};
+use super::words::Word;
+use crate::diagnostic::{Code, Diagnostic, code, nearest};
+use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names};
+use crate::matches::{MATCHES, Match};
+use crate::model::{HeaderMatch, Inverted, Network, Span};
+use crate::targets::{TARGETS, Target};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use keepstate_conntrack::Hook;
+use keepstate_packet::Family;
+
+/// An extension named in a rule, with the options given to it.
+#[derive(Debug)]
+pub struct Instance<T: 'static> {
+    /// Which one.
+    pub extension: &'static Extension<T>,
+    /// Where it was named or brought in.
+    pub span: Span,
+    /// Its options.
+    pub given: Vec<Given>,
+}
+
+impl<T> Instance<T> {
+    /// Makes the match or target, and says at which hooks it may be reached.
+    pub fn build(
+        &self,
+        family: Family,
+        header: &HeaderMatch,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Option<(T, &'static [Hook])> {
+        let extension = self.extension;
+        let mut arguments = Arguments {
+            name: extension.name,
+            options: extension.options,
+            family,
+            header,
+            span: self.span,
+            given: &self.given,
+            faults,
+            hooks: extension.hooks,
+        };
+        let value = (extension.parse)(&mut arguments)?;
+        Some((value, arguments.hooks))
+    }
+
+    fn twice(&self, given: &Given) -> Option<Span> {
+        let mut same = self.given.iter().filter(|one| one.option.id == given.option.id);
+        same.next().filter(|_| !given.option.repeat).map(|one| one.span)
+    }
+}
+
+/// What `-j` or `-g` names.
+#[derive(Debug)]
+pub enum Goal {
+    /// A chain, or ACCEPT, DROP, RETURN.
+    Name {
+        /// The name.
+        word: Word,
+        /// `-g`.
+        goto: bool,
+    },
+    /// A target.
+    Target(Instance<Box<dyn Target>>),
+    /// Something that was reported already.
+    Refused,
+}
+
+/// What a line commands.
+#[derive(Debug)]
+pub enum Command {
+    /// `-A CHAIN`.
+    Append(Word),
+    /// `-I CHAIN NUMBER`, from 1.
+    Insert(Word, usize),
+    /// `-N CHAIN`.
+    NewChain(Word),
+    /// `-P CHAIN POLICY`.
+    Policy(Word, Word),
+}
+
+/// A rule line that was read.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// What it commands.
+    pub command: Option<Command>,
+    /// Protocol, interfaces, fragment.
+    pub header: HeaderMatch,
+    /// `-s`, one or more.
+    pub sources: Vec<Inverted<Network>>,
+    /// `-d`, one or more.
+    pub destinations: Vec<Inverted<Network>>,
+    /// `-m`.
+    pub matches: Vec<Instance<Box<dyn Match>>>,
+    /// `-j`, `-g`.
+    pub goal: Option<Goal>,
+    /// `--set-counters`.
+    pub counters: Option<(u64, u64)>,
+    /// Where each option of the rule stands.
+    pub places: Vec<(Main, Span)>,
+}
+
+impl Line {
+    /// Where an option of the rule stands.
+    #[must_use]
+    pub fn place(&self, main: Main) -> Option<Span> {
+        self.places.iter().find(|(one, _)| *one == main).map(|(_, span)| *span)
+    }
+}
+
+/// Reads the words of a rule line.
+#[must_use]
+pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
+    let line = Line::default();
+    let mut reader = Reader {
+        family,
+        words: words.iter(),
+        faults,
+        line,
+        not: None,
+        partial: false,
+        implied: false,
+    };
+    while let Some(word) = reader.words.next() {
+        reader.word(word);
+    }
+    if let Some(not) = reader.not {
+        reader.fault(code::NOT_INVERTIBLE, not, "`!` with nothing behind it");
+    }
+    reader.line
+}
+
+pub(super) struct Reader<'a> {
+    pub(super) family: Family,
+    words: core::slice::Iter<'a, Word>,
+    faults: &'a mut Vec<Diagnostic>,
+    pub(super) line: Line,
+    /// A `!` that waits for its option.
+    not: Option<Span>,
+    /// An extension is missing: options that are not known may be its.
+    partial: bool,
+    /// The match of the protocol was brought in.
+    implied: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn fault(&mut self, code: Code, span: Span, text: impl Into<String>) {
+        self.faults.push(Diagnostic::new(code, span, text));
+    }
+
+    pub(super) fn report(&mut self, fault: Diagnostic) {
+        self.faults.push(fault);
+    }
+
+    pub(super) fn next_word(&mut self) -> Option<&'a Word> {
+        self.words.next()
+    }
+
+    /// Takes the next word if it is a whole number.
+    pub(super) fn next_number(&mut self) -> Option<u64> {
+        let next = self.words.as_slice().first()?;
+        let digits = !next.text.is_empty() && next.text.bytes().all(|b| b.is_ascii_digit());
+        let value = next.text.parse().ok().filter(|_| digits)?;
+        self.words.next();
+        Some(value)
+    }
+
+    fn word(&mut self, word: &'a Word) {
+        let text = word.text.as_str();
+        if text == "!" {
+            if self.not.is_some() {
+                self.fault(code::NOT_INVERTIBLE, word.span, "a second `!` in a row");
+            }
+            self.not = Some(word.span);
+        } else if options::is_table_option(word) {
+            self.fault(code::TABLE_OPTION, word.span, format!("`{text}` cannot stand in a file"));
+            self.partial = true;
+        } else if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
+            self.long(word, long);
+        } else if text.len() > 1 && text.starts_with('-') {
+            self.short(word);
+        } else if !self.partial {
+            self.stray(word);
+        }
+    }
+
+    fn stray(&mut self, word: &Word) {
+        self.not = None;
+        let text = format!("`{}` belongs to no option", word.text);
+        let mut fault = Diagnostic::new(code::STRAY_WORD, word.span, text);
+        if word.text.ends_with(['\'', '"']) {
+            fault = fault.help("words with blanks stand in double quotes: --comment \"two words\"");
+        }
+        self.faults.push(fault);
+    }
+
+    fn long(&mut self, word: &'a Word, text: &str) {
+        let (name, value) = options::split_value(text);
+        match self.find(name) {
+            Found::One(owner, spec) => self.option(word, owner, spec, value),
+            Found::Several(_) | Found::None if self.imply(word) => self.long(word, text),
+            Found::Several(all) if !self.partial => {
+                let text = format!("`--{name}` may be any of --{}", all.join(", --"));
+                self.fault(code::AMBIGUOUS_OPTION, word.span, text);
+                self.not = None;
+            }
+            Found::None if !self.partial => self.unknown(word, name),
+            Found::Several(_) | Found::None => self.not = None,
+        }
+    }
+
+    fn find(&self, name: &str) -> Found {
+        let target = match &self.line.goal {
+            Some(Goal::Target(one)) => Some((Owner::Target, one.extension.options)),
+            _ => None,
+        };
+        let matches = self.line.matches.iter().enumerate().rev();
+        let matches = matches.map(|(at, one)| (Owner::Match(at), one.extension.options));
+        options::find_long(name, target.into_iter().chain(matches))
+    }
+
+    /// Brings in the match of the rule's protocol, once.
+    fn imply(&mut self, word: &Word) -> bool {
+        let Some(protocol) = self.line.header.protocol else { return false };
+        let Some(name) = protocol_match(protocol.value) else { return false };
+        let loaded = self.line.matches.iter().any(|one| one.extension.name == name);
+        if loaded || self.implied || self.partial {
+            return false;
+        }
+        self.implied = true;
+        self.load_match(name, word.span)
+    }
+
+    fn unknown(&mut self, word: &Word, name: &str) {
+        self.not = None;
+        let mut all: Vec<&'static str> =
+            options::OPTIONS.iter().map(|(_, _, spec)| spec.name).collect();
+        let matches = self.line.matches.iter();
+        all.extend(matches.flat_map(|one| one.extension.options).map(|spec| spec.name));
+        if let Some(Goal::Target(one)) = &self.line.goal {
+            all.extend(one.extension.options.iter().map(|spec| spec.name));
+        }
+        let text = format!("no option `--{name}` here");
+        let mut fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+        if let Some(near) = nearest(name, all.into_iter()) {
+            fault = fault.help(format!("did you mean `--{near}`?"));
+        } else if let Some(of) = owner_of(name) {
+            fault =
+                fault.help(format!("`--{name}` belongs to `{of}`, which has to stand before it"));
+        }
+        self.faults.push(fault);
+        self.partial = true;
+    }
+
+    fn short(&mut self, word: &'a Word) {
+        let mut rest = word.text.char_indices().skip(1).peekable();
+        while let Some((at, letter)) = rest.next() {
+            let known = options::find_short(letter);
+            let Some((main, spec)) = known.filter(|(main, _)| self.has(*main)) else {
+                let text = format!("no option `-{letter}`");
+                self.fault(code::UNKNOWN_OPTION, word.span, text);
+                self.not = None;
+                self.partial = true;
+                return;
+            };
+            if spec.value == Value::None {
+                self.option(word, Owner::Main(main), spec, None);
+                continue;
+            }
+            let joined = word.text.get(at + letter.len_utf8()..).filter(|text| !text.is_empty());
+            self.option(word, Owner::Main(main), spec, joined.map(Into::into));
+            return;
+        }
+    }
+
+    fn has(&self, main: Main) -> bool {
+        main != Main::Fragment || self.family == Family::V4
+    }
+
+    fn option(
+        &mut self,
+        word: &'a Word,
+        owner: Owner,
+        spec: &'static OptionSpec,
+        joined: Option<String>,
+    ) {
+        let not = self.not.take();
+        let mut given = Given {
+            option: spec,
+            inverted: not.is_some(),
+            span: word.span,
+            value: String::new(),
+            value_span: word.span,
+            second: String::new(),
+            second_span: word.span,
+        };
+        if let Some(value) = joined {
+            given.value = value;
+            if spec.value == Value::None {
+                let text = format!("`--{}` takes no value", spec.name);
+                return self.fault(code::STRAY_WORD, word.span, text);
+            }
+        } else if options::value_count(spec) > 0 && !self.value(word, &mut given) {
+            return;
+        }
+        if spec.value == Value::Two && !self.second_value(word, &mut given) {
+            return;
+        }
+        if let Some(span) = not.filter(|_| !spec.invert) {
+            let text = format!("`--{}` cannot be inverted", spec.name);
+            return self.fault(code::NOT_INVERTIBLE, span, text);
+        }
+        match owner {
+            Owner::Main(main) => self.main(main, given),
+            Owner::Match(at) => self.give_match(at, given),
+            Owner::Target => self.give_target(given),
+        }
+    }
+
+    fn value(&mut self, word: &Word, given: &mut Given) -> bool {
+        let Some(value) = self.words.next() else {
+            let text = format!("`{}` needs a value", word.text);
+            self.fault(code::VALUE_MISSING, word.span, text);
+            return false;
+        };
+        let after = self.words.as_slice().first();
+        if value.text == "!" && given.option.invert && after.is_some() {
+            let meant = after.map_or("", |word| word.text.as_str());
+            let text = "`!` stands before the option it inverts";
+            let fault = Diagnostic::new(code::NOT_INVERTIBLE, value.span, text);
+            self.faults.push(fault.help(format!("! {} {meant}", word.text)));
+            self.words.next();
+            return false;
+        }
+        given.value.clone_from(&value.text);
+        given.value_span = value.span;
+        true
+    }
+
+    fn second_value(&mut self, word: &Word, given: &mut Given) -> bool {
+        let next = self.words.as_slice().first();
+        let Some(value) = next.filter(|word| !word.text.starts_with(['-', '!'])) else {
+            let text = format!("`{}` needs two values", word.text);
+            self.fault(code::VALUE_MISSING, word.span, text);
+            return false;
+        };
+        self.words.next();
+        given.second.clone_from(&value.text);
+        given.second_span = value.span;
+        true
+    }
+
+    fn give_match(&mut self, at: usize, given: Given) {
+        let Some(instance) = self.line.matches.get_mut(at) else { return };
+        match instance.twice(&given) {
+            Some(first) => self.twice(&given, first),
+            None => instance.given.push(given),
+        }
+    }
+
+    fn give_target(&mut self, given: Given) {
+        let Some(Goal::Target(instance)) = &mut self.line.goal else { return };
+        match instance.twice(&given) {
+            Some(first) => self.twice(&given, first),
+            None => instance.given.push(given),
+        }
+    }
+
+    pub(super) fn twice(&mut self, given: &Given, first: Span) {
+        let text = format!("`--{}` a second time", given.option.name);
+        let fault = Diagnostic::new(code::OPTION_CONFLICT, given.span, text);
+        self.faults.push(fault.label(first, "the first is here"));
+    }
+
+    /// `-m NAME`; false when there is no such match or not yet.
+    pub(super) fn load_match(&mut self, name: &str, span: Span) -> bool {
+        let name = match name {
+            "icmpv6" | "ipv6-icmp" => "icmp6",
+            other => other,
+        };
+        let family = self.family;
+        let found = MATCHES.iter().find(|one| one.name == name);
+        if let Some(extension) = found.filter(|one| one.families.contains(&family)) {
+            self.line.matches.push(Instance { extension, span, given: Vec::new() });
+            return true;
+        }
+        self.partial = true;
+        let known = known::MATCHES.contains(&name);
+        let (code, text) = if found.is_some() {
+            (code::WRONG_FAMILY, format!("match `{name}` is not for {}", tool(family)))
+        } else if known {
+            (code::MATCH_UNSUPPORTED, format!("match `{name}` is not supported yet"))
+        } else {
+            (code::UNKNOWN_MATCH, format!("no match is called `{name}`"))
+        };
+        let mut fault = Diagnostic::new(code, span, text);
+        let all = MATCHES.iter().map(|one| one.name).chain(known::MATCHES.iter().copied());
+        if let Some(near) = nearest(name, all).filter(|_| found.is_none() && !known) {
+            fault = fault.help(format!("did you mean `-m {near}`?"));
+        } else if TARGETS.iter().any(|one| one.name == name) {
+            fault = fault.help(format!("`{name}` is a target: -j {name}"));
+        }
+        self.faults.push(fault);
+        false
+    }
+
+    /// `-j NAME`.
+    pub(super) fn load_target(&mut self, word: Word) {
+        let name = word.text.as_str();
+        let found = TARGETS.iter().find(|one| one.name == name);
+        if let Some(extension) = found.filter(|one| one.families.contains(&self.family)) {
+            let instance = Instance { extension, span: word.span, given: Vec::new() };
+            self.line.goal = Some(Goal::Target(instance));
+        } else if found.is_some() {
+            let text = format!("target `{name}` is not for {}", tool(self.family));
+            self.fault(code::WRONG_FAMILY, word.span, text);
+            self.refuse_goal();
+        } else if known::TARGETS.contains(&name) {
+            let text = format!("target `{name}` is not supported yet");
+            self.fault(code::TARGET_UNSUPPORTED, word.span, text);
+            self.refuse_goal();
+        } else {
+            self.line.goal = Some(Goal::Name { word, goto: false });
+        }
+    }
+
+    fn refuse_goal(&mut self) {
+        self.partial = true;
+        self.line.goal = Some(Goal::Refused);
+    }
+}
+
+/// The tool whose files are of a family.
+const fn tool(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables (IPv4)",
+        Family::V6 => "ip6tables (IPv6)",
+    }
+}
+
+/// The match that a protocol brings in.
+fn protocol_match(protocol: u8) -> Option<&'static str> {
+    match protocol {
+        58 => Some("icmp6"),
+        135 => Some("mh"),
+        _ => names::protocol_name(protocol).filter(|name| {
+            MATCHES.iter().any(|one| one.name == *name) || known::MATCHES.contains(name)
+        }),
+    }
+}
+
+/// Who has an option of this name: `-m NAME` or `-j NAME`.
+fn owner_of(option: &str) -> Option<String> {
+    let has = |options: &[OptionSpec]| options.iter().any(|spec| spec.name == option);
+    let protocol = |name: &str| match name {
+        "tcp" | "udp" | "icmp" => format!("-p {name}"),
+        "icmp6" => String::from("-p ipv6-icmp"),
+        _ => format!("-m {name}"),
+    };
+    let mut matches = MATCHES.iter().filter(|one| has(one.options));
+    let mut targets = TARGETS.iter().filter(|one| has(one.options));
+    matches
+        .next()
+        .map(|one| protocol(one.name))
+        .or_else(|| targets.next().map(|one| format!("-j {}", one.name)))
+}

@@ -1,0 +1,197 @@
+//! `CONNMARK`: sets the mark of the packet's connection, or copies between it and the packet's.
+//! A packet without a connection passes unchanged.
+
+use super::mark::{AND, OR, SET_MARK, SET_XMARK, SetXmark, XOR};
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
+use crate::targets::Target;
+use crate::verdict::Step;
+use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
+
+const SAVE: u8 = 5;
+const RESTORE: u8 = 6;
+const MASK: u8 = 7;
+const CTMASK: u8 = 8;
+const NFMASK: u8 = 9;
+const LEFT: u8 = 10;
+const RIGHT: u8 = 11;
+const OPTIONS: &[OptionSpec] = &[
+    valued("set-xmark", SET_XMARK),
+    valued("set-mark", SET_MARK),
+    valued("and-mark", AND),
+    valued("or-mark", OR),
+    valued("xor-mark", XOR),
+    flag("save-mark", SAVE),
+    flag("restore-mark", RESTORE),
+    valued("mask", MASK),
+    valued("ctmask", CTMASK),
+    valued("nfmask", NFMASK),
+    valued("left-shift-mark", LEFT),
+    valued("right-shift-mark", RIGHT),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "CONNMARK",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    /// The connection's mark is set.
+    Set(SetXmark),
+    /// The packet's mark goes to the connection.
+    Save,
+    /// The connection's mark comes to the packet.
+    Restore,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shift {
+    Left(u32),
+    Right(u32),
+}
+
+impl Shift {
+    const fn apply(self, mark: u32) -> u32 {
+        match self {
+            Self::Left(bits) => mark << (bits & 31),
+            Self::Right(bits) => mark >> (bits & 31),
+        }
+    }
+}
+
+/// An instance.
+#[derive(Debug)]
+pub struct ConnMark {
+    operation: Operation,
+    /// Bits of the packet's mark that are copied.
+    nfmask: u32,
+    /// Bits of the connection's mark that are copied.
+    ctmask: u32,
+    shift: Shift,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
+    let operations = [SET_XMARK, SET_MARK, AND, OR, XOR, SAVE, RESTORE];
+    let given = arguments.given.iter().find(|given| operations.contains(&given.option.id));
+    let Some(given) = given else {
+        let text = "`CONNMARK` needs one of --set-xmark, --set-mark, --and-mark, --or-mark, \
+                    --xor-mark, --save-mark, --restore-mark";
+        arguments.fault(Diagnostic::new(code::OPTION_MISSING, arguments.span, text));
+        return None;
+    };
+    arguments.exclusive(&operations)?;
+    for pair in [[MASK, CTMASK], [MASK, NFMASK], [LEFT, RIGHT]] {
+        if pair.iter().all(|id| arguments.option(*id).is_some()) {
+            arguments.exclusive(&pair)?;
+        }
+    }
+    let mut mask = |id| match arguments.option(id) {
+        None => Some(None),
+        Some(given) => arguments.number32(given).map(Some),
+    };
+    let (both, ctmask, nfmask) = (mask(MASK)?, mask(CTMASK)?, mask(NFMASK)?);
+    let operation = match given.option.id {
+        SAVE => Operation::Save,
+        RESTORE => Operation::Restore,
+        _ => {
+            let set = SetXmark::parse(arguments, given)?;
+            Operation::Set(SetXmark { mask: both.or(ctmask).unwrap_or(set.mask), ..set })
+        }
+    };
+    Some(Box::new(ConnMark {
+        operation,
+        nfmask: both.or(nfmask).unwrap_or(u32::MAX),
+        ctmask: both.or(ctmask).unwrap_or(u32::MAX),
+        shift: shift(arguments)?,
+    }))
+}
+
+fn shift(arguments: &mut Arguments<'_>) -> Option<Shift> {
+    let Some(given) = arguments.option(LEFT).or(arguments.option(RIGHT)) else {
+        return Some(Shift::Left(0));
+    };
+    let bits = arguments.number32(given)?;
+    if bits > 31 {
+        let text = format!("a mark has 32 bits and cannot be shifted by {bits}");
+        arguments.fault(Diagnostic::new(code::KERNEL_REFUSES, given.value_span, text));
+        return None;
+    }
+    Some(if given.option.id == LEFT { Shift::Left(bits) } else { Shift::Right(bits) })
+}
+
+impl Target for ConnMark {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
+        let marked = conn.and_then(|conn| traversal.conntrack.mark(conn).map(|mark| (conn, mark)));
+        let Some((conn, mark)) = marked else { return Step::Continue };
+        match self.operation {
+            Operation::Set(set) => {
+                let new = self.shift.apply(set.apply(mark));
+                traversal.conntrack.set_mark(traversal.now, conn, new);
+            }
+            Operation::Save => {
+                let copied = self.shift.apply(traversal.mark & self.nfmask);
+                let new = (mark & !self.ctmask) ^ copied;
+                traversal.conntrack.set_mark(traversal.now, conn, new);
+            }
+            Operation::Restore => {
+                let copied = self.shift.apply(mark & self.ctmask);
+                traversal.mark = (traversal.mark & !self.nfmask) ^ copied;
+            }
+        }
+        Step::Continue
+    }
+
+    fn print(&self, out: &mut String) {
+        let copy = match self.operation {
+            Operation::Set(set) => {
+                set.print(out);
+                None
+            }
+            Operation::Save => Some("save-mark"),
+            Operation::Restore => Some("restore-mark"),
+        };
+        if let Some(name) = copy {
+            let _ =
+                write!(out, " --{name} --nfmask {:#x} --ctmask {:#x}", self.nfmask, self.ctmask);
+        }
+        let _ = match self.shift {
+            Shift::Left(0) | Shift::Right(0) => Ok(()),
+            Shift::Left(bits) => write!(out, " --left-shift-mark {bits}"),
+            Shift::Right(bits) => write!(out, " --right-shift-mark {bits}"),
+        };
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        let says = match self.operation {
+            Operation::Set(set) => set.says("the mark of its connection"),
+            Operation::Save => format!(
+                "copies its mark (bits {:#x}) to its connection (bits {:#x})",
+                self.nfmask, self.ctmask
+            ),
+            Operation::Restore => format!(
+                "copies the mark of its connection (bits {:#x}) to the packet (bits {:#x})",
+                self.ctmask, self.nfmask
+            ),
+        };
+        out.push(Piece::Effect(format!("{says} and goes on with the next rule")));
+        out.push(Piece::Note(
+            "The connection's mark stays with the connection; each packet begins with a mark of its \
+             own. INVALID and UNTRACKED packets have no connection and are left as they are."
+                .into(),
+        ));
+    }
+}

@@ -1,0 +1,240 @@
+//! `CT`: what tracking is to do with the packet, decided before it sees it: nothing at all, a
+//! helper, a zone, which events are told.
+
+use super::notrack;
+use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, names, valued};
+use crate::model::TableName;
+use crate::syntax::iptables_save::HELPERS_UNSUPPORTED;
+use crate::targets::Target;
+use crate::verdict::Step;
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::fmt::Write;
+use keepstate_conntrack::helpers::HELPERS;
+use keepstate_conntrack::{Zone, table::Template};
+
+const NOTRACK: u8 = 0;
+const HELPER: u8 = 1;
+const TIMEOUT: u8 = 2;
+const CTEVENTS: u8 = 3;
+const EXPEVENTS: u8 = 4;
+const ZONE: u8 = 5;
+const ZONE_ORIG: u8 = 6;
+const ZONE_REPLY: u8 = 7;
+const OPTIONS: &[OptionSpec] = &[
+    flag("notrack", NOTRACK),
+    valued("helper", HELPER),
+    valued("timeout", TIMEOUT),
+    valued("ctevents", CTEVENTS),
+    valued("expevents", EXPEVENTS),
+    valued("zone", ZONE),
+    valued("zone-orig", ZONE_ORIG),
+    valued("zone-reply", ZONE_REPLY),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "CT",
+    families: BOTH,
+    tables: &[TableName::Raw],
+    hooks: &[],
+    options: OPTIONS,
+    parse,
+};
+
+/// Events in the order of their bits.
+const EVENTS: [&str; 10] = [
+    "new",
+    "related",
+    "destroy",
+    "reply",
+    "assured",
+    "protoinfo",
+    "helper",
+    "mark",
+    "natseqinfo",
+    "secmark",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ZoneId {
+    Number(u16),
+    /// The packet's mark is the number.
+    Mark,
+}
+
+/// An instance.
+#[derive(Debug)]
+pub struct Ct {
+    notrack: bool,
+    helper: Option<u16>,
+    ctevents: u32,
+    expevents: u32,
+    zone: ZoneId,
+    /// Bit 0 original, bit 1 reply; 0 and 3 are both.
+    directions: u8,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
+    let mut target = Ct {
+        notrack: false,
+        helper: None,
+        ctevents: 0,
+        expevents: 0,
+        zone: ZoneId::Number(0),
+        directions: 0,
+    };
+    for given in arguments.given {
+        match given.option.id {
+            NOTRACK => target.notrack = true,
+            HELPER => target.helper = Some(helper(arguments, given)?),
+            CTEVENTS => target.ctevents = events(arguments, given, &EVENTS)?,
+            EXPEVENTS => target.expevents = events(arguments, given, &["new"])?,
+            TIMEOUT => {
+                let text = "`CT --timeout` is not supported yet";
+                arguments.fault(Diagnostic::new(code::TARGET_UNSUPPORTED, given.span, text));
+                return None;
+            }
+            id => {
+                target.zone = zone(arguments, given)?;
+                target.directions |= match id {
+                    ZONE_ORIG => 1,
+                    ZONE_REPLY => 2,
+                    _ => 3,
+                };
+            }
+        }
+    }
+    Some(Box::new(target))
+}
+
+fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
+    let name = given.value.as_str();
+    let Some(at) = HELPERS.iter().position(|helper| helper.name == name) else {
+        let known = HELPERS_UNSUPPORTED.contains(&name);
+        let (code, text) = if known {
+            (code::TARGET_UNSUPPORTED, format!("helper `{name}` is not supported yet"))
+        } else {
+            (code::UNKNOWN_NAME, format!("no helper is called `{name}`"))
+        };
+        let fault = Diagnostic::new(code, given.value_span, text);
+        let near = nearest(name, HELPERS.iter().map(|helper| helper.name));
+        arguments.fault(match near.filter(|_| !known) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault,
+        });
+        return None;
+    };
+    let protocol = HELPERS.get(at).map_or(0, |helper| helper.protocol);
+    arguments.needs_protocol(&[(protocol, names::protocol_name(protocol).unwrap_or(""))])?;
+    u16::try_from(at).ok()
+}
+
+fn events(arguments: &mut Arguments<'_>, given: &Given, possible: &[&'static str]) -> Option<u32> {
+    let mut bits = 0;
+    for (word, span) in arguments.list(given) {
+        let Some(at) = possible.iter().position(|name| *name == word) else {
+            arguments.unknown_word(word, span, "an event", possible.iter().copied());
+            return None;
+        };
+        bits |= 1 << at;
+    }
+    Some(bits)
+}
+
+fn zone(arguments: &mut Arguments<'_>, given: &Given) -> Option<ZoneId> {
+    if given.value == "mark" {
+        return Some(ZoneId::Mark);
+    }
+    let id = arguments.number(given, 65_535)?;
+    u16::try_from(id).ok().map(ZoneId::Number)
+}
+
+fn event_names(bits: u32) -> Vec<&'static str> {
+    let named = EVENTS.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+    named.map(|(_, name)| *name).collect()
+}
+
+impl Target for Ct {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let id = match self.zone {
+            ZoneId::Number(id) => id,
+            ZoneId::Mark => (traversal.mark & 0xFFFF) as u16,
+        };
+        let template = Template {
+            notrack: self.notrack,
+            zone: Zone { id, directions: self.directions },
+            helper: self.helper,
+            event_mask: (self.ctevents != 0).then_some(self.ctevents),
+        };
+        notrack::attach(traversal, template);
+        Step::Continue
+    }
+
+    fn print(&self, out: &mut String) {
+        if self.notrack {
+            out.push_str(" --notrack");
+        }
+        let helper = self.helper.and_then(|at| HELPERS.get(usize::from(at)));
+        if let Some(helper) = helper {
+            let _ = write!(out, " --helper {}", helper.name);
+        }
+        if self.ctevents != 0 {
+            let _ = write!(out, " --ctevents {}", event_names(self.ctevents).join(","));
+        }
+        if self.expevents != 0 {
+            let _ = write!(out, " --expevents {}", event_names(self.expevents).join(","));
+        }
+        let option = match self.directions {
+            1 => "zone-orig",
+            2 => "zone-reply",
+            _ => "zone",
+        };
+        let _ = match self.zone {
+            ZoneId::Number(0) => Ok(()),
+            ZoneId::Number(id) => write!(out, " --{option} {id}"),
+            ZoneId::Mark => write!(out, " --{option} mark"),
+        };
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        if self.notrack {
+            return notrack::explain(out);
+        }
+        let helper = self.helper.and_then(|at| HELPERS.get(usize::from(at)));
+        if let Some(helper) = helper {
+            out.push(Piece::Effect(format!(
+                "has the conntrack helper {} watch its connection, if it begins one",
+                helper.name
+            )));
+            out.push(Piece::Term("helper"));
+            out.push(Piece::Note(
+                "The helper reads what the two ends say to each other and announces the connections \
+                 they agree on; their first packets are then RELATED."
+                    .into(),
+            ));
+        }
+        if self.zone != ZoneId::Number(0) {
+            let zone = match self.zone {
+                ZoneId::Number(id) => format!("zone {id}"),
+                ZoneId::Mark => "the zone that its mark numbers".into(),
+            };
+            out.push(Piece::Effect(format!(
+                "has tracking look for its connection in {zone}: the same addresses and ports in \
+                 another zone are another connection"
+            )));
+        }
+        if self.ctevents != 0 {
+            let names = event_names(self.ctevents).join(", ");
+            out.push(Piece::Effect(format!(
+                "limits the events told of its connection to: {names}"
+            )));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `LOG`: a line about the packet for the log. The packet goes on to the next rule.
+
+mod line;
+
+use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::{LogLine, State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
+use crate::targets::Target;
+use crate::verdict::Step;
+use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
+
+const LEVEL: u8 = 0;
+const PREFIX: u8 = 1;
+const TCP_SEQUENCE: u8 = 2;
+const TCP_OPTIONS: u8 = 3;
+const IP_OPTIONS: u8 = 4;
+const UID: u8 = 5;
+const MACDECODE: u8 = 6;
+const OPTIONS: &[OptionSpec] = &[
+    valued("log-level", LEVEL),
+    valued("log-prefix", PREFIX),
+    flag("log-tcp-sequence", TCP_SEQUENCE),
+    flag("log-tcp-options", TCP_OPTIONS),
+    flag("log-ip-options", IP_OPTIONS),
+    flag("log-uid", UID),
+    flag("log-macdecode", MACDECODE),
+];
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Target>> =
+    Extension { name: "LOG", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+
+/// Longest prefix in bytes; the rest is cut off.
+pub const PREFIX_MAX: usize = 29;
+
+/// syslog's levels by number; a further name each is read as well.
+const LEVELS: [(&str, u8); 9] = [
+    ("emerg", 0),
+    ("alert", 1),
+    ("crit", 2),
+    ("error", 3),
+    ("warning", 4),
+    ("notice", 5),
+    ("info", 6),
+    ("debug", 7),
+    ("panic", 0),
+];
+const DEFAULT_LEVEL: u8 = 4;
+
+/// An instance.
+#[derive(Debug)]
+pub struct Log {
+    /// syslog level, 0 to 7.
+    pub level: u8,
+    /// What the line begins with.
+    pub prefix: String,
+    /// `--log-tcp-sequence`.
+    pub tcp_sequence: bool,
+    /// `--log-tcp-options`.
+    pub tcp_options: bool,
+    /// `--log-ip-options`.
+    pub ip_options: bool,
+    /// `--log-uid`: of packets that the host itself sends; not known here, so nothing is added.
+    pub uid: bool,
+    /// `--log-macdecode`.
+    pub macdecode: bool,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
+    let has = |id| arguments.option(id).is_some();
+    let (tcp_sequence, tcp_options) = (has(TCP_SEQUENCE), has(TCP_OPTIONS));
+    let (ip_options, uid, macdecode) = (has(IP_OPTIONS), has(UID), has(MACDECODE));
+    let level = match arguments.option(LEVEL) {
+        None => DEFAULT_LEVEL,
+        Some(given) => level(arguments, given)?,
+    };
+    let prefix = match arguments.option(PREFIX) {
+        None => String::new(),
+        Some(given) => prefix(arguments, given)?,
+    };
+    Some(Box::new(Log { level, prefix, tcp_sequence, tcp_options, ip_options, uid, macdecode }))
+}
+
+fn level(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
+    let number = values::number(&given.value, 7).and_then(|value| u8::try_from(value).ok());
+    let named = || LEVELS.iter().find(|(name, _)| *name == given.value).map(|(_, level)| *level);
+    let level = number.or_else(named);
+    if level.is_none() {
+        let names = LEVELS.iter().map(|(name, _)| *name).take(8);
+        arguments.unknown_word(&given.value, given.value_span, "a log level (0 to 7)", names);
+    }
+    level
+}
+
+fn prefix(arguments: &mut Arguments<'_>, given: &Given) -> Option<String> {
+    if given.value.is_empty() {
+        let text = "a log prefix has at least one character";
+        arguments.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
+        return None;
+    }
+    let length = PREFIX_MAX.min(given.value.len());
+    let end = (0..=length).rev().find(|at| given.value.is_char_boundary(*at)).unwrap_or(0);
+    Some(given.value.get(..end).unwrap_or("").into())
+}
+
+impl Target for Log {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let text = line::text(self, traversal);
+        traversal.log.push(LogLine { level: self.level, text });
+        Step::Continue
+    }
+
+    fn print(&self, out: &mut String) {
+        if !self.prefix.is_empty() {
+            out.push_str(" --log-prefix ");
+            values::print_word(out, &self.prefix);
+        }
+        if self.level != DEFAULT_LEVEL {
+            let _ = write!(out, " --log-level {}", self.level);
+        }
+        let flags = [
+            (self.tcp_sequence, " --log-tcp-sequence"),
+            (self.tcp_options, " --log-tcp-options"),
+            (self.ip_options, " --log-ip-options"),
+            (self.uid, " --log-uid"),
+            (self.macdecode, " --log-macdecode"),
+        ];
+        for (given, text) in flags {
+            out.push_str(if given { text } else { "" });
+        }
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        let name =
+            LEVELS.iter().find(|(_, level)| *level == self.level).map_or("", |(name, _)| name);
+        let prefix = match self.prefix.as_str() {
+            "" => String::new(),
+            prefix => format!(", beginning with \"{prefix}\""),
+        };
+        out.push(Piece::Effect(format!(
+            "writes a line about it to the kernel's log at level {name}{prefix}, and goes on with the \
+             next rule"
+        )));
+        out.push(Piece::Caution(
+            "LOG decides nothing, and nothing bounds how much it writes: a flood of packets is a flood \
+             of lines. `-m limit` before it bounds them."
+                .into(),
+        ));
+    }
+}

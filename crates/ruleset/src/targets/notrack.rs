@@ -1,0 +1,64 @@
+//! `NOTRACK`: tracking leaves the packet alone; the older name of `CT --notrack`.
+
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension};
+use crate::model::TableName;
+use crate::targets::Target;
+use crate::verdict::Step;
+use alloc::{boxed::Box, string::String};
+use keepstate_conntrack::table::Template;
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "NOTRACK",
+    families: BOTH,
+    tables: &[TableName::Raw],
+    hooks: &[],
+    options: &[],
+    parse,
+};
+
+/// An instance.
+#[derive(Debug)]
+pub struct Notrack;
+
+fn parse(_: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
+    Some(Box::new(Notrack))
+}
+
+/// Attaches a template, unless a rule before has done so: the first one counts.
+pub(super) fn attach(traversal: &mut Traversal<'_>, template: Template) {
+    if traversal.template == Template::default() {
+        traversal.template = template;
+    }
+}
+
+pub(super) fn explain(out: &mut Pieces) {
+    out.push(Piece::Effect(
+        "exempts it from connection tracking and goes on with the next rule".into(),
+    ));
+    out.push(Piece::Term("UNTRACKED"));
+    out.push(Piece::Caution(
+        "Its state is then UNTRACKED: rules for ESTABLISHED or NEW do not match it, and the answers \
+         need a rule of their own, here and in the filter table."
+            .into(),
+    ));
+}
+
+impl Target for Notrack {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        attach(traversal, Template { notrack: true, ..Template::default() });
+        Step::Continue
+    }
+
+    fn print(&self, _: &mut String) {}
+
+    fn explain(&self, out: &mut Pieces) {
+        explain(out);
+    }
+}
