@@ -281,9 +281,7 @@ fn special(
         }
         State::SynSent2 => record.last.flags |= Last::SIMULTANEOUS_OPEN,
         State::SynRecv
-            if seen.direction == Direction::Reply
-                && segment.kind == Kind::Ack
-                && record.last.flags & Last::SIMULTANEOUS_OPEN != 0 =>
+            if segment.kind == Kind::Ack && record.last.flags & Last::SIMULTANEOUS_OPEN != 0 =>
         {
             next = State::Established;
         }
@@ -335,7 +333,7 @@ fn settle(
     record.last.kind = segment.kind;
     record.last.direction = seen.direction;
     let changed = before != next;
-    if changed && next == State::FinWait {
+    if next == State::FinWait {
         record.split(seen.direction).0.flags |= Peer::CLOSE_INIT;
     }
     let mut timeout = Some(timeout::of(sysctls, record, segment.kind, next));
