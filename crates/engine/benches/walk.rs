@@ -76,7 +76,8 @@ impl Frame {
         }
         let sum = |bytes: &[u8]| u32::from(!checksum::compute(bytes));
         let (ip, l4) = bytes.split_at(20);
-        let l4_sum = sum(&l4[..usize::from(l4_length)]) + u32::from(protocol) + u32::from(l4_length);
+        let l4_sum =
+            sum(&l4[..usize::from(l4_length)]) + u32::from(protocol) + u32::from(l4_length);
         Self { ip_sum: sum(ip), l4_sum, checksum_at, bytes }
     }
 

@@ -2,7 +2,8 @@
 //! builds them, but for the IPv4 identification and the IPv6 flow label, which it draws at random.
 
 use crate::options;
-use crate::route::{Forwarding, Host, InterfaceIndex, is_link_local_v6};
+use crate::route::{Forwarding, InterfaceIndex};
+use crate::routing::{Routing, is_link_local_v6};
 use alloc::vec::Vec;
 use keepstate_packet::checksum::{self, Sum};
 use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, tcp};
@@ -62,14 +63,14 @@ impl Report {
 }
 
 /// An ICMP or ICMPv6 error about a packet; `None` when none may be sent about it.
-pub(crate) fn error(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+pub(crate) fn error(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
     let parsed = subject.parsed;
     let later_fragment = parsed.fragment.is_some_and(|fragment| fragment.offset != 0);
     match parsed.family {
         Family::V4 => {
-            let to_one = host.is_for_one(Family::V4, parsed.destination);
+            let to_one = routing.is_for_one(Family::V4, parsed.destination);
             let may = to_one && !later_fragment && !reports_error_v4(subject);
-            may.then(|| error_v4(host, subject, report))?
+            may.then(|| error_v4(routing, subject, report))?
         }
         Family::V6 => {
             // RFC 4443, 2.4 (e): what a group is told all the same.
@@ -79,7 +80,7 @@ pub(crate) fn error(host: &Host, subject: &Subject<'_>, report: Report) -> Optio
             // The model has no link-local addresses, so no link-local neighbours to answer to.
             let reachable = !is_link_local_v6(Family::V6, parsed.source);
             let may = to_one && from_one && reachable && !reports_error_v6(subject);
-            may.then(|| error_v6(host, subject, report))?
+            may.then(|| error_v6(routing, subject, report))?
         }
     }
 }
@@ -100,9 +101,9 @@ fn reports_error_v6(subject: &Subject<'_>) -> bool {
         && message.first().is_none_or(|kind| icmpv6::is_error(*kind))
 }
 
-fn error_v4(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
     let parsed = subject.parsed;
-    let source = source_address(host, subject)?;
+    let source = source_address(routing, subject)?;
     let options = if parsed.has_options {
         let header = subject.bytes.get(..usize::from(parsed.header_length)).unwrap_or(&[]);
         options::echo(header, source.v4_octets(), subject.now)
@@ -117,7 +118,7 @@ fn error_v4(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8
         protocol: icmp::PROTOCOL,
         length: headers + quoted.len(),
         tos: parsed.tos & 0x1e | 0xc0,
-        ttl: host.default_ttl,
+        ttl: routing.host().default_ttl,
         dont_fragment: false,
     };
     let mut out = ipv4_header(&header, &options);
@@ -127,13 +128,14 @@ fn error_v4(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8
     Some(out)
 }
 
-fn error_v6(host: &Host, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
+fn error_v6(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
     const HEADERS: usize = 40 + 8;
-    let source = source_address(host, subject)?;
+    let source = source_address(routing, subject)?;
     let destination = subject.parsed.source;
     let quoted = quote(subject, ICMPV6_ERROR_MAX - HEADERS);
     let length = 8 + quoted.len();
-    let mut out = ipv6_header(source, destination, icmpv6::PROTOCOL, length, host.default_ttl);
+    let mut out =
+        ipv6_header(source, destination, icmpv6::PROTOCOL, length, routing.host().default_ttl);
     message(&mut out, report, quoted);
     seal(&mut out, 40 + 2, pseudo_header_v6(source, destination, icmpv6::PROTOCOL, length), 40);
     Some(out)
@@ -153,28 +155,28 @@ fn message(out: &mut Vec<u8>, report: Report, quoted: &[u8]) {
 /// What an error comes from: the address that the packet was sent to, when it is ours; over IPv4
 /// that of the way back; over IPv6 that of the interface the packet came in by. A bump in the wire
 /// has none and speaks for the destination.
-pub(crate) fn source_address(host: &Host, subject: &Subject<'_>) -> Option<Address> {
+pub(crate) fn source_address(routing: &Routing, subject: &Subject<'_>) -> Option<Address> {
     let parsed = subject.parsed;
     let family = parsed.family;
-    let own = subject.interface.is_some() && host.is_own(family, parsed.destination);
-    if own || host.forwarding == Forwarding::Wire {
+    let own = subject.interface.is_some() && routing.is_own(family, parsed.destination);
+    if own || routing.host().forwarding == Forwarding::Wire {
         return Some(parsed.destination);
     }
-    let way_back = host.route_out(family, parsed.source)?;
+    let way_back = routing.route_out(family, parsed.source)?;
     let first = match (family, subject.interface) {
         (Family::V6, Some(interface)) => interface,
         (Family::V4 | Family::V6, _) => way_back,
     };
-    host.address_on(family, first)
+    routing.address_on(family, first)
 }
 
 /// A reset for a TCP segment (RFC 9293, 3.10.7.1); `None` for a reset, for what is no whole TCP
 /// header, and when the segment was not meant for one host.
-pub(crate) fn reset(host: &Host, subject: &Subject<'_>) -> Option<Vec<u8>> {
+pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>> {
     let parsed = subject.parsed;
     let L4::Tcp(segment) = &parsed.l4 else { return None };
-    let to_one = host.is_for_one(parsed.family, parsed.destination);
-    let from_one = host.is_for_one(parsed.family, parsed.source);
+    let to_one = routing.is_for_one(parsed.family, parsed.destination);
+    let from_one = routing.is_for_one(parsed.family, parsed.source);
     if !to_one || !from_one || segment.flags & tcp::RST != 0 || !checksum_right(subject) {
         return None;
     }
@@ -200,14 +202,14 @@ pub(crate) fn reset(host: &Host, subject: &Subject<'_>) -> Option<Vec<u8>> {
                 protocol: tcp::PROTOCOL,
                 length: 40,
                 tos: 0,
-                ttl: host.default_ttl,
+                ttl: routing.host().default_ttl,
                 dont_fragment: true,
             };
             let sum = Sum::ZERO.bytes(&source.v4_octets()).bytes(&destination.v4_octets());
             (ipv4_header(&header, &[]), 20, sum.number(u16::from(tcp::PROTOCOL)).number(20))
         }
         Family::V6 => (
-            ipv6_header(source, destination, tcp::PROTOCOL, 20, host.default_ttl),
+            ipv6_header(source, destination, tcp::PROTOCOL, 20, routing.host().default_ttl),
             40,
             pseudo_header_v6(source, destination, tcp::PROTOCOL, 20),
         ),

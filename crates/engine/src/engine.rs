@@ -7,6 +7,7 @@ use crate::{
     receive::{self, Refused},
     recorder::Recorder,
     route::{Host, Interface, InterfaceIndex},
+    routing::Routing,
     rules::Rules,
     transmit::{Bounded, TRANSMITS_MAX, Transmit},
     walk::{self, Walk},
@@ -129,7 +130,7 @@ pub enum Timer {
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
-    host: Host,
+    routing: Routing,
     conntrack: conntrack::Table,
     rules: [Option<Rules>; 2],
     transmits: Bounded<Transmit>,
@@ -152,7 +153,7 @@ impl Engine {
     #[must_use]
     pub fn new(seed: [u64; 2], host: Host, sysctls: Sysctls, rulesets: Vec<Ruleset>) -> Self {
         let mut engine = Self {
-            host,
+            routing: Routing::new(host),
             conntrack: conntrack::Table::new(seed, sysctls),
             rules: [None, None],
             transmits: Bounded::new(TRANSMITS_MAX),
@@ -171,16 +172,16 @@ impl Engine {
     /// The host model.
     #[must_use]
     pub fn host(&self) -> &Host {
-        &self.host
+        self.routing.host()
     }
 
     /// The index of the interface of this name, which joins the host if it is new: captures name
     /// theirs as they go. `None` when the host has as many as an index can count.
     pub fn declare_interface(&mut self, interface: Interface) -> Option<InterfaceIndex> {
-        let known = self.host.interfaces.iter().position(|i| i.name == interface.name);
-        let index = u16::try_from(known.unwrap_or(self.host.interfaces.len())).ok()?;
+        let known = self.routing.host().interfaces.iter().position(|i| i.name == interface.name);
+        let index = u16::try_from(known.unwrap_or(self.routing.host().interfaces.len())).ok()?;
         if known.is_none() {
-            self.host.interfaces.push(interface);
+            self.routing.declare(interface);
         }
         Some(InterfaceIndex(index))
     }
@@ -306,11 +307,12 @@ impl Engine {
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let interface =
-            packet.interface.filter(|_| !self.host.is_declared_local(parsed.family, parsed.source));
+        let interface = packet
+            .interface
+            .filter(|_| !self.routing.is_declared_local(parsed.family, parsed.source));
         let mut walk = Walk {
             now,
-            host: &self.host,
+            routing: &self.routing,
             conntrack: &mut self.conntrack,
             rules: self.rules[place(parsed.family)].as_mut(),
             log: &mut self.lines,
@@ -347,7 +349,7 @@ impl Engine {
         {
             let walk = Walk {
                 now,
-                host: &self.host,
+                routing: &self.routing,
                 conntrack: &mut self.conntrack,
                 rules: self.rules[place(parsed.family)].as_mut(),
                 log: &mut self.lines,

@@ -3,7 +3,8 @@
 use crate::answer::Report;
 use crate::cause::Cause;
 use crate::options::{self, Fault, Recorded};
-use crate::route::{Host, InterfaceIndex, is_link_local_v6};
+use crate::route::InterfaceIndex;
+use crate::routing::{Routing, is_link_local_v6};
 use crate::walk::{Stop, Walk};
 use keepstate_packet::{Address, Family, Parsed, ipv4};
 
@@ -12,9 +13,9 @@ pub(crate) fn take_in_options<R>(walk: &mut Walk<'_, R>) -> Result<Recorded, Sto
     if walk.parsed.family == Family::V6 || !walk.parsed.has_options {
         return Ok(Recorded::default());
     }
-    let host = walk.host;
-    let own = |address: [u8; 4]| host.is_local(Family::V4, Address::v4(address));
-    let address = answering_address(host, walk.parsed);
+    let routing = walk.routing;
+    let own = |address: [u8; 4]| routing.is_local(Family::V4, Address::v4(address));
+    let address = answering_address(routing, walk.parsed);
     let header_length = usize::from(walk.parsed.header_length);
     let header = walk.bytes.get_mut(..header_length).unwrap_or_default();
     options::take_in(header, address, &own, walk.now).map_err(|fault| match fault {
@@ -26,7 +27,7 @@ pub(crate) fn take_in_options<R>(walk: &mut Walk<'_, R>) -> Result<Recorded, Sto
 /// Records the way out in the options, where they ask for it.
 pub(crate) fn pass_on_options<R>(walk: &mut Walk<'_, R>, recorded: &Recorded, out: InterfaceIndex) {
     if *recorded != Recorded::default() {
-        let address = walk.host.address_on(Family::V4, out).unwrap_or_default();
+        let address = walk.routing.address_on(Family::V4, out).unwrap_or_default();
         let header_length = usize::from(walk.parsed.header_length);
         let header = walk.bytes.get_mut(..header_length).unwrap_or_default();
         options::pass_on(header, recorded, address.v4_octets());
@@ -34,12 +35,12 @@ pub(crate) fn pass_on_options<R>(walk: &mut Walk<'_, R>, recorded: &Recorded, ou
 }
 
 /// The address that an answer to this packet would come from.
-fn answering_address(host: &Host, parsed: &Parsed) -> [u8; 4] {
-    if host.is_local(Family::V4, parsed.destination) {
+fn answering_address(routing: &Routing, parsed: &Parsed) -> [u8; 4] {
+    if routing.is_local(Family::V4, parsed.destination) {
         return parsed.destination.v4_octets();
     }
-    let back = host.route_out(Family::V4, parsed.source);
-    let address = back.and_then(|back| host.address_on(Family::V4, back));
+    let back = routing.route_out(Family::V4, parsed.source);
+    let address = back.and_then(|back| routing.address_on(Family::V4, back));
     address.unwrap_or_default().v4_octets()
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn check<R>(walk: &Walk<'_, R>, out: InterfaceIndex) -> Result<(), St
             return Err(Stop::Report(Cause::Martian, report));
         }
     }
-    let mtu = walk.host.interface(out).map_or(u32::MAX, |interface| interface.mtu);
+    let mtu = walk.routing.host().interface(out).map_or(u32::MAX, |interface| interface.mtu);
     let may_be_cut = family == Family::V4 && !ipv4::dont_fragment(walk.bytes);
     if parsed.length > mtu && !may_be_cut {
         return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));

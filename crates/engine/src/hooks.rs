@@ -83,7 +83,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         return Ok(());
     };
     walk.recorder.table(walk.parsed.family, name, hook);
-    let named = |index| walk.host.interface(index).map(|interface| interface.name);
+    let named = |index| walk.routing.host().interface(index).map(|interface| interface.name);
     let mut traversal = Traversal {
         now: walk.now,
         hook,
@@ -96,7 +96,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         tracked: walk.tracked,
         template: walk.template,
         conntrack: walk.conntrack,
-        local: walk.host,
+        local: walk.routing,
         log: walk.log,
     };
     let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);

@@ -20,6 +20,7 @@ mod receive;
 pub mod recorder;
 mod reject;
 pub mod route;
+mod routing;
 mod rules;
 pub mod transmit;
 mod walk;

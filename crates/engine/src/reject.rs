@@ -1,19 +1,23 @@
 //! What REJECT answers, and whether it does.
 
 use crate::answer::{Report, Subject, checksum_right, error, reset};
-use crate::route::Host;
+use crate::routing::Routing;
 use alloc::vec::Vec;
 use keepstate_packet::Family;
 use keepstate_ruleset::verdict::RejectWith;
 
 /// The answer to a rejected packet; `None` when nothing may be answered.
-pub(crate) fn answer(host: &Host, subject: &Subject<'_>, with: RejectWith) -> Option<Vec<u8>> {
+pub(crate) fn answer(
+    routing: &Routing,
+    subject: &Subject<'_>,
+    with: RejectWith,
+) -> Option<Vec<u8>> {
     let family = subject.parsed.family;
     match (with, family) {
-        (RejectWith::TcpReset, _) => reset(host, subject),
+        (RejectWith::TcpReset, _) => reset(routing, subject),
         (RejectWith::Icmp(code), Family::V4) | (RejectWith::Icmpv6(code), Family::V6) => {
             let report = Report::unreachable(family, code);
-            checksum_right(subject).then(|| error(host, subject, report))?
+            checksum_right(subject).then(|| error(routing, subject, report))?
         }
         (RejectWith::Icmp(_), Family::V6) | (RejectWith::Icmpv6(_), Family::V4) => None,
     }

@@ -5,7 +5,8 @@ use crate::cause::Cause;
 use crate::engine::{Disposition, Output, PolicyOrRule, Verdict};
 use crate::hooks::traverse;
 use crate::recorder::Recorder;
-use crate::route::{Forwarding, Host, InterfaceIndex, Routed};
+use crate::route::{Forwarding, InterfaceIndex, Routed};
+use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::transmit::{Bounded, Transmit};
 use crate::{forward, receive::Refused, reject};
@@ -18,7 +19,7 @@ use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
 /// A packet on its way, and the parts of the engine that it meets.
 pub(crate) struct Walk<'w, R> {
     pub(crate) now: Instant,
-    pub(crate) host: &'w Host,
+    pub(crate) routing: &'w Routing,
     pub(crate) conntrack: &'w mut conntrack::Table,
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) log: &'w mut Vec<LogLine>,
@@ -61,7 +62,8 @@ impl<R: Recorder> Walk<'_, R> {
             return self.send();
         }
         traverse(self, Hook::Prerouting)?;
-        let routed = self.host.route_in(self.parsed, self.interface.unwrap_or(InterfaceIndex(0)));
+        let routed =
+            self.routing.route_in(self.parsed, self.interface.unwrap_or(InterfaceIndex(0)));
         self.recorder.routed(&routed);
         match routed {
             Routed::Local => self.deliver(),
@@ -76,7 +78,7 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// What the host itself sends.
     pub(crate) fn send(&mut self) -> Result<(), Stop> {
-        self.out = self.host.route_out(self.parsed.family, self.parsed.destination);
+        self.out = self.routing.route_out(self.parsed.family, self.parsed.destination);
         if self.out.is_none() {
             return Err(Stop::Cause(Cause::NoRoute));
         }
@@ -91,7 +93,7 @@ impl<R: Recorder> Walk<'_, R> {
 
     fn forward(&mut self, out: InterfaceIndex) -> Result<(), Stop> {
         self.out = Some(out);
-        if self.host.forwarding == Forwarding::Wire {
+        if self.routing.host().forwarding == Forwarding::Wire {
             traverse(self, Hook::Forward)?;
             return traverse(self, Hook::Postrouting);
         }
@@ -115,7 +117,7 @@ impl<R: Recorder> Walk<'_, R> {
             Err(Stop::Rule) => (Verdict::Drop, None),
             Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
             Err(Stop::Reject(with)) => {
-                let answer = reject::answer(self.host, &self.subject(), with);
+                let answer = reject::answer(self.routing, &self.subject(), with);
                 if let (RejectWith::TcpReset, Some(_), Some(tracked)) =
                     (with, &answer, &self.tracked)
                 {
@@ -125,7 +127,7 @@ impl<R: Recorder> Walk<'_, R> {
                 (Verdict::Reject, None)
             }
             Err(Stop::Report(cause, report)) => {
-                let answer = answer::error(self.host, &self.subject(), report);
+                let answer = answer::error(self.routing, &self.subject(), report);
                 self.answer(answer, answers, transmits);
                 (Verdict::Drop, Some(cause))
             }
@@ -154,14 +156,14 @@ impl<R: Recorder> Walk<'_, R> {
         let Some(mut bytes) = answer else { return };
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
         self.recorder.answer(&bytes);
-        let back = match self.host.forwarding {
+        let back = match self.routing.host().forwarding {
             Forwarding::Wire => self.interface,
             Forwarding::Router | Forwarding::Off => None,
         };
         let tracked = self.tracked.and_then(|tracked| attached(&tracked));
         let mut walk = Walk {
             now: self.now,
-            host: self.host,
+            routing: self.routing,
             conntrack: &mut *self.conntrack,
             rules: self.rules.as_deref_mut(),
             log: &mut *self.log,
@@ -188,7 +190,7 @@ impl<R: Recorder> Walk<'_, R> {
             None => walk.send(),
         };
         let (out, tracked, is_answer) = (walk.out, walk.tracked, walk.is_answer);
-        let to_itself = self.host.is_own(parsed.family, parsed.destination);
+        let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
             (Ok(()), Some(interface)) if !to_itself => {
                 transmits.push(Transmit { interface, answers, bytes });

@@ -135,9 +135,14 @@ fn known(case: &Case<'_>) -> bool {
     let timestamp = case.name.starts_with("ts") || case.name.contains("+ts");
     // Fragments are reassembled before any hook, which the engine does not do.
     let fragment = case.name.contains("frag");
-    // The answer goes to a broadcast address and so comes back to the kernel itself.
-    let looped = case.name.contains("src_bcast") || case.name.starts_with("from_bcast_src");
-    no_neighbour || timestamp || fragment || looped
+    // The answer goes to an address of the kernel's own and so comes back to it.
+    let looped = case.name.contains("src_bcast")
+        || case.name.starts_with("from_bcast_src")
+        || case.name == "src_own";
+    // Recorded with iptables-nft, for which the protocol is that of the authentication header;
+    // for iptables-legacy and here it is the one behind it.
+    let backend = case.name == "ah" && case.rules == "reject";
+    no_neighbour || timestamp || fragment || looped || backend
 }
 
 #[test]
@@ -148,9 +153,6 @@ fn the_router_does_what_the_kernel_did() {
 #[test]
 fn rejected_packets_are_answered_as_the_kernel_did() {
     let rulesets = vec![rules(RULES_V4, Family::V4), rules(RULES_V6, Family::V6)];
-    if rulesets.iter().all(|ruleset| ruleset.tables.is_empty()) {
-        return;
-    }
     compare("reject", &mut engine(rulesets));
 }
 

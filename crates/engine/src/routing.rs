@@ -1,0 +1,397 @@
+//! Where packets go: the host model compiled, so that an address is looked up among the few
+//! networks that begin with its first octet.
+//!
+//! The answers are those of a Linux router with `rp_filter` 0, `accept_local` 0,
+//! `accept_source_route` 0, no multicast routing and redirects off.
+
+use crate::cause::Cause;
+use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Routed};
+use alloc::vec::Vec;
+use keepstate_packet::{Address, Family, InterfaceName, Parsed};
+use keepstate_ruleset::evaluate::{AddressType, AddressTypes};
+
+/// The host model, compiled.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    host: Host,
+    v4: Networks,
+    v6: Networks,
+}
+
+/// What a network of addresses is to the host; in the order that decides between equals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Unspecified,
+    Loopback,
+    Multicast,
+    Local,
+    /// The subnet-router anycast address (RFC 4291, 2.6.1): any router's of the subnet.
+    Anycast,
+    Broadcast,
+    /// Somebody else's, and the way there.
+    Unicast(InterfaceIndex),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    mask: u128,
+    network: u128,
+    kind: Kind,
+}
+
+/// Networks of one family, by the first octet of the addresses in them; longest prefix first.
+#[derive(Debug)]
+struct Networks {
+    entries: Vec<Entry>,
+    /// Where the entries of an octet begin; those of the next one begin where they end.
+    starts: [u32; 257],
+}
+
+impl Networks {
+    fn new(mut all: Vec<(Network, Kind)>) -> Self {
+        // The sort is stable: of equal routes the first one declared stays first.
+        all.sort_by_key(|(network, kind)| {
+            let rank = if let Kind::Unicast(_) = kind { Kind::Broadcast } else { *kind };
+            (core::cmp::Reverse(network.prefix), rank, matches!(kind, Kind::Unicast(_)))
+        });
+        let mut entries = Vec::new();
+        let mut starts = [0; 257];
+        for (start, octet) in starts.iter_mut().zip(0..=u8::MAX) {
+            *start = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let octet = u128::from(octet) << 120;
+            let first = u128::from(u8::MAX) << 120;
+            entries.extend(all.iter().filter_map(|(network, kind)| {
+                let mask = prefix_mask(network.prefix);
+                let network = number(network.address) & mask;
+                ((network ^ octet) & mask & first == 0).then_some(Entry {
+                    mask,
+                    network,
+                    kind: *kind,
+                })
+            }));
+        }
+        starts[256] = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        Self { entries, starts }
+    }
+
+    /// The networks that hold this address, the narrowest first.
+    #[inline]
+    fn of(&self, address: Address) -> impl Iterator<Item = Kind> + '_ {
+        let octet = usize::from(address.0[0]);
+        let range = match (self.starts.get(octet), self.starts.get(octet + 1)) {
+            (Some(start), Some(end)) => *start as usize..*end as usize,
+            _ => 0..0,
+        };
+        let address = number(address);
+        let entries = self.entries.get(range).unwrap_or(&[]).iter();
+        entries.filter(move |entry| address & entry.mask == entry.network).map(|entry| entry.kind)
+    }
+
+    #[inline]
+    fn kind(&self, address: Address) -> Option<Kind> {
+        self.of(address).next()
+    }
+}
+
+impl Routing {
+    pub(crate) fn new(host: Host) -> Self {
+        let v4 = Networks::new(networks_v4(&host));
+        let v6 = Networks::new(networks_v6(&host));
+        Self { host, v4, v6 }
+    }
+
+    pub(crate) const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Adds an interface.
+    pub(crate) fn declare(&mut self, interface: Interface) {
+        let mut host = self.host.clone();
+        host.interfaces.push(interface);
+        *self = Self::new(host);
+    }
+
+    const fn networks(&self, family: Family) -> &Networks {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
+    }
+
+    /// Routes a packet that came in.
+    #[inline]
+    pub(crate) fn route_in(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        match (self.host.forwarding, packet.family) {
+            (Forwarding::Wire, _) => Routed::Out(InterfaceIndex(u16::from(interface.0 == 0))),
+            (Forwarding::Router | Forwarding::Off, Family::V4) => self.route_in_v4(packet),
+            (Forwarding::Router | Forwarding::Off, Family::V6) => {
+                self.route_in_v6(packet, interface)
+            }
+        }
+    }
+
+    #[inline]
+    fn route_in_v4(&self, packet: &Parsed) -> Routed {
+        let source = self.v4.kind(packet.source);
+        let destination = self.v4.kind(packet.destination);
+        match (source, destination) {
+            (Some(Kind::Unicast(_)) | None, Some(Kind::Unicast(out))) => self.pass_on(out),
+            _ => self.route_in_special(packet, source, destination),
+        }
+    }
+
+    /// Routes an IPv4 packet of which one address is not simply somebody else's.
+    #[cold]
+    fn route_in_special(
+        &self,
+        packet: &Parsed,
+        source: Option<Kind>,
+        destination: Option<Kind>,
+    ) -> Routed {
+        const MARTIAN: Routed = Routed::Dropped(Cause::Martian);
+        const LIMITED_BROADCAST: [u8; 4] = [255; 4];
+        let to_limited_broadcast = packet.destination.v4_octets() == LIMITED_BROADCAST;
+        let to_unspecified = destination == Some(Kind::Unspecified);
+        match source {
+            Some(Kind::Multicast | Kind::Loopback | Kind::Local) => return MARTIAN,
+            Some(Kind::Broadcast) if packet.source.v4_octets() == LIMITED_BROADCAST => {
+                return MARTIAN;
+            }
+            // DHCP's discover has no address yet, nor has IGMP's query (RFC 2131, RFC 3376).
+            Some(Kind::Unspecified)
+                if !to_limited_broadcast
+                    && !to_unspecified
+                    && destination != Some(Kind::Multicast) =>
+            {
+                return MARTIAN;
+            }
+            Some(Kind::Unspecified | Kind::Broadcast | Kind::Unicast(_) | Kind::Anycast) | None => {
+            }
+        }
+        match destination {
+            Some(Kind::Unspecified) if source != Some(Kind::Unspecified) => MARTIAN,
+            Some(Kind::Loopback) => MARTIAN,
+            Some(Kind::Unspecified | Kind::Local | Kind::Broadcast | Kind::Anycast) => {
+                Routed::Local
+            }
+            Some(Kind::Multicast) if self.joined_v4(packet.destination) => Routed::Local,
+            Some(Kind::Multicast) => Routed::Dropped(Cause::NoRoute),
+            Some(Kind::Unicast(out)) => self.pass_on(out),
+            None => self.nowhere(),
+        }
+    }
+
+    #[inline]
+    fn route_in_v6(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        match self.v6.kind(packet.destination) {
+            Some(Kind::Local | Kind::Anycast) => Routed::Local,
+            Some(Kind::Multicast) if self.joined_v6(interface, packet.destination) => Routed::Local,
+            Some(Kind::Multicast) => Routed::Dropped(Cause::NoRoute),
+            Some(Kind::Loopback) => Routed::Dropped(Cause::Martian),
+            Some(Kind::Unicast(out))
+                if out == interface || !is_link_local_v6(Family::V6, packet.destination) =>
+            {
+                self.pass_on(out)
+            }
+            Some(Kind::Unspecified) => match self.route_out(Family::V6, packet.destination) {
+                Some(out) => self.pass_on(out),
+                None => self.nowhere(),
+            },
+            Some(Kind::Unicast(_) | Kind::Broadcast) | None => self.nowhere(),
+        }
+    }
+
+    #[inline]
+    fn pass_on(&self, out: InterfaceIndex) -> Routed {
+        match self.host.forwarding {
+            Forwarding::Off => Routed::Dropped(Cause::NoRoute),
+            Forwarding::Router | Forwarding::Wire => Routed::Out(out),
+        }
+    }
+
+    fn nowhere(&self) -> Routed {
+        match self.host.forwarding {
+            Forwarding::Off => Routed::Dropped(Cause::NoRoute),
+            Forwarding::Router | Forwarding::Wire => Routed::Unreachable,
+        }
+    }
+
+    /// The way out to an address; `None` without a route.
+    pub(crate) fn route_out(&self, family: Family, destination: Address) -> Option<InterfaceIndex> {
+        self.networks(family).of(destination).find_map(|kind| match kind {
+            Kind::Unicast(out) => Some(out),
+            Kind::Unspecified
+            | Kind::Loopback
+            | Kind::Multicast
+            | Kind::Local
+            | Kind::Anycast
+            | Kind::Broadcast => None,
+        })
+    }
+
+    /// Whether an address is one of the host's own.
+    pub(crate) fn is_local(&self, family: Family, address: Address) -> bool {
+        self.networks(family).kind(address) == Some(Kind::Local)
+    }
+
+    /// Whether a packet to this address would be for the host: its own, or one that any router of
+    /// the subnet answers to.
+    pub(crate) fn is_own(&self, family: Family, address: Address) -> bool {
+        matches!(self.networks(family).kind(address), Some(Kind::Local | Kind::Anycast))
+    }
+
+    /// Whether an address is among those of [`Host::local`].
+    #[inline]
+    pub(crate) fn is_declared_local(&self, family: Family, address: Address) -> bool {
+        let mut local = self.host.local.iter();
+        local.any(|network| network.family == family && network.contains(address))
+    }
+
+    /// Whether an address means one host: no group, no broadcast address.
+    pub(crate) fn is_for_one(&self, family: Family, address: Address) -> bool {
+        !matches!(self.networks(family).kind(address), Some(Kind::Multicast | Kind::Broadcast))
+    }
+
+    /// The address that the host uses on an interface, or else on any.
+    pub(crate) fn address_on(&self, family: Family, interface: InterfaceIndex) -> Option<Address> {
+        let host = &self.host;
+        let there = host.interface(interface).into_iter().flat_map(|found| &found.addresses);
+        let anywhere = host.interfaces.iter().flat_map(|found| &found.addresses);
+        let mut candidates = there.chain(anywhere).chain(&host.local);
+        candidates.find(|network| network.family == family).map(|network| network.address)
+    }
+
+    /// All hosts on this subnet (RFC 1112). A host that a capture was taken on may have joined any.
+    fn joined_v4(&self, group: Address) -> bool {
+        self.host.forwarding == Forwarding::Off || group.v4_octets() == [224, 0, 0, 1]
+    }
+
+    /// All nodes, all routers, and the solicited-node groups of the interface's addresses (RFC
+    /// 4291, 2.7.1 and 2.8).
+    fn joined_v6(&self, interface: InterfaceIndex, group: Address) -> bool {
+        const SOLICITED: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
+        const SOLICITED_MASK: u128 = !0x00ff_ffff;
+        const WELL_KNOWN: [u128; 3] = [0xff02 << 112 | 1, 0xff02 << 112 | 2, 0xff05 << 112 | 2];
+        let group = number(group);
+        let addresses = self.host.interface(interface).map_or(&[][..], |found| &found.addresses);
+        let mut addresses = addresses.iter().filter(|network| network.family == Family::V6);
+        let is_router = self.host.forwarding == Forwarding::Router;
+        let solicited = |network: &Network| {
+            let own = number(network.address);
+            let anycast = own & prefix_mask(network.prefix);
+            let end = |address: u128| address & !SOLICITED_MASK;
+            end(own) == end(group) || is_router && end(anycast) == end(group)
+        };
+        self.host.forwarding == Forwarding::Off
+            || WELL_KNOWN.contains(&group)
+            || group & SOLICITED_MASK == SOLICITED && addresses.any(solicited)
+    }
+}
+
+fn networks_v4(host: &Host) -> Vec<(Network, Kind)> {
+    let network = |octets: [u8; 4], prefix| Network {
+        family: Family::V4,
+        address: Address::v4(octets),
+        prefix,
+    };
+    let mut all = Vec::from([
+        (network([0; 4], 32), Kind::Unspecified),
+        (network([127, 0, 0, 0], 8), Kind::Loopback),
+        (network([224, 0, 0, 0], 4), Kind::Multicast),
+        (network([255; 4], 32), Kind::Broadcast),
+    ]);
+    for (connected, _) in connected(host, Family::V4) {
+        // A /31 and a /32 have no broadcast address (RFC 3021).
+        if connected.prefix < 31 {
+            let last = number(connected.address) | !prefix_mask(connected.prefix);
+            let octets = Address::v6(last.to_be_bytes()).v4_octets();
+            all.push((network(octets, 32), Kind::Broadcast));
+        }
+    }
+    all.extend(own_and_routes(host, Family::V4));
+    all
+}
+
+fn networks_v6(host: &Host) -> Vec<(Network, Kind)> {
+    let network =
+        |bits: u128, prefix| Network { family: Family::V6, address: address(bits), prefix };
+    let mut all = Vec::from([
+        (network(0, 128), Kind::Unspecified),
+        (network(1, 128), Kind::Loopback),
+        (network(0xff << 120, 8), Kind::Multicast),
+    ]);
+    if host.forwarding == Forwarding::Router {
+        for (connected, _) in connected(host, Family::V6).filter(|(one, _)| one.prefix < 127) {
+            let anycast = number(connected.address) & prefix_mask(connected.prefix);
+            all.push((network(anycast, 128), Kind::Anycast));
+        }
+    }
+    all.extend(own_and_routes(host, Family::V6));
+    all
+}
+
+fn connected(host: &Host, family: Family) -> impl Iterator<Item = (Network, InterfaceIndex)> + '_ {
+    let all = host.interfaces.iter().zip(0..).flat_map(|(interface, index)| {
+        interface.addresses.iter().map(move |network| (*network, InterfaceIndex(index)))
+    });
+    all.filter(move |(network, _)| network.family == family)
+}
+
+fn own_and_routes(host: &Host, family: Family) -> impl Iterator<Item = (Network, Kind)> + '_ {
+    let whole = match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    let own = connected(host, family)
+        .map(move |(network, _)| (Network { prefix: whole, ..network }, Kind::Local));
+    let declared = host.local.iter().map(|network| (*network, Kind::Local));
+    let links = connected(host, family).map(|(network, out)| (network, Kind::Unicast(out)));
+    let routes = host.routes.iter().map(|one| (one.destination, Kind::Unicast(one.interface)));
+    own.chain(declared)
+        .chain(links)
+        .chain(routes)
+        .filter(move |(network, _)| network.family == family)
+}
+
+/// The first `prefix` bits; an IPv4 address stands in the first four octets.
+pub(crate) fn prefix_mask(prefix: u8) -> u128 {
+    !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
+}
+
+const fn number(address: Address) -> u128 {
+    u128::from_be_bytes(address.0)
+}
+
+const fn address(number: u128) -> Address {
+    Address::v6(number.to_be_bytes())
+}
+
+/// Whether an address is an IPv6 link-local one.
+pub(crate) fn is_link_local_v6(family: Family, address: Address) -> bool {
+    family == Family::V6 && address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80
+}
+
+impl AddressTypes for Routing {
+    fn address_type(
+        &self,
+        family: Family,
+        address: Address,
+        interface: Option<InterfaceName>,
+    ) -> AddressType {
+        let has = |name: InterfaceName| {
+            let found = self.host.interfaces.iter().find(|one| one.name == name);
+            found.is_some_and(|one| one.addresses.iter().any(|own| own.address == address))
+        };
+        match self.networks(family).kind(address) {
+            Some(Kind::Unspecified) => AddressType::Unspec,
+            Some(Kind::Broadcast) => AddressType::Broadcast,
+            Some(Kind::Multicast) => AddressType::Multicast,
+            Some(Kind::Anycast) => AddressType::Anycast,
+            Some(Kind::Loopback) if interface.is_none() => AddressType::Local,
+            Some(Kind::Local) if interface.is_none_or(has) => AddressType::Local,
+            Some(Kind::Loopback | Kind::Local | Kind::Unicast(_)) => AddressType::Unicast,
+            None if self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
+            None => AddressType::Unreachable,
+        }
+    }
+}
