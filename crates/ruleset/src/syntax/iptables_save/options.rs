@@ -95,10 +95,12 @@ pub enum Found {
 }
 
 /// Looks a long option up, without its dashes and value. `extensions` in the order in which they
-/// are asked: the one named last first.
+/// are asked: the one named last first. `whole`: shortened names do not count, because options that
+/// are not known here may stand in the line.
 #[must_use]
 pub fn find_long<'a>(
     name: &str,
+    whole: bool,
     extensions: impl Iterator<Item = (Owner, &'static [OptionSpec])> + 'a,
 ) -> Found {
     let main = OPTIONS.iter().map(|(_, main, spec)| (Owner::Main(*main), spec));
@@ -109,7 +111,7 @@ pub fn find_long<'a>(
             return Found::One(owner, spec);
         }
         let known = near.iter().any(|(o, s)| *o == owner && s.id == spec.id);
-        if spec.name.starts_with(name) && !known {
+        if spec.name.starts_with(name) && !known && !whole {
             near.push((owner, spec));
         }
     }

@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
         };
         let matches = self.line.matches.iter().enumerate().rev();
         let matches = matches.map(|(at, one)| (Owner::Match(at), one.extension.options));
-        options::find_long(name, target.into_iter().chain(matches))
+        options::find_long(name, self.partial, target.into_iter().chain(matches))
     }
 
     /// Brings in the match of the rule's protocol, once.
