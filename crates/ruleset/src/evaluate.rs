@@ -11,7 +11,7 @@ use crate::model::{Rule, Table};
 use crate::verdict::{Answer, Step, Verdict};
 use alloc::vec::Vec;
 use keepstate_conntrack::{self as conntrack, Hook, Tracked, table::Template};
-use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
+use keepstate_packet::{Address, Family, Instant, InterfaceName, L4, LinkInfo, Parsed};
 
 /// A packet on its way through a hook: what rules read and what targets may change.
 #[derive(Debug)]
@@ -254,8 +254,10 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
     let interface = |wanted: &Option<Inverted<InterfacePattern>>, name: &Option<InterfaceName>| {
         wanted.is_none_or(|wanted| is_interface(&wanted.value, name) != wanted.inverted)
     };
-    header.protocol.is_none_or(|wanted| (wanted.value == packet.protocol) != wanted.inverted)
-        && network(&header.source, packet.source)
+    header.protocol.is_none_or(|wanted| {
+        // A broken chain of IPv6 extension headers has no protocol, not even another one.
+        (wanted.value == packet.protocol) != wanted.inverted && packet.l4 != L4::BrokenChain
+    }) && network(&header.source, packet.source)
         && network(&header.destination, packet.destination)
         && interface(&header.in_interface, &traversal.in_interface)
         && interface(&header.out_interface, &traversal.out_interface)

@@ -1,8 +1,9 @@
 //! `limit`: a token bucket of its own for each rule.
 //!
-//! The bucket begins full. Time fills it in steps of a kernel tick (1/250 s), and each packet that
-//! matches takes one packet's worth. The amounts are those of the kernel's fixed-point arithmetic,
-//! because where a packet passes or not shows how they are rounded.
+//! The bucket begins full. It holds time: each nanosecond that passes brings one token, up to what
+//! `--limit-burst` packets cost, and a packet that matches costs the time that the rate leaves
+//! between two. That is the expression that iptables-nft makes of this match; the legacy match
+//! reckons in kernel ticks (1/250 s) and rounds differently below that.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -22,12 +23,9 @@ const OPTIONS: &[OptionSpec] = &[valued("limit", LIMIT), valued("limit-burst", B
 pub const EXTENSION: Extension<Box<dyn Match>> =
     Extension { name: "limit", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
 
-/// Time between two packets is kept in ten-thousandths of a second.
+/// Time between two packets is kept in ten-thousandths of a second, which bounds the rate.
 const SCALE: u64 = 10_000;
-/// Kernel ticks a second (`CONFIG_HZ` of the reference kernel).
-const TICKS: u64 = 250;
-/// Credit that a tick brings: the largest power of two with which a day's credit fits 32 bits.
-const CREDIT_PER_TICK: u64 = 128;
+const NANOSECONDS: u64 = 1_000_000_000;
 const DEFAULT_BURST: u64 = 5;
 
 /// Units, longest first, with their length in seconds.
@@ -37,11 +35,13 @@ const UNITS: [(&str, &str, u64); 4] =
 /// An instance.
 #[derive(Debug)]
 pub struct Limit {
-    /// Time between two packets at the given rate, in units of 1/[`SCALE`] s.
-    interval: u64,
+    /// Packets a unit of time.
+    count: u64,
+    /// The unit: short name, long name, seconds.
+    unit: (&'static str, &'static str, u64),
     burst: u64,
+    /// Nanoseconds that a packet costs.
     cost: u64,
-    capacity: u64,
 }
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
@@ -70,8 +70,9 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             burst => burst,
         },
     };
-    let (cost, capacity) = (credit(interval), credit(interval.saturating_mul(burst)));
-    Some(Box::new(Limit { interval, burst, cost, capacity }))
+    let (count, unit) = rate(interval);
+    let cost = unit.2 * NANOSECONDS / count.max(1);
+    Some(Box::new(Limit { count, unit, burst, cost }))
 }
 
 /// Time between two packets of `COUNT[/UNIT]`; 0 when too short to tell.
@@ -89,34 +90,23 @@ fn interval(text: &str) -> Option<u64> {
     Some(SCALE * seconds / count)
 }
 
-/// Credit of a time, as the kernel rounds it: long times lose their fraction of a second first.
-const fn credit(interval: u64) -> u64 {
-    const PER_SECOND: u64 = TICKS * CREDIT_PER_TICK;
-    if interval > 0xFFFF_FFFF / PER_SECOND {
-        (interval / SCALE).saturating_mul(PER_SECOND)
-    } else {
-        interval * PER_SECOND / SCALE
+/// The rate of an interval, in the longest unit in which it is a whole number or nearly so: this is
+/// what is printed, and what counts.
+fn rate(interval: u64) -> (u64, (&'static str, &'static str, u64)) {
+    let [mut best, rest @ ..] = UNITS;
+    for unit in rest {
+        let length = unit.2 * SCALE;
+        if interval > length || length / interval.max(1) < length % interval.max(1) {
+            break;
+        }
+        best = unit;
     }
-}
-
-const fn ticks(now: Instant) -> u64 {
-    now.0 / (1_000_000_000 / TICKS)
+    (best.2 * SCALE / interval.max(1), best)
 }
 
 impl Limit {
-    /// The rate as iptables-save prints it: the longest unit in which it is a whole number.
-    fn rate(&self) -> (u64, &'static str, &'static str) {
-        let interval = self.interval.max(1);
-        let mut shown = UNITS.iter().take(1).next();
-        for unit in UNITS.iter().skip(1) {
-            let length = unit.2 * SCALE;
-            if interval > length || length / interval < length % interval {
-                break;
-            }
-            shown = Some(unit);
-        }
-        shown
-            .map_or((0, "", ""), |(short, long, seconds)| (seconds * SCALE / interval, short, long))
+    const fn capacity(&self) -> u64 {
+        self.cost.saturating_mul(self.burst)
     }
 }
 
@@ -126,16 +116,13 @@ impl Match for Limit {
     }
 
     fn initial(&self) -> State {
-        State { credit: self.capacity, last: Instant(0) }
+        State { credit: self.capacity(), last: Instant(0) }
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Answer {
-        let elapsed = ticks(traversal.now).saturating_sub(ticks(state.last));
-        if elapsed > 0 {
-            let earned = elapsed.saturating_mul(CREDIT_PER_TICK);
-            state.credit = state.credit.saturating_add(earned).min(self.capacity);
-            state.last = traversal.now;
-        }
+        let elapsed = traversal.now.0.saturating_sub(state.last.0);
+        state.credit = state.credit.saturating_add(elapsed).min(self.capacity());
+        state.last = traversal.now;
         if state.credit < self.cost {
             return Answer::No;
         }
@@ -144,15 +131,14 @@ impl Match for Limit {
     }
 
     fn print(&self, out: &mut String) {
-        let (count, unit, _) = self.rate();
-        let _ = write!(out, " --limit {count}/{unit}");
+        let _ = write!(out, " --limit {}/{}", self.count, self.unit.0);
         if self.burst != DEFAULT_BURST {
             let _ = write!(out, " --limit-burst {}", self.burst);
         }
     }
 
     fn explain(&self, out: &mut Pieces) {
-        let (count, _, unit) = self.rate();
+        let (count, unit) = (self.count, self.unit.1);
         out.push(Piece::Condition(format!(
             "fewer packets than allowed have matched here of late: {count} a {unit}, and {} at once \
              after a pause",

@@ -1,8 +1,10 @@
 //! `tcp`: ports, flags and options of the TCP header.
 //!
-//! A fragment without the header does not match, except that one at byte 8 of the datagram, which
-//! could overwrite the flags, is dropped; so is a packet whose header is cut or, where options are
-//! asked for, claims a length below 20 bytes.
+//! A fragment without the header does not match. Of a header that is cut, the fields that are there
+//! are compared and the rule does not match for those that are not, as with the expressions that
+//! iptables-nft makes of this match; the legacy iptables drops such a packet instead. Where TCP
+//! options are asked for, both drop it, and with it a header that claims less than 20 bytes and a
+//! fragment at byte 8 of the datagram, which could overwrite the flags.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -129,6 +131,29 @@ pub(super) fn port_fits(wanted: Option<Ports>, port: u16) -> bool {
     })
 }
 
+/// Whether the ports fit, as far as they are asked for, in a header that may be cut before them.
+pub(super) fn cut_ports_fit(
+    source: Option<Ports>,
+    destination: Option<Ports>,
+    header: &[u8],
+) -> bool {
+    let fits = |wanted: Option<Ports>, at: usize| {
+        let port = header.get(at..).and_then(|rest| rest.first_chunk::<2>());
+        wanted.is_none() || port.is_some_and(|port| port_fits(wanted, u16::from_be_bytes(*port)))
+    };
+    fits(source, 0) && fits(destination, 2)
+}
+
+impl Tcp {
+    #[inline]
+    fn flags_fit(&self, found: u8) -> bool {
+        self.flags.is_none_or(|flags| {
+            let (mask, set) = flags.value;
+            (found & mask == set) != flags.inverted
+        })
+    }
+}
+
 impl Match for Tcp {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -140,20 +165,23 @@ impl Match for Tcp {
             L4::Tcp(header) => {
                 let fits = port_fits(self.source, header.source_port)
                     && port_fits(self.destination, header.destination_port)
-                    && self.flags.is_none_or(|flags| {
-                        let (mask, set) = flags.value;
-                        (header.flags & mask == set) != flags.inverted
-                    });
+                    && self.flags_fit(header.flags);
                 match self.option {
                     Some(option) if fits => option_fits(option, header, traversal),
                     _ => fits.into(),
                 }
             }
-            L4::Short => Answer::Hotdrop,
+            L4::Short if self.option.is_some() => Answer::Hotdrop,
+            L4::Short => {
+                let header = packet.l4_bytes(traversal.bytes);
+                let flags = self.flags.is_none()
+                    || header.get(13).is_some_and(|flags| self.flags_fit(*flags));
+                (flags && cut_ports_fit(self.source, self.destination, header)).into()
+            }
             _ => {
                 let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
                 let overlaps = packet.family == Family::V4 && offset == 8;
-                if overlaps { Answer::Hotdrop } else { Answer::No }
+                if overlaps && self.option.is_some() { Answer::Hotdrop } else { Answer::No }
             }
         }
     }

@@ -1,6 +1,7 @@
-//! `udp`: ports of the UDP header. A fragment without it does not match, a cut header is dropped.
+//! `udp`: ports of the UDP header. A fragment without it does not match; of a header that is cut, the
+//! ports are compared as far as they are there (see [`super::tcp`]).
 
-use super::tcp::{Ports, explain_ports, port_fits, port_range, print_ports};
+use super::tcp::{Ports, cut_ports_fit, explain_ports, port_fits, port_range, print_ports};
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -49,7 +50,10 @@ impl Match for Udp {
                     && port_fits(self.destination, header.destination_port);
                 fits.into()
             }
-            L4::Short => Answer::Hotdrop,
+            L4::Short => {
+                let header = traversal.packet.l4_bytes(traversal.bytes);
+                cut_ports_fit(self.source, self.destination, header).into()
+            }
             _ => Answer::No,
         }
     }
