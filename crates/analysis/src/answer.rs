@@ -168,6 +168,10 @@ pub struct Outcome {
     /// Last hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<&'static str>,
+    /// The chain of the filter table on its way: `INPUT`, `FORWARD`, `OUTPUT`; of a packet that
+    /// did not get so far, the last hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<&'static str>,
     /// Its conntrack state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'static str>,

@@ -481,12 +481,10 @@ fn ftp_passive(parties: &Parties) -> Script {
     let mut control = Tcp::new(parties.client_port, parties.server_port);
     let mut script = Writer::new();
     script.handshake(&mut control);
+    say(&mut script, &mut control, Who::Server, "220 FTP server ready");
     let command = if parties.server.is_ipv4() { "PASV" } else { "EPSV" };
-    let ask = control.segment(Who::Client, PSH | ACK, format!("{command}\r\n").as_bytes());
-    script.step(Who::Client, Who::Server, command, ask, DATA_LOST);
-    let line = announcement(parties, true);
-    let said = control.segment(Who::Server, PSH | ACK, format!("{line}\r\n").as_bytes());
-    script.step(Who::Server, Who::Client, &line, said, DATA_LOST);
+    say(&mut script, &mut control, Who::Client, command);
+    say(&mut script, &mut control, Who::Server, &announcement(parties, true));
     let mut data = Tcp::new(parties.client_port.wrapping_add(1), DATA_PORT);
     data_connection(&mut script, &mut data, Who::Client, Who::Server);
     script.finish()
@@ -496,16 +494,30 @@ fn ftp_active(parties: &Parties) -> Script {
     let mut control = Tcp::new(parties.client_port, parties.server_port);
     let mut script = Writer::new();
     script.handshake(&mut control);
-    let line = announcement(parties, false);
-    let said = control.segment(Who::Client, PSH | ACK, format!("{line}\r\n").as_bytes());
-    script.step(Who::Client, Who::Server, &line, said, DATA_LOST);
-    let ready = control.segment(Who::Server, PSH | ACK, b"200 PORT command successful.\r\n");
-    script.step(Who::Server, Who::Client, "200 PORT command successful.", ready, DATA_LOST);
+    say(&mut script, &mut control, Who::Server, "220 FTP server ready");
+    // A helper reads a line only where it has seen the line before it end.
+    say(&mut script, &mut control, Who::Client, "USER anonymous");
+    say(&mut script, &mut control, Who::Server, "230 logged in");
+    say(&mut script, &mut control, Who::Client, &announcement(parties, false));
+    say(&mut script, &mut control, Who::Server, "200 PORT command successful");
     // The server opens: here it is the side with the port 20.
     let mut data = Tcp::new(DATA_PORT, 20);
     data.server_next = CLIENT_ISN;
     data_connection(&mut script, &mut data, Who::Server, Who::Client);
     script.finish()
+}
+
+/// A line of a control connection, cut short for people.
+fn say(script: &mut Writer, control: &mut Tcp, from: Who, line: &str) {
+    let to = if from == Who::Client { Who::Server } else { Who::Client };
+    let content = control.segment(from, PSH | ACK, format!("{line}\r\n").as_bytes());
+    let label = match line.split_once(" Entering ") {
+        Some((code, rest)) => {
+            format!("{code} ... {}", rest.find('(').and_then(|at| rest.get(at..)).unwrap_or(""))
+        }
+        None => line.to_string(),
+    };
+    script.step(from, to, label.trim_end_matches('.'), content, DATA_LOST);
 }
 
 fn data_connection(script: &mut Writer, data: &mut Tcp, from: Who, to: Who) {

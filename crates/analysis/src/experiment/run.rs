@@ -3,7 +3,7 @@
 use crate::answer::Outcome;
 use crate::conversation::{Need, Script, bytes_of};
 use crate::prose;
-use crate::witness::Scene;
+use crate::witness::{Place, Scene};
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked, event::EventKind};
 use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, Verdict};
 use keepstate_engine::{engine::Event, recorder};
@@ -58,7 +58,13 @@ pub fn run(
             };
             let mut trail = Trail::default();
             let disposition = engine.handle_packet_recorded(now, packet, &mut trail);
-            outcome(&mut engine, now, &named, &rules, &disposition, &trail)
+            let mut out = outcome(&mut engine, now, &named, &rules, &disposition, &trail);
+            out.chain = match disposition.hook {
+                Some(Hook::Postrouting) if scene.place == Place::Between => Some("FORWARD"),
+                Some(Hook::Postrouting) => Some("OUTPUT"),
+                hook => hook.map(builtin_name),
+            };
+            out
         } else {
             Outcome::default()
         };
@@ -150,6 +156,7 @@ fn outcome(
     let mut out = Outcome {
         sent: true,
         hook: disposition.hook.map(builtin_name),
+        chain: None,
         state: tracked.map(|tracked| state_name(tracked.state)),
         direction: tracked.and_then(|tracked| tracked.direction).map(direction_name),
         verdict: Some(verdict_name(disposition.verdict)),

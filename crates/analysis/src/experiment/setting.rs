@@ -84,7 +84,10 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         "icmp-error" => !asks("INVALID") || asks("RELATED"),
         _ => true,
     };
-    protocol_fits && wanted && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
+    let left_out = super::expected(rule, template.code);
+    (protocol_fits || left_out)
+        && wanted
+        && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
 }
 
 /// The chain that packets enter: the rule's own, or INPUT for a rule of a user chain.
@@ -167,6 +170,12 @@ fn accepting(
         setting.before.extend(lines);
         setting
     };
+    let middle = template.helper.is_some() || template.sender == Who::Router;
+    if middle {
+        // What is of interest comes in the midst of a connection that works.
+        let lines = other.into_iter().chain([answers]).chain(begin);
+        return vec![with(lines.collect())];
+    }
     let mut out = vec![with(Vec::new())];
     if let Some(other) = &other {
         out.push(with(vec![other.clone()]));

@@ -296,17 +296,6 @@ pub const CAUTIONS: &[Caution] = &[
         lines: NONE,
     },
     Caution {
-        code: "mind.state-is-conntrack",
-        applies: |rule| rule.has_match("state"),
-        text: |_| {
-            String::from(
-                "-m state --state is the old name of -m conntrack --ctstate and means the same; new \
-                 rules are better written with conntrack.",
-            )
-        },
-        lines: NONE,
-    },
-    Caution {
         code: "mind.nd",
         applies: |rule| {
             rule.family == Family::V6 && rule.states().is_some() && rule.admits_protocol(58)

@@ -161,7 +161,11 @@ impl Page {
             })
             .collect();
         let packet_width = packet_width.max("packet".len());
-        let mut head = format!("    {:>2}  {:who_width$}  {:packet_width$}", "#", "", "packet");
+        let chain_width = 7;
+        let mut head = format!(
+            "    {:>2}  {:who_width$}  {:packet_width$}  {:chain_width$}",
+            "#", "", "packet", "chain"
+        );
         for (width, run) in &runs {
             let _ = write!(head, "{:GAP$}{:width$}", "", run.name);
         }
@@ -169,8 +173,9 @@ impl Page {
         self.line(&head);
         for (index, step) in experiment.steps.iter().enumerate() {
             let sender = who.get(index).map_or("", String::as_str);
+            let chain = chain_of(experiment, index);
             let mut line = format!(
-                "    {:>2}  {sender:who_width$}  {:packet_width$}",
+                "    {:>2}  {sender:who_width$}  {:packet_width$}  {chain:chain_width$}",
                 step.number, step.packet
             );
             for (width, run) in &runs {
@@ -198,9 +203,17 @@ impl Page {
     /// What does not fit into a cell: who decided, reasons with numbers, answers, log lines.
     fn footnotes(&mut self, experiment: &Experiment) {
         let mut said: Vec<String> = Vec::new();
+        // Who decided is said once a run.
+        let mut decided: Vec<(usize, String)> = Vec::new();
         for (run_index, run) in experiment.runs.iter().enumerate() {
             for (index, outcome) in run.outcomes.iter().enumerate().filter(|(_, o)| o.sent) {
                 for note in notes(outcome) {
+                    if note.starts_with("decided by") {
+                        if decided.contains(&(run_index, note.clone())) {
+                            continue;
+                        }
+                        decided.push((run_index, note.clone()));
+                    }
                     let number = index + 1;
                     let everywhere = experiment.runs.len() > 1
                         && experiment.runs.iter().all(|run| {
@@ -226,6 +239,12 @@ impl Page {
     }
 }
 
+/// The chain that a step went through, in the first run in which it was sent.
+fn chain_of(experiment: &Experiment, index: usize) -> &'static str {
+    let outcomes = experiment.runs.iter().filter_map(|run| run.outcomes.get(index));
+    outcomes.filter(|outcome| outcome.sent).find_map(|outcome| outcome.chain).unwrap_or("")
+}
+
 fn cell(outcome: &Outcome) -> String {
     if !outcome.sent {
         return String::from("(never sent)");
@@ -237,7 +256,7 @@ fn cell(outcome: &Outcome) -> String {
         None => "",
     };
     let star = if outcome.rule_matched { "*" } else { " " };
-    format!("{:7} {:11} {star}{verdict}", outcome.hook.unwrap_or("-"), outcome.state.unwrap_or("-"))
+    format!("{:11} {star}{verdict}", outcome.state.unwrap_or("-"))
 }
 
 fn notes(outcome: &Outcome) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! says is the analysis' business.
 
 use crate::{exit::Exit, terminal::Terminal};
+use keepstate_analysis::explain::TEXT_BYTES_MAX;
 use keepstate_analysis::render::{RENDERERS, Style, WIDTH_MAX, WIDTH_MIN, renderer};
 use keepstate_analysis::{Answer, Question, Unexplained, explain, explain_line};
 use std::io::{IsTerminal, Read, Write};
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
 }
 
 /// Most bytes that are read of a file or of stdin, one more than can be explained.
-const BYTES_MAX: u64 = keepstate_analysis::explain::TEXT_BYTES_MAX as u64 + 1;
+const BYTES_MAX: u64 = TEXT_BYTES_MAX as u64 + 1;
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     match answer(arguments) {
