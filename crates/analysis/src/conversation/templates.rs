@@ -158,6 +158,15 @@ pub const TEMPLATES: &[Template] = &[
         script: out_of_window,
     },
     Template {
+        code: "asymmetric",
+        title: "A connection of which one direction only comes past here (asymmetric routing)",
+        sender: Who::Client,
+        protocol: Some(Upper::Tcp),
+        server_port: 443,
+        helper: None,
+        script: asymmetric,
+    },
+    Template {
         code: "stray-rst",
         title: "A reset that does not fit its connection",
         sender: Who::Server,
@@ -534,7 +543,7 @@ fn data_connection(script: &mut Writer, data: &mut Tcp, from: Who, to: Who) {
 }
 
 /// How far past the expected byte the stray segment is: more than any window announced here.
-const FAR: u32 = 200_000_000;
+const FAR: u32 = 100_000;
 
 fn out_of_window(parties: &Parties) -> Script {
     let mut tcp = Tcp::new(parties.client_port, parties.server_port);
@@ -550,6 +559,26 @@ fn out_of_window(parties: &Parties) -> Script {
     script.step(Who::Server, Who::Client, &label, stray, lost);
     let due = tcp.segment(Who::Server, PSH | ACK, &[b'a'; 1200]);
     script.step(Who::Server, Who::Client, "ACK, 1200 bytes, in order", due, DATA_LOST);
+    script.finish()
+}
+
+/// The answers take another way: the filter sees what the client sends and nothing else.
+fn asymmetric(parties: &Parties) -> Script {
+    let mut tcp = Tcp::new(parties.client_port, parties.server_port);
+    let mut script = Writer::new();
+    let syn = tcp.segment(Who::Client, SYN, &[]);
+    let first = script.step(Who::Client, Who::Server, "SYN", syn, SYN_LOST);
+    // The SYN-ACK is sent and not seen here.
+    let _ = tcp.segment(Who::Server, SYN | ACK, &[]);
+    let lost = "The server's answers take another way, so tracking never sees the handshake and \
+                cannot place what the client sends after its SYN: connections over this path \
+                cannot be opened at all.";
+    let ack = tcp.segment(Who::Client, ACK, &[]);
+    script.step(Who::Client, Who::Server, "ACK (SYN-ACK not seen here)", ack, lost);
+    script.needs(Need::Delivered(first));
+    let data = tcp.segment(Who::Client, PSH | ACK, &[b'q'; 100]);
+    script.step(Who::Client, Who::Server, "ACK, 100 bytes", data, lost);
+    script.needs(Need::Delivered(first));
     script.finish()
 }
 

@@ -76,7 +76,7 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         matches!(kind_of(rule), Kind::Helper) || asks("RELATED") || states.is_none();
     let wanted = match template.code {
         "ftp-active" | "ftp-passive" => helper_wanted && rule.target_name() != "DROP",
-        "out-of-window" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
+        "out-of-window" | "asymmetric" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
         "mid-stream" => asks("NEW") && rule.options(&["--tcp-flags", "--syn"]).any(|o| o.not),
         "lone-segment" => lone_flags,
         "icmp-message" => icmp_named,
