@@ -103,7 +103,7 @@ quotes a backslash takes the next character as it is.";
 "A rule line has one of `-A CHAIN` (append), `-I CHAIN [NUMBER]` (insert), `-N CHAIN` (new chain) or
 `-P CHAIN POLICY`. Commands that remove, replace or list rules are left to the command line.";
     OPTION_MISSING = 208, "a match or target lacks an option that it needs",
-"A match without its option would have nothing to compare. Add the option or take the match out.";
+"A match without its option would have nothing to compare, and a target such as MARK nothing to do, so\niptables refuses the rule. Add the option, or take the match or target out.";
     UNKNOWN_MATCH = 301, "there is no such match",
 "No match of netfilter has this name. Matches are written in lower case (`-m limit`), targets in upper
 case (`-j LOG`).";
