@@ -162,9 +162,15 @@ pub(crate) fn same(a: &Tuple, b: &Tuple) -> bool {
 
 /// What the tracker of the protocol remembers, in a cache line of its own.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C, align(64))]
-pub(crate) struct ProtocolRecord {
-    pub(crate) tcp: tcp::Record,
+#[repr(align(64))]
+pub(crate) enum ProtocolRecord {
+    /// Nothing.
+    #[default]
+    None,
+    /// The windows of a TCP connection.
+    Tcp(tcp::Record),
+    /// UDP: traffic after this instant is a stream, nanoseconds.
+    Udp { stream_after: u64 },
 }
 
 const _: () = assert!(size_of::<ProtocolRecord>() == 64, "one cache line");
@@ -190,8 +196,6 @@ pub(crate) struct Cold {
     pub(crate) number: u64,
     /// Confirmed, nanoseconds; 0 when `nf_conntrack_timestamp` was off.
     pub(crate) started: u64,
-    /// UDP: traffic after this instant is a stream, nanoseconds.
-    pub(crate) stream_after: u64,
     /// [`crate::event::Changes`] that are told.
     pub(crate) event_mask: u16,
 }

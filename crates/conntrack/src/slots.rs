@@ -156,7 +156,8 @@ impl Slots {
     #[inline]
     pub(crate) fn touch(&self, slot: u32) -> u64 {
         self.slots.get(slot as usize).map_or(0, |slot| {
-            u64::from(slot.entry.generation) ^ u64::from(slot.record.tcp.last.sequence)
+            u64::from(slot.entry.generation)
+                ^ u64::from(matches!(slot.record, ProtocolRecord::None))
         })
     }
 }

@@ -137,9 +137,9 @@ impl Table {
             Tracked { state, direction: Some(direction), conn: Some(conn), invalid: None };
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
         let tracker = proto::tracker(entry.tuple.protocol);
-        let mut record = proto::Record { entry, protocol: &mut place.record, cold };
+        let mut record = proto::Record { entry, protocol: &mut place.record };
         let outcome = tracker.packet(&seen, &mut record);
-        let (entry, cold) = (record.entry, record.cold);
+        let entry = record.entry;
         match outcome {
             Outcome::Accept { timeout, changes } => {
                 // What leaves the timeout alone is not accounted either.
@@ -232,7 +232,6 @@ impl Table {
             counters: [(0, 0); 2],
             number: self.numbers,
             started: 0,
-            stream_after: 0,
             event_mask: template.event_mask.map_or(u16::MAX, |mask| mask as u16),
         };
         let Some(conn) = self.slots.insert(entry, ProtocolRecord::default(), cold) else {

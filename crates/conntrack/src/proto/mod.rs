@@ -13,7 +13,7 @@ pub mod tcp;
 pub(crate) mod udp;
 
 use crate::Hook;
-use crate::conn::{Cold, Entry, ProtocolRecord};
+use crate::conn::{Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
@@ -113,7 +113,6 @@ impl Seen<'_> {
 pub(crate) struct Record<'a> {
     pub(crate) entry: &'a mut Entry,
     pub(crate) protocol: &'a mut ProtocolRecord,
-    pub(crate) cold: &'a mut Cold,
 }
 
 /// What a tracker says.

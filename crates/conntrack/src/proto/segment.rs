@@ -2,7 +2,7 @@
 
 use super::tcp::{self, Segment, State};
 use super::{Outcome, Record, Seen};
-use crate::conn::CtStatus;
+use crate::conn::{CtStatus, ProtocolRecord};
 use crate::event::Changes;
 
 pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
@@ -10,18 +10,12 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         Ok(segment) => segment,
         Err(invalid) => return Outcome::Invalid { invalid, shorten: None },
     };
-    if !record.entry.is(CtStatus::CONFIRMED) {
-        return match tcp::new_connection(seen.sysctls, &segment) {
-            Ok((windows, accept)) => {
-                record.protocol.tcp = windows;
-                accepted(record, &accept)
-            }
-            Err(invalid) => Outcome::Invalid { invalid, shorten: None },
-        };
-    }
+    let ProtocolRecord::Tcp(windows) = record.protocol else {
+        return first(seen, record, &segment);
+    };
     let state = State::of(record.entry.state);
     let known = tcp::Seen { state, direction: seen.direction, status: record.entry.status() };
-    match tcp::packet(seen.sysctls, &known, &mut record.protocol.tcp, &segment) {
+    match tcp::packet(seen.sysctls, &known, windows, &segment) {
         tcp::Outcome::Accept(accept) => accepted(record, &accept),
         tcp::Outcome::Ignored(_) => Outcome::Accept { timeout: None, changes: Changes(0) },
         tcp::Outcome::Invalid { invalid, shorten } => Outcome::Invalid { invalid, shorten },
@@ -30,6 +24,16 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
             Outcome::Kill
         }
         tcp::Outcome::Restart => Outcome::Restart,
+    }
+}
+
+fn first(seen: &Seen<'_>, record: &mut Record<'_>, segment: &Segment<'_>) -> Outcome {
+    match tcp::new_connection(seen.sysctls, segment) {
+        Ok((windows, accept)) => {
+            *record.protocol = ProtocolRecord::Tcp(windows);
+            accepted(record, &accept)
+        }
+        Err(invalid) => Outcome::Invalid { invalid, shorten: None },
     }
 }
 

@@ -5,7 +5,7 @@
 //! after an answer, whatever its age. Observed on Linux 6.18.
 
 use super::{Outcome, Record, Seen};
-use crate::conn::CtStatus;
+use crate::conn::{CtStatus, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::Reason;
 use crate::timeout;
@@ -31,9 +31,13 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         return Outcome::accept(timeouts.udp_stream);
     }
     if !record.entry.is(CtStatus::CONFIRMED) {
-        record.cold.stream_after = timeout::after(seen.now, STREAM_AFTER);
+        let stream_after = timeout::after(seen.now, STREAM_AFTER);
+        *record.protocol = ProtocolRecord::Udp { stream_after };
     }
-    if record.entry.is(CtStatus::SEEN_REPLY) && seen.now.0 > record.cold.stream_after {
+    if let ProtocolRecord::Udp { stream_after } = *record.protocol
+        && record.entry.is(CtStatus::SEEN_REPLY)
+        && seen.now.0 > stream_after
+    {
         return stream(record, timeouts.udp_stream);
     }
     Outcome::accept(timeouts.udp)
