@@ -12,11 +12,11 @@ use crate::{
     transmit::{Bounded, TRANSMITS_MAX, Transmit},
     walk::{self, Walk},
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, Zone};
-use keepstate_packet::{Family, Instant, LinkInfo, Parsed};
+use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed};
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine, TableState},
     model::{Ruleset, TableName},
@@ -138,14 +138,20 @@ pub struct Engine {
     /// What LOG wrote in the walk that is under way.
     lines: Vec<LogLine>,
     cause_counts: [u64; Cause::ALL.len()],
-    /// The batch that is under way, parsed; empty between batches.
-    batch: Vec<Received>,
+    /// Room for the batch that is under way: [`BATCH_MAX`] slots.
+    batch: Vec<Slot>,
     /// When time was last let pass.
     swept: Instant,
 }
 
-/// A packet parsed, with the look-up of its connection begun when it came in a batch; or refused.
-type Received = Result<(Parsed, Option<Prepared>), Refused>;
+/// A packet of a batch.
+#[derive(Clone, Debug)]
+struct Slot {
+    parsed: Result<Parsed, Malformed>,
+    /// The look-up of its connection, begun; left over from an earlier batch when the packet is
+    /// malformed, and then not used.
+    prepared: Option<Prepared>,
+}
 
 impl Engine {
     /// An engine with an empty connection table. At most one rule set a family: a later one takes
@@ -160,7 +166,7 @@ impl Engine {
             log: Bounded::new(LOG_LINES_MAX),
             lines: Vec::new(),
             cause_counts: [0; Cause::ALL.len()],
-            batch: Vec::with_capacity(BATCH_MAX),
+            batch: vec![Slot { parsed: Err(Malformed::Short), prepared: None }; BATCH_MAX],
             swept: Instant::default(),
         };
         for ruleset in rulesets {
@@ -233,11 +239,12 @@ impl Engine {
         mut packet: Packet<'_>,
         recorder: &mut R,
     ) -> Disposition {
-        let received = self.receive(&packet).map(|parsed| (parsed, None));
-        self.act(now, &mut packet, received, 0, recorder)
+        let mut parsed = receive::parse(packet.bytes, packet.family);
+        self.act(now, &mut packet, &mut parsed, None, 0, recorder)
     }
 
-    /// Walks a batch, abreast; the results, appended to `out`, are those of one by one.
+    /// Walks a batch, abreast: each stage is taken by all packets before the next one begins, so
+    /// that their cache misses overlap. The results, appended to `out`, are those of one by one.
     pub fn handle_batch(
         &mut self,
         now: Instant,
@@ -247,19 +254,21 @@ impl Engine {
         let mut answers = 0;
         let mut batch = core::mem::take(&mut self.batch);
         for piece in packets.chunks_mut(BATCH_MAX) {
-            for packet in &*piece {
-                let received = self.receive(packet).map(|parsed| {
-                    let prepared = self.conntrack.prepare(&parsed, packet.bytes);
-                    self.conntrack.touch_bucket(&prepared);
-                    (parsed, Some(prepared))
-                });
-                batch.push(received);
+            for (slot, packet) in batch.iter_mut().zip(&*piece) {
+                slot.parsed = receive::parse(packet.bytes, packet.family);
             }
-            for (_, prepared) in batch.iter().flatten() {
-                prepared.iter().for_each(|prepared| self.conntrack.touch_entry(prepared));
+            for (slot, packet) in batch.iter_mut().zip(&*piece) {
+                let Ok(parsed) = &slot.parsed else { continue };
+                let prepared = slot.prepared.insert(self.conntrack.prepare(parsed, packet.bytes));
+                self.conntrack.touch_bucket(prepared);
             }
-            for (packet, received) in piece.iter_mut().zip(batch.drain(..)) {
-                out.push(self.act(now, packet, received, answers, &mut ()));
+            for slot in batch.iter().take(piece.len()) {
+                slot.prepared.iter().for_each(|prepared| self.conntrack.touch_entry(prepared));
+            }
+            for (slot, packet) in batch.iter_mut().zip(piece) {
+                let Slot { parsed, prepared } = slot;
+                let prepared = prepared.as_ref();
+                out.push(self.act(now, packet, parsed, prepared, answers, &mut ()));
                 answers += 1;
             }
         }
@@ -267,24 +276,24 @@ impl Engine {
     }
 
     #[inline]
-    fn receive(&self, packet: &Packet<'_>) -> Result<Parsed, Refused> {
-        match packet.interface {
-            Some(_) => receive::receive(packet.bytes, packet.family),
-            None => receive::parse(packet.bytes, packet.family),
-        }
-    }
-
-    #[inline]
     fn act<R: Recorder>(
         &mut self,
         now: Instant,
         packet: &mut Packet<'_>,
-        received: Received,
+        parsed: &mut Result<Parsed, Malformed>,
+        prepared: Option<&Prepared>,
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let disposition = match received {
-            Ok(received) => self.walk(now, packet, received, answers, recorder),
+        let admitted = match parsed {
+            Ok(parsed) if packet.interface.is_some() => {
+                receive::admit(parsed, packet.bytes).map(|()| parsed)
+            }
+            Ok(parsed) => Ok(parsed),
+            Err(malformed) => Err(Refused::from(*malformed)),
+        };
+        let disposition = match admitted {
+            Ok(parsed) => self.walk(now, packet, parsed, prepared, answers, recorder),
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
         if let Some(cause) = disposition.cause
@@ -292,8 +301,8 @@ impl Engine {
         {
             *count += 1;
         }
-        for line in self.lines.drain(..) {
-            self.log.push(line);
+        if !self.lines.is_empty() {
+            self.lines.drain(..).for_each(|line| self.log.push(line));
         }
         disposition
     }
@@ -303,7 +312,8 @@ impl Engine {
         &mut self,
         now: Instant,
         packet: &mut Packet<'_>,
-        (mut parsed, prepared): (Parsed, Option<Prepared>),
+        parsed: &mut Parsed,
+        prepared: Option<&Prepared>,
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
@@ -328,7 +338,7 @@ impl Engine {
             prepared,
             rule: None,
             is_answer: false,
-            parsed: &mut parsed,
+            parsed,
         };
         let result = walk.walk();
         walk.end(result, answers, &mut self.transmits)

@@ -130,7 +130,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
 fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
     if walk.tracked.is_none() {
         let (now, parsed, template) = (walk.now, &*walk.parsed, &walk.template);
-        let tracked = match &walk.prepared {
+        let tracked = match walk.prepared {
             Some(prepared) => {
                 walk.conntrack.track_prepared(now, hook, parsed, walk.bytes, template, prepared)
             }

@@ -13,10 +13,18 @@ pub(crate) enum Refused {
     ParameterProblem { code: u8, pointer: u16 },
 }
 
-/// Parses and checks a packet that came in.
+/// Parses a packet, straight into where the caller keeps it.
+#[inline(always)]
+pub(crate) fn parse(bytes: &[u8], family: Option<Family>) -> Result<Parsed, Malformed> {
+    match family {
+        Some(family) => Parsed::of_family(family, bytes),
+        None => Parsed::new(bytes),
+    }
+}
+
+/// Checks a packet that came in.
 #[inline]
-pub(crate) fn receive(bytes: &[u8], family: Option<Family>) -> Result<Parsed, Refused> {
-    let parsed = parse(bytes, family)?;
+pub(crate) fn admit(parsed: &Parsed, bytes: &[u8]) -> Result<(), Refused> {
     match parsed.family {
         Family::V4 if !checksum::ipv4_header_valid(bytes) => {
             Err(Refused::Silently(Cause::BadChecksum))
@@ -24,26 +32,22 @@ pub(crate) fn receive(bytes: &[u8], family: Option<Family>) -> Result<Parsed, Re
         Family::V6 if never_on_a_wire(parsed.source, parsed.destination) => {
             Err(Refused::Silently(Cause::Martian))
         }
-        Family::V4 | Family::V6 => Ok(parsed),
+        Family::V4 | Family::V6 => Ok(()),
     }
 }
 
-/// Parses a packet whose checks are none of ours: the host itself sends it.
-#[inline]
-pub(crate) fn parse(bytes: &[u8], family: Option<Family>) -> Result<Parsed, Refused> {
-    let parsed = match family {
-        Some(family) => Parsed::of_family(family, bytes),
-        None => Parsed::new(bytes),
-    };
-    parsed.map_err(|malformed| match malformed {
-        Malformed::Short => Refused::Silently(Cause::Short),
-        Malformed::Version | Malformed::HeaderLength | Malformed::HopByHop => {
-            Refused::Silently(Cause::Malformed)
+impl From<Malformed> for Refused {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Short => Self::Silently(Cause::Short),
+            Malformed::Version | Malformed::HeaderLength | Malformed::HopByHop => {
+                Self::Silently(Cause::Malformed)
+            }
+            Malformed::ParameterProblem { code, pointer } => {
+                Self::ParameterProblem { code, pointer }
+            }
         }
-        Malformed::ParameterProblem { code, pointer } => {
-            Refused::ParameterProblem { code, pointer }
-        }
-    })
+    }
 }
 
 /// Group and loopback sources, loopback destinations, groups of reserved or interface-local scope

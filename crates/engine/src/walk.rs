@@ -36,7 +36,7 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) template: Template,
     pub(crate) tracked: Option<Tracked>,
     /// The look-up of its connection, when it was begun with those of a batch.
-    pub(crate) prepared: Option<Prepared>,
+    pub(crate) prepared: Option<&'w Prepared>,
     pub(crate) rule: Option<PolicyOrRule>,
     /// The host's own answer to a packet, of whose connection it is said to be RELATED.
     pub(crate) is_answer: bool,
