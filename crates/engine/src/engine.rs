@@ -259,12 +259,12 @@ impl Engine {
             }
             for (slot, packet) in batch.iter_mut().zip(&*piece) {
                 let Ok(parsed) = &slot.parsed else { continue };
-                let prepared = slot.prepared.insert(self.conntrack.prepare(parsed, packet.bytes));
-                self.conntrack.touch_bucket(prepared);
+                slot.prepared = Some(self.conntrack.prepare(parsed, packet.bytes));
             }
-            for slot in batch.iter().take(piece.len()) {
-                slot.prepared.iter().for_each(|prepared| self.conntrack.touch_entry(prepared));
-            }
+            // Loops of little else, so that as many misses as the core can have are under way.
+            let prepared = || batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
+            prepared().for_each(|prepared| self.conntrack.touch_bucket(prepared));
+            prepared().for_each(|prepared| self.conntrack.touch_entry(prepared));
             for (slot, packet) in batch.iter_mut().zip(piece) {
                 let Slot { parsed, prepared } = slot;
                 let prepared = prepared.as_ref();

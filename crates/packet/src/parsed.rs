@@ -119,7 +119,7 @@ impl Parsed {
     ///
     /// # Errors
     /// As [`Parsed::new`]; [`Malformed::Version`] when it is of the other family.
-    #[inline]
+    #[inline(always)]
     pub fn of_family(family: Family, bytes: &[u8]) -> Result<Self, Malformed> {
         match (family, bytes.first().map(|b| b >> 4)) {
             (Family::V4, Some(4)) | (Family::V6, Some(6)) | (_, None) => Self::new(bytes),
