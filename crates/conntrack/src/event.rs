@@ -148,3 +148,6 @@ impl Queue {
         self.lost_count
     }
 }
+
+#[cfg(test)]
+mod tests;

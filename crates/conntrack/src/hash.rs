@@ -66,3 +66,72 @@ const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     product as u64 ^ (product >> 64) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keepstate_packet::Family;
+    use proptest::prelude::*;
+
+    fn tuple() -> impl Strategy<Value = Tuple> {
+        let protocol = prop_oneof![Just(1_u8), Just(6), Just(17), Just(58), Just(99)];
+        let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
+        (any::<[[u8; 16]; 2]>(), any::<[u16; 2]>(), protocol, family).prop_map(
+            |([source, destination], [source_port, destination_port], protocol, family)| Tuple {
+                source: Address(source),
+                destination: Address(destination),
+                source_port,
+                destination_port,
+                protocol,
+                family,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_tuple_and_its_inverse_hash_alike(tuple in tuple(), seed in any::<[u64; 2]>(), zone: u16) {
+            let keys = Keys::new(seed);
+            if let Some(inverse) = tuple.invert() {
+                prop_assert_eq!(keys.hash(&tuple, zone), keys.hash(&inverse, zone));
+                prop_assert_eq!(inverse.invert(), Some(tuple));
+            }
+        }
+
+        #[test]
+        fn every_part_counts(tuple in tuple(), seed in any::<[u64; 2]>(), zone: u16, bit in 0_u8..16) {
+            let keys = Keys::new(seed);
+            let hash = keys.hash(&tuple, zone);
+            let mut address = tuple.source;
+            address.0[usize::from(bit)] ^= 1;
+            let others = [
+                Tuple { source: address, ..tuple },
+                Tuple { destination: Address(tuple.source.0), source: tuple.source, ..tuple },
+                Tuple { source_port: tuple.source_port ^ 1 << bit, ..tuple },
+                Tuple { protocol: tuple.protocol ^ 0x80, ..tuple },
+            ];
+            for other in others.iter().filter(|other| **other != tuple) {
+                prop_assert_ne!(keys.hash(other, zone), hash);
+            }
+            prop_assert_ne!(keys.hash(&tuple, zone ^ 1 << bit), hash);
+            prop_assert_ne!(Keys::new([seed[0] ^ 1 << bit, seed[1]]).hash(&tuple, zone), hash);
+            prop_assert_ne!(Keys::new([seed[0], seed[1] ^ 1 << bit]).hash(&tuple, zone), hash);
+        }
+    }
+
+    /// Ports exchanged between the two ends make another connection.
+    #[test]
+    fn ports_belong_to_their_end() {
+        let keys = Keys::new([1, 2]);
+        let tuple = Tuple {
+            source: Address::v4([10, 0, 0, 1]),
+            destination: Address::v4([10, 0, 0, 2]),
+            source_port: 1,
+            destination_port: 2,
+            protocol: 17,
+            family: Family::V4,
+        };
+        let crossed = Tuple { source_port: 2, destination_port: 1, ..tuple };
+        assert_ne!(keys.hash(&tuple, 0), keys.hash(&crossed, 0));
+    }
+}

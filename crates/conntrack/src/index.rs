@@ -153,3 +153,6 @@ impl Index {
 const fn entry(hash: u64, slot: u32) -> u64 {
     hash << 32 | (slot as u64 + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,3 +203,6 @@ impl core::fmt::Display for SysctlError {
 }
 
 impl core::error::Error for SysctlError {}
+
+#[cfg(test)]
+mod tests;

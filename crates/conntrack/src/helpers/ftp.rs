@@ -279,4 +279,6 @@ fn delimited_port(text: &[u8], delimiter: u8) -> Option<u16> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

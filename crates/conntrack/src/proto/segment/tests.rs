@@ -13,8 +13,8 @@ const NOW: Instant = Instant(1_000_000_000);
 fn packet(direction: Direction, flags: u8, sequence: u32, ack: u32) -> Vec<u8> {
     let mut bytes = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
     let (ends, ports): ([u8; 8], [u8; 4]) = match direction {
-        Direction::Original => ([10, 0, 0, 1, 10, 0, 0, 2], [4, 0, 0, 80]),
-        Direction::Reply => ([10, 0, 0, 2, 10, 0, 0, 1], [0, 80, 4, 0]),
+        Original => ([10, 0, 0, 1, 10, 0, 0, 2], [4, 0, 0, 80]),
+        Reply => ([10, 0, 0, 2, 10, 0, 0, 1], [0, 80, 4, 0]),
     };
     bytes.extend(ends);
     bytes.extend(ports);

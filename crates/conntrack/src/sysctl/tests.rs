@@ -1,0 +1,100 @@
+//! Names and ranges as a network namespace of Linux 6.18 has them.
+
+use super::*;
+
+const NAMES: [(&str, u64); 26] = [
+    ("nf_conntrack_max", 262_144),
+    ("nf_conntrack_expect_max", 4096),
+    ("nf_conntrack_checksum", 1),
+    ("nf_conntrack_acct", 0),
+    ("nf_conntrack_timestamp", 0),
+    ("nf_conntrack_tcp_loose", 1),
+    ("nf_conntrack_tcp_be_liberal", 0),
+    ("nf_conntrack_tcp_ignore_invalid_rst", 0),
+    ("nf_conntrack_tcp_max_retrans", 3),
+    ("nf_conntrack_tcp_timeout_syn_sent", 120),
+    ("nf_conntrack_tcp_timeout_syn_recv", 60),
+    ("nf_conntrack_tcp_timeout_established", 432_000),
+    ("nf_conntrack_tcp_timeout_fin_wait", 120),
+    ("nf_conntrack_tcp_timeout_close_wait", 60),
+    ("nf_conntrack_tcp_timeout_last_ack", 30),
+    ("nf_conntrack_tcp_timeout_time_wait", 120),
+    ("nf_conntrack_tcp_timeout_close", 10),
+    ("nf_conntrack_tcp_timeout_max_retrans", 300),
+    ("nf_conntrack_tcp_timeout_unacknowledged", 300),
+    ("nf_conntrack_udp_timeout", 30),
+    ("nf_conntrack_udp_timeout_stream", 120),
+    ("nf_conntrack_icmp_timeout", 30),
+    ("nf_conntrack_icmpv6_timeout", 30),
+    ("nf_conntrack_gre_timeout", 30),
+    ("nf_conntrack_gre_timeout_stream", 180),
+    ("nf_conntrack_generic_timeout", 600),
+];
+
+#[test]
+fn defaults_are_those_of_a_new_namespace() {
+    for (name, value) in NAMES {
+        assert_eq!(Sysctls::default().value(name), Some(value), "{name}");
+    }
+    assert_eq!(Sysctls::default().value("nf_conntrack_nothing"), None);
+}
+
+#[test]
+fn each_is_set_by_any_form_of_its_name_and_alone() {
+    for (name, default) in NAMES {
+        for prefix in ["", "net.netfilter.", "net/netfilter/"] {
+            let mut sysctls = Sysctls::default();
+            let value = 1 - default.min(1);
+            let full = std::format!("{prefix}{name}");
+            assert_eq!(sysctls.set(&full, &std::format!("{value}")), Ok(()), "{full}");
+            for (other, default) in NAMES {
+                let expected = if other == name { value } else { default };
+                assert_eq!(sysctls.value(other), Some(expected), "{other} after {full}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges() {
+    let set = |name: &str, value: &str| Sysctls::default().set(name, value);
+    let switches = ["checksum", "acct", "timestamp", "tcp_loose", "tcp_be_liberal"];
+    for name in switches.map(|name| std::format!("nf_conntrack_{name}")) {
+        assert_eq!(set(&name, "1"), Ok(()));
+        assert_eq!(set(&name, "2"), Err(SysctlError::BadValue));
+    }
+    assert_eq!(set("nf_conntrack_tcp_max_retrans", "255"), Ok(()));
+    assert_eq!(set("nf_conntrack_tcp_max_retrans", "256"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_udp_timeout", "8589934"), Ok(()));
+    assert_eq!(set("nf_conntrack_udp_timeout", "8589935"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_max", "2147483647"), Ok(()));
+    assert_eq!(set("nf_conntrack_max", "2147483648"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_mx", "1"), Err(SysctlError::UnknownName));
+    assert_eq!(set("max", "1"), Err(SysctlError::UnknownName));
+}
+
+#[test]
+fn numbers_are_read_as_the_kernel_reads_them() {
+    let read = |value| {
+        let mut sysctls = Sysctls::default();
+        sysctls.set("nf_conntrack_udp_timeout", value).ok()?;
+        sysctls.value("nf_conntrack_udp_timeout")
+    };
+    let cases = [
+        (" 5 \n", Some(5)),
+        ("0x10", Some(16)),
+        ("010", Some(8)),
+        ("0", Some(0)),
+        ("", None),
+        ("1x", None),
+        ("abc", None),
+        ("-1", None),
+        ("+1", None),
+        ("08", None),
+        ("0x", None),
+        ("4294967296", None),
+    ];
+    for (text, value) in cases {
+        assert_eq!(read(text), value, "{text:?}");
+    }
+}

@@ -1,0 +1,328 @@
+//! The table against a simple model, and at its limits.
+
+use super::*;
+use crate::slots::CONNECTIONS_MAX;
+use crate::testing::{Peers, Wire};
+use crate::{CtState, Hook, Tracked};
+use proptest::prelude::*;
+use std::collections::BTreeMap as Model;
+
+fn peers() -> Peers {
+    Peers::new("10.1.0.2", "10.2.0.2")
+}
+
+fn packet(port: u16, reply: bool) -> Vec<u8> {
+    match reply {
+        false => peers().udp((port, 53), b"x"),
+        true => peers().turned().udp((53, port), b"x"),
+    }
+}
+
+/// What the model knows of a connection: its deadline, whether it was answered, when it becomes a
+/// stream.
+#[derive(Clone, Copy)]
+struct Known {
+    deadline: u64,
+    replied: bool,
+    stream_after: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Packet { port: u16, reply: bool, dropped: bool },
+    Wait { milliseconds: u64 },
+    Expire { budget: usize },
+    Delete { port: u16 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0_u16..40, any::<bool>(), prop::bool::weighted(0.1))
+            .prop_map(|(port, reply, dropped)| Step::Packet { port, reply, dropped }),
+        2 => (0_u64..40_000).prop_map(|milliseconds| Step::Wait { milliseconds }),
+        1 => (0_usize..10).prop_map(|budget| Step::Expire { budget }),
+        1 => (0_u16..40).prop_map(|port| Step::Delete { port }),
+    ]
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// One packet in the model. In which direction it goes depends on who spoke first.
+fn model_packet(
+    model: &mut Model<u16, (bool, Known)>,
+    now: u64,
+    port: u16,
+    reply: bool,
+    dropped: bool,
+) -> (CtState, Direction) {
+    model.retain(|_, (_, known)| known.deadline > now);
+    let Some((turned, known)) = model.get_mut(&port) else {
+        let known =
+            Known { deadline: now + 30 * SECOND, replied: false, stream_after: now + 2 * SECOND };
+        if !dropped {
+            model.insert(port, (reply, known));
+        }
+        return (CtState::New, Direction::Original);
+    };
+    let stream = known.replied && now > known.stream_after;
+    known.deadline = now + if stream { 120 } else { 30 } * SECOND;
+    if *turned != reply {
+        known.replied = true;
+        return (CtState::Established, Direction::Reply);
+    }
+    let state = if known.replied { CtState::Established } else { CtState::New };
+    (state, Direction::Original)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_is_a_map_with_deadlines(steps in prop::collection::vec(step(), 1..300)) {
+        let mut wire = Wire::new();
+        let mut model = Model::new();
+        for step in steps {
+            let now = wire.now.0;
+            match step {
+                Step::Packet { port, reply, dropped } => {
+                    let tracked = wire.track(&packet(port, reply)).expect("room");
+                    let expected = model_packet(&mut model, now, port, reply, dropped);
+                    prop_assert_eq!((tracked.state, tracked.direction), (expected.0, Some(expected.1)));
+                    if dropped {
+                        wire.table.discard(&tracked);
+                    } else {
+                        wire.table.confirm(wire.now, &tracked).expect("no clash");
+                    }
+                }
+                Step::Wait { milliseconds } => wire.wait(Duration::from_millis(milliseconds)),
+                Step::Expire { budget } => {
+                    prop_assert!(wire.table.expire(wire.now, budget) <= budget);
+                }
+                Step::Delete { port } => {
+                    let there = model.remove(&port).filter(|(_, known)| known.deadline > now);
+                    let tuple = tuple(port);
+                    let found = wire.table.find(wire.now, &tuple, Zone::default());
+                    prop_assert_eq!(found.is_some(), there.is_some());
+                    if let Some((conn, _)) = found {
+                        prop_assert!(wire.table.delete(wire.now, conn));
+                        prop_assert!(!wire.table.delete(wire.now, conn), "a stale handle");
+                    }
+                }
+            }
+            model.retain(|_, (_, known)| known.deadline > wire.now.0);
+            prop_assert_eq!(wire.table.connections(wire.now).len(), model.len());
+        }
+    }
+
+    /// Look-ups begun for a whole batch find what they would have found one by one.
+    #[test]
+    fn a_prepared_batch_is_one_by_one(ports in prop::collection::vec((0_u16..12, any::<bool>()), 1..64)) {
+        let packets: Vec<_> = ports.iter().map(|(port, reply)| packet(*port, *reply)).collect();
+        let mut one_by_one = Wire::new();
+        let expected: Vec<_> = packets.iter().map(|p| one_by_one.send(p).expect("it arrives")).collect();
+        let Wire { mut table, now, template } = Wire::new();
+        let parsed: Vec<_> = packets.iter().map(|p| Parsed::new(p).expect("an IP packet")).collect();
+        let prepared: Vec<_> = parsed.iter().zip(&packets).map(|(p, b)| table.prepare(p, b)).collect();
+        prepared.iter().for_each(|p| table.touch_bucket(p));
+        prepared.iter().for_each(|p| table.touch_entry(p));
+        let mut results: Vec<Tracked> = Vec::new();
+        for ((parsed, bytes), prepared) in parsed.iter().zip(&packets).zip(&prepared) {
+            let tracked = table
+                .track_prepared(now, Hook::Prerouting, parsed, bytes, &template, prepared)
+                .expect("room");
+            table.confirm(now, &tracked).expect("no clash");
+            results.push(tracked);
+        }
+        prop_assert_eq!(results, expected);
+        prop_assert_eq!(Wire { table, now, template }.listing(), one_by_one.listing());
+    }
+}
+
+fn tuple(port: u16) -> Tuple {
+    let packet = packet(port, false);
+    Tuple::of(&Parsed::new(&packet).expect("an IP packet"), &packet).expect("ports")
+}
+
+fn full(max: u32) -> Wire {
+    let mut wire = Wire::with(Sysctls { max, ..Sysctls::default() });
+    for port in 0..max as u16 {
+        wire.send(&packet(port, false)).expect("room");
+    }
+    assert_eq!(wire.table.count(), max as usize);
+    wire
+}
+
+#[test]
+fn a_full_table_throws_out_who_was_never_answered() {
+    let mut wire = full(10);
+    wire.send(&packet(1000, false)).expect("somebody makes room");
+    assert_eq!(wire.table.count(), 10);
+    assert_eq!(wire.table.statistics().early_drop, 1);
+}
+
+#[test]
+fn a_table_full_of_assured_connections_drops_the_packet() {
+    let mut wire = full(10);
+    wire.wait(Duration::from_secs(3));
+    for port in 0..10 {
+        wire.send(&packet(port, true)).expect("it arrives");
+        wire.send(&packet(port, true)).expect("it arrives");
+    }
+    assert_eq!(wire.send(&packet(1000, false)), Err(Drop::TableFull));
+    assert_eq!((wire.table.count(), wire.table.statistics().drop), (10, 1));
+    assert_eq!(wire.state(&packet(3, false)).0, CtState::Established, "the others go on");
+    wire.wait(Duration::from_secs(120));
+    wire.send(&packet(1000, false)).expect("what has expired makes room");
+    assert_eq!(wire.table.statistics().early_drop, 0);
+}
+
+#[test]
+fn an_unconfirmed_connection_counts() {
+    let mut wire = Wire::with(Sysctls { max: 1, ..Sysctls::default() });
+    let first = wire.track(&packet(1, false)).expect("room");
+    assert_eq!(wire.track(&packet(2, false)), Err(Drop::TableFull));
+    wire.table.discard(&first);
+    wire.send(&packet(2, false)).expect("room");
+}
+
+#[test]
+fn the_limit_can_be_changed_while_connections_are_there() {
+    let mut wire = full(100);
+    for max in [2000, 50, 0] {
+        wire.table.sysctls_mut().max = max;
+        let before = wire.table.count();
+        wire.send(&packet(10_000 + max as u16, false)).expect("room");
+        assert!(wire.table.count() >= before);
+        let found =
+            (0..100).filter(|p| wire.table.find(wire.now, &tuple(*p), Zone::default()).is_some());
+        assert!(found.count() >= 98, "at most one is thrown out at a time");
+    }
+    assert_eq!(entries_max(0), CONNECTIONS_MAX);
+    assert_eq!(entries_max(u32::MAX), CONNECTIONS_MAX);
+}
+
+#[test]
+fn a_million_connections_take_at_most_320_bytes_each() {
+    let connections: usize = 1 << 20;
+    let index = Index::new(connections).bytes();
+    assert!(CONNECTION_BYTES + index.div_ceil(connections) <= 320, "{CONNECTION_BYTES} + {index}");
+    let table = Table::new([1, 2], Sysctls { max: connections as u32, ..Sysctls::default() });
+    assert!(table.bytes() <= 320 * connections, "{}", table.bytes());
+}
+
+#[test]
+fn a_handle_of_one_that_has_gone_finds_nothing() {
+    let mut wire = Wire::new();
+    let first = wire.send(&packet(1, false)).expect("room").conn.expect("a connection");
+    assert!(wire.table.delete(wire.now, first));
+    let second = wire.send(&packet(2, false)).expect("room").conn.expect("a connection");
+    assert_eq!(first.slot, second.slot);
+    assert_eq!(wire.table.tuple(first, Direction::Original), None);
+    assert_eq!(wire.table.tuple(second, Direction::Original), Some(tuple(2)));
+    assert_eq!((wire.table.mark(first), wire.table.mark(second)), (None, Some(0)));
+}
+
+/// The kernel takes the second packet for a reply: it finds the reply tuple first.
+#[test]
+fn packets_from_and_to_the_same_end() {
+    let land = Peers::new("10.1.0.2", "10.1.0.2");
+    let mut wire = Wire::new();
+    let packet = land.udp((5, 5), b"x");
+    assert_eq!(wire.state(&packet), (CtState::New, Some(Direction::Original)));
+    assert_eq!(wire.state(&packet), (CtState::Established, Some(Direction::Reply)));
+    let other = land.packet(99, b"abcd");
+    assert_eq!(wire.state(&other), (CtState::New, Some(Direction::Original)));
+    assert_eq!(wire.state(&other), (CtState::Established, Some(Direction::Reply)));
+    let echo = land.icmp(8, 0, 1 << 16, b"");
+    assert_eq!(wire.state(&echo), (CtState::New, Some(Direction::Original)));
+    assert_eq!(wire.state(&echo), (CtState::New, Some(Direction::Original)));
+    let answer = land.icmp(0, 0, 1 << 16, b"");
+    assert_eq!(wire.state(&answer), (CtState::Established, Some(Direction::Reply)));
+}
+
+#[test]
+fn zones_keep_equal_tuples_apart() {
+    let mut wire = Wire::new();
+    let mut state = |zone: Zone, reply: bool| {
+        wire.template.zone = zone;
+        wire.state(&packet(7, reply))
+    };
+    let new = (CtState::New, Some(Direction::Original));
+    let answer = (CtState::Established, Some(Direction::Reply));
+    assert_eq!(state(Zone::both(1), false), new);
+    assert_eq!(state(Zone::both(2), false), new);
+    assert_eq!(state(Zone::both(1), true), answer);
+    assert_eq!(state(Zone::both(2), false), new);
+    assert_eq!(state(Zone::default(), true), new, "nobody asked in zone 0");
+}
+
+#[test]
+fn a_zone_of_the_original_direction_is_answered_in_zone_0() {
+    let mut wire = Wire::new();
+    wire.template.zone = Zone::one(7, Direction::Original);
+    assert_eq!(wire.state(&packet(7, false)).0, CtState::New);
+    wire.template.zone = Zone::default();
+    assert_eq!(wire.state(&packet(7, true)), (CtState::Established, Some(Direction::Reply)));
+    wire.template.zone = Zone::one(7, Direction::Original);
+    assert_eq!(wire.state(&packet(7, false)), (CtState::Established, Some(Direction::Original)));
+    wire.template.zone = Zone::one(8, Direction::Original);
+    assert_eq!(wire.send(&packet(7, false)), Err(Drop::Clash), "its answers would be the same");
+    assert_eq!(wire.table.statistics().insert_failed, 1);
+    assert_eq!(wire.table.count(), 1);
+}
+
+#[test]
+fn two_first_packets_on_their_way_at_once() {
+    let mut wire = Wire::new();
+    let (first, second) = (wire.track(&packet(1, false)), wire.track(&packet(1, false)));
+    wire.table.confirm(wire.now, &first.expect("room")).expect("the first to arrive");
+    wire.table.confirm(wire.now, &second.expect("room")).expect("joins it");
+    assert_eq!((wire.table.count(), wire.table.statistics().clash_resolve), (1, 1));
+}
+
+#[test]
+fn notrack() {
+    let mut wire = Wire::new();
+    wire.template.notrack = true;
+    assert_eq!(wire.send(&packet(1, false)), Ok(Tracked::UNTRACKED));
+    assert_eq!(wire.table.count(), 0);
+}
+
+#[test]
+fn protocols_without_a_tracker_and_packets_that_have_none() {
+    let mut wire = Wire::new();
+    for protocol in [0, 4, 50, 99, 255] {
+        assert_eq!(wire.state(&peers().packet(protocol, b"")).0, CtState::New, "{protocol}");
+    }
+    assert_eq!(
+        wire.listing()[4],
+        "ipv4     2 unknown  255 600 src=10.1.0.2 dst=10.2.0.2 \
+        [UNREPLIED] src=10.2.0.2 dst=10.1.0.2 mark=0 use=1"
+    );
+    let none = Peers::new("fd00::1", "fd00::2").packet(59, b"");
+    assert_eq!(wire.state(&none), (CtState::Invalid, None));
+    let mut later = packet(1, false);
+    later[7] = 1;
+    assert_eq!(wire.state(&later), (CtState::Invalid, None), "a later fragment");
+}
+
+#[test]
+fn gre_is_a_stream_once_answered() {
+    let mut wire = Wire::new();
+    let gre = |peers: Peers| peers.packet(47, b"\0\0\x08\0abcd");
+    wire.state(&gre(peers()));
+    wire.state(&gre(peers().turned()));
+    assert!(wire.listing()[0].starts_with("ipv4     2 gre      47 30 "));
+    wire.state(&gre(peers().turned()));
+    assert!(wire.listing()[0].starts_with("ipv4     2 gre      47 180 "));
+    assert!(wire.listing()[0].contains("[ASSURED]"));
+}
+
+#[test]
+fn expiring_is_bounded_and_goes_on_where_it_ended() {
+    let mut wire = full(100);
+    wire.wait(Duration::from_secs(30));
+    let gone: Vec<usize> = (0..5).map(|_| wire.table.expire(wire.now, 30)).collect();
+    assert_eq!(gone, [30, 30, 30, 10, 0]);
+    assert_eq!(wire.table.count(), 0);
+}
