@@ -148,10 +148,20 @@ fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str) {
     out.push('\n');
 }
 
-/// The page of a code.
+/// The page of a code: its title, what it means, an example and how it should be.
 #[must_use]
-pub fn page(code: Code) -> Option<&'static str> {
-    code::ALL.iter().find(|entry| entry.code == code).map(|entry| entry.page)
+pub fn page(code: Code) -> Option<String> {
+    let entry = code::ALL.iter().find(|entry| entry.code == code)?;
+    let mut page = format!("{}\n\n{}\n", entry.title, entry.text);
+    for (head, example) in [("Refused:", entry.wrong), ("Instead:", entry.right)] {
+        if !example.is_empty() {
+            page.push_str(&format!("\n{head}\n\n"));
+            for line in example.lines() {
+                page.push_str(&format!("    {line}\n"));
+            }
+        }
+    }
+    Some(page)
 }
 
 /// The word that was probably meant: the nearest by edit distance, when it is near enough.

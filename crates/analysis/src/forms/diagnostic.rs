@@ -15,7 +15,11 @@ pub fn explain(text: &str) -> Option<Answer> {
         answer.say(
             Topic::Consequences,
             format!("page.{}", index + 1),
-            paragraph.replace('\n', " "),
+            if paragraph.starts_with("    ") {
+                paragraph.into()
+            } else {
+                paragraph.replace('\n', " ")
+            },
         );
     }
     Some(answer)

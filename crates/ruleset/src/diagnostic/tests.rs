@@ -5,10 +5,22 @@ fn every_code_has_a_page_and_stands_once() {
     let codes: Vec<u16> = code::ALL.iter().map(|entry| entry.code.0).collect();
     assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
     for entry in code::ALL {
-        assert!(entry.page.len() > 100, "{}: {}", entry.code, entry.page);
-        assert_eq!(page(entry.code), Some(entry.page));
+        let page = page(entry.code).unwrap();
+        assert!(page.len() > 150 && page.starts_with(entry.title), "{page}");
     }
     assert_eq!(page(Code(9999)), None);
+}
+
+#[test]
+fn the_examples_of_the_pages_are_refused_for_that_and_loaded() {
+    use crate::syntax::iptables_save::parse;
+    for entry in code::ALL.iter().filter(|entry| !entry.wrong.is_empty()) {
+        let faults = parse(entry.wrong, keepstate_packet::Family::V4).unwrap_err();
+        let codes: Vec<Code> = faults.iter().map(|fault| fault.code).collect();
+        assert_eq!(codes, [entry.code], "{}", entry.wrong);
+        let right = parse(entry.right, keepstate_packet::Family::V4);
+        assert!(right.is_ok(), "{}: {:?}", entry.right, right.unwrap_err());
+    }
 }
 
 #[test]

@@ -296,7 +296,13 @@ impl File {
                     _ => None,
                 };
                 let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
-                self.rules += draft.add(self.family, &mut self.faults);
+                let mut found = Vec::new();
+                self.rules += draft.add(self.family, &mut found);
+                // What lacks an option may only have lost it to a fault reported already.
+                let misread = self.faults.len() > before;
+                let follows = [code::OPTION_MISSING, code::PROTOCOL_NEEDED];
+                found.retain(|fault| !(misread && follows.contains(&fault.code)));
+                self.faults.append(&mut found);
                 if self.rules > RULES_MAX {
                     let text = format!("more than {RULES_MAX} rules");
                     self.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));

@@ -43,6 +43,7 @@ impl Reader<'_> {
             Main::OtherCommand => {
                 let text = format!("`--{}` cannot stand in a file", given.option.name);
                 self.fault(code::NO_COMMAND, given.span, text);
+                self.next_number();
             }
             Main::Source => self.line.sources = self.networks(&given),
             Main::Destination => self.line.destinations = self.networks(&given),

@@ -188,6 +188,15 @@ impl<'a> Reader<'a> {
 
     fn stray(&mut self, word: &Word) {
         self.not = None;
+        // Words in a row are one fault.
+        let before = self.faults.last_mut().filter(|fault| {
+            fault.code == code::STRAY_WORD && fault.span.end.saturating_add(1) == word.span.start
+        });
+        if let Some(fault) = before {
+            fault.span.end = word.span.end;
+            fault.text = "these words belong to no option".into();
+            return;
+        }
         let text = format!("`{}` belongs to no option", word.text);
         let mut fault = Diagnostic::new(code::STRAY_WORD, word.span, text);
         if word.text.ends_with(['\'', '"']) {
@@ -205,6 +214,7 @@ impl<'a> Reader<'a> {
                 let text = format!("`--{name}` may be any of --{}", all.join(", --"));
                 self.fault(code::AMBIGUOUS_OPTION, word.span, text);
                 self.not = None;
+                self.partial = true;
             }
             Found::None if !self.partial => self.unknown(word, name),
             Found::Several(_) | Found::None => self.not = None,
