@@ -96,6 +96,8 @@ pub struct Table {
     pub(crate) statistics: Statistics,
     /// Connections made so far.
     pub(crate) numbers: u64,
+    /// Whether one was ever made in a zone: then a tuple may be there more than once.
+    pub(crate) zoned: bool,
     /// A connection that its last packet killed; rules may still look at it until the next packet.
     pub(crate) lingering: Option<ConnId>,
     /// Where [`Table::expire`] goes on.
@@ -127,6 +129,7 @@ impl Table {
             events: Queue::new(event::EVENTS_MAX_DEFAULT),
             statistics: Statistics::default(),
             numbers: 0,
+            zoned: false,
             lingering: None,
             sweep: 0,
         }
@@ -356,15 +359,48 @@ impl Table {
         zone: Zone,
     ) -> Option<(u32, Direction)> {
         let mut direction = Direction::Original;
+        if self.zoned {
+            return self.search_newest(hash, tuple, inverse, zone);
+        }
         let slot = self.index.find(hash, |slot| {
-            let Some(entry) = self.slots.entry(slot) else { return false };
-            let translated =
-                if entry.has(Entry::TRANSLATED) { self.slots.cold(slot) } else { None };
-            let found = entry.direction(tuple, inverse, translated.map(|cold| &cold.reply), zone);
+            let found = self.direction(slot, tuple, inverse, zone);
             direction = found.unwrap_or(direction);
             found.is_some()
         })?;
         Some((slot, direction))
+    }
+
+    #[inline]
+    fn direction(
+        &self,
+        slot: u32,
+        tuple: &Tuple,
+        inverse: Option<&Tuple>,
+        zone: Zone,
+    ) -> Option<Direction> {
+        let entry = self.slots.entry(slot)?;
+        let translated = if entry.has(Entry::TRANSLATED) { self.slots.cold(slot) } else { None };
+        entry.direction(tuple, inverse, translated.map(|cold| &cold.reply), zone)
+    }
+
+    /// A zone that counts in one direction only lets two connections have the same tuple in the
+    /// other; the newer one is found.
+    #[cold]
+    fn search_newest(
+        &self,
+        hash: u64,
+        tuple: &Tuple,
+        inverse: Option<&Tuple>,
+        zone: Zone,
+    ) -> Option<(u32, Direction)> {
+        let mut newest = None;
+        self.index.find(hash, |slot| {
+            let found = self.direction(slot, tuple, inverse, zone);
+            let number = self.slots.cold(slot).map_or(0, |cold| cold.number);
+            newest = newest.max(found.map(|direction| (number, slot, direction)));
+            false
+        });
+        newest.map(|(_, slot, direction)| (slot, direction))
     }
 
     /// Resizes the table when `nf_conntrack_max` has changed.

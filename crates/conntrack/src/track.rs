@@ -226,6 +226,7 @@ impl Table {
             master = tuple.map(|tuple| Master { conn, tuple, helper: expectation.helper });
         }
         self.numbers += 1;
+        self.zoned |= template.zone != Zone::default();
         let cold = Cold {
             reply,
             helper: helper.unwrap_or(0),
