@@ -315,15 +315,40 @@ fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Opti
         .find(|option| !option.not)
         .and_then(|option| option.values.get(1))
         .map(|set| prose::tcp::bits(set));
+    let assigns = prose::targets::kind(rule.target.as_ref()) == prose::targets::Kind::Helper;
+    let (client_port, server_port, data_port) = if template.helper.is_some() && !assigns {
+        // The rule is about what the helper expects; the control connection is as usual.
+        (CLIENT_PORT, template.server_port, pick_port(rule, &PortSpec::DESTINATION, DATA_PORT)?)
+    } else {
+        let client_port = port(&client_spec, CLIENT_PORT)?;
+        (client_port, port(&server_spec, template.server_port)?, DATA_PORT)
+    };
+    // Programs connect from ports above 1023; a rule for port 22 is about a server there.
+    let servers = client_port < 1024 && server_port < 1024;
+    if of_interest && client_port < 1024 && !(servers && names_both(rule)) {
+        return None;
+    }
     Some(Parties {
-        client_port: port(&client_spec, 40_000)?,
-        server_port: port(&server_spec, template.server_port)?,
+        client_port,
+        server_port,
+        data_port,
         server: addresses.server,
         client: addresses.client,
         icmp,
         flags,
         protocol: rule.protocol().unwrap_or(47),
     })
+}
+
+/// The port a client of the conversations connects from.
+const CLIENT_PORT: u16 = 40_000;
+/// The port that FTP's peers announce for the data connection.
+const DATA_PORT: u16 = 51_210;
+
+/// Whether the rule asks for both ports.
+fn names_both(rule: &RuleWords) -> bool {
+    rule.options(PortSpec::SOURCE.options).next().is_some()
+        && rule.options(PortSpec::DESTINATION.options).next().is_some()
 }
 
 /// The options that speak of one of the two ports.

@@ -12,6 +12,8 @@ pub struct Parties {
     pub client_port: u16,
     /// Port of the server.
     pub server_port: u16,
+    /// Port of the data connection that a helper reads about.
+    pub data_port: u16,
     /// Address that the server announces for a data connection.
     pub server: IpAddr,
     /// Address that the client announces for a data connection.
@@ -183,6 +185,24 @@ pub const TEMPLATES: &[Template] = &[
         server_port: 443,
         helper: None,
         script: stray_icmp_error,
+    },
+    Template {
+        code: "reject-reset",
+        title: "A connection attempt that another rule rejects with a reset",
+        sender: Who::Server,
+        protocol: Some(Upper::Tcp),
+        server_port: 113,
+        helper: None,
+        script: attempt,
+    },
+    Template {
+        code: "reject-error",
+        title: "A query that another rule rejects with an ICMP error",
+        sender: Who::Server,
+        protocol: Some(Upper::Icmp),
+        server_port: 99,
+        helper: None,
+        script: unwelcome_query,
     },
     Template {
         code: "mid-stream",
@@ -459,9 +479,6 @@ fn icmp_error(parties: &Parties) -> Script {
     script.finish()
 }
 
-/// The port that FTP's peers announce for the data connection.
-const DATA_PORT: u16 = 51_210;
-
 fn comma_address(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string().replace('.', ","),
@@ -471,15 +488,16 @@ fn comma_address(address: IpAddr) -> String {
 
 /// The announcement of a data port (RFC 959; RFC 2428 for IPv6).
 fn announcement(parties: &Parties, passive: bool) -> String {
-    let (high, low) = (DATA_PORT >> 8, DATA_PORT & 0xff);
+    let port = parties.data_port;
+    let (high, low) = (port >> 8, port & 0xff);
     match (passive, parties.server.is_ipv4()) {
         (true, true) => {
             let address = comma_address(parties.server);
             format!("227 Entering Passive Mode ({address},{high},{low}).")
         }
-        (true, false) => format!("229 Entering Extended Passive Mode (|||{DATA_PORT}|)"),
+        (true, false) => format!("229 Entering Extended Passive Mode (|||{port}|)"),
         (false, true) => format!("PORT {},{high},{low}", comma_address(parties.client)),
-        (false, false) => format!("EPRT |2|{}|{DATA_PORT}|", comma_address(parties.client)),
+        (false, false) => format!("EPRT |2|{}|{port}|", comma_address(parties.client)),
     }
 }
 
@@ -494,7 +512,7 @@ fn ftp_passive(parties: &Parties) -> Script {
     let command = if parties.server.is_ipv4() { "PASV" } else { "EPSV" };
     say(&mut script, &mut control, Who::Client, command);
     say(&mut script, &mut control, Who::Server, &announcement(parties, true));
-    let mut data = Tcp::new(parties.client_port.wrapping_add(1), DATA_PORT);
+    let mut data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
     data_connection(&mut script, &mut data, Who::Client, Who::Server);
     script.finish()
 }
@@ -510,7 +528,7 @@ fn ftp_active(parties: &Parties) -> Script {
     say(&mut script, &mut control, Who::Client, &announcement(parties, false));
     say(&mut script, &mut control, Who::Server, "200 PORT command successful");
     // The server opens: here it is the side with the port 20.
-    let mut data = Tcp::new(DATA_PORT, 20);
+    let mut data = Tcp::new(parties.data_port, 20);
     data.server_next = CLIENT_ISN;
     data_connection(&mut script, &mut data, Who::Server, Who::Client);
     script.finish()
@@ -559,6 +577,25 @@ fn out_of_window(parties: &Parties) -> Script {
     script.step(Who::Server, Who::Client, &label, stray, lost);
     let due = tcp.segment(Who::Server, PSH | ACK, &[b'a'; 1200]);
     script.step(Who::Server, Who::Client, "ACK, 1200 bytes, in order", due, DATA_LOST);
+    script.finish()
+}
+
+fn attempt(parties: &Parties) -> Script {
+    let mut tcp = Tcp::new(parties.client_port, parties.server_port);
+    let mut script = Writer::new();
+    let syn = tcp.segment(Who::Client, SYN, &[]);
+    script.step(Who::Client, Who::Server, "SYN", syn, SYN_LOST);
+    script.finish()
+}
+
+fn unwelcome_query(parties: &Parties) -> Script {
+    let query = Content::Udp {
+        source_port: parties.client_port,
+        destination_port: parties.server_port,
+        data: vec![b'?'; 40],
+    };
+    let mut script = Writer::new();
+    script.step(Who::Client, Who::Server, "UDP query", query, "The query is not answered.");
     script.finish()
 }
 

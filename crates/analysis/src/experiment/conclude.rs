@@ -31,19 +31,20 @@ pub(super) fn conclusion(
     let worse = with.verdict != Some("accept") && without.verdict == Some("accept");
     let mut text = if better {
         format!(
-            "{} {what} is {} by {}. {}",
+            "{}, {what} is {} by {}. {}",
             capital(second_variant.name),
             past(without.verdict),
             without.decided_by.as_deref().unwrap_or("no rule"),
             step.when_lost
         )
     } else if worse {
+        let told = with.verdict == Some("reject");
         format!(
-            "{} {what} is {}; {} it is accepted. {}",
+            "{}, {what} is {}; {}, it is accepted.{}",
             capital(first_variant.name),
             past(with.verdict),
             second_variant.name,
-            step.when_lost
+            if told { String::new() } else { format!(" {}", step.when_lost) }
         )
     } else {
         other_difference(rule, &what, with, without)
@@ -68,7 +69,15 @@ fn other_difference(rule: &RuleWords, what: &str, with: &Outcome, without: &Outc
         Kind::Mark => format!("The rule marks {what}; what follows from the mark is for others."),
         Kind::Helper => format!("With the helper, {what} tells tracking what to expect."),
         _ if with.answers != without.answers => {
-            format!("The answers to {what} are not the same: see above.")
+            let answer = |outcome: &Outcome| match outcome.answers.first() {
+                Some(answer) => answer.clone(),
+                None => String::from("none"),
+            };
+            format!(
+                "The answer to {what} is: with the rule, {}; without it, {}.",
+                answer(with),
+                answer(without)
+            )
         }
         _ => format!("The rule changes what becomes of {what}."),
     }

@@ -37,7 +37,6 @@ pub struct Findings {
 #[must_use]
 pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findings {
     let mut findings = Findings::default();
-    let mut seen: Vec<(Option<&'static str>, &'static str)> = Vec::new();
     let mut candidates: Vec<(Vec<&'static str>, Experiment)> = Vec::new();
     for template in templates_for(rule) {
         let Some(scene) = scene(rule, side, template) else { continue };
@@ -51,21 +50,42 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
             }
         }
     }
-    for (states, shown) in candidates {
-        if !states.is_empty() && shown.differs_at.is_some() {
-            let keys: Vec<_> = states.iter().map(|state| (Some(*state), shown.code)).collect();
-            if keys.iter().any(|key| !seen.contains(key))
-                && findings.telling.len() < EXPERIMENTS_MAX
-            {
-                seen.extend(keys);
-                findings.telling.push(shown);
-            }
-        } else if states.is_empty() && expected(rule, shown.code) {
-            findings.untouched.push(shown);
+    for index in chosen(&candidates) {
+        if let Some((_, shown)) = candidates.get(index) {
+            findings.telling.push(shown.clone());
         }
     }
+    let silent = candidates.into_iter().filter(|(states, _)| states.is_empty());
+    findings.untouched.extend(silent.map(|(_, shown)| shown).filter(|e| expected(rule, e.code)));
     findings.untouched.truncate(2);
     findings
+}
+
+/// Which experiments to show, in order: for each state in which the rule matched the first that
+/// shows it, then the others that show a difference.
+fn chosen(candidates: &[(Vec<&'static str>, Experiment)]) -> Vec<usize> {
+    let telling = || {
+        let telling = |(_, (states, shown)): &(usize, &(Vec<&'static str>, Experiment))| {
+            !states.is_empty() && shown.differs_at.is_some()
+        };
+        candidates.iter().enumerate().filter(telling)
+    };
+    let mut seen: Vec<&'static str> = Vec::new();
+    let mut chosen: Vec<usize> = Vec::new();
+    for (index, (states, _)) in telling() {
+        if states.iter().any(|state| !seen.contains(state)) {
+            seen.extend(states);
+            chosen.push(index);
+        }
+    }
+    for (index, _) in telling() {
+        if chosen.len() < EXPERIMENTS_MAX && !chosen.contains(&index) {
+            chosen.push(index);
+        }
+    }
+    chosen.truncate(EXPERIMENTS_MAX);
+    chosen.sort_unstable();
+    chosen
 }
 
 /// Shows what the policy of a chain does to conversations that no rule speaks of.
@@ -129,7 +149,8 @@ fn matched_states(shown: &Experiment) -> Vec<&'static str> {
 /// Conversations that people expect such a rule to let through, worth showing when it does not:
 /// what `RELATED` next to `-p tcp` leaves out.
 fn expected(rule: &RuleWords, code: &str) -> bool {
-    rule.target_name() == "ACCEPT" && rule.names_state("RELATED") && code == "pmtu"
+    let both = rule.names_state("RELATED") && rule.names_state("ESTABLISHED");
+    rule.target_name() == "ACCEPT" && both && code == "pmtu"
 }
 
 /// Runs a template under the variants, with as few rules beside the one in question as make the
@@ -193,10 +214,15 @@ fn rank(rule: &RuleWords, script: &Script, runs: &[(&Variant, Vec<Outcome>)]) ->
 /// The first step whose fate is not the same in the first two runs, as an index.
 fn differs_at(script: &Script, runs: &[(&Variant, Vec<Outcome>)]) -> Option<usize> {
     let [(_, first), (_, second), ..] = runs else { return None };
-    (0..script.steps.len()).find(|index| match (first.get(*index), second.get(*index)) {
-        (Some(a), Some(b)) => !same_fate(a, b),
-        _ => false,
-    })
+    let first_where = |differ: fn(&Outcome, &Outcome) -> bool| {
+        (0..script.steps.len()).find(|index| match (first.get(*index), second.get(*index)) {
+            (Some(a), Some(b)) => differ(a, b),
+            _ => false,
+        })
+    };
+    // What becomes of a packet weighs more than what is written down about it.
+    first_where(|a, b| (a.sent, a.verdict) != (b.sent, b.verdict))
+        .or_else(|| first_where(|a, b| !same_fate(a, b)))
 }
 
 fn same_fate(a: &Outcome, b: &Outcome) -> bool {

@@ -45,7 +45,7 @@ impl Setting {
         if self.file {
             return Vec::new();
         }
-        let chain = base_chain(rule);
+        let chain = filter_chain(rule);
         let policy = if self.policy_drop { "DROP" } else { "ACCEPT" };
         let mut lines = Vec::new();
         if rule.table == "filter" || self.policy_drop {
@@ -53,7 +53,7 @@ impl Setting {
         }
         lines.extend(self.raw.iter().map(|line| format!("*raw     {line}")));
         lines.extend(self.before.iter().map(|line| format!("*filter  {line}")));
-        let here = format!("*{:<7} {}     <== the rule", rule.table, rule.save());
+        let here = format!("*{:<7} {}  <==", rule.table, rule.save());
         lines.push(here);
         lines.extend(self.after.iter().map(|line| format!("*filter  {line}")));
         lines
@@ -73,21 +73,43 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         .any(|option| option.values.get(1).map(String::as_str) != Some("SYN"));
     let icmp_named = rule.options(&["--icmp-type", "--icmpv6-type"]).next().is_some();
     let helper_wanted =
-        matches!(kind_of(rule), Kind::Helper) || asks("RELATED") || states.is_none();
+        matches!(kind_of(rule), Kind::Helper) || asks("RELATED") || rule.has_match("helper");
     let wanted = match template.code {
         "ftp-active" | "ftp-passive" => helper_wanted && rule.target_name() != "DROP",
         "out-of-window" | "asymmetric" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
         "mid-stream" => asks("NEW") && rule.options(&["--tcp-flags", "--syn"]).any(|o| o.not),
         "lone-segment" => lone_flags,
-        "icmp-message" => icmp_named,
+        "reject-reset" | "reject-error" => {
+            asks("RELATED") && rule.chain == "OUTPUT" && kind_of(rule) == Kind::Accept
+        }
+        "icmp-message" => icmp_named && !icmp_covered(rule),
         "neighbour" => rule.family == Family::V6,
-        "icmp-error" => !asks("INVALID") || asks("RELATED"),
+        "icmp-error" => asks("RELATED") || (!asks("INVALID") && icmp_is_error(rule)),
         _ => true,
     };
     let left_out = super::expected(rule, template.code);
     (protocol_fits || left_out)
         && wanted
         && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
+}
+
+/// The ICMP type that the rule names.
+fn icmp_type(rule: &RuleWords) -> Option<u8> {
+    let option = rule.options(&["--icmp-type", "--icmpv6-type"]).find(|option| !option.not)?;
+    let (kind, _) = crate::prose::icmp::number(rule.family == Family::V4, option.value())?;
+    Some(kind)
+}
+
+/// Whether the rule names no ICMP type, or that of an error.
+fn icmp_is_error(rule: &RuleWords) -> bool {
+    let v4 = rule.family == Family::V4;
+    icmp_type(rule).is_none_or(|kind| crate::prose::icmp::is_error(v4, kind))
+}
+
+/// Whether a conversation of its own shows the ICMP type that the rule names.
+fn icmp_covered(rule: &RuleWords) -> bool {
+    let echo = matches!(icmp_type(rule), Some(0 | 8 | 128 | 129 | 135 | 136));
+    icmp_is_error(rule) || echo
 }
 
 /// The chain that packets enter: the rule's own, or INPUT for a rule of a user chain.
@@ -144,6 +166,11 @@ pub(super) fn settings(
         base.before.extend(begin(rule, chain, template, scene));
         return vec![base];
     }
+    if rule.target_name() == "MARK" && rule.table != "filter" {
+        // A line of LOG shows the mark that a packet carries.
+        let log = "-m mark ! --mark 0x0 -j LOG --log-prefix \"marked: \"";
+        base.after.push(format!("-A {chain} {log}"));
+    }
     if kind != Kind::Accept {
         return vec![base];
     }
@@ -170,6 +197,15 @@ fn accepting(
         setting.before.extend(lines);
         setting
     };
+    if matches!(template.code, "reject-reset" | "reject-error") {
+        let reject = match template.code {
+            "reject-reset" => {
+                "-A INPUT -p tcp -m tcp --dport 113 -j REJECT --reject-with tcp-reset"
+            }
+            _ => "-A INPUT -p udp -m udp --dport 99 -j REJECT",
+        };
+        return vec![with(vec![reject.to_string()])];
+    }
     let middle = template.helper.is_some() || template.sender == Who::Router;
     if middle {
         // What is of interest comes in the midst of a connection that works.

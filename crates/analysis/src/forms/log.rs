@@ -313,6 +313,7 @@ fn scene(read: &LogLine) -> Option<(Scene, Script)> {
         parties: Parties {
             client_port: 0,
             server_port: 0,
+            data_port: 0,
             server: destination,
             client: source,
             icmp: None,

@@ -152,7 +152,7 @@ impl Page {
         let who_width = who.iter().map(|text| text.chars().count()).max().unwrap_or(0);
         let packet_width =
             experiment.steps.iter().map(|step| step.packet.chars().count()).max().unwrap_or(0);
-        let runs: Vec<(usize, &Run)> = experiment
+        let mut runs: Vec<(usize, &Run)> = experiment
             .runs
             .iter()
             .map(|run| {
@@ -162,6 +162,13 @@ impl Page {
             .collect();
         let packet_width = packet_width.max("packet".len());
         let chain_width = 7;
+        // A third run that does not fit is told of below the table all the same.
+        let fixed = 4 + 2 + who_width + packet_width + chain_width + 3 * GAP + "  <--".len();
+        while runs.len() > 2
+            && fixed + runs.iter().map(|(w, _)| w + GAP).sum::<usize>() > self.width
+        {
+            runs.pop();
+        }
         let mut head = format!(
             "    {:>2}  {:who_width$}  {:packet_width$}  {:chain_width$}",
             "#", "", "packet", "chain"
@@ -203,17 +210,21 @@ impl Page {
     /// What does not fit into a cell: who decided, reasons with numbers, answers, log lines.
     fn footnotes(&mut self, experiment: &Experiment) {
         let mut said: Vec<String> = Vec::new();
-        // Who decided is said once a run.
+        // Who decided, and a mark that stays, are said once a run; of log lines the first is shown.
         let mut decided: Vec<(usize, String)> = Vec::new();
         for (run_index, run) in experiment.runs.iter().enumerate() {
             for (index, outcome) in run.outcomes.iter().enumerate().filter(|(_, o)| o.sent) {
                 for note in notes(outcome) {
-                    if note.starts_with("decided by") {
-                        if decided.contains(&(run_index, note.clone())) {
-                            continue;
-                        }
-                        decided.push((run_index, note.clone()));
+                    let kind = match note.split_once(' ') {
+                        // One line shows what they are like.
+                        Some(("log:", _)) => "log:".to_string(),
+                        Some(("decided" | "connection", _)) => note.clone(),
+                        _ => format!("{index} {note}"),
+                    };
+                    if decided.contains(&(run_index, kind.clone())) {
+                        continue;
                     }
+                    decided.push((run_index, kind));
                     let number = index + 1;
                     let everywhere = experiment.runs.len() > 1
                         && experiment.runs.iter().all(|run| {

@@ -257,6 +257,19 @@ fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context:
         }
         return;
     }
+    let chain = targets::kind(rule.target.as_ref()) == targets::Kind::Chain;
+    if chain && matches!(context, Context::Alone) {
+        answer.say(
+            Topic::Why,
+            "why.chain-unknown",
+            format!(
+                "What stands in {} is not known here, so nothing was run; an empty chain changes \
+                 nothing. With the whole rule file: keepstate explain FILE:LINE.",
+                rule.target_name()
+            ),
+        );
+        return;
+    }
     let base = subject.base.as_deref().unwrap_or(rule.chain.as_str());
     let side = Side::of_chain(base).unwrap_or(Side::Arriving);
     let findings = experiment(rule, side, context);
