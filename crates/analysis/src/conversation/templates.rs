@@ -561,7 +561,7 @@ fn data_connection(script: &mut Writer, data: &mut Tcp, from: Who, to: Who) {
 }
 
 /// How far past the expected byte the stray segment is: more than any window announced here.
-const FAR: u32 = 100_000;
+const FAR: u32 = 1_000_000;
 
 fn out_of_window(parties: &Parties) -> Script {
     let mut tcp = Tcp::new(parties.client_port, parties.server_port);

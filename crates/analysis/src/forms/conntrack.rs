@@ -404,7 +404,9 @@ fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
 
 fn cautions(answer: &mut Answer, read: &ConnectionLine) {
     let state = read.state.as_deref();
-    if read.number == 6 && read.has("UNREPLIED") && state == Some("SYN_SENT") {
+    // In a stream of events the answer may be on the next line.
+    let listed = read.event.is_none();
+    if listed && read.number == 6 && read.has("UNREPLIED") && state == Some("SYN_SENT") {
         answer.say(
             Topic::Mind,
             "mind.half-open",

@@ -104,10 +104,12 @@ fn fields(answer: &mut Answer, read: &ExpectLine) {
 }
 
 fn field_text(key: &str, value: &str, times: usize) -> String {
-    let of = match times {
-        0 => "of the expected connection",
-        1 => "the mask of it: 0 is any port, 65535 exactly this one",
-        _ => "of the master, as its first packet went",
+    let port = |which: &str| match (times, value) {
+        (0, _) => format!("{which} port of the expected connection"),
+        (1, "0") => format!("mask of the {which} port: any will do"),
+        (1, "65535") => format!("mask of the {which} port: exactly this one"),
+        (1, _) => format!("mask of the {which} port: the bits that count"),
+        (_, _) => format!("{which} port of the master, as its first packet went"),
     };
     match key {
         "l3proto" => String::from("the network layer: 2 is IPv4, 10 is IPv6"),
@@ -117,8 +119,8 @@ fn field_text(key: &str, value: &str, times: usize) -> String {
         },
         "src" => String::from("who will open it"),
         "dst" => String::from("to whom"),
-        "sport" => format!("source port {of}"),
-        "dport" => format!("destination port {of}"),
+        "sport" => port("source"),
+        "dport" => port("destination"),
         "mask-src" | "mask-dst" => match value {
             "255.255.255.255" => String::from("exactly this address"),
             "0.0.0.0" | "::" => String::from("any address at all"),

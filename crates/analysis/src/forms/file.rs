@@ -116,11 +116,7 @@ fn summary(answer: &mut Answer, text: &str, form: Form, family: Family) {
             None => String::from("a user chain"),
         };
         let text = format!("{policy}, {} rules.", own.len());
-        answer.say(
-            Topic::Matches,
-            format!("chain.{table}.{chain}"),
-            format!("{table} {chain}: {text}"),
-        );
+        answer.field(format!("{table} {chain}"), text);
         for (number, rule) in own.iter().enumerate() {
             shown += 1;
             if shown > RULES_SHOWN_MAX {

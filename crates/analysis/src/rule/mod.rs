@@ -153,8 +153,8 @@ fn faults(answer: &mut Answer, understood: &Understood) {
         answer.say(
             Topic::Fault,
             "fault.no-engine",
-            "A filter would refuse to load this rule, so nothing was run with it; what follows \
-             comes from its words alone.",
+            "keepstate refuses to load this rule, so nothing was run with it; what follows comes \
+             from its words alone.",
         );
     }
 }

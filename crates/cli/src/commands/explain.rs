@@ -33,8 +33,9 @@ pub(crate) struct Arguments {
 const BYTES_MAX: u64 = TEXT_BYTES_MAX as u64 + 1;
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
-    match answer(arguments) {
-        Ok(answer) => print(&answer, arguments, terminal),
+    let asked = Asked::of(arguments);
+    match answer(&asked) {
+        Ok(answer) => print(&answer, &asked.format, terminal),
         Err(error) => {
             terminal.error(error);
             Exit::Usage
@@ -42,12 +43,51 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     }
 }
 
-fn answer(arguments: &Arguments) -> Result<Answer, String> {
-    let rules = arguments.rules.as_deref().map(read_file).transpose()?;
+/// What is asked. A pasted rule has options of its own, so all words after the first are taken as
+/// they are; ours are picked out of them here. iptables has none of the same name.
+struct Asked {
+    words: Vec<String>,
+    format: String,
+    rules: Option<PathBuf>,
+}
+
+impl Asked {
+    fn of(arguments: &Arguments) -> Self {
+        let mut asked = Self {
+            words: Vec::new(),
+            format: arguments.format.clone(),
+            rules: arguments.rules.clone(),
+        };
+        let mut words = arguments.what.iter();
+        while let Some(word) = words.next() {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_string())),
+                None => (word.as_str(), None),
+            };
+            match name {
+                "--format" => {
+                    asked.format = value.or_else(|| words.next().cloned()).unwrap_or_default();
+                }
+                "--rules" => {
+                    asked.rules = value.or_else(|| words.next().cloned()).map(PathBuf::from)
+                }
+                _ => asked.words.push(word.clone()),
+            }
+        }
+        asked
+    }
+}
+
+fn answer(asked: &Asked) -> Result<Answer, String> {
+    if renderer(&asked.format).is_none() {
+        let known: Vec<&str> = RENDERERS.iter().map(|renderer| renderer.name).collect();
+        return Err(format!("no format `{}`; there are {}", asked.format, known.join(", ")));
+    }
+    let rules = asked.rules.as_deref().map(read_file).transpose()?;
     let about = |text: &str| {
         explain(&Question { text, rules: rules.as_deref() }).map_err(|error| error.to_string())
     };
-    match arguments.what.as_slice() {
+    match asked.words.as_slice() {
         [] => about(&read_stdin()?),
         [one] if one == "-" => about(&read_stdin()?),
         [one] if Path::new(one).is_file() => about(&read_file(Path::new(one))?),
@@ -87,14 +127,14 @@ fn read(from: impl Read) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn print(answer: &Answer, arguments: &Arguments, terminal: &Terminal) -> Exit {
+fn print(answer: &Answer, format: &str, terminal: &Terminal) -> Exit {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let width = match columns {
         Some(columns) if std::io::stdout().is_terminal() => columns,
         _ => Style::default().width,
     };
     let style = Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color };
-    let Some(renderer) = renderer(&arguments.format) else { return Exit::Usage };
+    let Some(renderer) = renderer(format) else { return Exit::Usage };
     let text = (renderer.render)(answer, &style);
     // A reader that has seen enough (`| head`) is no fault.
     let _ = std::io::stdout().write_all(text.as_bytes());
