@@ -122,8 +122,14 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
         terminal.note(&format!("{} more differences not printed", printed - arguments.limit));
     }
     println!(
-        "{} captures, {} packets compared, {} frames skipped, {} fragments left out, {} differences",
-        summary.captures, summary.packets, summary.skipped, summary.fragments, summary.differences
+        "{} captures, {} packets compared, {} frames skipped, {} fragments and {} SCTP packets left \
+         out, {} differences",
+        summary.captures,
+        summary.packets,
+        summary.skipped,
+        summary.fragments,
+        summary.foreign,
+        summary.differences
     );
     Ok(summary.differences == 0)
 }
