@@ -1,8 +1,11 @@
 //! The kernel as judge, on packets whose fate is known. Skips where no namespace may be made.
 
 use keepstate_conntrack::{CtState, Direction, event::EventKind};
+use keepstate_oracle::fuzz::{self, Area, Plan, report};
 use keepstate_oracle::kernel::{Config, Kernel};
 use keepstate_oracle::namespace;
+use keepstate_oracle::verify::{self, Setup};
+use std::{fs, path::Path};
 use keepstate_oracle::observation::{Fate, Side};
 use keepstate_packet::Family;
 
@@ -55,4 +58,56 @@ fn kernel_says_what_became_of_a_packet() {
         kernel.flush().expect("flush");
         assert_eq!(kernel.connections().expect("dump"), []);
     });
+}
+
+/// Generated conversations of every area: the engine and the kernel agree on all of it.
+#[test]
+fn engine_agrees_on_generated_conversations() {
+    for (seed, (name, area)) in (1..).zip(Area::NAMES) {
+        let packets = if area == Area::Expiry { 60 } else { 3000 };
+        let plan = Plan { seed, packets, area, first: 0, only_first: false, findings_max: 3 };
+        match namespace::with(|| fuzz::run(&plan, |_| {})) {
+            Ok(Ok(outcome)) => {
+                let texts = outcome.findings.iter().map(|found| report::text(seed, area, found));
+                let texts: String = texts.collect();
+                assert!(texts.is_empty(), "{name}:\n{texts}");
+                assert!(outcome.progress.packets >= packets, "{name}: {:?}", outcome.progress);
+            }
+            Ok(Err(error)) | Err(error) => return eprintln!("skipped: {error}"),
+        }
+    }
+}
+
+/// The captures beside the repository and those in it, with the FTP helper.
+#[test]
+fn engine_agrees_on_captures() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    for directory in ["examples", "../shared/captures"] {
+        match fs::read_dir(root.join(directory)) {
+            Ok(entries) => files.extend(entries.flatten().map(|entry| entry.path())),
+            Err(error) => eprintln!("skipped: {directory}: {error}"),
+        }
+    }
+    files.retain(|file| {
+        let name = file.to_string_lossy();
+        ["pcap", "pcapng", "cap", "pcap.gz", "pcapng.gz"].iter().any(|end| name.ends_with(end))
+    });
+    files.sort();
+    let helper = "*raw\n-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n";
+    let setup = Setup { rules: [helper.to_owned(), helper.to_owned()], ..Setup::default() };
+    let mut texts = String::new();
+    let ran = namespace::with(|| {
+        verify::captures(&setup, &files, |found| {
+            let (file, packet) = (found.file.display(), found.packet);
+            texts += &format!("{file} {packet:?} {:?}\n", found.differences);
+        })
+    });
+    match ran {
+        Ok(Ok(summary)) => {
+            assert!(texts.is_empty(), "{texts}");
+            assert_eq!(summary.captures, files.len() as u64);
+        }
+        Ok(Err(error)) | Err(error) => eprintln!("skipped: {error}"),
+    }
 }
