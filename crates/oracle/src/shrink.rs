@@ -19,26 +19,41 @@ pub(crate) enum Depth {
     Counters,
 }
 
-/// Drops packets, then rules and sysctls, then packets again, as long as something differs in the
-/// same way.
+/// Drops packets, then rules and sysctls, then packets again, as long as something differs. What
+/// does not differ again is reported as `first` saw it.
 pub(crate) fn shrink(
     bench: &mut Bench,
     scenario: u64,
     packets: Vec<Step>,
+    first: Trial,
     depth: Depth,
 ) -> io::Result<Finding> {
     let left = if depth == Depth::Packets { TRIALS_MAX } else { RELOADS_MAX };
+    let all = bench.settings().clone();
     let mut shrinker = Shrinker { bench, left, depth };
-    let mut packets = shrinker.cut_tail(packets)?;
-    packets = shrinker.drop_packets(packets)?;
-    shrinker.drop_settings(&packets)?;
-    packets = shrinker.drop_packets(packets)?;
+    let mut fewer = shrinker.drop_packets(packets.clone())?;
+    shrinker.drop_settings(&fewer)?;
+    fewer = shrinker.drop_packets(fewer)?;
     shrinker.left = 2;
-    let trial = shrinker.trial(&packets)?;
+    let trial = shrinker.trial(&fewer)?;
     let settings = shrinker.bench.settings().clone();
+    shrinker.bench.reload(&all)?;
+    if trial.differences.is_empty() {
+        return Ok(finding(scenario, all, packets, first, false));
+    }
+    Ok(finding(scenario, settings, fewer, trial, true))
+}
+
+fn finding(
+    scenario: u64,
+    settings: Settings,
+    packets: Vec<Step>,
+    trial: Trial,
+    repeats: bool,
+) -> Finding {
     let mut seen = trial.observations.into_iter();
     let steps = packets.into_iter().map(|step| (step, seen.next().flatten())).collect();
-    Ok(Finding { scenario, settings, steps, differences: trial.differences })
+    Finding { scenario, settings, steps, differences: trial.differences, repeats }
 }
 
 struct Shrinker<'b> {
@@ -72,7 +87,9 @@ impl Shrinker<'_> {
     /// Nothing after the first packet that differs is needed.
     fn cut_tail(&mut self, mut packets: Vec<Step>) -> io::Result<Vec<Step>> {
         let trial = self.trial(&packets)?;
-        packets.truncate(trial.observations.len());
+        if !trial.differences.is_empty() {
+            packets.truncate(trial.observations.len());
+        }
         Ok(packets)
     }
 

@@ -4,10 +4,10 @@ use keepstate_conntrack::{CtState, Direction, event::EventKind};
 use keepstate_oracle::fuzz::{self, Area, Plan, report};
 use keepstate_oracle::kernel::{Config, Kernel};
 use keepstate_oracle::namespace;
-use keepstate_oracle::verify::{self, Setup};
-use std::{fs, path::Path};
 use keepstate_oracle::observation::{Fate, Side};
+use keepstate_oracle::verify::{self, Setup};
 use keepstate_packet::Family;
+use std::{fs, path::Path};
 
 /// UDP from 10.1.0.1 to 10.2.0.1, or back; no UDP checksum.
 fn udp(back: bool) -> Vec<u8> {

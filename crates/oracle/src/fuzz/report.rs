@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn text(seed: u64, area: Area, finding: &Finding) -> String {
     let mut text = format!("difference in scenario {} of seed {seed}\n", finding.scenario);
+    if !finding.repeats {
+        text.push_str("  (did not differ when it was run again)\n");
+    }
     for (name, value) in &finding.settings.sysctls {
         let _ = writeln!(text, "  sysctl {name}={value}");
     }

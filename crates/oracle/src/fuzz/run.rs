@@ -49,6 +49,8 @@ pub struct Finding {
     pub steps: Vec<(Step, Option<(Observation, Observation)>)>,
     /// What differs, after the last of them.
     pub differences: Vec<Difference>,
+    /// Whether it differed again when it was run again; what does not is shown whole.
+    pub repeats: bool,
 }
 
 /// The end of a run.
@@ -77,7 +79,7 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
         if !trial.differences.is_empty() {
             let memory = bench.settings().has_memory();
             let depth = if memory { Depth::Counters } else { Depth::Packets };
-            outcome.findings.push(shrink::shrink(&mut bench, number, packets, depth)?);
+            outcome.findings.push(shrink::shrink(&mut bench, number, packets, trial, depth)?);
         } else if number % COUNTED == COUNTED - 1 || plan.only_first {
             outcome.findings.extend(counted(&mut bench, plan, number)?);
         }
@@ -102,11 +104,12 @@ fn counted(bench: &mut Bench, plan: &Plan, last: u64) -> io::Result<Option<Findi
     for number in first..=last {
         let packets = steps(plan.seed, plan.area, number);
         bench.reload(&settings)?;
-        let differs = !bench.trial(&packets)?.differences.is_empty();
-        if differs || !bench.compare_counters()?.is_empty() {
-            let finding = shrink::shrink(bench, number, packets, Depth::Counters)?;
-            bench.reload(&settings)?;
-            return Ok(Some(finding));
+        let mut trial = bench.trial(&packets)?;
+        if trial.differences.is_empty() {
+            trial.differences = bench.compare_counters()?;
+        }
+        if !trial.differences.is_empty() {
+            return shrink::shrink(bench, number, packets, trial, Depth::Counters).map(Some);
         }
     }
     bench.reload(&settings)?;
