@@ -246,7 +246,8 @@ impl Observer for Report {
         if !self.packets && self.annotated.is_none() {
             return Ok(());
         }
-        let decided = seen.disposition.and_then(|d| d.rule);
+        // What was dropped for a cause was decided by no rule, though one had accepted it before.
+        let decided = seen.disposition.filter(|d| d.cause.is_none()).and_then(|d| d.rule);
         let decided = decided.and_then(|rule| self.names.name(family(seen), rule));
         let host = seen.engine.host();
         let line = Line { number, slot: seen.slot, seen, host, verdict, decided };
