@@ -36,6 +36,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::Short,
+        Self::Malformed,
+        Self::BadChecksum,
+        Self::BadFlags,
+        Self::SeqOver,
+        Self::SeqUnder,
+        Self::AckOver,
+        Self::AckUnder,
+        Self::InvalidState,
+        Self::InvalidRst,
+        Self::NotSyn,
+        Self::IcmpUnknown,
+        Self::IcmpErrorUntracked,
+        Self::NatClash,
+        Self::TableFull,
+    ];
+
     /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {

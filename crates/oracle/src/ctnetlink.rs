@@ -43,6 +43,7 @@ const PROTOINFO: u16 = 4;
 const HELP: u16 = 5;
 const TIMEOUT: u16 = 7;
 const MARK: u16 = 8;
+const ZONE: u16 = 18;
 const COUNTERS_ORIG: u16 = 9;
 const COUNTERS_REPLY: u16 = 10;
 const TUPLE_MASTER: u16 = 14;
@@ -216,6 +217,7 @@ fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
             HELP => shown.helper = helper(value),
             TIMEOUT => shown.timeout = Some(Duration::from_secs(be32(value).into())),
             MARK => shown.mark = be32(value),
+            ZONE => shown.zone = Zone { id: be16(value), directions: 3 },
             COUNTERS_ORIG => shown.counters.get_or_insert_default()[0] = counters(value),
             COUNTERS_REPLY => shown.counters.get_or_insert_default()[1] = counters(value),
             _ => {}

@@ -3,7 +3,8 @@
 //! [`kernel::Kernel`] is a router in a network namespace of its own; [`model::Model`] is the
 //! engine with the same interfaces, rules and sysctls. Both take the same packets and give the
 //! same kind of [`observation::Observation`]; [`verify`] sets them side by side, [`fuzz`] makes
-//! the packets, [`shrink`] looks for the shortest ones that still differ.
+//! the packets, [`shrink`] looks for the shortest ones that still differ. [`spec`] runs the cases that
+//! people write.
 #![forbid(unsafe_code)]
 
 mod attribute;
@@ -18,4 +19,5 @@ pub mod namespace;
 pub mod observation;
 mod probe;
 mod shrink;
+pub mod spec;
 pub mod verify;

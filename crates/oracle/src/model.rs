@@ -46,6 +46,33 @@ impl Model {
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
             host.routes.push(Route { destination, interface: InterfaceIndex(0) });
         }
+        Self::of_host(host, sysctls, rules)
+    }
+
+    /// A host with the addresses `local` (`ADDRESS/LENGTH`) on one interface: packets from them are
+    /// its own. The rest as [`Self::new`].
+    ///
+    /// # Errors
+    /// As those of [`Self::new`].
+    pub fn endpoint(
+        interface: &str,
+        local: &[String],
+        sysctls: &[(String, String)],
+        rules: &[String; 2],
+    ) -> Result<Self, String> {
+        let name = InterfaceName::new(interface)
+            .ok_or_else(|| format!("{interface}: not an interface name"))?;
+        let network =
+            |text: &String| parse_network(text).ok_or_else(|| format!("{text}: not a network"));
+        let local = local.iter().map(network).collect::<Result<_, _>>()?;
+        Self::of_host(Host::endpoint(name, local), sysctls, rules)
+    }
+
+    fn of_host(
+        host: Host,
+        sysctls: &[(String, String)],
+        rules: &[String; 2],
+    ) -> Result<Self, String> {
         let mut settings = Sysctls::default();
         for (key, value) in sysctls {
             settings.set(key, value).map_err(|error| format!("sysctl {key}={value}: {error:?}"))?;

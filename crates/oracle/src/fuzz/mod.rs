@@ -5,11 +5,11 @@
 //! can be made again without those before it. Scenarios of one *epoch* share their settings.
 
 mod datagram;
-mod draft;
+pub(crate) mod draft;
 mod flow;
 mod ftp;
 mod mutate;
-mod random;
+pub(crate) mod random;
 pub mod report;
 mod rules;
 mod run;

@@ -1,0 +1,246 @@
+//! The notation of a packet: one line to a draft of it and what is to become of it.
+
+use crate::fuzz::draft::{
+    Body, Damage, Draft, ICMP, ICMPV6, Network, Quote, Segment, TCP, UDP, UDPLITE,
+};
+use crate::observation::Side;
+use keepstate_packet::{Address, Family};
+use std::net::{IpAddr, SocketAddr};
+
+/// TTL or hop limit where none is written.
+const TTL: u8 = 64;
+/// TCP window where none is written.
+const WINDOW: u16 = 8192;
+/// Bytes of the quoted packet in an ICMP error where no number is written: all of it.
+const QUOTED: usize = 1 << 16;
+
+/// A line of a `packets` block.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The packet.
+    pub(crate) draft: Draft,
+    /// What is written behind the arrow, blanks single.
+    pub(crate) expected: String,
+}
+
+/// Reads a line; `number` packets of the case stand before it.
+pub(crate) fn parse(text: &str, number: usize) -> Result<Line, String> {
+    let (packet, expected) = text.rsplit_once("->").ok_or("want `PACKET -> WHAT BECOMES OF IT`")?;
+    let words = words(packet)?;
+    let [interface, protocol, source, arrow, destination, details @ ..] = words.as_slice() else {
+        return Err("want `INTERFACE PROTOCOL SOURCE > DESTINATION ...`".to_owned());
+    };
+    if arrow != ">" {
+        return Err(format!("{arrow}: want `>`"));
+    }
+    let side = match interface.as_str() {
+        "eth0" | "host" => Side::A,
+        "eth1" => Side::B,
+        other => return Err(format!("{other}: want eth0, eth1 or host")),
+    };
+    let (source, destination) = (endpoint(source)?, endpoint(destination)?);
+    let network = Network {
+        family: if source.0.is_ipv4() { Family::V4 } else { Family::V6 },
+        source: Address::from(source.0),
+        destination: Address::from(destination.0),
+        ttl: TTL,
+        tos: 0,
+        identification: u16::try_from(number + 1).unwrap_or(0),
+    };
+    let ports = (source.1, destination.1);
+    let (protocol, body) = body(protocol, ports)?;
+    let mut draft = Draft::new(side, network, protocol, body);
+    for word in details {
+        detail(&mut draft, word, number)?;
+    }
+    Ok(Line { draft, expected: expected.split_whitespace().collect::<Vec<_>>().join(" ") })
+}
+
+/// Words, those in quotes with their escapes read and the quote before them kept as a mark.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted.find('"').ok_or("a quote without an end")?;
+            let text = quoted[..end].replace("\\r", "\r").replace("\\n", "\n");
+            words.push(format!("\"{text}"));
+            rest = quoted[end + 1..].trim_start();
+        } else {
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            words.push(rest[..end].to_owned());
+            rest = rest[end..].trim_start();
+        }
+    }
+    Ok(words)
+}
+
+fn endpoint(text: &str) -> Result<(IpAddr, u16), String> {
+    if let Ok(both) = text.parse::<SocketAddr>() {
+        return Ok((both.ip(), both.port()));
+    }
+    text.parse().map(|address| (address, 0)).map_err(|_| format!("{text}: not an address"))
+}
+
+fn body(protocol: &str, ports: (u16, u16)) -> Result<(u8, Body), String> {
+    let icmp = || Body::Icmp { kind: 0, code: 0, rest: [0; 4], payload: Vec::new() };
+    let udp = || Body::Udp { ports, length_error: 0, payload: Vec::new(), unsummed: false };
+    Ok(match protocol {
+        "tcp" => {
+            let segment = Segment {
+                source_port: ports.0,
+                destination_port: ports.1,
+                window: WINDOW,
+                ..Segment::default()
+            };
+            (TCP, Body::Tcp(segment))
+        }
+        "udp" => (UDP, udp()),
+        "udplite" => (UDPLITE, udp()),
+        "icmp" => (ICMP, icmp()),
+        "icmpv6" => (ICMPV6, icmp()),
+        number => {
+            let number = number.parse().map_err(|_| format!("{number}: not a protocol"))?;
+            (number, Body::Raw(Vec::new()))
+        }
+    })
+}
+
+/// Reads one word behind the addresses into the draft.
+fn detail(draft: &mut Draft, word: &str, number: usize) -> Result<(), String> {
+    let unknown = || format!("{word}: not known here");
+    let (name, value) = word.split_once('=').unwrap_or((word, ""));
+    match name {
+        "ttl" => draft.network.ttl = read(value)?,
+        "tos" => draft.network.tos = read(value)?,
+        "cut" => draft.damage = Some(Damage::Cut(read(value)?)),
+        "bad-checksum" => draft.damage = Some(Damage::Checksum),
+        "bad-header-checksum" => draft.damage = Some(Damage::HeaderChecksum),
+        _ => {
+            let known = match &mut draft.body {
+                Body::Tcp(segment) => tcp(segment, name, value)?,
+                Body::Udp { length_error, payload, unsummed, .. } => match name {
+                    "length" => read(value).map(|n| *length_error = n).map(|()| true)?,
+                    "unsummed" => {
+                        *unsummed = true;
+                        true
+                    }
+                    _ => data(payload, name, value)?,
+                },
+                Body::Raw(payload) => data(payload, name, value)?,
+                Body::Icmp { .. } | Body::Error { .. } => {
+                    icmp(&mut draft.body, draft.protocol, name, value, number)?
+                }
+            };
+            return if known { Ok(()) } else { Err(unknown()) };
+        }
+    }
+    Ok(())
+}
+
+fn read<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{value}: not a number that fits"))
+}
+
+/// Text in quotes, or `len=N` bytes of zero.
+fn data(payload: &mut Vec<u8>, name: &str, value: &str) -> Result<bool, String> {
+    if let Some(text) = name.strip_prefix('"') {
+        // A `=` inside of the text has been split off.
+        payload.extend(text.as_bytes());
+        if !value.is_empty() {
+            payload.push(b'=');
+            payload.extend(value.as_bytes());
+        }
+        return Ok(true);
+    }
+    if name == "len" {
+        payload.resize(payload.len() + read::<usize>(value)?, 0);
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Flags by their bit.
+const FLAGS: [&str; 8] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+
+fn tcp(segment: &mut Segment, name: &str, value: &str) -> Result<bool, String> {
+    if let Some(bit) = FLAGS.iter().position(|flag| *flag == name) {
+        segment.flags |= 1 << bit;
+        return Ok(true);
+    }
+    match name {
+        "none" => {}
+        "seq" => segment.sequence = read(value)?,
+        "ack" => segment.acknowledgment = read(value)?,
+        "win" => segment.window = read(value)?,
+        "offset" => segment.offset_error = read(value)?,
+        "mss" => {
+            segment.options.extend([2, 4]);
+            segment.options.extend(read::<u16>(value)?.to_be_bytes());
+        }
+        "wscale" => segment.options.extend([1, 3, 3, read(value)?]),
+        "sackok" => segment.options.extend([1, 1, 4, 2]),
+        "sack" => {
+            let (left, right) = value.split_once('-').ok_or("want sack=LEFT-RIGHT")?;
+            segment.options.extend([1, 1, 5, 10]);
+            segment.options.extend(read::<u32>(left)?.to_be_bytes());
+            segment.options.extend(read::<u32>(right)?.to_be_bytes());
+        }
+        _ => return data(&mut segment.payload, name, value),
+    }
+    Ok(true)
+}
+
+/// ICMP and ICMPv6 types by name; others are written `TYPE/CODE`.
+const TYPES: [(&str, u8, u8); 4] = [
+    ("echo-request", ICMP, 8),
+    ("echo-reply", ICMP, 0),
+    ("echo-request", ICMPV6, 128),
+    ("echo-reply", ICMPV6, 129),
+];
+
+fn icmp(
+    body: &mut Body,
+    protocol: u8,
+    name: &str,
+    value: &str,
+    number: usize,
+) -> Result<bool, String> {
+    let (Body::Icmp { kind, code, rest, .. } | Body::Error { kind, code, rest, .. }) = body else {
+        return Ok(false);
+    };
+    if let Some((.., found)) = TYPES.iter().find(|(known, of, _)| (*known, *of) == (name, protocol))
+    {
+        *kind = *found;
+        return Ok(true);
+    }
+    if let Some((left, right)) = name.split_once('/') {
+        (*kind, *code) = (read(left)?, read(right)?);
+        return Ok(true);
+    }
+    match name {
+        "id" => rest[..2].copy_from_slice(&read::<u16>(value)?.to_be_bytes()),
+        "seq" => rest[2..].copy_from_slice(&read::<u16>(value)?.to_be_bytes()),
+        "mtu" => *rest = read::<u32>(value)?.to_be_bytes(),
+        "about" => {
+            let about: usize = read(value)?;
+            let back = number.checked_sub(about).ok_or("about=N quotes an earlier packet")?;
+            let quote = Quote { back, length: QUOTED, reversed: false };
+            *body = Body::Error { kind: *kind, code: *code, rest: *rest, quote };
+        }
+        "quote" | "reversed" => {
+            let Body::Error { quote, .. } = body else {
+                return Err(format!("{name}: stands behind about=N"));
+            };
+            match name {
+                "quote" => quote.length = read(value)?,
+                _ => quote.reversed = true,
+            }
+        }
+        _ => {
+            let Body::Icmp { payload, .. } = body else { return Ok(false) };
+            return data(payload, name, value);
+        }
+    }
+    Ok(true)
+}
