@@ -14,6 +14,7 @@ pub mod explain;
 pub mod extension;
 pub mod matches;
 pub mod model;
+pub mod sets;
 pub mod syntax;
 pub mod targets;
 pub mod verdict;

@@ -194,6 +194,21 @@ pub enum Jump {
     Target(Box<dyn Target>),
 }
 
+impl Jump {
+    /// The chains it may lead into, with whether it comes back from there.
+    #[must_use]
+    pub fn chains(&self) -> Vec<(ChainIndex, bool)> {
+        match self {
+            Self::Jump(to) => Vec::from([(*to, true)]),
+            Self::Goto(to) => Vec::from([(*to, false)]),
+            Self::Target(target) => {
+                target.steps().into_iter().filter_map(crate::sets::lookup::chain_of).collect()
+            }
+            Self::None | Self::Standard(_) => Vec::new(),
+        }
+    }
+}
+
 /// The part of a rule that every rule has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeaderMatch {

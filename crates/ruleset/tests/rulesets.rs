@@ -165,3 +165,50 @@ fn damaged_files_are_refused_or_read_but_never_a_panic() {
         }
     }
 }
+
+/// What is left of a file that is refused when the lines at fault are taken away.
+fn salvage(file: &File) -> Option<(Family, String)> {
+    let source = String::from_utf8(file.text.clone()).ok()?;
+    let family = family_of(&source);
+    let faults = parse_bytes(source.as_bytes(), family).err()?;
+    let mut nat = false;
+    let mut start = 0;
+    let mut left = String::new();
+    for line in source.split_inclusive('\n') {
+        let span = start..start + line.len() as u32;
+        start = span.end;
+        nat |= line.starts_with("*nat");
+        if !nat && !faults.iter().any(|fault| span.contains(&fault.span.start)) {
+            left.push_str(line);
+        }
+        nat &= !line.starts_with("COMMIT");
+    }
+    Some((family, left))
+}
+
+#[test]
+fn what_is_supported_of_the_refused_files_prints_back() {
+    let Some(files) = files() else { return println!("skipped: no shared test material") };
+    if !material::iptables_works() {
+        return println!("skipped: iptables in a namespace needs root");
+    }
+    let (mut equal, mut problems) = (0, Vec::new());
+    for file in files.iter().filter(|file| file.loads) {
+        let Some((family, text)) = salvage(file) else { continue };
+        let Ok(ruleset) = parse_bytes(text.as_bytes(), family) else {
+            problems.push(format!("{}: still refused", file.name));
+            continue;
+        };
+        for tool in [Tool::Nft, Tool::Legacy] {
+            let how = Print { counters: true, legacy: tool == Tool::Legacy };
+            let ours = print(&ruleset, how);
+            match material::restore_and_save(family, tool, &text, true) {
+                Ok(theirs) if theirs == ours => equal += 1,
+                Ok(theirs) => problems.push(difference(&file.name, &theirs, &ours)),
+                Err(error) => problems.push(format!("{}: they refuse: {error}", file.name)),
+            }
+        }
+    }
+    println!("{equal} equal");
+    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+}

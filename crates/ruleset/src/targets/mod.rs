@@ -4,7 +4,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
 use crate::verdict::Step;
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::any::Any;
 use core::fmt::Debug;
 
@@ -32,6 +32,10 @@ pub trait Target: Any + Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Acts on the packet.
     fn act(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Step;
+    /// Steps into chains that [`Self::act`] may take, for judging circles and depth.
+    fn steps(&self) -> Vec<Step> {
+        Vec::new()
+    }
     /// What its memory is before the first packet.
     fn initial(&self) -> State {
         State::default()

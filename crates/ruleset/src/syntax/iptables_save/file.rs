@@ -197,7 +197,8 @@ impl File {
         if section.unknown {
             return;
         }
-        link::check(&section.table, &section.requirements, &mut self.faults);
+        self.faults.extend(link::check(&section.table));
+        link::check_hooks(&section.table, &section.requirements, &mut self.faults);
         if section.name.is_some() {
             self.tables.retain(|table| table.name != section.table.name);
             self.tables.push(section.table);

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::CHAIN_DEPTH_MAX;
-use crate::model::{ChainIndex, Jump, Span, Table, builtin_name};
+use crate::model::{Chain, ChainIndex, Rule, Span, Table, builtin_name};
 use alloc::{format, vec, vec::Vec};
 use keepstate_conntrack::Hook;
 
@@ -15,14 +15,35 @@ pub(super) struct Requirement {
     pub(super) span: Span,
 }
 
-/// Judges a table.
-pub(super) fn check(table: &Table, requirements: &[Requirement], faults: &mut Vec<Diagnostic>) {
-    let mut walk = Walk { table, marks: vec![Mark::default(); table.chains.len()], faults };
+/// Circles and jumps that are nested too deeply, as far as a built-in chain leads there.
+#[must_use]
+pub fn check(table: &Table) -> Vec<Diagnostic> {
+    let marks = vec![Mark::default(); table.chains.len()];
+    let edges = table.chains.iter().map(edges).collect();
+    let mut walk = Walk { table, edges, marks, faults: Vec::new() };
     for (at, chain) in (0..).zip(&table.chains) {
         if chain.hook.is_some() {
             walk.from(ChainIndex(at));
         }
     }
+    walk.faults
+}
+
+/// Where a chain leads: the rule's number, the chain, whether it comes back.
+fn edges(chain: &Chain) -> Vec<(usize, ChainIndex, bool)> {
+    let numbered = chain.rules.iter().enumerate();
+    let leads = |(at, rule): (usize, &Rule)| {
+        rule.target.chains().into_iter().map(move |(to, back)| (at, to, back))
+    };
+    numbered.flat_map(leads).collect()
+}
+
+/// Matches and targets that are reached from a hook where they do not work.
+pub(super) fn check_hooks(
+    table: &Table,
+    requirements: &[Requirement],
+    faults: &mut Vec<Diagnostic>,
+) {
     let reached = reached(table);
     for requirement in requirements {
         let at = reached.get(requirement.chain.0 as usize).copied().unwrap_or(0);
@@ -59,8 +80,9 @@ struct Mark {
 /// likes until this has refused it.
 struct Walk<'a> {
     table: &'a Table,
+    edges: Vec<Vec<(usize, ChainIndex, bool)>>,
     marks: Vec<Mark>,
-    faults: &'a mut Vec<Diagnostic>,
+    faults: Vec<Diagnostic>,
 }
 
 impl Walk<'_> {
@@ -69,17 +91,16 @@ impl Walk<'_> {
         self.enter(root, &mut path);
         while let Some((chain, next)) = path.last_mut() {
             let chain = *chain;
-            let rules = self.table.chain(chain).map_or(&[][..], |chain| &chain.rules);
-            let Some(rule) = rules.get(*next) else {
+            let edge = self.edges.get(chain.0 as usize).and_then(|edges| edges.get(*next)).copied();
+            let Some((_, to, _)) = edge else {
                 path.pop();
                 self.leave(chain);
                 continue;
             };
             *next += 1;
-            let (Jump::Jump(to) | Jump::Goto(to)) = rule.target else { continue };
             match self.marks.get(to.0 as usize).map(|mark| mark.color) {
                 Some(Color::Unseen) => self.enter(to, &mut path),
-                Some(Color::Open) => self.circle(rule.span, to, &path),
+                Some(Color::Open) => self.circle(to, &path),
                 Some(Color::Done) | None => {}
             }
         }
@@ -99,11 +120,9 @@ impl Walk<'_> {
     }
 
     fn leave(&mut self, chain: ChainIndex) {
-        let rules = self.table.chain(chain).map_or(&[][..], |chain| &chain.rules);
-        let below = rules.iter().map(|rule| match rule.target {
-            Jump::Jump(to) => 1 + self.marks.get(to.0 as usize).map_or(0, |mark| mark.depth),
-            Jump::Goto(to) => self.marks.get(to.0 as usize).map_or(0, |mark| mark.depth),
-            _ => 0,
+        let edges = self.edges.get(chain.0 as usize).map_or(&[][..], Vec::as_slice);
+        let below = edges.iter().map(|(_, to, back)| {
+            usize::from(*back) + self.marks.get(to.0 as usize).map_or(0, |mark| mark.depth)
         });
         let depth = below.max().unwrap_or(0);
         if let Some(mark) = self.marks.get_mut(chain.0 as usize) {
@@ -111,16 +130,23 @@ impl Walk<'_> {
         }
     }
 
-    fn circle(&mut self, closing: Span, to: ChainIndex, path: &[(ChainIndex, usize)]) {
+    /// Where the rule stands whose edge a step of the path took last.
+    fn place(&self, chain: ChainIndex, next: usize) -> Option<Span> {
+        let edges = self.edges.get(chain.0 as usize)?;
+        let (number, ..) = edges.get(next.checked_sub(1)?)?;
+        self.table.chain(chain)?.rules.get(*number).map(|rule| rule.span)
+    }
+
+    fn circle(&mut self, to: ChainIndex, path: &[(ChainIndex, usize)]) {
         let name = |at: ChainIndex| self.table.chain(at).map_or("", |chain| chain.name.as_str());
         let text = format!("this jump to `{}` closes a circle", name(to));
-        let mut fault = Diagnostic::new(code::LOOP, closing, text);
+        let closing = path.last().and_then(|(chain, next)| self.place(*chain, *next));
+        let mut fault = Diagnostic::new(code::LOOP, closing.unwrap_or_default(), text);
         let circle = path.iter().skip_while(|(chain, _)| *chain != to);
         for (chain, next) in circle {
-            let rules = self.table.chain(*chain).map_or(&[][..], |chain| &chain.rules);
-            let jump = next.checked_sub(1).and_then(|at| rules.get(at));
-            if let Some(rule) = jump.filter(|rule| rule.span != closing) {
-                fault = fault.label(rule.span, format!("from `{}` it goes on here", name(*chain)));
+            let jump = self.place(*chain, *next).filter(|span| Some(*span) != closing);
+            if let Some(span) = jump {
+                fault = fault.label(span, format!("from `{}` it goes on here", name(*chain)));
             }
         }
         self.faults.push(fault);
@@ -139,9 +165,7 @@ fn reached(table: &Table) -> Vec<u8> {
     }
     while let Some(at) = waiting.pop() {
         let bits = reached.get(at).copied().unwrap_or(0);
-        let rules = table.chains.get(at).map_or(&[][..], |chain| &chain.rules);
-        for rule in rules {
-            let (Jump::Jump(to) | Jump::Goto(to)) = rule.target else { continue };
+        for (_, to, _) in table.chains.get(at).map(edges).unwrap_or_default() {
             let to = to.0 as usize;
             if let Some(known) = reached.get_mut(to).filter(|known| **known | bits != **known) {
                 *known |= bits;

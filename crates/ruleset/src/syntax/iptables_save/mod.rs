@@ -19,6 +19,7 @@ pub mod words;
 pub use file::{CHAINS_MAX, FAULTS_MAX, FILE_MAX, LINE_MAX, RULES_MAX, parse, parse_bytes};
 pub use header::{EXPANSION_MAX, interface_pattern};
 pub use known::HELPERS as HELPERS_UNSUPPORTED;
+pub use link::check;
 pub use print::{Print, print, print_header, print_rule};
 
 use keepstate_packet::Family;

@@ -19,9 +19,10 @@ pub struct Print {
     pub legacy: bool,
 }
 
-/// Order of the tables in the output of the nft variant.
+/// Order of the tables in the output of the nft variant; the legacy one prints the table first that
+/// was opened last.
 const ORDER_NFT: [TableName; 4] =
-    [TableName::Mangle, TableName::Raw, TableName::Filter, TableName::Security];
+    [TableName::Mangle, TableName::Security, TableName::Raw, TableName::Filter];
 
 /// Prints as iptables-save does, without the comment lines, which carry a date. Counters are those
 /// of the file: iptables-restore without `-c` loads zeros instead ([`Ruleset::zero_counters`]).
