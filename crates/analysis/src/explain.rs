@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Topic};
 use crate::experiment::Context;
 use crate::forms;
-use crate::recognise::{Form, recognise};
+use crate::recognise::{Form, first_line, recognise};
 use crate::rule::{self, Subject};
 use keepstate_packet::Family;
 use keepstate_ruleset::syntax::iptables_command::{self, Command, Operation};
@@ -83,20 +83,38 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
     }
     let cleaned = without_web_page(text);
     let form = recognise(&cleaned).ok_or_else(|| Unexplained::Unknown(looks_like(&cleaned)))?;
-    let line = cleaned.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+    let line = first_line(&cleaned);
+    let mut answer = of_form(form, text, &cleaned, line, question.rules)?;
+    let others = cleaned.lines().filter(|line| !line.trim().is_empty()).count().saturating_sub(1);
+    let whole = matches!(form, Form::SaveFile | Form::Listing | Form::Script);
+    if others > 0 && !whole {
+        answer.say(
+            Topic::Form,
+            "form.first-line",
+            format!("There are {others} more lines; this is about the first one that says something: {line}"),
+        );
+    }
+    Ok(answer)
+}
+
+fn of_form(
+    form: Form,
+    text: &str,
+    cleaned: &str,
+    line: &str,
+    rules: Option<&str>,
+) -> Result<Answer, Unexplained> {
     match form {
         Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
         Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line)),
-        Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(&cleaned, form)),
+        Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(cleaned, form)),
         Form::ConntrackLine | Form::ConntrackEvent => {
             forms::conntrack::explain(text, line).ok_or(Unexplained::Unknown(None))
         }
         Form::ExpectLine => forms::expect::explain(text, line).ok_or(Unexplained::Unknown(None)),
-        Form::LogLine => {
-            forms::log::explain(text, line, question.rules).ok_or(Unexplained::Unknown(None))
-        }
+        Form::LogLine => forms::log::explain(text, line, rules).ok_or(Unexplained::Unknown(None)),
         Form::TraceLine => forms::trace::explain(text, line).ok_or(Unexplained::Unknown(None)),
     }
 }
@@ -211,6 +229,17 @@ fn form_of_row(answer: &mut Answer, row: &ListedRule) {
         );
         answer.assume("interfaces", "The interface columns are lost: taken as any interface.");
     }
+    lost_addresses(answer, row);
+    answer.say(
+        Topic::Form,
+        "form.no-chain",
+        "A row does not say which chain and table it is from, nor what stands before it and what \
+         the chain's policy is.",
+    );
+    not_understood(answer, row);
+}
+
+fn lost_addresses(answer: &mut Answer, row: &ListedRule) {
     match (&row.source, &row.destination) {
         (None, None) => {
             answer.say(
@@ -234,12 +263,9 @@ fn form_of_row(answer: &mut Answer, row: &ListedRule) {
         }
         _ => {}
     }
-    answer.say(
-        Topic::Form,
-        "form.no-chain",
-        "A row does not say which chain and table it is from, nor what stands before it and what \
-         the chain's policy is.",
-    );
+}
+
+fn not_understood(answer: &mut Answer, row: &ListedRule) {
     for name in &row.unresolved {
         answer.assume(
             "names",

@@ -44,11 +44,18 @@ pub fn recognise(text: &str) -> Option<Form> {
     if !more && diagnostic_code(first).is_some() {
         return Some(Form::DiagnosticCode);
     }
-    if more {
-        whole(text).or_else(|| text.lines().find_map(|line| one(line.trim())))
-    } else {
-        one(first)
+    if more { whole(text).or_else(|| one(first_line(text))) } else { one(first) }
+}
+
+/// The first line that is of a known form by itself; of a text of one line, that line.
+#[must_use]
+pub fn first_line(text: &str) -> &str {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("");
+    if one(first).is_some() {
+        return first;
     }
+    lines.find(|line| one(line).is_some()).unwrap_or(first)
 }
 
 /// The number of a diagnostic code.

@@ -211,7 +211,7 @@ pub const TEMPLATES: &[Template] = &[
         protocol: Some(Upper::Tcp),
         server_port: 443,
         helper: None,
-        script: mid_stream,
+        script: picked_up,
     },
     Template {
         code: "lone-segment",
@@ -442,7 +442,7 @@ fn path_mtu(parties: &Parties) -> Script {
     let large_at = script.step(Who::Client, Who::Server, &label, large.clone(), DATA_LOST);
     let (kind, code) = if v4 { (3, 4) } else { (2, 0) };
     let error = Content::Error { kind, code, rest: u32::from(NARROW_MTU), about: large_at };
-    let label = if v4 { "fragmentation needed" } else { "packet too big" };
+    let label = if v4 { "frag needed" } else { "packet too big" };
     let label = format!("{label}, MTU {NARROW_MTU}");
     let lost = "A path MTU black hole: the router beyond the filter has thrown the large packet \
                 away and its word about it does not arrive, so the client repeats the same large \
@@ -454,7 +454,7 @@ fn path_mtu(parties: &Parties) -> Script {
     let fitting = tcp.at(Who::Client, ACK, &vec![b'd'; small], 0);
     script.step(Who::Client, Who::Server, &format!("ACK, {small} bytes"), fitting, DATA_LOST);
     script.needs(Need::Delivered(error_at));
-    let label = format!("the same {full} bytes again");
+    let label = format!("same {full} bytes again");
     script.step(Who::Client, Who::Server, &label, large, DATA_LOST);
     script.needs(Need::Lost(error_at));
     script.finish()
@@ -511,7 +511,7 @@ fn ftp_passive(parties: &Parties) -> Script {
     say(&mut script, &mut control, Who::Server, "220 FTP server ready");
     let command = if parties.server.is_ipv4() { "PASV" } else { "EPSV" };
     say(&mut script, &mut control, Who::Client, command);
-    say(&mut script, &mut control, Who::Server, &announcement(parties, true));
+    announce(&mut script, &mut control, parties, true);
     let mut data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
     data_connection(&mut script, &mut data, Who::Client, Who::Server);
     script.finish()
@@ -525,8 +525,8 @@ fn ftp_active(parties: &Parties) -> Script {
     // A helper reads a line only where it has seen the line before it end.
     say(&mut script, &mut control, Who::Client, "USER anonymous");
     say(&mut script, &mut control, Who::Server, "230 logged in");
-    say(&mut script, &mut control, Who::Client, &announcement(parties, false));
-    say(&mut script, &mut control, Who::Server, "200 PORT command successful");
+    announce(&mut script, &mut control, parties, false);
+    say(&mut script, &mut control, Who::Server, "200 PORT successful");
     // The server opens: here it is the side with the port 20.
     let mut data = Tcp::new(parties.data_port, 20);
     data.server_next = CLIENT_ISN;
@@ -534,17 +534,24 @@ fn ftp_active(parties: &Parties) -> Script {
     script.finish()
 }
 
-/// A line of a control connection, cut short for people.
+/// A line of a control connection.
 fn say(script: &mut Writer, control: &mut Tcp, from: Who, line: &str) {
+    say_as(script, control, from, line, line);
+}
+
+fn say_as(script: &mut Writer, control: &mut Tcp, from: Who, line: &str, label: &str) {
     let to = if from == Who::Client { Who::Server } else { Who::Client };
     let content = control.segment(from, PSH | ACK, format!("{line}\r\n").as_bytes());
-    let label = match line.split_once(" Entering ") {
-        Some((code, rest)) => {
-            format!("{code} ... {}", rest.find('(').and_then(|at| rest.get(at..)).unwrap_or(""))
-        }
-        None => line.to_string(),
-    };
-    script.step(from, to, label.trim_end_matches('.'), content, DATA_LOST);
+    script.step(from, to, label, content, DATA_LOST);
+}
+
+/// The line that names the data port.
+fn announce(script: &mut Writer, control: &mut Tcp, parties: &Parties, passive: bool) {
+    let from = if passive { Who::Server } else { Who::Client };
+    let line = announcement(parties, passive);
+    let word = line.split(' ').next().unwrap_or("");
+    let label = format!("{word} (port {})", parties.data_port);
+    say_as(script, control, from, &line, &label);
 }
 
 fn data_connection(script: &mut Writer, data: &mut Tcp, from: Who, to: Who) {
@@ -570,13 +577,13 @@ fn out_of_window(parties: &Parties) -> Script {
     let request = tcp.segment(Who::Client, PSH | ACK, &[b'q'; 100]);
     script.step(Who::Client, Who::Server, "ACK, 100 bytes", request, DATA_LOST);
     let stray = tcp.at(Who::Server, PSH | ACK, &[b'x'; 100], FAR);
-    let label = format!("ACK, 100 bytes, {FAR} ahead");
+    let label = format!("ACK, {FAR} ahead");
     let lost = "A segment that its receiver has announced no room for: a blind attacker's, a \
                 middlebox's, or a sign that the filter has not seen some of the connection. It is \
                 dropped before it reaches anybody.";
     script.step(Who::Server, Who::Client, &label, stray, lost);
     let due = tcp.segment(Who::Server, PSH | ACK, &[b'a'; 1200]);
-    script.step(Who::Server, Who::Client, "ACK, 1200 bytes, in order", due, DATA_LOST);
+    script.step(Who::Server, Who::Client, "ACK, 1200 bytes", due, DATA_LOST);
     script.finish()
 }
 
@@ -611,7 +618,7 @@ fn asymmetric(parties: &Parties) -> Script {
                 cannot place what the client sends after its SYN: connections over this path \
                 cannot be opened at all.";
     let ack = tcp.segment(Who::Client, ACK, &[]);
-    script.step(Who::Client, Who::Server, "ACK (SYN-ACK not seen here)", ack, lost);
+    script.step(Who::Client, Who::Server, "ACK (no SYN-ACK seen)", ack, lost);
     script.needs(Need::Delivered(first));
     let data = tcp.segment(Who::Client, PSH | ACK, &[b'q'; 100]);
     script.step(Who::Client, Who::Server, "ACK, 100 bytes", data, lost);
@@ -634,11 +641,11 @@ fn stray_icmp_error(_parties: &Parties) -> Script {
     let mut script = Writer::new();
     let error = Content::Error { kind: 3, code: 1, rest: 0, about: STEP_OF_NOTHING };
     let lost = "Nobody waits for it.";
-    script.step(Who::Router, Who::Client, "host unreachable, about nothing known", error, lost);
+    script.step(Who::Router, Who::Client, "host unreachable, stray", error, lost);
     script.finish()
 }
 
-fn mid_stream(parties: &Parties) -> Script {
+fn picked_up(parties: &Parties) -> Script {
     let mut tcp = Tcp::new(parties.client_port, parties.server_port);
     tcp.client_next = 7_000_000;
     tcp.server_next = 9_000_000;
@@ -646,7 +653,7 @@ fn mid_stream(parties: &Parties) -> Script {
     let lost = "A connection that is older than the filter's memory of it (after a restart, a \
                 flush, a change of route) is cut.";
     let data = tcp.segment(Who::Client, PSH | ACK, &[b'q'; 100]);
-    script.step(Who::Client, Who::Server, "ACK, 100 bytes, no SYN seen", data, lost);
+    script.step(Who::Client, Who::Server, "ACK (no SYN seen)", data, lost);
     let data = tcp.segment(Who::Server, PSH | ACK, &[b'a'; 500]);
     script.step(Who::Server, Who::Client, "ACK, 500 bytes", data, lost);
     let data = tcp.segment(Who::Client, ACK, &[]);

@@ -168,6 +168,12 @@ fn consequences(answer: &mut Answer, read: &ExpectLine) {
             "It opens nothing by itself: a rule has to accept RELATED where that packet passes.",
         );
     }
+    master(answer, read);
+    cautions(answer, read, any_source);
+}
+
+/// What the master says of who will open it.
+fn master(answer: &mut Answer, read: &ExpectLine) {
     if let (Some(src), Some(dst)) = (read.value("master-src"), read.value("master-dst")) {
         let port = |nth| read.nth("dport", nth).unwrap_or("?");
         answer.say(
@@ -190,6 +196,10 @@ fn consequences(answer: &mut Answer, read: &ExpectLine) {
             );
         }
     }
+}
+
+fn cautions(answer: &mut Answer, read: &ExpectLine, any_source: bool) {
+    let destination = read.value("dst").unwrap_or("?");
     if any_source {
         answer.say(
             Topic::Mind,

@@ -95,6 +95,17 @@ fn related(rule: &RuleWords) -> Vec<Article> {
              The packets after the first of an expected connection are ESTABLISHED."
         ),
     )];
+    related_here(rule, errors, &mut out);
+    out.push(article(
+        "state.related.helpers-by-hand",
+        "Helpers are not assigned by port number any more (the sysctl went away in Linux 6.0 after \
+         years of being off): without a rule with -j CT --helper nothing is expected by anybody.",
+    ));
+    out
+}
+
+/// What the protocol of the rule leaves of it.
+fn related_here(rule: &RuleWords, errors: &str, out: &mut Vec<Article>) {
     let code = "state.related.here";
     match protocol_word(rule) {
         Some("tcp") => {
@@ -144,12 +155,6 @@ fn related(rule: &RuleWords) -> Vec<Article> {
             ),
         )),
     }
-    out.push(article(
-        "state.related.helpers-by-hand",
-        "Helpers are not assigned by port number any more (the sysctl went away in Linux 6.0 after \
-         years of being off): without a rule with -j CT --helper nothing is expected by anybody.",
-    ));
-    out
 }
 
 fn invalid(rule: &RuleWords) -> Vec<Article> {

@@ -163,14 +163,14 @@ impl Page {
         let packet_width = packet_width.max("packet".len());
         let chain_width = 7;
         // A third run that does not fit is told of below the table all the same.
-        let fixed = 4 + 2 + who_width + packet_width + chain_width + 3 * GAP + "  <--".len();
+        let fixed = 2 + 2 + who_width + packet_width + chain_width + 3 * GAP + "  <--".len();
         while runs.len() > 2
             && fixed + runs.iter().map(|(w, _)| w + GAP).sum::<usize>() > self.width
         {
             runs.pop();
         }
         let mut head = format!(
-            "    {:>2}  {:who_width$}  {:packet_width$}  {:chain_width$}",
+            "  {:>2}  {:who_width$}  {:packet_width$}  {:chain_width$}",
             "#", "", "packet", "chain"
         );
         for (width, run) in &runs {
@@ -182,7 +182,7 @@ impl Page {
             let sender = who.get(index).map_or("", String::as_str);
             let chain = chain_of(experiment, index);
             let mut line = format!(
-                "    {:>2}  {sender:who_width$}  {:packet_width$}  {chain:chain_width$}",
+                "  {:>2}  {sender:who_width$}  {:packet_width$}  {chain:chain_width$}",
                 step.number, step.packet
             );
             for (width, run) in &runs {
@@ -231,9 +231,9 @@ impl Page {
                             run.outcomes.get(index).is_some_and(|o| notes(o).contains(&note))
                         });
                     let head = if everywhere || experiment.runs.len() == 1 {
-                        format!("    {number:>2}  ")
+                        format!("  {number:>2}  ")
                     } else {
-                        format!("    {number:>2}  {}: ", run.name)
+                        format!("  {number:>2}  {}: ", run.name)
                     };
                     let text = format!("{head}{note}");
                     if (everywhere && run_index > 0) || said.contains(&text) {
@@ -242,7 +242,7 @@ impl Page {
                     if said.is_empty() {
                         self.blank();
                     }
-                    self.hanging(&head, &note, 8);
+                    self.hanging(&head, &note, 6);
                     said.push(text);
                 }
             }
