@@ -1,8 +1,8 @@
 //! A batch is walked abreast; what comes of it is what comes of its packets one by one.
 
-mod common;
+mod traffic;
 
-use common::{START, echo, packet, router, rules, tcp, udp};
+use traffic::{START, echo, packet, router, rules, tcp, udp};
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{BATCH_MAX, Disposition, Engine, Event, Transmit};
 use keepstate_packet::Instant;

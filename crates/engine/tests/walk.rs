@@ -1,8 +1,8 @@
 //! The ways through the hooks, what is left behind, the queues and the commands.
 
-mod common;
+mod traffic;
 
-use common::{START, name, packet, router, rules, send, tcp, udp};
+use traffic::{START, name, packet, router, rules, send, tcp, udp};
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked};
 use keepstate_engine::transmit::TRANSMITS_MAX;
 use keepstate_engine::{

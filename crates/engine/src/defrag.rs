@@ -1,0 +1,445 @@
+//! Defragmentation (priority -400 of PREROUTING and OUTPUT): tracking sees whole datagrams. Their
+//! pieces are held until the last one has come; what goes on is cut again on the way out, so that
+//! no piece is larger than the largest that came.
+//!
+//! A queue lives 30 seconds (IPv6: 60) from its first piece. A piece that is wholly there already
+//! is a duplicate and changes nothing; one that overlaps others, or contradicts the length known
+//! by then, ends its queue. Observed on Linux 6.18; RFC 791, RFC 5722, RFC 8200 (4.5).
+
+use crate::answer::seal_ipv4;
+use crate::cause::Cause;
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::time::Duration;
+use keepstate_packet::{Address, Family, Instant, Parsed, ipv4, ipv6};
+
+/// Most datagrams that wait for pieces.
+pub const QUEUES_MAX: usize = 1024;
+/// Most bytes held, of all queues together (`net.ipv4.ipfrag_high_thresh`).
+pub const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most pieces of one datagram: as many as 8 bytes each make the longest one.
+pub const PIECES_MAX: usize = 8192;
+
+const LIFE_V4: Duration = Duration::from_secs(30);
+const LIFE_V6: Duration = Duration::from_secs(60);
+
+/// No datagram is longer, headers included; over IPv6 its payload is not.
+const LENGTH_MAX: usize = 65_535;
+/// No IPv6 link carries less.
+const MTU_MIN_V6: usize = 1280;
+const FRAGMENT_HEADER: usize = 8;
+
+/// What became of a fragment.
+#[derive(Debug)]
+pub(crate) enum Gathered {
+    /// It waits for the others.
+    Held,
+    /// It ended its queue, or found no room.
+    Discarded(Cause),
+    /// It was the last one.
+    Whole(Datagram),
+    /// It is none that can be gathered; it goes on as it is.
+    Alone,
+}
+
+/// A datagram put together.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) bytes: Vec<u8>,
+    /// Size of its largest piece, in bytes with all headers; 0 when it came in one.
+    pub(crate) largest: usize,
+    identification: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    source: Address,
+    destination: Address,
+    identification: u32,
+    /// IPv4's protocol; IPv6 keys have none.
+    protocol: u8,
+    family: Family,
+}
+
+#[derive(Debug)]
+struct Queue {
+    until: Instant,
+    /// What stands before the data, of the first piece.
+    head: Vec<u8>,
+    data: Vec<u8>,
+    /// Parts of `data` that are there: beginnings and ends, in order, apart from each other.
+    there: Vec<(usize, usize)>,
+    /// End of what came.
+    length: usize,
+    last_seen: bool,
+    largest: usize,
+    largest_unfragmentable: usize,
+}
+
+/// The queues.
+#[derive(Debug, Default)]
+pub(crate) struct Defrag {
+    queues: BTreeMap<Key, Queue>,
+    bytes: usize,
+}
+
+/// A fragment taken apart.
+struct Piece<'a> {
+    key: Key,
+    /// Everything before the data, without IPv6's fragment header.
+    head: Vec<u8>,
+    data: &'a [u8],
+    offset: usize,
+    more: bool,
+    unfragmentable: bool,
+    size: usize,
+}
+
+impl Defrag {
+    /// Takes a fragment.
+    pub(crate) fn gather(&mut self, now: Instant, parsed: &Parsed, bytes: &[u8]) -> Gathered {
+        let packet = parsed.packet(bytes);
+        let piece = match parsed.family {
+            Family::V4 => piece_v4(parsed, packet),
+            Family::V6 => match piece_v6(parsed, packet) {
+                Ok(piece) => piece,
+                Err(cause) => return cause.map_or(Gathered::Alone, Gathered::Discarded),
+            },
+        };
+        let Some(piece) = piece else { return Gathered::Alone };
+        if piece.offset == 0 && !piece.more {
+            let Piece { key, head, data, .. } = piece;
+            return match whole(key, head, data, 0, false) {
+                Some(datagram) => Gathered::Whole(datagram),
+                None => Gathered::Discarded(Cause::FragLimit),
+            };
+        }
+        let end = piece.offset + piece.data.len();
+        if parsed.family == Family::V6 && (piece.more && end % 8 != 0 || end > LENGTH_MAX) {
+            self.remove(&piece.key);
+            return Gathered::Alone;
+        }
+        self.enter(now, &piece)
+    }
+
+    fn enter(&mut self, now: Instant, piece: &Piece<'_>) -> Gathered {
+        if self.queues.get(&piece.key).is_some_and(|queue| queue.until <= now) {
+            self.remove(&piece.key);
+        }
+        let is_new = !self.queues.contains_key(&piece.key);
+        let full = self.bytes + piece.size > BYTES_MAX || is_new && self.queues.len() >= QUEUES_MAX;
+        if full {
+            return Gathered::Discarded(Cause::FragLimit);
+        }
+        let life = match piece.key.family {
+            Family::V4 => LIFE_V4,
+            Family::V6 => LIFE_V6,
+        };
+        let queue = self.queues.entry(piece.key).or_insert_with(|| Queue {
+            until: now.plus(life),
+            head: Vec::new(),
+            data: Vec::new(),
+            there: Vec::new(),
+            length: 0,
+            last_seen: false,
+            largest: 0,
+            largest_unfragmentable: 0,
+        });
+        let before = queue.bytes();
+        let entered = queue.enter(piece);
+        let complete = queue.is_complete();
+        self.bytes = self.bytes + queue.bytes() - before;
+        match entered {
+            Err(cause) => {
+                self.remove(&piece.key);
+                Gathered::Discarded(cause)
+            }
+            Ok(()) if complete => self.finish(piece.key),
+            Ok(()) => Gathered::Held,
+        }
+    }
+
+    fn finish(&mut self, key: Key) -> Gathered {
+        let Some(queue) = self.remove(&key) else { return Gathered::Held };
+        let Queue { head, data, largest, largest_unfragmentable, .. } = queue;
+        let unfragmentable = largest_unfragmentable == largest;
+        match whole(key, head, &data, largest, unfragmentable) {
+            Some(datagram) => Gathered::Whole(datagram),
+            None => Gathered::Discarded(Cause::FragLimit),
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Queue> {
+        let queue = self.queues.remove(key)?;
+        self.bytes = self.bytes.saturating_sub(queue.bytes());
+        Some(queue)
+    }
+
+    /// Forgets datagrams whose time is up.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.queues.retain(|_, queue| queue.until > now);
+        self.bytes = self.queues.values().map(Queue::bytes).sum();
+    }
+
+    /// Whether anything waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+}
+
+impl Queue {
+    fn bytes(&self) -> usize {
+        self.head.len() + self.data.len()
+    }
+
+    fn enter(&mut self, piece: &Piece<'_>) -> Result<(), Cause> {
+        let (start, end) = (piece.offset, piece.offset + piece.data.len());
+        // Only the last piece may end between units of eight; what another has beyond is left.
+        let end = if piece.more { end & !7 } else { end };
+        let contradicts = if piece.more {
+            end > self.length && self.last_seen
+        } else {
+            end < self.length || self.last_seen && end != self.length
+        };
+        if contradicts || end == start || end > LENGTH_MAX || self.there.len() >= PIECES_MAX {
+            return Err(Cause::FragOverlap);
+        }
+        let at = self.there.partition_point(|(begin, _)| *begin <= start);
+        let before = at.checked_sub(1).and_then(|at| self.there.get(at)).copied();
+        if before.is_some_and(|(_, before_end)| end <= before_end) {
+            return Ok(());
+        }
+        let overlaps_before = before.is_some_and(|(_, before_end)| before_end > start);
+        let overlaps_after = self.there.get(at).is_some_and(|(after, _)| *after < end);
+        if overlaps_before || overlaps_after {
+            return Err(Cause::FragOverlap);
+        }
+        self.last_seen |= !piece.more;
+        self.length = self.length.max(end);
+        self.there.insert(at, (start, end));
+        self.join(at);
+        if self.data.len() < end {
+            self.data.resize(end, 0);
+        }
+        if let (Some(place), Some(data)) =
+            (self.data.get_mut(start..end), piece.data.get(..end - start))
+        {
+            place.copy_from_slice(data);
+        }
+        if start == 0 {
+            self.head.clone_from(&piece.head);
+        }
+        self.largest = self.largest.max(piece.size);
+        if piece.unfragmentable {
+            self.largest_unfragmentable = self.largest_unfragmentable.max(piece.size);
+        }
+        Ok(())
+    }
+
+    /// Joins the part at `at` to its neighbours, where they touch.
+    fn join(&mut self, at: usize) {
+        for at in [at, at.wrapping_sub(1)] {
+            let pair = (self.there.get(at).copied(), self.there.get(at.wrapping_add(1)).copied());
+            let (Some((start, middle)), Some((next, end))) = pair else { continue };
+            if middle == next {
+                self.there.remove(at + 1);
+                if let Some(part) = self.there.get_mut(at) {
+                    *part = (start, end);
+                }
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.last_seen && self.there.as_slice() == [(0, self.length)]
+    }
+}
+
+fn piece_v4<'a>(parsed: &Parsed, packet: &'a [u8]) -> Option<Piece<'a>> {
+    let fragment = parsed.fragment?;
+    let (head, data) = packet.split_at_checked(usize::from(parsed.header_length))?;
+    Some(Piece {
+        key: Key {
+            source: parsed.source,
+            destination: parsed.destination,
+            identification: fragment.identification,
+            protocol: parsed.protocol,
+            family: Family::V4,
+        },
+        head: head.to_vec(),
+        data,
+        offset: usize::from(fragment.offset),
+        more: fragment.more,
+        unfragmentable: ipv4::dont_fragment(packet),
+        size: packet.len(),
+    })
+}
+
+/// `Err(None)`: there is no fragment header that could be taken out.
+fn piece_v6<'a>(parsed: &Parsed, packet: &'a [u8]) -> Result<Option<Piece<'a>>, Option<Cause>> {
+    let mut naming = 6;
+    let found = ipv6::ExtensionHeaders::of(packet).find(|header| {
+        let is_it = header.protocol == ipv6::FRAGMENT;
+        naming = if is_it { naming } else { header.offset };
+        is_it
+    });
+    let header = found.ok_or(None)?;
+    if packet.len() < header.offset + FRAGMENT_HEADER {
+        return Err(Some(Cause::Short));
+    }
+    let fragment = ipv6::fragment(packet, &header).ok_or(None)?;
+    let (head, rest) = packet.split_at_checked(header.offset).ok_or(None)?;
+    let mut head = head.to_vec();
+    *head.get_mut(naming).ok_or(None)? = header.next_header;
+    Ok(Some(Piece {
+        key: Key {
+            source: parsed.source,
+            destination: parsed.destination,
+            identification: fragment.identification,
+            protocol: 0,
+            family: Family::V6,
+        },
+        head,
+        data: rest.get(FRAGMENT_HEADER..).unwrap_or(&[]),
+        offset: usize::from(fragment.offset),
+        more: fragment.more,
+        unfragmentable: false,
+        size: packet.len(),
+    }))
+}
+
+/// The datagram; `None` when it is longer than one may be.
+fn whole(
+    key: Key,
+    head: Vec<u8>,
+    data: &[u8],
+    largest: usize,
+    unfragmentable: bool,
+) -> Option<Datagram> {
+    let mut bytes = head;
+    let head_length = bytes.len();
+    bytes.extend_from_slice(data);
+    match key.family {
+        Family::V4 => {
+            let length = u16::try_from(bytes.len()).ok()?;
+            let flags = if unfragmentable { ipv4::DONT_FRAGMENT } else { 0 };
+            bytes.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
+            bytes.get_mut(6..8)?.copy_from_slice(&flags.to_be_bytes());
+            seal_ipv4(bytes.get_mut(..head_length)?);
+        }
+        Family::V6 => {
+            let length = u16::try_from(bytes.len() - ipv6::HEADER_LENGTH).ok()?;
+            bytes.get_mut(4..6)?.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+    Some(Datagram { bytes, largest, identification: key.identification })
+}
+
+/// Cuts a datagram that came in pieces, so that none is larger than the largest that came; `None`
+/// when it leaves whole.
+pub(crate) fn cut(datagram: &Datagram, parsed: &Parsed) -> Option<Vec<Vec<u8>>> {
+    let bytes = parsed.packet(&datagram.bytes);
+    if datagram.largest == 0 {
+        return None;
+    }
+    match parsed.family {
+        Family::V4 => cut_v4(bytes, usize::from(parsed.header_length), datagram.largest),
+        Family::V6 if bytes.len() > datagram.largest => {
+            cut_v6(bytes, datagram.largest.max(MTU_MIN_V6), datagram.identification)
+        }
+        Family::V6 => None,
+    }
+}
+
+fn cut_v4(bytes: &[u8], header_length: usize, largest: usize) -> Option<Vec<Vec<u8>>> {
+    let (head, data) = bytes.split_at_checked(header_length)?;
+    let room = largest.checked_sub(header_length)? & !7;
+    let unfragmentable = ipv4::dont_fragment(bytes);
+    let pieces = data.chunks((room).max(8)).zip(0_usize..).map(|(chunk, number)| {
+        let offset = number * room.max(8);
+        let more = offset + chunk.len() < data.len();
+        let mut out = head.to_vec();
+        if number > 0 {
+            blank_options(&mut out);
+        }
+        let length = u16::try_from(header_length + chunk.len()).unwrap_or(u16::MAX);
+        let flags = if unfragmentable { ipv4::DONT_FRAGMENT } else { 0 }
+            | if more { ipv4::MORE_FRAGMENTS } else { 0 }
+            | u16::try_from(offset / 8).unwrap_or(0);
+        if let Some(fields) = out.get_mut(2..8) {
+            let [a, b] = length.to_be_bytes();
+            let [c, d] = flags.to_be_bytes();
+            let (length_field, rest) = fields.split_at_mut(2);
+            length_field.copy_from_slice(&[a, b]);
+            rest.iter_mut().skip(2).zip([c, d]).for_each(|(to, from)| *to = from);
+        }
+        seal_ipv4(&mut out);
+        out.extend_from_slice(chunk);
+        out
+    });
+    Some(pieces.collect())
+}
+
+/// Options without the copied bit stand in the first fragment only (RFC 791, 3.1).
+fn blank_options(header: &mut [u8]) {
+    const COPIED: u8 = 0x80;
+    const NO_OPERATION: u8 = 1;
+    let mut at = ipv4::HEADER_LENGTH_MIN;
+    while let Some(kind) = header.get(at).copied() {
+        let length = match kind {
+            0 => break,
+            NO_OPERATION => 1,
+            _ => usize::from(header.get(at + 1).copied().unwrap_or(0)),
+        };
+        let Some(option) = header.get_mut(at..at + length).filter(|one| !one.is_empty()) else {
+            break;
+        };
+        if kind & COPIED == 0 {
+            option.fill(NO_OPERATION);
+        }
+        at += length;
+    }
+}
+
+fn cut_v6(bytes: &[u8], largest: usize, identification: u32) -> Option<Vec<Vec<u8>>> {
+    let (head_length, naming) = unfragmentable_v6(bytes);
+    let (head, data) = bytes.split_at_checked(head_length)?;
+    let next_header = *head.get(naming)?;
+    let room = largest.checked_sub(head_length + FRAGMENT_HEADER)? & !7;
+    let pieces = data.chunks(room.max(8)).zip(0_usize..).map(|(chunk, number)| {
+        let offset = number * room.max(8);
+        let more = offset + chunk.len() < data.len();
+        let mut out = head.to_vec();
+        let payload = head_length - ipv6::HEADER_LENGTH + FRAGMENT_HEADER + chunk.len();
+        let payload = u16::try_from(payload).unwrap_or(u16::MAX);
+        if let Some(field) = out.get_mut(4..6) {
+            field.copy_from_slice(&payload.to_be_bytes());
+        }
+        if let Some(field) = out.get_mut(naming) {
+            *field = ipv6::FRAGMENT;
+        }
+        let place = u16::try_from(offset).unwrap_or(0) | u16::from(more);
+        out.extend_from_slice(&[next_header, 0]);
+        out.extend_from_slice(&place.to_be_bytes());
+        out.extend_from_slice(&identification.to_be_bytes());
+        out.extend_from_slice(chunk);
+        out
+    });
+    Some(pieces.collect())
+}
+
+/// The length of what stands in every fragment, and where the field is that names what follows:
+/// hop-by-hop options, routing, destination options unless they stand behind a routing header.
+fn unfragmentable_v6(bytes: &[u8]) -> (usize, usize) {
+    let (mut length, mut naming, mut routed) = (ipv6::HEADER_LENGTH, 6, false);
+    for header in ipv6::ExtensionHeaders::of(bytes) {
+        match header.protocol {
+            ipv6::HOP_BY_HOP => {}
+            ipv6::ROUTING => routed = true,
+            ipv6::DESTINATION_OPTIONS if !routed => {}
+            _ => break,
+        }
+        naming = header.offset;
+        length = header.offset + header.length;
+    }
+    (length.min(bytes.len()), naming)
+}
