@@ -2,7 +2,7 @@
 //! differ only in the datapath.
 
 use crate::batch::{BATCH_MAX, Batch, Content, Slot};
-use keepstate_engine::{Disposition, Engine, Event, InterfaceIndex, Transmit};
+use keepstate_engine::{Disposition, Engine, Event, InterfaceIndex, Origin, Transmit};
 use keepstate_packet::Instant;
 use std::io;
 
@@ -50,9 +50,9 @@ pub enum Outgoing {
         /// Its number in the batch.
         slot: usize,
     },
-    /// A packet that the filter made.
+    /// A packet that the filter made, or a piece of a datagram.
     Answer {
-        /// Number in the batch of the frame it answers.
+        /// Number in the batch of the frame it answers, or that completed the datagram.
         slot: usize,
         /// The packet.
         transmit: Transmit,
@@ -83,8 +83,19 @@ impl Seen<'_> {
         Some((output.interface, bytes.get(..output.length as usize).unwrap_or(bytes)))
     }
 
+    /// All that leaves of it, from the IP header on: one packet, or the pieces of the datagram that
+    /// it completed.
+    pub fn outputs(&self) -> impl Iterator<Item = (InterfaceIndex, &[u8])> {
+        let pieces = self.transmits().filter(|one| one.origin == Origin::Forwarded);
+        self.output().into_iter().chain(pieces.map(|one| (one.interface, one.bytes.as_slice())))
+    }
+
     /// Packets that the filter made in answer.
     pub fn answers(&self) -> impl Iterator<Item = &Transmit> {
+        self.transmits().filter(|transmit| transmit.origin == Origin::Made)
+    }
+
+    fn transmits(&self) -> impl Iterator<Item = &Transmit> {
         self.outgoing.iter().filter_map(|outgoing| match outgoing {
             Outgoing::Answer { transmit, .. } => Some(transmit),
             Outgoing::Packet { .. } | Outgoing::Other { .. } => None,

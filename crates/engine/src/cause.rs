@@ -27,13 +27,15 @@ pub enum Cause {
     NatClash,
     /// The connection table is full.
     TableFull,
-    /// Addressed to somebody else on the link.
-    OtherHost,
+    /// A fragment that overlaps others or contradicts their length; they go with it.
+    FragOverlap,
+    /// No room for a fragment, or a datagram longer than any may be.
+    FragLimit,
 }
 
 impl Cause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Short,
         Self::Malformed,
         Self::BadChecksum,
@@ -44,7 +46,8 @@ impl Cause {
         Self::HelperDropped,
         Self::NatClash,
         Self::TableFull,
-        Self::OtherHost,
+        Self::FragOverlap,
+        Self::FragLimit,
     ];
 
     /// The stable code.
@@ -61,7 +64,8 @@ impl Cause {
             Self::HelperDropped => "helper-dropped",
             Self::NatClash => "nat-clash",
             Self::TableFull => "table-full",
-            Self::OtherHost => "other-host",
+            Self::FragOverlap => "frag-overlap",
+            Self::FragLimit => "frag-limit",
         }
     }
 }

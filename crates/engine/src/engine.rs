@@ -4,12 +4,13 @@
 use crate::{
     cause::Cause,
     command::{Command, CommandError, Reply},
+    defrag::{self, Datagram, Defrag, Gathered},
     receive::{self, Refused},
     recorder::Recorder,
     route::{Host, Interface, InterfaceIndex},
     routing::Routing,
     rules::Rules,
-    transmit::{Bounded, TRANSMITS_MAX, Transmit},
+    transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
     walk::{self, Walk},
 };
 use alloc::{vec, vec::Vec};
@@ -64,6 +65,8 @@ pub enum Verdict {
     Queue,
     /// Kept by a stage.
     Stolen,
+    /// A fragment, held until the others have come.
+    Held,
 }
 
 /// What a rule decided, or a policy.
@@ -98,7 +101,8 @@ pub struct Disposition {
     /// What decided: the rule or policy that dropped it, or else of the last table with a chain
     /// in the last hook, the filter table before the others.
     pub rule: Option<PolicyOrRule>,
-    /// Where it leaves; `None` when dropped or delivered to the host.
+    /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
+    /// datagram: its pieces are polled ([`Origin::Forwarded`]).
     pub output: Option<Output>,
 }
 
@@ -123,7 +127,7 @@ pub enum Event {
 /// What the next deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timer {
-    /// Connections may have expired.
+    /// Connections and datagrams in pieces may have expired.
     Expiry,
 }
 
@@ -131,6 +135,7 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Engine {
     routing: Routing,
+    defrag: Defrag,
     conntrack: conntrack::Table,
     rules: [Option<Rules>; 2],
     transmits: Bounded<Transmit>,
@@ -160,6 +165,7 @@ impl Engine {
     pub fn new(seed: [u64; 2], host: Host, sysctls: Sysctls, rulesets: Vec<Ruleset>) -> Self {
         let mut engine = Self {
             routing: Routing::new(host),
+            defrag: Defrag::default(),
             conntrack: conntrack::Table::new(seed, sysctls),
             rules: [None, None],
             transmits: Bounded::new(TRANSMITS_MAX),
@@ -293,6 +299,9 @@ impl Engine {
             Err(malformed) => Err(Refused::from(*malformed)),
         };
         let disposition = match admitted {
+            Ok(parsed) if parsed.fragment.is_some() => {
+                self.gather(now, packet, parsed, answers, recorder)
+            }
             Ok(parsed) => self.walk(now, packet, parsed, prepared, answers, recorder),
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
@@ -342,6 +351,60 @@ impl Engine {
         };
         let result = walk.walk();
         walk.end(result, answers, &mut self.transmits)
+    }
+
+    /// What becomes of a fragment: the one that completes a datagram stands for all of it.
+    #[cold]
+    fn gather<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        parsed: &mut Parsed,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        let (verdict, cause) = match self.defrag.gather(now, parsed, packet.bytes) {
+            Gathered::Alone => return self.walk(now, packet, parsed, None, answers, recorder),
+            Gathered::Whole(datagram) => {
+                return self.complete(now, packet, datagram, answers, recorder);
+            }
+            Gathered::Held => (Verdict::Held, None),
+            Gathered::Discarded(cause) => (Verdict::Drop, Some(cause)),
+        };
+        recorder.end(verdict, cause);
+        Disposition { verdict, cause, hook: None, tracked: None, rule: None, output: None }
+    }
+
+    fn complete<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        mut datagram: Datagram,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        let Ok(mut parsed) = Parsed::new(&datagram.bytes) else {
+            let cause = Some(Cause::Malformed);
+            let verdict = Verdict::Drop;
+            return Disposition {
+                verdict,
+                cause,
+                hook: None,
+                tracked: None,
+                rule: None,
+                output: None,
+            };
+        };
+        let mut whole = Packet { bytes: &mut datagram.bytes, ..*packet };
+        let disposition = self.walk(now, &mut whole, &mut parsed, None, answers, recorder);
+        if let Some(Output { interface, .. }) = disposition.output {
+            let pieces = defrag::cut(&datagram, &parsed);
+            for bytes in pieces.unwrap_or_else(|| vec![datagram.bytes]) {
+                let origin = Origin::Forwarded;
+                self.transmits.push(Transmit { origin, interface, answers, bytes });
+            }
+        }
+        Disposition { output: None, ..disposition }
     }
 
     /// What becomes of a packet that the IP layer refuses before any hook.
@@ -396,6 +459,7 @@ impl Engine {
 
     /// Lets time pass: removes at most [`EXPIRED_MAX`] connections that have expired.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.defrag.expire(now);
         if self.conntrack.expire(now, EXPIRED_MAX) < EXPIRED_MAX {
             self.swept = now;
         }
@@ -458,7 +522,8 @@ impl Engine {
     /// The next deadline and its reason; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        (self.conntrack.count() > 0).then(|| (self.swept.plus(SWEEP_INTERVAL), Timer::Expiry))
+        let waits = self.conntrack.count() > 0 || !self.defrag.is_empty();
+        waits.then(|| (self.swept.plus(SWEEP_INTERVAL), Timer::Expiry))
     }
 }
 

@@ -1,5 +1,8 @@
 //! The stages of the hooks, by priority: one list for everything that looks at a packet.
 //!
+//! Before them all, at priority -400 of PREROUTING and OUTPUT, stands [`crate::defrag`]: what it
+//! holds is no packet yet.
+//!
 //! iptables tables and, later, nftables base chains are entries of the same list; one evaluator
 //! serves them all.
 

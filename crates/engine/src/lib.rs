@@ -12,6 +12,7 @@ extern crate alloc;
 mod answer;
 pub mod cause;
 pub mod command;
+pub mod defrag;
 pub mod engine;
 mod forward;
 pub mod hooks;
@@ -32,4 +33,4 @@ pub use engine::{
 };
 pub use recorder::Recorder;
 pub use route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
-pub use transmit::Transmit;
+pub use transmit::{Origin, Transmit};

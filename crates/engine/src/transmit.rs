@@ -1,4 +1,4 @@
-//! Packets that the filter itself makes.
+//! Packets that the filter itself makes, and pieces of datagrams that came in pieces.
 
 use crate::route::InterfaceIndex;
 use alloc::{collections::VecDeque, vec::Vec};
@@ -6,12 +6,24 @@ use alloc::{collections::VecDeque, vec::Vec};
 /// Most packets that wait to be polled; what is made beyond is lost and counted.
 pub const TRANSMITS_MAX: usize = 1024;
 
-/// A packet to send: REJECT's answer, an ICMP error of the router.
+/// What a packet to send is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The filter made it: REJECT's answer, an ICMP error of the router.
+    Made,
+    /// The packet handled completed a datagram that came in fragments; this is a piece of what
+    /// leaves, or all of it.
+    Forwarded,
+}
+
+/// A packet to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
+    /// What it is.
+    pub origin: Origin,
     /// Way out.
     pub interface: InterfaceIndex,
-    /// Which packet of the batch it answers; 0 after [`crate::Engine::handle_packet`].
+    /// Which packet of the batch it answers or completes; 0 after [`crate::Engine::handle_packet`].
     pub answers: u32,
     /// From the IP header on.
     pub bytes: Vec<u8>,

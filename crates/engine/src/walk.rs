@@ -8,7 +8,7 @@ use crate::recorder::Recorder;
 use crate::route::{Forwarding, InterfaceIndex, Routed};
 use crate::routing::Routing;
 use crate::rules::Rules;
-use crate::transmit::{Bounded, Transmit};
+use crate::transmit::{Bounded, Origin, Transmit};
 use crate::{forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
@@ -193,7 +193,8 @@ impl<R: Recorder> Walk<'_, R> {
         let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
             (Ok(()), Some(interface)) if !to_itself => {
-                transmits.push(Transmit { interface, answers, bytes });
+                let origin = Origin::Made;
+                transmits.push(Transmit { origin, interface, answers, bytes });
             }
             (Ok(()), _) => {}
             (Err(_), _) => {

@@ -2,12 +2,12 @@
 
 mod traffic;
 
-use traffic::{START, echo, packet, router, rules, tcp, udp};
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{BATCH_MAX, Disposition, Engine, Event, Transmit};
 use keepstate_packet::Instant;
 use proptest::prelude::*;
 use std::time::Duration;
+use traffic::{START, echo, packet, router, rules, tcp, udp};
 
 const RULES: &str = "\
 *raw

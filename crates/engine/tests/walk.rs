@@ -2,7 +2,6 @@
 
 mod traffic;
 
-use traffic::{START, name, packet, router, rules, send, tcp, udp};
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked};
 use keepstate_engine::transmit::TRANSMITS_MAX;
 use keepstate_engine::{
@@ -12,6 +11,7 @@ use keepstate_packet::{Address, Family};
 use keepstate_ruleset::evaluate::{self, Decision};
 use keepstate_ruleset::model::{ChainIndex, TableName};
 use std::time::Duration;
+use traffic::{START, name, packet, router, rules, send, tcp, udp};
 
 const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40_000);
 const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 53);

@@ -4,7 +4,7 @@ use crate::kernel::{MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use keepstate_conntrack::{Hook, Sysctls, event::Snapshot};
 use keepstate_engine::{
-    Command, Engine, Event, Host, InterfaceIndex, Network, Packet, Reply, Route, Verdict,
+    Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Verdict,
     command::ChainCounters,
 };
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType};
@@ -115,25 +115,30 @@ impl Model {
         };
         let disposition = self.engine.handle_packet(self.now, packet);
         let output = disposition.output;
-        let out = output.map(|output| Sent {
-            side: side_of(output.interface),
-            bytes: bytes.get(..output.length as usize).unwrap_or(&bytes).to_vec(),
-        });
+        let mut out: Vec<_> = output
+            .map(|output| Sent {
+                side: side_of(output.interface),
+                bytes: bytes.get(..output.length as usize).unwrap_or(&bytes).to_vec(),
+            })
+            .into_iter()
+            .collect();
+        let mut generated = Vec::new();
+        while let Some(sent) = self.engine.poll_transmit() {
+            let into = if sent.origin == Origin::Forwarded { &mut out } else { &mut generated };
+            into.push(Sent { side: side_of(sent.interface), bytes: sent.bytes });
+        }
         let fate = match disposition.verdict {
-            Verdict::Accept if out.is_some() => Fate::Forwarded,
+            Verdict::Accept if !out.is_empty() => Fate::Forwarded,
             Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
-            Verdict::Stolen => Fate::Held,
+            Verdict::Stolen | Verdict::Held => Fate::Held,
             Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Queue => Fate::Dropped,
         };
-        let generated = std::iter::from_fn(|| self.engine.poll_transmit())
-            .map(|sent| Sent { side: side_of(sent.interface), bytes: sent.bytes })
-            .collect();
         Observation {
             fate,
             state: disposition.tracked.map(|tracked| tracked.state),
             direction: disposition.tracked.and_then(|tracked| tracked.direction),
             status: None,
-            out: out.into_iter().collect(),
+            out,
             generated,
             events: self.events(),
             reason: disposition.reason(),

@@ -220,6 +220,7 @@ const fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Reject => "reject",
         Verdict::Queue => "queue",
         Verdict::Stolen => "stolen",
+        Verdict::Held => "held",
     }
 }
 

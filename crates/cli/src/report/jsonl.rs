@@ -98,7 +98,10 @@ impl Jsonl {
 
     fn packets(&mut self, line: &Line<'_>) {
         self.line.push_str(",\"out\":[");
-        if let Some((index, bytes)) = line.seen.output() {
+        for (number, (index, bytes)) in line.seen.outputs().enumerate() {
+            if number > 0 {
+                self.line.push(',');
+            }
             self.bytes(interface(line.host, Some(index)).unwrap_or_default().as_str(), bytes);
         }
         self.line.push_str("],\"generated\":[");

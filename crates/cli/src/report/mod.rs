@@ -409,6 +409,7 @@ const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Reject => "reject",
         Verdict::Queue => "queue",
         Verdict::Stolen => "stolen",
+        Verdict::Held => "held",
     }
 }
 
