@@ -89,6 +89,38 @@ pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene>
 }
 
 impl Scene {
+    /// A router between two peers; `None` when their addresses are of two families.
+    #[must_use]
+    pub fn between(client: IpAddr, server: IpAddr, ports: (u16, u16)) -> Option<Self> {
+        if client.is_ipv4() != server.is_ipv4() {
+            return None;
+        }
+        let family = if client.is_ipv4() { Family::V4 } else { Family::V6 };
+        let addresses = Addresses { client, server, router: server };
+        let interfaces = (String::from("eth0"), String::from("eth1"));
+        let host = host(Place::Between, family, &addresses, &interfaces, Who::Client)?;
+        Some(Self {
+            place: Place::Between,
+            family,
+            addresses,
+            host,
+            interfaces,
+            sender: Who::Client,
+            parties: Parties {
+                client_port: ports.0,
+                server_port: ports.1,
+                data_port: DATA_PORT,
+                server,
+                client,
+                icmp: None,
+                flags: None,
+                protocol: 0,
+            },
+            mark: 0,
+            link: LinkInfo::default(),
+        })
+    }
+
     /// The interface at which a packet of this sender arrives; `None`: the filter's host sends it.
     #[must_use]
     pub fn arrives_at(&self, from: Who) -> Option<InterfaceIndex> {

@@ -16,6 +16,7 @@ use crate::rule::words::RuleWords;
 use crate::witness::{Place, Scene, Side, scene};
 use keepstate_packet::Family;
 use setting::Variant;
+use std::net::IpAddr;
 
 /// Most experiments that one answer shows.
 pub const EXPERIMENTS_MAX: usize = 4;
@@ -112,6 +113,35 @@ pub fn policy(family: Family, chain: &str, policy: &str) -> Vec<Experiment> {
         }
     }
     found
+}
+
+/// Runs a conversation between given peers past a filter without rules; `None` when a router would
+/// not pass it on.
+#[must_use]
+pub fn conversation(
+    code: &str,
+    client: IpAddr,
+    server: IpAddr,
+    ports: (u16, u16),
+) -> Option<Experiment> {
+    let template = TEMPLATES.iter().find(|template| template.code == code)?;
+    let scene = Scene::between(client, server, ports)?;
+    let script = (template.script)(&scene.parties);
+    let source = "*filter\nCOMMIT\n";
+    let outcomes = run(source, scene.family, None, &script, &scene).ok()?;
+    if outcomes.iter().any(|outcome| outcome.verdict != Some("accept")) {
+        return None;
+    }
+    let variant = Variant { name: "state", source: source.to_string(), rule_at: None };
+    let rule = RuleWords::read(scene.family, "filter", "FORWARD", &[]);
+    let setting = Setting { file: true, ..Setting::default() };
+    let mut shown = shown(&rule, template, &scene, &script, &setting, vec![(&variant, outcomes)]);
+    shown.title = String::from("A conversation of these two, past a filter without rules");
+    shown.conclusion = String::from(
+        "The state that --ctstate sees is the packet's: NEW until the first answer, ESTABLISHED \
+         from that answer on.",
+    );
+    Some(shown)
 }
 
 /// What is around the rule.

@@ -1,9 +1,10 @@
 //! A connection as `conntrack -L`, `-o extended`, `conntrack -E` and `/proc/net/nf_conntrack`
 //! print it.
 
-use crate::answer::{Answer, Topic};
+use crate::answer::{Answer, Fact, Topic};
 use crate::prose::{self, helpers, icmp, protocol, tcp};
 use keepstate_conntrack::Sysctls;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Most words of a line that are read.
@@ -121,6 +122,7 @@ pub fn explain(input: &str, line: &str) -> Option<Answer> {
     direction(&mut answer, &read);
     translation(&mut answer, &read);
     end_of_life(&mut answer, &read);
+    conversation(&mut answer, &read);
     cautions(&mut answer, &read);
     Some(answer)
 }
@@ -400,6 +402,39 @@ fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
         "Not [ASSURED]: when the table is full it may be thrown out before its time (early drop)."
     };
     answer.say(Topic::Consequences, "early-drop", early);
+}
+
+/// A conversation that leaves such a line behind, run between the same peers.
+fn conversation(answer: &mut Answer, read: &ConnectionLine) {
+    if answer.fact("nat.none").is_none() {
+        return; // The engine translates nothing.
+    }
+    let shown = peers(read).and_then(|(client, server, ports)| {
+        let code = match read.number {
+            6 => "tcp-server",
+            17 => "udp-server",
+            1 | 58 => "ping-server",
+            _ => return None,
+        };
+        crate::experiment::conversation(code, client, server, ports)
+    });
+    if let Some(shown) = shown {
+        answer.add(Topic::Consequences, Fact::Experiment(Box::new(shown)));
+    }
+}
+
+/// Addresses and ports of the original direction.
+fn peers(read: &ConnectionLine) -> Option<(IpAddr, IpAddr, (u16, u16))> {
+    let tuple = read.tuples.first()?;
+    let client: IpAddr = value(tuple, "src")?.parse().ok()?;
+    let server: IpAddr = value(tuple, "dst")?.parse().ok()?;
+    let number = |key| value(tuple, key).and_then(|text| text.parse().ok());
+    let ports = match (number("sport"), number("dport"), number("id")) {
+        (Some(sport), Some(dport), _) => (sport, dport),
+        (_, _, Some(id)) => (id, 0),
+        _ => return None,
+    };
+    (client.is_ipv4() == server.is_ipv4()).then_some((client, server, ports))
 }
 
 fn cautions(answer: &mut Answer, read: &ConnectionLine) {

@@ -368,6 +368,14 @@ fn last_number(read: &LogLine, name: &str) -> u16 {
 
 /// Runs the packet through an engine that knows of no connection.
 fn tracking(answer: &mut Answer, read: &LogLine, rules: Option<&str>) {
+    if !read.quoted.is_empty() {
+        answer.say(
+            Topic::Consequences,
+            "log.quoted",
+            "An ICMP error takes its state from the packet that it quotes (in brackets): RELATED \
+             when that belongs to a connection that tracking knows, INVALID otherwise.",
+        );
+    }
     let Some((scene, script)) = scene(read) else { return };
     let empty = "*filter\nCOMMIT\n";
     if let Ok(outcomes) = run(empty, scene.family, None, &script, &scene)

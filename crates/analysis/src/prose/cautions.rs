@@ -438,8 +438,8 @@ pub const CAUTIONS: &[Caution] = &[
         applies: |rule| v4_only(rule) && rule.header("-f").is_some(),
         text: |_| {
             String::from(
-                "Where tracking runs, fragments are put together before any table but raw sees \
-                 them (priority -400): with conntrack loaded -f matches nothing here.",
+                "Where tracking runs, fragments are put together before any table sees them \
+                 (priority -400, the raw table is -300): with conntrack in use -f matches nothing.",
             )
         },
         lines: NONE,

@@ -57,8 +57,9 @@ fn established(rule: &RuleWords) -> Vec<Article> {
         out.push(article(
             "state.established.window",
             "For TCP the segment must also fit the window of the connection and the state it is \
-             in; one that does not is INVALID instead and does not match here \
-             (nf_conntrack_tcp_be_liberal=1 lifts the window check, except for resets).",
+             in; one that does not is INVALID instead and does not match here. (Data may overrun \
+             the receiver's window by as much as that window once was, where all else fits; \
+             nf_conntrack_tcp_be_liberal=1 lifts the window check, except for resets.)",
         ));
         out.push(article(
             "state.established.loose",
@@ -98,8 +99,9 @@ fn related(rule: &RuleWords) -> Vec<Article> {
     related_here(rule, errors, &mut out);
     out.push(article(
         "state.related.helpers-by-hand",
-        "Helpers are not assigned by port number any more (the sysctl went away in Linux 6.0 after \
-         years of being off): without a rule with -j CT --helper nothing is expected by anybody.",
+        "Helpers are not assigned by port number any more (off by default since Linux 4.7, and the \
+         sysctl for it is gone from current kernels): without a rule with -j CT --helper nothing is \
+         expected by anybody.",
     ));
     out
 }
