@@ -287,7 +287,9 @@ fn observation(
     });
     let own = |record: &&Record| record.in_index == 0;
     let leaving = |record: &&Record| matches!(record.mark, Mark::Leaving(_));
-    let leaves = records.iter().filter(leaving).find(|record| !own(record));
+    // The router's own timers (multicast listener reports) leave records as well, any time.
+    let pushed = |record: &&Record| !own(record) && key(&record.head).eq(key(packet));
+    let leaves = records.iter().filter(leaving).find(pushed);
     let made: Vec<&Record> = records.iter().filter(leaving).filter(own).collect();
     let (generated, out): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| {
         let is = |record: &&Record| key(&record.head).eq(key(&sent.bytes));
