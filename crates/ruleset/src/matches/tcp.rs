@@ -59,20 +59,30 @@ pub struct Tcp {
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     arguments.needs_protocol(&[(6, "tcp")])?;
-    let source = port_range(arguments, SPORT);
-    let destination = port_range(arguments, DPORT);
+    let native = arguments.option(OPTION).is_none();
+    let source = port_range(arguments, SPORT, native);
+    let destination = port_range(arguments, DPORT, native);
     let flags = flags(arguments);
     let option = option(arguments);
     let (source, destination, flags, option) = (source?, destination?, flags?, option?);
     Some(Box::new(Tcp { source, destination, flags, option }))
 }
 
-/// Reads a range of ports; the outer `None` is a fault, the inner one no restriction.
-pub(super) fn port_range(arguments: &mut Arguments<'_>, id: u8) -> Option<Option<Ports>> {
+/// Reads a range of ports; the outer `None` is a fault, the inner one no restriction. Where
+/// iptables-nft makes a native expression, it turns "not up to" into "from the next one on".
+pub(super) fn port_range(
+    arguments: &mut Arguments<'_>,
+    id: u8,
+    native: bool,
+) -> Option<Option<Ports>> {
     let Some(given) = arguments.option(id) else { return Some(None) };
-    let value = arguments.ports(given)?;
-    let all = value == (0, u16::MAX) && !given.inverted;
-    Some((!all).then_some(Inverted { inverted: given.inverted, value }))
+    Some(match (arguments.ports(given)?, given.inverted) {
+        ((0, u16::MAX), false) => None,
+        ((0, high), true) if native && high > 0 && high < u16::MAX => {
+            Some(Inverted { inverted: false, value: (high + 1, u16::MAX) })
+        }
+        (value, inverted) => Some(Inverted { inverted, value }),
+    })
 }
 
 fn flags(arguments: &mut Arguments<'_>) -> Option<Option<Inverted<(u8, u8)>>> {

@@ -34,7 +34,8 @@ pub struct Udp {
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     arguments.needs_protocol(&[(17, "udp")])?;
-    let (source, destination) = (port_range(arguments, SPORT), port_range(arguments, DPORT));
+    let (source, destination) =
+        (port_range(arguments, SPORT, true), port_range(arguments, DPORT, true));
     Some(Box::new(Udp { source: source?, destination: destination? }))
 }
 

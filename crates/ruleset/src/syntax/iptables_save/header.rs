@@ -79,8 +79,13 @@ impl Reader<'_> {
                 }
             }
         }
-        if inverted && networks.len() > 1 {
-            let text = "`!` cannot stand before a list of addresses";
+        let other = match given.option.id {
+            id if id == Main::Source as u8 => &self.line.destinations,
+            _ => &self.line.sources,
+        };
+        let list = networks.len() > 1 || other.len() > 1;
+        if list && (inverted || other.iter().any(|network| network.inverted)) {
+            let text = "a list of addresses cannot stand in a rule with `! -s` or `! -d`";
             let fault = Diagnostic::new(code::NOT_INVERTIBLE, given.value_span, text);
             self.report(fault.help("a user chain with one rule an address, each with -j RETURN"));
         }
