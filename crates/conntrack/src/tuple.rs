@@ -47,8 +47,8 @@ pub struct Tuple {
 }
 
 impl Tuple {
-    /// The tuple of a packet. `None` when its upper-layer header is cut before the fields that a
-    /// tuple is made of, or when there is none (a later fragment, a broken chain of extension
+    /// The tuple of a packet. A header that is cut after the ports has one, as in the kernel; that it
+    /// is cut is for its tracker to say. `None` when it is cut before the end of the ports, or when there is none (a later fragment, a broken chain of extension
     /// headers).
     #[inline]
     #[must_use]
@@ -57,8 +57,10 @@ impl Tuple {
             L4::Tcp(header) => (header.source_port, header.destination_port),
             L4::Udp(header) | L4::UdpLite(header) => (header.source_port, header.destination_port),
             L4::Icmp(header) | L4::Icmpv6(header) => icmp_ports(header),
-            L4::Other => ports_of(packet.protocol, packet.l4_bytes(bytes))?,
-            L4::Short | L4::Fragment | L4::NoNextHeader | L4::BrokenChain => return None,
+            L4::Short if packet.protocol == icmp::PROTOCOL => return None,
+            L4::Short if packet.protocol == icmpv6::PROTOCOL => return None,
+            L4::Short | L4::Other => ports_of(packet.protocol, packet.l4_bytes(bytes))?,
+            L4::Fragment | L4::NoNextHeader | L4::BrokenChain => return None,
         };
         Some(Self {
             source: packet.source,

@@ -272,6 +272,31 @@ fn a_zone_of_the_original_direction_is_answered_in_zone_0() {
 }
 
 #[test]
+fn of_two_connections_with_one_tuple_the_newer_has_it() {
+    let mut wire = Wire::new();
+    assert_eq!(wire.state(&packet(7, false)).0, CtState::New);
+    wire.template.zone = Zone::one(3, Direction::Reply);
+    assert_eq!(wire.state(&packet(7, true)), (CtState::New, Some(Direction::Original)));
+    wire.template.zone = Zone::default();
+    assert_eq!(wire.state(&packet(7, true)), (CtState::New, Some(Direction::Original)));
+    let about = peers().turned().icmp(3, 3, 0, &packet(7, false));
+    assert_eq!(wire.state(&about), (CtState::Related, Some(Direction::Original)));
+}
+
+#[test]
+fn a_header_cut_after_the_ports_uses_up_an_expectation() {
+    let mut wire = Wire::new();
+    helpers::ftp::testing::control(&mut wire);
+    helpers::ftp::testing::port(&mut wire, 1025);
+    let cut = |l4: &[u8]| peers().turned().unfinished(6, l4);
+    assert_eq!(wire.state(&cut(&[0, 20, 4])).0, CtState::Invalid);
+    assert_eq!(wire.table.expectations(wire.now).len(), 1);
+    assert_eq!(wire.state(&cut(&[0, 20, 4, 1])).0, CtState::Invalid);
+    assert_eq!(wire.table.expectations(wire.now).len(), 0);
+    assert_eq!(wire.table.count(), 1);
+}
+
+#[test]
 fn two_first_packets_on_their_way_at_once() {
     let mut wire = Wire::new();
     let (first, second) = (wire.track(&packet(1, false)), wire.track(&packet(1, false)));
