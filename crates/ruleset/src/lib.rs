@@ -5,6 +5,10 @@
 //! listed in [`matches::MATCHES`] or [`targets::TARGETS`].
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 extern crate alloc;
 
@@ -15,6 +19,7 @@ pub mod extension;
 pub mod matches;
 pub mod model;
 pub mod sets;
+pub mod standard;
 pub mod syntax;
 pub mod targets;
 pub mod verdict;

@@ -48,10 +48,8 @@ pub fn address(text: &str, family: Family) -> Option<Address> {
     match family {
         Family::V4 => {
             let mut octets = [0; 4];
-            let mut count = 0;
-            for part in text.split('.') {
-                *octets.get_mut(count)? = u8::try_from(number(part, 255)?).ok()?;
-                count += 1;
+            for (at, part) in text.split('.').enumerate() {
+                *octets.get_mut(at)? = u8::try_from(number(part, 255)?).ok()?;
             }
             Some(Address::v4(octets))
         }

@@ -167,7 +167,7 @@ fn holds_ipv6(
     address: Address,
     interface: Option<InterfaceName>,
 ) -> bool {
-    let ip = core::net::Ipv6Addr::from_octets(address.0);
+    let ip = core::net::Ipv6Addr::from(address.0);
     let wants = |of| mask & bit(of) != 0;
     let unspecified = ip.is_unspecified();
     if wants(AddressType::Multicast) && !ip.is_multicast()

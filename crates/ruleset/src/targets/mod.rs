@@ -14,7 +14,6 @@ pub mod log;
 pub mod mark;
 pub mod notrack;
 pub mod reject;
-pub mod standard;
 
 /// Every target but ACCEPT, DROP and RETURN.
 pub const TARGETS: &[Extension<Box<dyn Target>>] = &[

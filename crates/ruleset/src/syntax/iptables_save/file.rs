@@ -9,7 +9,8 @@ use crate::model::{
     Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
     builtin_name,
 };
-use crate::targets::{TARGETS, standard};
+use crate::standard;
+use crate::targets::TARGETS;
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;

@@ -5,7 +5,7 @@ use crate::model::{
     Chain, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy, Rule, Ruleset, Table,
     TableName,
 };
-use crate::targets::standard;
+use crate::standard;
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::Family;

@@ -265,8 +265,7 @@ impl<'a> Reader<'a> {
     }
 
     fn short(&mut self, word: &'a Word) {
-        let mut rest = word.text.char_indices().skip(1).peekable();
-        while let Some((at, letter)) = rest.next() {
+        for (at, letter) in word.text.char_indices().skip(1) {
             let known = options::find_short(letter);
             let Some((main, spec)) = known.filter(|(main, _)| self.has(*main)) else {
                 let text = format!("no option `-{letter}`");
