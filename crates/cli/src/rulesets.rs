@@ -42,27 +42,25 @@ impl Lines {
     }
 }
 
-/// Reads one file, telling every fault on stderr. `family`: of what the file is, when the caller
-/// knows.
-pub(crate) fn load(
-    path: &Path,
-    family: Option<Family>,
-    terminal: &Terminal,
-) -> Result<Loaded, Exit> {
-    let source = read(path).map_err(|error| {
-        terminal.error(format_args!("{}: {error}", path.display()));
-        Exit::Usage
-    })?;
+/// Why a rule file was not taken.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// It cannot be read.
+    Unreadable(String),
+    /// What is wrong in it, each fault as people read it.
+    Faults(Vec<String>),
+}
+
+/// Reads one file. `family`: of what the file is, when the caller knows.
+pub(crate) fn load(path: &Path, family: Option<Family>) -> Result<Loaded, LoadError> {
+    let name = path.display().to_string();
+    let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
     let family = family.unwrap_or_else(|| family_of(path, &source));
     match iptables_save::parse(&source, family) {
         Ok(ruleset) => Ok(Loaded { path: path.to_owned(), source, ruleset }),
-        Err(diagnostics) => {
-            let name = path.display().to_string();
-            for diagnostic in &diagnostics {
-                eprintln!("{}", diagnostic.render(&name, &source));
-            }
-            terminal.note(format_args!("{name}: {}", faults(diagnostics.len())));
-            Err(Exit::Findings)
+        Err(faults) => {
+            let faults = faults.iter().map(|fault| fault.render(&name, &source));
+            Err(LoadError::Faults(faults.collect()))
         }
     }
 }
@@ -76,9 +74,20 @@ pub(crate) fn load_all<'a>(
     let mut all: Vec<Loaded> = Vec::new();
     let mut failed = false;
     for (path, family) in files {
-        let Ok(new) = load(path, family, terminal) else {
-            failed = true;
-            continue;
+        let new = match load(path, family) {
+            Ok(new) => new,
+            Err(error) => {
+                failed = true;
+                match error {
+                    LoadError::Unreadable(error) => terminal.error(error),
+                    LoadError::Faults(faults) => {
+                        faults.iter().for_each(|fault| eprintln!("{fault}"));
+                        let count = faults_count(faults.len());
+                        terminal.error(format_args!("{}: {count}", path.display()));
+                    }
+                }
+                continue;
+            }
         };
         if let Some(old) = all.iter().find(|old| old.ruleset.family == new.ruleset.family) {
             let (option, name) = match new.ruleset.family {
@@ -97,7 +106,8 @@ pub(crate) fn load_all<'a>(
     if failed { Err(Exit::Usage) } else { Ok(all) }
 }
 
-fn faults(count: usize) -> String {
+/// `1 error`, `2 errors`.
+pub(crate) fn faults_count(count: usize) -> String {
     if count == 1 { "1 error".to_owned() } else { format!("{count} errors") }
 }
 

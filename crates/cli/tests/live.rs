@@ -453,6 +453,7 @@ impl Keepstate {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("stderr");
         assert!(self.program.0.wait().expect("keepstate").success(), "{rest}");
+        assert_eq!(rest, "", "no frame was lost");
         report
     }
 }

@@ -1,7 +1,14 @@
 //! `keepstate check`: rule files, read and judged; nothing is run.
 
-use crate::{exit::Exit, rulesets, terminal::Terminal};
-use std::path::PathBuf;
+use crate::{
+    exit::Exit,
+    rulesets::{self, LoadError},
+    terminal::Terminal,
+};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// Arguments of `keepstate check`.
 #[derive(clap::Args)]
@@ -13,13 +20,24 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let mut worst = Exit::Clean;
+    let mut out = io::stdout().lock();
     for path in &arguments.files {
-        match rulesets::load(path, None, terminal) {
+        match rulesets::load(path, None) {
             Ok(_) => {}
             // A file that cannot be read weighs more than one that can and is wrong.
-            Err(Exit::Usage) => worst = Exit::Usage,
-            Err(exit) if worst == Exit::Clean => worst = exit,
-            Err(_) => {}
+            Err(LoadError::Unreadable(error)) => {
+                terminal.error(error);
+                worst = Exit::Usage;
+            }
+            Err(LoadError::Faults(faults)) => {
+                // Whoever closes our output has seen enough; the exit status tells the rest.
+                let _ = faults.iter().try_for_each(|fault| writeln!(out, "{fault}"));
+                let count = rulesets::faults_count(faults.len());
+                terminal.note(format_args!("{}: {count}", path.display()));
+                if worst == Exit::Clean {
+                    worst = Exit::Findings;
+                }
+            }
         }
     }
     worst
