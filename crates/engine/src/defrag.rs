@@ -3,14 +3,14 @@
 //! no piece is larger than the largest that came.
 //!
 //! A queue lives 30 seconds (IPv6: 60) from its first piece. A piece that is wholly there already
-//! is a duplicate and changes nothing; one that overlaps others, or contradicts the length known
-//! by then, ends its queue. Observed on Linux 6.18; RFC 791, RFC 5722, RFC 8200 (4.5).
+//! is a duplicate and changes nothing; one that overlaps others ends its queue, and over
+//! IPv4 so does one that contradicts the length known by then. Observed on Linux 6.18; RFC 791, RFC 5722, RFC 8200 (4.5).
 
 use crate::answer::seal_ipv4;
 use crate::cause::Cause;
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
-use keepstate_packet::{Address, Family, Instant, Parsed, ipv4, ipv6};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed, ipv4, ipv6};
 
 /// Most datagrams that wait for pieces.
 pub const QUEUES_MAX: usize = 1024;
@@ -46,7 +46,9 @@ pub(crate) enum Gathered {
 pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
     /// Size of its largest piece, in bytes with all headers; 0 when it came in one.
-    pub(crate) largest: usize,
+    largest: usize,
+    /// Where it was cut: the end of each piece, counted from the IP header.
+    cuts: Vec<usize>,
     identification: u32,
 }
 
@@ -66,8 +68,14 @@ struct Queue {
     /// What stands before the data, of the first piece.
     head: Vec<u8>,
     data: Vec<u8>,
-    /// Parts of `data` that are there: beginnings and ends, in order, apart from each other.
-    there: Vec<(usize, usize)>,
+    /// Parts of `data` that are there, beginnings and ends in order. A piece joins the part before
+    /// it only when it was last in the data so far, as on Linux: a later piece that is within one
+    /// part is a duplicate, one across two parts overlaps.
+    runs: Vec<(usize, usize)>,
+    /// Where each piece ends, in order.
+    cuts: Vec<usize>,
+    /// Bytes that are there.
+    present: usize,
     /// End of what came.
     length: usize,
     last_seen: bool,
@@ -80,6 +88,15 @@ struct Queue {
 pub(crate) struct Defrag {
     queues: BTreeMap<Key, Queue>,
     bytes: usize,
+}
+
+/// Why a queue does not take a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// It contradicts the length known by then, or is empty.
+    Contradiction,
+    /// It overlaps others.
+    Overlap,
 }
 
 /// A fragment taken apart.
@@ -106,12 +123,8 @@ impl Defrag {
             },
         };
         let Some(piece) = piece else { return Gathered::Alone };
-        if piece.offset == 0 && !piece.more {
-            let Piece { key, head, data, .. } = piece;
-            return match whole(key, head, data, 0, false) {
-                Some(datagram) => Gathered::Whole(datagram),
-                None => Gathered::Discarded(Cause::FragLimit),
-            };
+        if parsed.family == Family::V6 && lacks_header(parsed, &piece) {
+            return Gathered::Alone;
         }
         let end = piece.offset + piece.data.len();
         if parsed.family == Family::V6 && (piece.more && end % 8 != 0 || end > LENGTH_MAX) {
@@ -138,7 +151,9 @@ impl Defrag {
             until: now.plus(life),
             head: Vec::new(),
             data: Vec::new(),
-            there: Vec::new(),
+            runs: Vec::new(),
+            cuts: Vec::new(),
+            present: 0,
             length: 0,
             last_seen: false,
             largest: 0,
@@ -149,9 +164,13 @@ impl Defrag {
         let complete = queue.is_complete();
         self.bytes = self.bytes + queue.bytes() - before;
         match entered {
-            Err(cause) => {
+            // IPv6 leaves the queue as it was when only the length is contradicted.
+            Err(Refused::Contradiction) if piece.key.family == Family::V6 => {
+                Gathered::Discarded(Cause::FragOverlap)
+            }
+            Err(Refused::Contradiction | Refused::Overlap) => {
                 self.remove(&piece.key);
-                Gathered::Discarded(cause)
+                Gathered::Discarded(Cause::FragOverlap)
             }
             Ok(()) if complete => self.finish(piece.key),
             Ok(()) => Gathered::Held,
@@ -160,10 +179,11 @@ impl Defrag {
 
     fn finish(&mut self, key: Key) -> Gathered {
         let Some(queue) = self.remove(&key) else { return Gathered::Held };
-        let Queue { head, data, largest, largest_unfragmentable, .. } = queue;
+        let Queue { head, data, largest, largest_unfragmentable, mut cuts, .. } = queue;
+        cuts.iter_mut().for_each(|cut| *cut += head.len());
         let unfragmentable = largest_unfragmentable == largest;
-        match whole(key, head, &data, largest, unfragmentable) {
-            Some(datagram) => Gathered::Whole(datagram),
+        match whole(key, head, &data, unfragmentable) {
+            Some(datagram) => Gathered::Whole(Datagram { largest, cuts, ..datagram }),
             None => Gathered::Discarded(Cause::FragLimit),
         }
     }
@@ -191,7 +211,7 @@ impl Queue {
         self.head.len() + self.data.len()
     }
 
-    fn enter(&mut self, piece: &Piece<'_>) -> Result<(), Cause> {
+    fn enter(&mut self, piece: &Piece<'_>) -> Result<(), Refused> {
         let (start, end) = (piece.offset, piece.offset + piece.data.len());
         // Only the last piece may end between units of eight; what another has beyond is left.
         let end = if piece.more { end & !7 } else { end };
@@ -200,23 +220,16 @@ impl Queue {
         } else {
             end < self.length || self.last_seen && end != self.length
         };
-        if contradicts || end == start || end > LENGTH_MAX || self.there.len() >= PIECES_MAX {
-            return Err(Cause::FragOverlap);
+        if contradicts || end == start || end > LENGTH_MAX || self.cuts.len() >= PIECES_MAX {
+            return Err(Refused::Contradiction);
         }
-        let at = self.there.partition_point(|(begin, _)| *begin <= start);
-        let before = at.checked_sub(1).and_then(|at| self.there.get(at)).copied();
-        if before.is_some_and(|(_, before_end)| end <= before_end) {
+        if !self.place(start, end)? {
             return Ok(());
-        }
-        let overlaps_before = before.is_some_and(|(_, before_end)| before_end > start);
-        let overlaps_after = self.there.get(at).is_some_and(|(after, _)| *after < end);
-        if overlaps_before || overlaps_after {
-            return Err(Cause::FragOverlap);
         }
         self.last_seen |= !piece.more;
         self.length = self.length.max(end);
-        self.there.insert(at, (start, end));
-        self.join(at);
+        self.present += end - start;
+        self.cuts.insert(self.cuts.partition_point(|cut| *cut < end), end);
         if self.data.len() < end {
             self.data.resize(end, 0);
         }
@@ -235,22 +248,31 @@ impl Queue {
         Ok(())
     }
 
-    /// Joins the part at `at` to its neighbours, where they touch.
-    fn join(&mut self, at: usize) {
-        for at in [at, at.wrapping_sub(1)] {
-            let pair = (self.there.get(at).copied(), self.there.get(at.wrapping_add(1)).copied());
-            let (Some((start, middle)), Some((next, end))) = pair else { continue };
-            if middle == next {
-                self.there.remove(at + 1);
-                if let Some(part) = self.there.get_mut(at) {
-                    *part = (start, end);
-                }
+    /// Finds the place of a piece among those that are there; false for a duplicate.
+    fn place(&mut self, start: usize, end: usize) -> Result<bool, Refused> {
+        let tail = self.runs.last().map_or(0, |(_, tail)| *tail);
+        if end > tail {
+            match self.runs.last_mut() {
+                Some(_) if start < tail => return Err(Refused::Overlap),
+                Some(run) if start == tail => run.1 = end,
+                Some(_) | None => self.runs.push((start, end)),
+            }
+            return Ok(true);
+        }
+        let at = self.runs.partition_point(|(_, run_end)| *run_end <= start);
+        match self.runs.get(at) {
+            Some((run_start, run_end)) if start >= *run_start && end <= *run_end => Ok(false),
+            Some((run_start, _)) if end > *run_start => Err(Refused::Overlap),
+            Some(_) | None => {
+                self.runs.insert(at, (start, end));
+                Ok(true)
             }
         }
     }
 
+    /// Pieces do not overlap, so their sizes tell.
     fn is_complete(&self) -> bool {
-        self.last_seen && self.there.as_slice() == [(0, self.length)]
+        self.last_seen && self.present == self.length
     }
 }
 
@@ -308,13 +330,7 @@ fn piece_v6<'a>(parsed: &Parsed, packet: &'a [u8]) -> Result<Option<Piece<'a>>, 
 }
 
 /// The datagram; `None` when it is longer than one may be.
-fn whole(
-    key: Key,
-    head: Vec<u8>,
-    data: &[u8],
-    largest: usize,
-    unfragmentable: bool,
-) -> Option<Datagram> {
+fn whole(key: Key, head: Vec<u8>, data: &[u8], unfragmentable: bool) -> Option<Datagram> {
     let mut bytes = head;
     let head_length = bytes.len();
     bytes.extend_from_slice(data);
@@ -331,52 +347,72 @@ fn whole(
             bytes.get_mut(4..6)?.copy_from_slice(&length.to_be_bytes());
         }
     }
-    Some(Datagram { bytes, largest, identification: key.identification })
+    let identification = key.identification;
+    Some(Datagram { bytes, largest: 0, cuts: Vec::new(), identification })
 }
 
-/// Cuts a datagram that came in pieces, so that none is larger than the largest that came; `None`
-/// when it leaves whole.
+/// A first fragment has to hold all headers (RFC 8200, 4.5); Linux lets one go by that does not.
+fn lacks_header(parsed: &Parsed, piece: &Piece<'_>) -> bool {
+    let least = match parsed.protocol {
+        _ if matches!(parsed.l4, L4::NoNextHeader | L4::BrokenChain) => 0,
+        6 => 20,
+        17 | 58 => 8,
+        _ => 1,
+    };
+    piece.offset == 0 && (parsed.length - parsed.l4_offset) < least
+}
+
+/// Cuts a datagram that came in pieces; `None` when it leaves whole. It is cut where it was, or
+/// where that does not fit into pieces as large as the largest was.
 pub(crate) fn cut(datagram: &Datagram, parsed: &Parsed) -> Option<Vec<Vec<u8>>> {
     let bytes = parsed.packet(&datagram.bytes);
-    if datagram.largest == 0 {
-        return None;
-    }
     match parsed.family {
-        Family::V4 => cut_v4(bytes, usize::from(parsed.header_length), datagram.largest),
-        Family::V6 if bytes.len() > datagram.largest => {
-            cut_v6(bytes, datagram.largest.max(MTU_MIN_V6), datagram.identification)
-        }
+        _ if datagram.largest == 0 => None,
+        Family::V4 => cut_v4(bytes, usize::from(parsed.header_length), datagram),
+        Family::V6 if bytes.len() > datagram.largest => cut_v6(bytes, datagram),
         Family::V6 => None,
     }
 }
 
-fn cut_v4(bytes: &[u8], header_length: usize, largest: usize) -> Option<Vec<Vec<u8>>> {
-    let (head, data) = bytes.split_at_checked(header_length)?;
-    let room = largest.checked_sub(header_length)? & !7;
-    let unfragmentable = ipv4::dont_fragment(bytes);
-    let pieces = data.chunks((room).max(8)).zip(0_usize..).map(|(chunk, number)| {
-        let offset = number * room.max(8);
-        let more = offset + chunk.len() < data.len();
+/// Beginning and end of the data of each piece, of a packet of `length` bytes whose data begins at
+/// `head_length`; `room` is what a piece can hold.
+fn spans(length: usize, head_length: usize, cuts: &[usize], room: usize) -> Vec<(usize, usize)> {
+    let starts = || core::iter::once(head_length).chain(cuts.iter().copied());
+    let as_before = starts().zip(cuts.iter().copied());
+    let whole_units = |end: usize| end == length || (end - head_length) % 8 == 0;
+    let fits = |(start, end)| end > start && end - start <= room && whole_units(end);
+    if cuts.last() == Some(&length) && as_before.clone().all(fits) {
+        return as_before.collect();
+    }
+    let room = (room & !7).max(8);
+    let starts = (head_length..length).step_by(room);
+    starts.map(|start| (start, length.min(start + room))).collect()
+}
+
+fn cut_v4(bytes: &[u8], head_length: usize, datagram: &Datagram) -> Option<Vec<Vec<u8>>> {
+    let head = bytes.get(..head_length)?;
+    let room = datagram.largest.checked_sub(head_length)?;
+    let spans = spans(bytes.len(), head_length, &datagram.cuts, room).into_iter();
+    let pieces = spans.map(|(start, end)| {
         let mut out = head.to_vec();
-        if number > 0 {
+        if start > head_length {
             blank_options(&mut out);
         }
-        let length = u16::try_from(header_length + chunk.len()).unwrap_or(u16::MAX);
-        let flags = if unfragmentable { ipv4::DONT_FRAGMENT } else { 0 }
-            | if more { ipv4::MORE_FRAGMENTS } else { 0 }
-            | u16::try_from(offset / 8).unwrap_or(0);
-        if let Some(fields) = out.get_mut(2..8) {
-            let [a, b] = length.to_be_bytes();
-            let [c, d] = flags.to_be_bytes();
-            let (length_field, rest) = fields.split_at_mut(2);
-            length_field.copy_from_slice(&[a, b]);
-            rest.iter_mut().skip(2).zip([c, d]).for_each(|(to, from)| *to = from);
-        }
+        let more = if end < bytes.len() { ipv4::MORE_FRAGMENTS } else { 0 };
+        put(&mut out, 2, head_length + end - start);
+        put(&mut out, 6, (start - head_length) / 8 | usize::from(more));
         seal_ipv4(&mut out);
-        out.extend_from_slice(chunk);
+        out.extend_from_slice(bytes.get(start..end).unwrap_or(&[]));
         out
     });
     Some(pieces.collect())
+}
+
+/// Writes a field of a fragment, which is no longer than the datagram was.
+fn put(header: &mut [u8], at: usize, number: usize) {
+    if let Some(field) = header.get_mut(at..at + 2) {
+        field.copy_from_slice(&u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes());
+    }
 }
 
 /// Options without the copied bit stand in the first fragment only (RFC 791, 3.1).
@@ -400,28 +436,22 @@ fn blank_options(header: &mut [u8]) {
     }
 }
 
-fn cut_v6(bytes: &[u8], largest: usize, identification: u32) -> Option<Vec<Vec<u8>>> {
+fn cut_v6(bytes: &[u8], datagram: &Datagram) -> Option<Vec<Vec<u8>>> {
     let (head_length, naming) = unfragmentable_v6(bytes);
-    let (head, data) = bytes.split_at_checked(head_length)?;
+    let head = bytes.get(..head_length)?;
     let next_header = *head.get(naming)?;
-    let room = largest.checked_sub(head_length + FRAGMENT_HEADER)? & !7;
-    let pieces = data.chunks(room.max(8)).zip(0_usize..).map(|(chunk, number)| {
-        let offset = number * room.max(8);
-        let more = offset + chunk.len() < data.len();
+    let room = datagram.largest.max(MTU_MIN_V6).checked_sub(head_length + FRAGMENT_HEADER)?;
+    let spans = spans(bytes.len(), head_length, &datagram.cuts, room).into_iter();
+    let pieces = spans.map(|(start, end)| {
         let mut out = head.to_vec();
-        let payload = head_length - ipv6::HEADER_LENGTH + FRAGMENT_HEADER + chunk.len();
-        let payload = u16::try_from(payload).unwrap_or(u16::MAX);
-        if let Some(field) = out.get_mut(4..6) {
-            field.copy_from_slice(&payload.to_be_bytes());
-        }
+        put(&mut out, 4, head_length - ipv6::HEADER_LENGTH + FRAGMENT_HEADER + end - start);
         if let Some(field) = out.get_mut(naming) {
             *field = ipv6::FRAGMENT;
         }
-        let place = u16::try_from(offset).unwrap_or(0) | u16::from(more);
-        out.extend_from_slice(&[next_header, 0]);
-        out.extend_from_slice(&place.to_be_bytes());
-        out.extend_from_slice(&identification.to_be_bytes());
-        out.extend_from_slice(chunk);
+        out.extend_from_slice(&[next_header, 0, 0, 0]);
+        put(&mut out, head_length + 2, start - head_length | usize::from(end < bytes.len()));
+        out.extend_from_slice(&datagram.identification.to_be_bytes());
+        out.extend_from_slice(bytes.get(start..end).unwrap_or(&[]));
         out
     });
     Some(pieces.collect())
