@@ -11,4 +11,4 @@ mod packet;
 mod run;
 
 pub use markdown::{Case, Fault, Step, What, parse};
-pub use run::{Asked, Mismatch, Ran, bless, run};
+pub use run::{Asked, Mismatch, Ran, bless, packets, run};

@@ -137,8 +137,9 @@ fn differences(kernel: &Said, engine: &Said, after_pause: bool) -> Vec<compare::
     }
 }
 
-/// The bytes of the case's packets.
-fn packets(case: &Case) -> Vec<(Side, Vec<u8>)> {
+/// The bytes of the case's packets, from the IP header on, and the side they come in from.
+#[must_use]
+pub fn packets(case: &Case) -> Vec<(Side, Vec<u8>)> {
     let mut earlier = Vec::new();
     // Nothing that the notation can write is left to chance.
     let mut random = Random::part(0, 0);
