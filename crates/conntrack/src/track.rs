@@ -127,12 +127,7 @@ impl Table {
         let events = self.events.is_on();
         let (place, cold) = self.slots.all_mut(slot)?;
         let entry = &mut place.entry;
-        let state = match direction {
-            Direction::Reply => CtState::Established,
-            Direction::Original if entry.is(CtStatus::SEEN_REPLY) => CtState::Established,
-            Direction::Original if entry.is(CtStatus::EXPECTED) => CtState::Related,
-            Direction::Original => CtState::New,
-        };
+        let state = state_of(entry, direction);
         let tracked =
             Tracked { state, direction: Some(direction), conn: Some(conn), invalid: None };
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
@@ -330,6 +325,17 @@ impl Table {
     fn kill(&mut self, now: Instant, conn: ConnId) {
         self.unlink(now, conn.slot);
         self.lingering = Some(conn);
+    }
+}
+
+/// The state of a packet of a connection.
+#[inline]
+const fn state_of(entry: &Entry, direction: Direction) -> CtState {
+    match direction {
+        Direction::Reply => CtState::Established,
+        Direction::Original if entry.is(CtStatus::SEEN_REPLY) => CtState::Established,
+        Direction::Original if entry.is(CtStatus::EXPECTED) => CtState::Related,
+        Direction::Original => CtState::New,
     }
 }
 

@@ -8,7 +8,7 @@ const LISTS: [(&str, &str); 5] = [
     ("crates/ruleset/src/targets/", "TARGETS"),
     ("crates/conntrack/src/proto/", "TRACKERS"),
     ("crates/conntrack/src/helpers/", "HELPERS"),
-    ("crates/cli/src/commands/", "COMMANDS"),
+    ("crates/cli/src/commands/", "enum Command"),
 ];
 
 /// Files beside the extensions that are none themselves.

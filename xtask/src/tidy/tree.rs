@@ -57,10 +57,10 @@ fn walk(directory: &Path, prefix: &str, files: &mut Vec<File>) {
             if !SKIPPED.contains(&name.as_str()) {
                 walk(&entry.path(), &path, files);
             }
-        } else if TEXT.iter().any(|e| name.ends_with(&format!(".{e}"))) || path == ".ci/run" {
-            if let Ok(text) = fs::read_to_string(entry.path()) {
-                files.push(File { path, text });
-            }
+        } else if (TEXT.iter().any(|e| name.ends_with(&format!(".{e}"))) || path == ".ci/run")
+            && let Ok(text) = fs::read_to_string(entry.path())
+        {
+            files.push(File { path, text });
         }
     }
 }
