@@ -163,3 +163,12 @@ fn a_row_of_a_listing_knows_its_chain() {
     assert!(answer.rule.as_deref().is_some_and(|rule| rule.contains("-A FORWARD")));
     says(&answer, "form.file-line", "FORWARD");
 }
+
+#[test]
+fn a_nat_table_beside_it_does_not_keep_a_rule_from_being_run() {
+    let file =
+        format!("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n{RULES}");
+    let answer = explain_line(&file, 7).unwrap();
+    assert!(answer.experiments().any(|e| e.runs[0].name == "as it is" && e.differs_at == Some(2)));
+    assert!(answer.assumptions.iter().any(|assumption| assumption.about == "nat-table"));
+}

@@ -145,7 +145,7 @@ fn ip_header(
 }
 
 /// Puts the checksum of the upper-layer header in.
-fn finish(packet: &mut Vec<u8>, protocol: u8) {
+fn finish(packet: &mut [u8], protocol: u8) {
     let at = match protocol {
         6 => 16,
         17 => 6,

@@ -102,10 +102,13 @@ pub(crate) fn rules_at(
     line: usize,
 ) -> Vec<(TableName, ChainIndex, u32)> {
     let mut found = Vec::new();
+    let before = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let length = source.get(before..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+    let here = before..=before + length;
     for table in &ruleset.tables {
         for (chain_index, chain) in table.chains.iter().enumerate() {
             for (number, rule) in chain.rules.iter().enumerate() {
-                if Position::of(source, rule.span.start).line as usize == line {
+                if here.contains(&(rule.span.start as usize)) {
                     let chain = ChainIndex(u32::try_from(chain_index).unwrap_or(u32::MAX));
                     found.push((table.name, chain, u32::try_from(number).unwrap_or(u32::MAX)));
                 }
