@@ -1,6 +1,8 @@
 //! `LOG`: a line about the packet for the log. The packet goes on to the next rule.
 
 mod line;
+#[cfg(test)]
+mod tests;
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{LogLine, State, Traversal};

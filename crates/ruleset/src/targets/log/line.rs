@@ -15,7 +15,7 @@ pub(super) fn text(log: &Log, traversal: &Traversal<'_>) -> String {
         interface.as_ref().map_or_else(String::new, |name| String::from(name.as_str()))
     };
     let (inward, outward) = (&traversal.in_interface, &traversal.out_interface);
-    let mut line = Line { out: String::from(log.prefix.as_str()), log };
+    let mut line = Line { out: String::from(log.prefix.as_str()), log, beyond: 0 };
     let _ = write!(line.out, "IN={} OUT={} ", name(inward), name(outward));
     if inward.is_some() {
         line.hardware(traversal);
@@ -31,6 +31,8 @@ pub(super) fn text(log: &Log, traversal: &Traversal<'_>) -> String {
 struct Line<'a> {
     out: String,
     log: &'a Log,
+    /// How far the headers so far claim to run beyond the end of the packet.
+    beyond: usize,
 }
 
 /// `None` ends the description of the packet: there is no more of it.
@@ -92,9 +94,17 @@ impl Line<'_> {
         None
     }
 
+    /// Headers that claim more than there is leave a negative number of bytes, printed as 32 bits.
     fn incomplete(&mut self, bytes: &[u8]) -> Whole {
-        let _ = write!(self.out, "INCOMPLETE [{} bytes] ", bytes.len());
+        let left = (bytes.len() as u32).wrapping_sub(self.beyond as u32);
+        let _ = write!(self.out, "INCOMPLETE [{left} bytes] ");
         None
+    }
+
+    /// The bytes from `at` on.
+    fn rest<'b>(&mut self, bytes: &'b [u8], at: usize) -> &'b [u8] {
+        self.beyond = at.saturating_sub(bytes.len());
+        bytes.get(at..).unwrap_or(&[])
     }
 
     fn ipv4(&mut self, bytes: &[u8], quoted: bool) -> Whole {
@@ -118,9 +128,10 @@ impl Line<'_> {
             let Some(options) = bytes.get(20..length) else { return self.truncated() };
             self.hexadecimal(options);
         }
-        let rest = bytes.get(length..).unwrap_or(&[]);
+        let rest = self.rest(bytes, length);
         match header[9] {
             1 => self.icmp(rest, offset != 0, quoted),
+            50 | 51 => self.ipsec(header[9], rest, offset != 0),
             other => self.upper_layer(other, rest, offset != 0),
         }
     }
@@ -140,43 +151,68 @@ impl Line<'_> {
         let label = long(bytes, 0) & 0x000F_FFFF;
         let _ = write!(self.out, "LEN={length} TC={class} HOPLIMIT={} ", header[7]);
         let _ = write!(self.out, "FLOWLBL={label} ");
-        let mut next = header[6];
-        let mut rest = bytes.get(40..).unwrap_or(&[]);
-        let mut fragment = false;
-        while ipv6::is_extension_header(next) {
-            let Some(extension) = rest.first_chunk::<8>() else { return self.truncated() };
-            let length = self.extension(next, extension, &mut fragment)?;
-            (next, rest) = (extension[0], rest.get(length..).unwrap_or(&[]));
+        let (mut next, mut at, mut fragment) = (header[6], 40, false);
+        while ipv6::is_extension_header(next) || next == ESP {
+            let extension = bytes.get(at..).unwrap_or(&[]);
+            let Some(following) = extension.first().filter(|_| extension.len() >= 2) else {
+                return self.truncated();
+            };
+            at += self.extension(next, extension, &mut fragment)?;
+            next = *following;
         }
+        let rest = self.rest(bytes, at);
         match next {
             58 => self.icmpv6(rest, fragment, quoted),
             other => self.upper_layer(other, rest, fragment),
         }
     }
 
-    /// An extension header; its length in bytes.
-    fn extension(&mut self, kind: u8, header: &[u8; 8], fragment: &mut bool) -> Option<usize> {
+    /// An extension header; its length in bytes. `None` where the description ends: at ESP, and at
+    /// what only the first fragment has.
+    fn extension(&mut self, kind: u8, header: &[u8], fragment: &mut bool) -> Option<usize> {
         let shown = self.log.ip_options;
-        self.out.push_str(if shown { "OPT ( " } else { "" });
-        let units = usize::from(header[1]);
+        let open = |text| if shown { text } else { "" };
+        self.out.push_str(open("OPT ( "));
+        let units = usize::from(header.get(1).copied().unwrap_or(0));
         let length = match kind {
             ipv6::FRAGMENT => {
+                self.out.push_str("FRAG:");
+                if header.len() < 8 {
+                    self.truncated()?;
+                }
                 let field = word(header, 2);
-                let _ = write!(self.out, "FRAG:{} ", field & 0xFFF8);
+                let _ = write!(self.out, "{} ", field & 0xFFF8);
                 self.out.push_str(if field & 1 != 0 { "INCOMPLETE " } else { "" });
                 let _ = write!(self.out, "ID:{:08x} ", long(header, 4));
                 *fragment |= field & 0xFFF8 != 0;
                 8
             }
-            ipv6::AUTHENTICATION => {
+            ipv6::AUTHENTICATION | ESP => {
+                let (name, at, least) = if kind == ESP { ("ESP ", 0, 8) } else { ("AH ", 4, 12) };
+                self.out.push_str(open(name));
+                if shown && *fragment {
+                    self.out.push(')');
+                    return None;
+                }
+                if shown && header.len() < least {
+                    return self.incomplete(header).map(|()| 0);
+                }
                 if shown {
-                    let _ = write!(self.out, "AH SPI=0x{:x} ", long(header, 4));
+                    let _ = write!(self.out, "SPI=0x{:x} ", long(header, at));
+                }
+                if kind == ESP {
+                    self.out.push_str(open(")"));
+                    return None;
                 }
                 (units + 2) * 4
             }
+            _ if *fragment => {
+                self.out.push_str(open(")"));
+                return None;
+            }
             _ => (units + 1) * 8,
         };
-        self.out.push_str(if shown { ") " } else { "" });
+        self.out.push_str(open(") "));
         Some(length)
     }
 
@@ -195,23 +231,22 @@ impl Line<'_> {
                 let _ = write!(self.out, "LEN={} ", word(bytes, 4));
                 Some(())
             }
-            50 | 51 => {
-                self.out.push_str(if protocol == 50 { "PROTO=ESP " } else { "PROTO=AH " });
-                let (at, least) = if protocol == 50 { (0, 8) } else { (4, 12) };
-                if fragment {
-                    return Some(());
-                }
-                if bytes.len() < least {
-                    return self.incomplete(bytes);
-                }
-                let _ = write!(self.out, "SPI=0x{:x} ", long(bytes, at));
-                Some(())
-            }
             number => {
                 let _ = write!(self.out, "PROTO={number} ");
                 Some(())
             }
         }
+    }
+
+    fn ipsec(&mut self, protocol: u8, bytes: &[u8], fragment: bool) -> Whole {
+        self.out.push_str(if protocol == ESP { "PROTO=ESP " } else { "PROTO=AH " });
+        let (at, least) = if protocol == ESP { (0, 8) } else { (4, 12) };
+        if bytes.len() < least && !fragment {
+            let _ = self.incomplete(bytes);
+        } else if !fragment {
+            let _ = write!(self.out, "SPI=0x{:x} ", long(bytes, at));
+        }
+        Some(())
     }
 
     fn ports(&mut self, bytes: &[u8]) {
@@ -251,7 +286,10 @@ impl Line<'_> {
         if fragment {
             return Some(());
         }
-        let Some(header) = bytes.first_chunk::<8>() else { return self.incomplete(bytes) };
+        let Some(header) = bytes.first_chunk::<8>() else {
+            let _ = self.incomplete(bytes);
+            return Some(());
+        };
         let (kind, code) = (header[0], header[1]);
         let _ = write!(self.out, "TYPE={kind} CODE={code} ");
         let least = match kind {
@@ -318,6 +356,8 @@ impl Line<'_> {
         self.out.push_str("] ");
     }
 }
+
+const ESP: u8 = 50;
 
 /// The flags in the order of the line.
 const FLAGS: [(u8, &str); 8] = [
