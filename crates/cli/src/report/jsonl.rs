@@ -2,7 +2,7 @@
 //! general serialiser would be most of the work.
 
 use super::{
-    Count, Counts, Line, Stamp, direction, interface,
+    Count, Counts, Line, Stamp, Tally, direction, interface,
     names::{Named, Names},
     state,
 };
@@ -15,6 +15,8 @@ use std::{
     io::{self, Write},
     time::Duration,
 };
+
+const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// The printer; its buffer is used again for every packet.
 #[derive(Debug, Default)]
@@ -121,7 +123,7 @@ impl Jsonl {
         self.line.push_str(",\"bytes\":\"");
         for byte in bytes {
             for nibble in [byte >> 4, byte & 0xf] {
-                self.line.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+                self.line.push(char::from(HEX[usize::from(nibble)]));
             }
         }
         self.line.push_str("\"}");
@@ -153,8 +155,12 @@ impl Jsonl {
         rules: &[(Family, Vec<ChainCounters>)],
     ) -> io::Result<()> {
         let pair = |(packets, bytes): Count| json!({"packets": packets, "bytes": bytes});
-        let pairs = |counts: &std::collections::BTreeMap<&'static str, Count>| {
-            counts.iter().map(|(key, count)| ((*key).to_owned(), pair(*count))).collect()
+        let pairs = |counts: &Tally| {
+            counts
+                .sorted()
+                .into_iter()
+                .map(|(word, count)| (word.to_owned(), pair(count)))
+                .collect()
         };
         let verdicts: Map<String, Value> = pairs(&counts.verdicts);
         let states: Map<String, Value> = pairs(&counts.states);

@@ -1,6 +1,6 @@
 //! A line a packet, for people: what is most asked stands first, in columns.
 
-use super::{Counts, Line, Stamp, direction, interface, packet_text::PacketText, state};
+use super::{Counts, Line, Stamp, Tally, direction, interface, packet_text::PacketText, state};
 use crate::terminal::{Style, Terminal};
 use keepstate_datapath::Content;
 use keepstate_packet::Instant;
@@ -127,8 +127,8 @@ impl Text {
         let (packets, bytes) = counts.packets;
         let rate = packets as f64 / elapsed.as_secs_f64().max(1e-9);
         writeln!(out, "{:<12} {packets} ({bytes} bytes), {rate:.0} a second", "packets")?;
-        let pairs = |counts: &std::collections::BTreeMap<&str, (u64, u64)>| {
-            counts.iter().map(|(name, count)| format!("{} {name}", count.0)).collect()
+        let pairs = |counts: &Tally| {
+            counts.sorted().iter().map(|(word, count)| format!("{} {word}", count.0)).collect()
         };
         let words = |count: &u64, name: &dyn Display| format!("{count} {name}");
         list(out, "verdicts", pairs(&counts.verdicts))?;

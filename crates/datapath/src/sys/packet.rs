@@ -113,7 +113,7 @@ impl std::fmt::Debug for Room {
 
 impl Socket {
     /// A socket that sees every frame that comes in on the device, in promiscuous mode, and none
-    /// that leaves it. `queue`: bytes of its receive queue.
+    /// that leaves it. `queue`: bytes of its queues, as far as privilege allows.
     ///
     /// # Errors
     /// `EPERM` without `CAP_NET_RAW`, `ENODEV` when there is no such device.
@@ -136,8 +136,12 @@ impl Socket {
         socket.set(libc::SOL_PACKET, PACKET_VNET_HDR, &1_i32)?;
         socket.set(libc::SOL_PACKET, PACKET_AUXDATA, &1_i32)?;
         socket.set(libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1_i32)?;
-        if socket.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &queue).is_err() {
-            socket.set(libc::SOL_SOCKET, libc::SO_RCVBUF, &queue)?;
+        for (forced, plain) in
+            [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
+        {
+            if socket.set(libc::SOL_SOCKET, forced, &queue).is_err() {
+                socket.set(libc::SOL_SOCKET, plain, &queue)?;
+            }
         }
         let membership = Membership {
             interface: interface as i32,
