@@ -19,8 +19,8 @@ impl Keys {
     pub(crate) fn new(seed: [u64; 2]) -> Self {
         let mut state = seed[0] ^ seed[1].rotate_left(32);
         let mut keys = [0; 5];
-        for (i, key) in keys.iter_mut().enumerate() {
-            state = fold(state ^ seed[i % 2], 0x9e37_79b9_7f4a_7c15)
+        for (key, half) in keys.iter_mut().zip(seed.into_iter().cycle()) {
+            state = fold(state ^ half, 0x9e37_79b9_7f4a_7c15)
                 .wrapping_add(seed[1] ^ 0xd6e8_feb8_6659_fd93);
             // An odd key with high bits set never loses half of the product.
             *key = state | 0x8000_0000_0000_0001;

@@ -3,7 +3,7 @@
 //! [`kernel::Kernel`] is a router in a network namespace of its own; [`model::Model`] is the
 //! engine with the same interfaces, rules and sysctls. Both take the same packets and give the
 //! same kind of [`observation::Observation`]; [`verify`] sets them side by side, [`fuzz`] makes
-//! the packets, [`shrink`] looks for the shortest ones that still differ. [`spec`] runs the cases that
+//! the packets, `shrink` looks for the shortest ones that still differ. [`spec`] runs the cases that
 //! people write.
 #![forbid(unsafe_code)]
 

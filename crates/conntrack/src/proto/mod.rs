@@ -48,6 +48,7 @@ pub static GENERIC: Tracker =
     Tracker { protocol: 0, name: "unknown", packet: generic::packet, state_name: no_state };
 
 /// Place in [`TRACKERS`] by protocol number; its length where there is none.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 static PLACES: [u8; 256] = {
     let mut places = [TRACKERS.len() as u8; 256];
     let mut i = 0;
@@ -61,8 +62,8 @@ static PLACES: [u8; 256] = {
 /// The tracker of a protocol.
 #[inline]
 pub(crate) fn tracker(protocol: u8) -> &'static Tracker {
-    let place = PLACES[protocol as usize];
-    TRACKERS.get(place as usize).unwrap_or(&GENERIC)
+    let place = PLACES.get(usize::from(protocol));
+    place.and_then(|place| TRACKERS.get(usize::from(*place))).unwrap_or(&GENERIC)
 }
 
 impl Tracker {
