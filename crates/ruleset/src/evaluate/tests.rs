@@ -388,7 +388,7 @@ fn rejections_carry_their_answer() {
 fn a_limit_begins_full_and_fills_with_time() {
     let mut bench = Bench::input(&["-m limit --limit 2/sec --limit-burst 3 -j DROP"]);
     let packet = udp(1, 2);
-    let mut now = |bench: &mut Bench, milliseconds: u64| {
+    let now = |bench: &mut Bench, milliseconds: u64| {
         bench.now = Instant(bench.now.0 + milliseconds * 1_000_000);
         bench.verdict(&packet) == Verdict::Drop
     };

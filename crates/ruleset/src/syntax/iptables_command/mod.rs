@@ -144,8 +144,11 @@ pub fn split(text: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
+/// Family that the program names, counters, and the words that follow them.
+type Front<'a> = (Option<Family>, Option<(u64, u64)>, &'a [String]);
+
 /// What stands before the options: a prompt, `sudo`, variables, the program; or counters.
-fn front(words: &[String]) -> Option<(Option<Family>, Option<(u64, u64)>, &[String])> {
+fn front(words: &[String]) -> Option<Front<'_>> {
     let mut rest = words;
     while let Some((word, after)) = rest.split_first() {
         let before_program = matches!(word.as_str(), "$" | "#" | ">" | "sudo" | "doas" | "exec")

@@ -223,7 +223,7 @@ fn read_columns<'w, 'a>(row: &mut ListedRule, words: &'w [&'a str]) -> &'w [&'a 
     for column in 0..2 {
         let Some((word, after)) = rest.split_first() else { break };
         let named = column == 0 && after.first().is_some_and(|word| is_address(word));
-        if !is_address(word) && !(named && is_host_name(word)) {
+        if !(is_address(word) || named && is_host_name(word)) {
             break;
         }
         let value = address_column(row, word);
