@@ -108,6 +108,9 @@ fn related_next_to_tcp_lets_the_data_connection_of_ftp_in_and_no_icmp_error() {
         fates(ftp, step),
         ((Some("RELATED"), Some("accept")), (Some("RELATED"), Some("drop")))
     );
+    let unaided = &ftp.runs[2].outcomes[step - 1];
+    assert_eq!(ftp.runs[2].name, "with it, no helper");
+    assert_eq!((unaided.state, unaided.verdict), (Some("NEW"), Some("drop")));
     let pmtu = experiment(&answer, "pmtu");
     assert_eq!(pmtu.differs_at, None, "the rule has no part in it");
     assert_eq!(fates(pmtu, 5).0, (Some("RELATED"), Some("drop")));

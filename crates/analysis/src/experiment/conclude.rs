@@ -52,7 +52,23 @@ pub(super) fn conclusion(
     if worse && let Some((variant, third)) = runs.get(2) {
         text.push_str(&third_run(variant, third.get(index), with));
     }
+    if better && let Some((_, third)) = runs.get(2) {
+        text.push_str(&no_helper(third.get(index), number));
+    }
     text
+}
+
+/// What the rule comes to when nobody assigns the helper.
+fn no_helper(third: Option<&Outcome>, number: usize) -> String {
+    match third {
+        Some(third) if third.sent => format!(
+            " With the rule but no helper assigned, packet {number} is {} and {} by {}.",
+            third.state.unwrap_or("in no state"),
+            past(third.verdict),
+            third.decided_by.as_deref().unwrap_or("no rule")
+        ),
+        _ => String::new(),
+    }
 }
 
 /// The rule changed something that is no verdict.

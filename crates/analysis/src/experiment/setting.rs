@@ -263,6 +263,10 @@ pub(super) fn variants(rule: &RuleWords, setting: &Setting, context: &Context<'_
         variant("with the rule", rule, setting, Some(&text)),
         variant("without it", rule, setting, None),
     ];
+    if !setting.raw.is_empty() && kind_of(rule) == Kind::Accept {
+        let bare = Setting { raw: Vec::new(), ..setting.clone() };
+        out.push(variant("with it, no helper", rule, &bare, Some(&text)));
+    }
     let instead = match (kind_of(rule), rule.target_name()) {
         (Kind::Drop, "DROP") if !rule.names_state("INVALID") => {
             Some(("with REJECT instead", "REJECT"))
