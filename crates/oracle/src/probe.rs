@@ -77,6 +77,11 @@ pub(crate) fn table() -> String {
          ct state vmap {{ invalid : goto pI, untracked : goto pU }}\n}}",
         rx = log("f")
     );
+    // Group membership reports of the router itself come by timers, and would be counted by rules.
+    t.push_str(
+        "chain own { type filter hook output priority -500; policy accept;\n\
+         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n}\n",
+    );
     for hook in ["input", "postrouting"] {
         let _ = writeln!(
             t,
