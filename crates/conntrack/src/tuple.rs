@@ -5,7 +5,7 @@
 //! into its answer. Types that belong to no query have no inverse, so they begin no connection.
 
 use keepstate_packet::icmp::{self, IcmpHeader};
-use keepstate_packet::{Address, Family, L4, Parsed, Quoted, icmpv6, sctp, tcp, udp};
+use keepstate_packet::{Address, Family, L4, Parsed, Quoted, gre, icmpv6, sctp, tcp, udp};
 
 /// Direction of a packet within its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,8 +48,8 @@ pub struct Tuple {
 
 impl Tuple {
     /// The tuple of a packet. A header that is cut after the ports has one, as in the kernel; that it
-    /// is cut is for its tracker to say. `None` when it is cut before the end of the ports, or when there is none (a later fragment, a broken chain of extension
-    /// headers).
+    /// is cut is for its tracker to say. `None` when it is cut before the end of the ports, or when
+    /// there is none (a later fragment, a broken chain of extension headers).
     #[inline]
     #[must_use]
     pub fn of(packet: &Parsed, bytes: &[u8]) -> Option<Self> {
@@ -159,9 +159,26 @@ pub(crate) const fn has_ports(protocol: u8) -> bool {
 
 /// The ports at the start of an upper-layer header; zeros for a protocol that has none.
 fn ports_of(protocol: u8, l4: &[u8]) -> Option<(u16, u16)> {
+    if protocol == gre::PROTOCOL {
+        return gre_keys(l4);
+    }
     if !has_ports(protocol) {
         return Some((0, 0));
     }
     let [a, b, c, d] = *l4.first_chunk::<4>()?;
     Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+}
+
+/// PPTP's GRE (RFC 2637, 4.1) is told apart by its call identifier, in the place of the destination
+/// port; any other version 1 has no tuple, version 0 has no ports.
+fn gre_keys(l4: &[u8]) -> Option<(u16, u16)> {
+    const PPP: [u8; 2] = [0x88, 0x0b];
+    let Some([_, flags, protocol @ .., _, _, high, low]) = l4.first_chunk::<8>() else {
+        return Some((0, 0));
+    };
+    match flags & 7 {
+        1 if *protocol == PPP => Some((0, u16::from_be_bytes([*high, *low]))),
+        1 => None,
+        _ => Some((0, 0)),
+    }
 }

@@ -85,13 +85,12 @@ pub(crate) fn error(routing: &Routing, subject: &Subject<'_>, report: Report) ->
     }
 }
 
-/// No error is sent about an error (RFC 1122, 3.2.2), nor about ICMP of unknown type or without
-/// type.
+/// No error is sent about an error (RFC 1122, 3.2.2), nor about ICMP without type; every type that
+/// is not one of the queries or the answers of RFC 792 and RFC 950 counts as an error here.
 fn reports_error_v4(subject: &Subject<'_>) -> bool {
-    const TYPE_MAX: u8 = 18;
     let message = subject.parsed.l4_bytes(subject.bytes);
     subject.parsed.protocol == icmp::PROTOCOL
-        && message.first().is_none_or(|kind| icmp::is_error(*kind) || *kind > TYPE_MAX)
+        && message.first().is_none_or(|kind| !matches!(kind, 0 | 8 | 13..=18))
 }
 
 fn reports_error_v6(subject: &Subject<'_>) -> bool {
