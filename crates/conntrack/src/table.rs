@@ -384,7 +384,8 @@ impl Table {
     }
 
     /// A zone that counts in one direction only lets two connections have the same tuple in the
-    /// other; the newer one is found.
+    /// other; the newer one of those entered under the zone's number that `hash` is made of is
+    /// found.
     #[cold]
     fn search_newest(
         &self,
@@ -393,9 +394,13 @@ impl Table {
         inverse: Option<&Tuple>,
         zone: Zone,
     ) -> Option<(u32, Direction)> {
+        let original = zone.id_in(Direction::Original);
+        let by_original = self.keys.hash(tuple, original) == hash;
+        let id = if by_original { original } else { zone.id_in(Direction::Reply) };
         let mut newest = None;
         self.index.find(hash, |slot| {
             let found = self.direction(slot, tuple, inverse, zone);
+            let found = found.filter(|direction| zone.id_in(*direction) == id);
             let number = self.slots.cold(slot).map_or(0, |cold| cold.number);
             newest = newest.max(found.map(|direction| (number, slot, direction)));
             false
