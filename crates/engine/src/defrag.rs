@@ -379,7 +379,7 @@ pub(crate) fn cut(datagram: &Datagram, parsed: &Parsed) -> Option<Vec<Vec<u8>>> 
 fn spans(length: usize, head_length: usize, cuts: &[usize], room: usize) -> Vec<(usize, usize)> {
     let starts = || core::iter::once(head_length).chain(cuts.iter().copied());
     let as_before = starts().zip(cuts.iter().copied());
-    let whole_units = |end: usize| end == length || (end - head_length) % 8 == 0;
+    let whole_units = |end: usize| end == length || (end - head_length).is_multiple_of(8);
     let fits = |(start, end)| end > start && end - start <= room && whole_units(end);
     if cuts.last() == Some(&length) && as_before.clone().all(fits) {
         return as_before.collect();
@@ -400,7 +400,7 @@ fn cut_v4(bytes: &[u8], head_length: usize, datagram: &Datagram) -> Option<Vec<V
         }
         let more = if end < bytes.len() { ipv4::MORE_FRAGMENTS } else { 0 };
         put(&mut out, 2, head_length + end - start);
-        put(&mut out, 6, (start - head_length) / 8 | usize::from(more));
+        put(&mut out, 6, ((start - head_length) / 8) | usize::from(more));
         seal_ipv4(&mut out);
         out.extend_from_slice(bytes.get(start..end).unwrap_or(&[]));
         out
@@ -449,7 +449,7 @@ fn cut_v6(bytes: &[u8], datagram: &Datagram) -> Option<Vec<Vec<u8>>> {
             *field = ipv6::FRAGMENT;
         }
         out.extend_from_slice(&[next_header, 0, 0, 0]);
-        put(&mut out, head_length + 2, start - head_length | usize::from(end < bytes.len()));
+        put(&mut out, head_length + 2, (start - head_length) | usize::from(end < bytes.len()));
         out.extend_from_slice(&datagram.identification.to_be_bytes());
         out.extend_from_slice(bytes.get(start..end).unwrap_or(&[]));
         out

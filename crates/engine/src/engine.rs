@@ -9,7 +9,7 @@ use crate::{
     recorder::Recorder,
     route::{Host, Interface, InterfaceIndex},
     routing::Routing,
-    rules::Rules,
+    rules::{Rules, RulesByFamily},
     transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
     walk::{self, Walk},
 };
@@ -117,6 +117,7 @@ impl Disposition {
 
 /// What the engine has to say besides dispositions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "taken one at a time; a box is an allocation each")]
 pub enum Event {
     /// Of a connection or an expectation.
     Conntrack(conntrack::Event),
@@ -137,7 +138,7 @@ pub struct Engine {
     routing: Routing,
     defrag: Defrag,
     conntrack: conntrack::Table,
-    rules: [Option<Rules>; 2],
+    rules: RulesByFamily,
     transmits: Bounded<Transmit>,
     log: Bounded<LogLine>,
     /// What LOG wrote in the walk that is under way.
@@ -167,7 +168,7 @@ impl Engine {
             routing: Routing::new(host),
             defrag: Defrag::default(),
             conntrack: conntrack::Table::new(seed, sysctls),
-            rules: [None, None],
+            rules: RulesByFamily::default(),
             transmits: Bounded::new(TRANSMITS_MAX),
             log: Bounded::new(LOG_LINES_MAX),
             lines: Vec::new(),
@@ -212,13 +213,13 @@ impl Engine {
     /// The rule set of a family.
     #[must_use]
     pub fn ruleset(&self, family: Family) -> Option<&Ruleset> {
-        self.rules[place(family)].as_ref().map(Rules::ruleset)
+        self.rules.of(family).map(Rules::ruleset)
     }
 
     /// Counters of a table's chains.
     #[must_use]
     pub fn table_state(&self, family: Family, table: TableName) -> Option<&TableState> {
-        self.rules[place(family)].as_ref()?.state(table)
+        self.rules.of(family)?.state(table)
     }
 
     /// Packets dropped for each cause, in the order of [`Cause::ALL`].
@@ -333,7 +334,7 @@ impl Engine {
             now,
             routing: &self.routing,
             conntrack: &mut self.conntrack,
-            rules: self.rules[place(parsed.family)].as_mut(),
+            rules: self.rules.of_mut(parsed.family).as_mut(),
             log: &mut self.lines,
             recorder,
             bytes: packet.bytes,
@@ -424,7 +425,7 @@ impl Engine {
                 now,
                 routing: &self.routing,
                 conntrack: &mut self.conntrack,
-                rules: self.rules[place(parsed.family)].as_mut(),
+                rules: self.rules.of_mut(parsed.family).as_mut(),
                 log: &mut self.lines,
                 recorder,
                 bytes: packet.bytes,
@@ -480,11 +481,11 @@ impl Engine {
                 Ok(Reply::Done)
             }
             Command::RemoveRuleset(family) => {
-                let gone = self.rules[place(family)].take();
+                let gone = self.rules.of_mut(family).take();
                 gone.map(|_| Reply::Done).ok_or(CommandError::NoRuleset)
             }
             Command::Counters(family) => {
-                let rules = self.rules[place(family)].as_ref().ok_or(CommandError::NoRuleset)?;
+                let rules = self.rules.of(family).ok_or(CommandError::NoRuleset)?;
                 Ok(Reply::Counters(rules.counters()))
             }
             Command::Flush => Ok(Reply::Deleted(self.conntrack.flush(now))),
@@ -504,8 +505,8 @@ impl Engine {
     }
 
     fn replace_ruleset(&mut self, ruleset: Ruleset) {
-        let place = place(ruleset.family);
-        self.rules[place] = Some(Rules::new(ruleset));
+        let family = ruleset.family;
+        *self.rules.of_mut(family) = Some(Rules::new(ruleset));
     }
 
     /// The oldest packet that the engine made and that was not yet taken.
@@ -524,13 +525,5 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let waits = self.conntrack.count() > 0 || !self.defrag.is_empty();
         waits.then(|| (self.swept.plus(SWEEP_INTERVAL), Timer::Expiry))
-    }
-}
-
-/// Where the rule set of a family stands in [`Engine::rules`].
-const fn place(family: Family) -> usize {
-    match family {
-        Family::V4 => 0,
-        Family::V6 => 1,
     }
 }

@@ -3,8 +3,34 @@
 use crate::command::ChainCounters;
 use alloc::vec::Vec;
 use keepstate_conntrack::Hook;
+use keepstate_packet::Family;
 use keepstate_ruleset::evaluate::TableState;
 use keepstate_ruleset::model::{ChainIndex, Ruleset, Table, TableName};
+
+/// The rule sets in use, at most one a family.
+#[derive(Debug, Default)]
+pub(crate) struct RulesByFamily {
+    v4: Option<Rules>,
+    v6: Option<Rules>,
+}
+
+impl RulesByFamily {
+    #[inline]
+    pub(crate) const fn of(&self, family: Family) -> Option<&Rules> {
+        match family {
+            Family::V4 => self.v4.as_ref(),
+            Family::V6 => self.v6.as_ref(),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn of_mut(&mut self, family: Family) -> &mut Option<Rules> {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+}
 
 /// A rule set in use.
 #[derive(Debug)]
