@@ -283,6 +283,19 @@ fn of_two_connections_with_one_tuple_the_newer_has_it() {
     assert_eq!(wire.state(&about), (CtState::Related, Some(Direction::Original)));
 }
 
+/// The newer is the answer in zone 3, the older the question in zone 0: the question is looked for
+/// first.
+#[test]
+fn a_tuple_is_looked_for_in_the_zone_of_the_original_direction_first() {
+    let mut wire = Wire::new();
+    assert_eq!(wire.state(&packet(7, false)).0, CtState::New);
+    wire.template.zone = Zone::one(3, Direction::Reply);
+    assert_eq!(wire.state(&packet(7, true)), (CtState::New, Some(Direction::Original)));
+    assert_eq!(wire.state(&packet(7, false)), (CtState::New, Some(Direction::Original)));
+    let about = peers().icmp(3, 3, 0, &packet(7, true));
+    assert_eq!(wire.state(&about), (CtState::Related, Some(Direction::Original)));
+}
+
 #[test]
 fn a_header_cut_after_the_ports_uses_up_an_expectation() {
     let mut wire = Wire::new();
