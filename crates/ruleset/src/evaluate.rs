@@ -125,6 +125,7 @@ pub enum Decision {
 pub const CHAIN_DEPTH_MAX: usize = 256;
 
 /// Walks the built-in chain of the traversal's hook. A table that has none there accepts.
+#[inline]
 pub fn evaluate<R: Recorder>(
     table: &Table,
     state: &mut TableState,
@@ -133,51 +134,117 @@ pub fn evaluate<R: Recorder>(
 ) -> (Verdict, Option<Decision>) {
     let Some(base) = table.builtin(traversal.hook) else { return (Verdict::Accept, None) };
     let length = u64::from(traversal.packet.length);
-    let mut chain = base;
-    let mut number: u32 = 0;
+    let mut at = Place::new(table, state, base, 0);
     state.stack.clear();
     loop {
-        let rules = table.chain(chain).map_or(&[][..], |chain| &chain.rules);
-        let step = match rules.get(number as usize) {
+        let step = match at.rules.get(at.number as usize) {
             None => Step::Return,
-            Some(rule) => {
-                let slot = state.slot(chain, number);
-                match first_refusal(rule, state.memory_of(slot), traversal) {
-                    Ok(()) => {
-                        recorder.rule(chain, number, None);
-                        state.count(slot, length);
-                        step_of(&rule.target, state, slot, rule.matches.len(), traversal)
-                    }
-                    Err((at, hotdrop)) => {
-                        recorder.rule(chain, number, Some(at));
-                        if hotdrop {
-                            let decision = Decision::Hotdrop { chain, rule: number };
-                            return (Verdict::Drop, Some(decision));
-                        }
-                        Step::Continue
-                    }
+            Some(rule) => match walk(rule, &at, state, traversal, recorder) {
+                Ok(step) => step,
+                Err(Hotdrop) => {
+                    let decision = Decision::Hotdrop { chain: at.chain, rule: at.number };
+                    return (Verdict::Drop, Some(decision));
                 }
-            }
+            },
         };
         match step {
-            Step::Continue => number += 1,
+            Step::Continue => at.number += 1,
             Step::Verdict(verdict) => {
-                return (verdict, Some(Decision::Rule { chain, rule: number }));
+                return (verdict, Some(Decision::Rule { chain: at.chain, rule: at.number }));
             }
             Step::Jump(to) => {
                 if state.stack.len() >= CHAIN_DEPTH_MAX {
-                    return (Verdict::Drop, Some(Decision::Rule { chain, rule: number }));
+                    // Refused when a file is loaded; tables may be put together otherwise.
+                    let decision = Decision::Rule { chain: at.chain, rule: at.number };
+                    return (Verdict::Drop, Some(decision));
                 }
-                state.stack.push((chain, number + 1));
-                (chain, number) = (to, 0);
+                state.stack.push((at.chain, at.number + 1));
+                at = Place::new(table, state, to, 0);
             }
-            Step::Goto(to) => (chain, number) = (to, 0),
+            Step::Goto(to) => at = Place::new(table, state, to, 0),
             Step::Return => match state.stack.pop() {
-                Some(back) => (chain, number) = back,
+                Some((chain, number)) => at = Place::new(table, state, chain, number),
                 None => return policy(table, state, base, length, recorder),
             },
         }
     }
+}
+
+/// Where the walk stands.
+struct Place<'a> {
+    chain: ChainIndex,
+    rules: &'a [Rule],
+    /// Slot of the chain's first rule in the state.
+    row: usize,
+    /// The rule, from 0.
+    number: u32,
+}
+
+impl<'a> Place<'a> {
+    #[inline]
+    fn new(table: &'a Table, state: &TableState, chain: ChainIndex, number: u32) -> Self {
+        let rules = table.chain(chain).map_or(&[][..], |chain| &chain.rules);
+        Self { chain, rules, row: state.slot(chain, 0), number }
+    }
+}
+
+/// A match said [`Answer::Hotdrop`].
+struct Hotdrop;
+
+/// Header, matches, counters, target of one rule.
+#[inline]
+fn walk<R: Recorder>(
+    rule: &Rule,
+    at: &Place<'_>,
+    state: &mut TableState,
+    traversal: &mut Traversal<'_>,
+    recorder: &mut R,
+) -> Result<Step, Hotdrop> {
+    if !header_matches(&rule.header, traversal) {
+        recorder.rule(at.chain, at.number, Some(0));
+        return Ok(Step::Continue);
+    }
+    let slot = at.row.wrapping_add(at.number as usize);
+    if !rule.matches.is_empty()
+        && let Err((number, answer)) = ask(rule, state, slot, traversal)
+    {
+        recorder.rule(at.chain, at.number, Some(number));
+        return if answer == Answer::Hotdrop { Err(Hotdrop) } else { Ok(Step::Continue) };
+    }
+    recorder.rule(at.chain, at.number, None);
+    state.count(slot, u64::from(traversal.packet.length));
+    Ok(match &rule.target {
+        Jump::None => Step::Continue,
+        Jump::Jump(chain) => Step::Jump(*chain),
+        Jump::Goto(chain) => Step::Goto(*chain),
+        Jump::Standard(step) => *step,
+        Jump::Target(target) => {
+            let mut spare = State::default();
+            let memory = state.memory_of(slot).last_mut().unwrap_or(&mut spare);
+            target.act(traversal, memory)
+        }
+    })
+}
+
+/// Asks the matches in order; the number (from 1) and answer of the first that does not match.
+#[inline]
+fn ask(
+    rule: &Rule,
+    state: &mut TableState,
+    slot: usize,
+    traversal: &mut Traversal<'_>,
+) -> Result<(), (u32, Answer)> {
+    let mut number = 0;
+    let mut spare = State::default();
+    let mut memory = state.memory_of(slot).iter_mut();
+    for one in &rule.matches {
+        number += 1;
+        let answer = one.matches(traversal, memory.next().unwrap_or(&mut spare));
+        if answer != Answer::Yes {
+            return Err((number, answer));
+        }
+    }
+    Ok(())
 }
 
 fn policy<R: Recorder>(
@@ -196,51 +263,6 @@ fn policy<R: Recorder>(
         Some(Policy::Accept) | None => Verdict::Accept,
     };
     (verdict, Some(Decision::Policy { chain: base }))
-}
-
-/// Number of the first part of the rule that says no (0 is the header), and whether it was a
-/// hotdrop.
-#[inline]
-fn first_refusal(
-    rule: &Rule,
-    memory: &mut [State],
-    traversal: &mut Traversal<'_>,
-) -> Result<(), (u32, bool)> {
-    if !header_matches(&rule.header, traversal) {
-        return Err((0, false));
-    }
-    let mut spare = State::default();
-    for (at, one) in rule.matches.iter().enumerate() {
-        let state = memory.get_mut(at).unwrap_or(&mut spare);
-        let refusal = match one.matches(traversal, state) {
-            Answer::Yes => continue,
-            Answer::No => false,
-            Answer::Hotdrop => true,
-        };
-        return Err((u32::try_from(at + 1).unwrap_or(u32::MAX), refusal));
-    }
-    Ok(())
-}
-
-#[inline]
-fn step_of(
-    target: &Jump,
-    state: &mut TableState,
-    slot: usize,
-    matches: usize,
-    traversal: &mut Traversal<'_>,
-) -> Step {
-    match target {
-        Jump::None => Step::Continue,
-        Jump::Jump(chain) => Step::Jump(*chain),
-        Jump::Goto(chain) => Step::Goto(*chain),
-        Jump::Standard(step) => *step,
-        Jump::Target(target) => {
-            let mut spare = State::default();
-            let memory = state.memory_of(slot).get_mut(matches).unwrap_or(&mut spare);
-            target.act(traversal, memory)
-        }
-    }
 }
 
 /// Whether the header part of a rule matches.

@@ -53,6 +53,7 @@ pub struct Table {
 
 impl Table {
     /// A chain by its index.
+    #[inline]
     #[must_use]
     pub fn chain(&self, index: ChainIndex) -> Option<&Chain> {
         self.chains.get(index.0 as usize)
@@ -66,10 +67,12 @@ impl Table {
     }
 
     /// The built-in chain at a hook.
+    #[inline]
     #[must_use]
     pub fn builtin(&self, hook: Hook) -> Option<ChainIndex> {
-        let at = self.chains.iter().position(|chain| chain.hook == Some(hook))?;
-        u32::try_from(at).ok().map(ChainIndex)
+        let at = self.name.place(hook)?;
+        self.chains.get(at.0 as usize).filter(|chain| chain.hook == Some(hook))?;
+        Some(at)
     }
 }
 
@@ -110,6 +113,19 @@ impl TableName {
             Self::Filter => 0,
             Self::Security => 50,
         }
+    }
+
+    /// Where the built-in chain at a hook stands among the chains: the place of the hook in
+    /// [`Self::hooks`].
+    #[inline]
+    const fn place(self, hook: Hook) -> Option<ChainIndex> {
+        Some(ChainIndex(match (self, hook) {
+            (Self::Mangle, hook) => hook as u32,
+            (Self::Raw, Hook::Prerouting) | (Self::Filter | Self::Security, Hook::Input) => 0,
+            (Self::Raw, Hook::Output) | (Self::Filter | Self::Security, Hook::Forward) => 1,
+            (Self::Filter | Self::Security, Hook::Output) => 2,
+            _ => return None,
+        }))
     }
 
     /// The hooks it has a built-in chain at, in hook order.
@@ -251,4 +267,21 @@ pub struct InterfacePattern {
     pub name: [u8; 16],
     /// Bytes compared: 16 for a whole name, fewer for a beginning.
     pub length: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_built_in_chains_are_those_of_their_hooks() {
+        let hooks = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+        for table in TableName::ALL {
+            for hook in hooks {
+                let listed = table.hooks().iter().position(|one| *one == hook);
+                let place = table.place(hook).map(|at| at.0 as usize);
+                assert_eq!(place, listed, "{table:?} {hook:?}");
+            }
+        }
+    }
 }

@@ -24,7 +24,8 @@ pub struct TableState {
     counters: Vec<Counters>,
     /// Where the row of a chain begins in `counters`.
     rows: Vec<u32>,
-    /// Memory of the matches and the target of each rule, in the order of `counters`.
+    /// Memory of the matches and the target of each rule, in the order of `counters`. Empty when none
+    /// of the table remembers anything.
     memory: Vec<State>,
     /// Where the memory of each slot of `counters` begins; one more at the end.
     memory_rows: Vec<u32>,
@@ -51,6 +52,9 @@ impl TableState {
             state.counters.push((0, 0));
         }
         state.memory_rows.push(index(state.memory.len()));
+        if state.memory.iter().all(|memory| *memory == State::default()) {
+            state.memory = Vec::new();
+        }
         state.rows.push(index(state.counters.len()));
         state.stack.reserve(table.chains.len().min(super::CHAIN_DEPTH_MAX));
         state
@@ -93,6 +97,9 @@ impl TableState {
 
     #[inline]
     pub(super) fn memory_of(&mut self, slot: usize) -> &mut [State] {
+        if self.memory.is_empty() {
+            return &mut [];
+        }
         let row = self.memory_rows.get(slot).zip(self.memory_rows.get(slot.wrapping_add(1)));
         match row {
             Some((start, end)) => {

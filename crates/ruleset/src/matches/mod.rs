@@ -58,7 +58,8 @@ pub trait Match: Any + Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Whether the packet matches. `state` is this instance's own memory (`limit`).
     fn matches(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Answer;
-    /// What its memory is before the first packet.
+    /// What its memory is before the first packet. One that remembers anything begins with something
+    /// other than the default: where all of a table begin with it, no memory is kept.
     fn initial(&self) -> State {
         State::default()
     }

@@ -35,7 +35,8 @@ pub trait Target: Any + Debug + Send + Sync {
     fn steps(&self) -> Vec<Step> {
         Vec::new()
     }
-    /// What its memory is before the first packet.
+    /// What its memory is before the first packet. One that remembers anything begins with something
+    /// other than the default: where all of a table begin with it, no memory is kept.
     fn initial(&self) -> State {
         State::default()
     }
