@@ -104,7 +104,6 @@ impl Model {
             source: Some(MAC_NEIGHBOUR[side as usize]),
             destination: Some(MAC_ROUTER[side as usize]),
             packet_type: PacketType::Unicast,
-            ..LinkInfo::default()
         };
         let packet = Packet {
             bytes: &mut bytes,

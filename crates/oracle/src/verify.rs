@@ -7,7 +7,10 @@ use crate::observation::{Fate, Observation, Side};
 use keepstate_datapath::pcap::Capture;
 use keepstate_packet::link::{Skipped, network_packet};
 use keepstate_packet::{Family, Parsed};
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// What to compare, and how the routers are set up.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +96,7 @@ pub fn captures(
 fn one(
     kernel: &mut Kernel,
     model: &mut Model,
-    file: &PathBuf,
+    file: &Path,
     summary: &mut Summary,
     report: &mut impl FnMut(&Report),
 ) -> io::Result<()> {
@@ -128,13 +131,13 @@ fn one(
         if !differences.is_empty() {
             summary.differences += 1;
             let seen = Some((inside.bytes.to_vec(), theirs, ours));
-            report(&Report { file: file.clone(), packet, seen, differences });
+            report(&Report { file: file.to_owned(), packet, seen, differences });
         }
     }
     let differences = compare::tables(kernel.connections()?, model.connections());
     if !differences.is_empty() {
         summary.differences += differences.len() as u64;
-        report(&Report { file: file.clone(), packet: None, seen: None, differences });
+        report(&Report { file: file.to_owned(), packet: None, seen: None, differences });
     }
     Ok(())
 }

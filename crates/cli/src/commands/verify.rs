@@ -67,11 +67,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
         Ok(Ok(true)) => Exit::Clean,
         Ok(Ok(false)) => Exit::Findings,
         Ok(Err(fault)) => {
-            terminal.error(&fault.to_string());
+            terminal.error(fault.to_string());
             if privilege(&fault) { Exit::Unavailable } else { Exit::Usage }
         }
         Err(fault) => {
-            terminal.error(&format!("cannot make a network namespace: {fault}"));
+            terminal.error(format!("cannot make a network namespace: {fault}"));
             Exit::Unavailable
         }
     }
@@ -100,7 +100,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
     };
     let outcome = fuzz::run(&plan, |progress| {
         if progress.scenarios % 256 == 0 {
-            terminal.progress(&line(progress));
+            terminal.progress(line(progress));
         }
     })?;
     for finding in &outcome.findings {
@@ -119,7 +119,7 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
         printed += 1;
     })?;
     if printed > arguments.limit {
-        terminal.note(&format!("{} more differences not printed", printed - arguments.limit));
+        terminal.note(format!("{} more differences not printed", printed - arguments.limit));
     }
     println!(
         "{} captures, {} packets compared, {} frames skipped, {} fragments and {} SCTP packets left \

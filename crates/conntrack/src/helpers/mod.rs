@@ -1,7 +1,7 @@
 //! Conntrack helpers: they read what a connection says and announce the connections it asks for.
 //!
 //! A helper is a function from a packet and what was remembered of its connection to an
-//! announcement. Entering the expectation, its limits and its life are [`crate::expect`]'s.
+//! announcement. Entering the expectation, its limits and its life are `crate::expect`'s.
 
 pub mod ftp;
 

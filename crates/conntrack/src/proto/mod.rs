@@ -2,7 +2,7 @@
 //!
 //! A tracker judges a packet of a connection that was found or has just been made, and says how
 //! long the connection is to live from there on. Protocols without one of their own are in
-//! [`generic`]'s care.
+//! `generic`'s care.
 
 pub(crate) mod generic;
 pub(crate) mod gre;

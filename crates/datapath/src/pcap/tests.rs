@@ -15,7 +15,10 @@ fn pcap(magic: [u8; 4], big_endian: bool, extra: usize, packets: &[(u32, u32, &[
     file
 }
 
-fn read(bytes: Vec<u8>) -> (Vec<(u64, u16, Vec<u8>)>, Option<Fault>) {
+/// Time, link type and bytes.
+type Frame = (u64, u16, Vec<u8>);
+
+fn read(bytes: Vec<u8>) -> (Vec<Frame>, Option<Fault>) {
     let mut capture = Capture::new(io::Cursor::new(bytes)).expect("a capture");
     let mut frames = Vec::new();
     while let Some(frame) = capture.next_frame() {

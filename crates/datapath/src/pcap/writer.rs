@@ -74,7 +74,9 @@ impl<W: Write> Writer<W> {
         self.pad();
         self.option(OPTION_EPB_FLAGS, &(1 + u32::from(note.outbound)).to_le_bytes());
         if !note.comment.is_empty() {
-            let end = note.comment.floor_char_boundary(usize::from(u16::MAX));
+            let whole = |end: &usize| note.comment.is_char_boundary(*end);
+            let longest = note.comment.len().min(usize::from(u16::MAX));
+            let end = (0..=longest).rev().find(whole).unwrap_or(0);
             self.option(OPTION_COMMENT, note.comment.as_bytes().get(..end).unwrap_or(&[]));
         }
         self.option(OPTION_END, &[]);

@@ -2,7 +2,7 @@
 //! iptables-save(8) prints them.
 //!
 //! [`words`] cuts a line, [`options`] finds whose an option is, [`rule`] and `header` read a rule
-//! line, [`file`] puts lines into tables, `link` judges what only a whole table shows, and `print`
+//! line, [`mod@file`] puts lines into tables, `link` judges what only a whole table shows, and `print`
 //! is the way back.
 
 pub mod file;
