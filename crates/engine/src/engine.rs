@@ -258,7 +258,17 @@ impl Engine {
         packets: &mut [Packet<'_>],
         out: &mut Vec<Disposition>,
     ) {
-        let mut answers = 0;
+        self.handle_batch_at(|_| now, packets, out);
+    }
+
+    /// The same for packets of different times: `now` gives that of each by its number.
+    pub fn handle_batch_at(
+        &mut self,
+        now: impl Fn(usize) -> Instant,
+        packets: &mut [Packet<'_>],
+        out: &mut Vec<Disposition>,
+    ) {
+        let mut answers: u32 = 0;
         let mut batch = core::mem::take(&mut self.batch);
         for piece in packets.chunks_mut(BATCH_MAX) {
             for (slot, packet) in batch.iter_mut().zip(&*piece) {
@@ -275,6 +285,7 @@ impl Engine {
             for (slot, packet) in batch.iter_mut().zip(piece) {
                 let Slot { parsed, prepared } = slot;
                 let prepared = prepared.as_ref();
+                let now = now(answers as usize);
                 out.push(self.act(now, packet, parsed, prepared, answers, &mut ()));
                 answers += 1;
             }

@@ -281,6 +281,11 @@ impl Observer for Report {
         }
     }
 
+    /// Events and log lines are printed with the packet they belong to.
+    fn is_patient(&self) -> bool {
+        !self.packets && !self.events
+    }
+
     fn idle(&mut self) -> io::Result<()> {
         self.out.flush()
     }
