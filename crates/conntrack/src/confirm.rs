@@ -37,7 +37,7 @@ impl Table {
     pub fn discard(&mut self, tracked: &Tracked) {
         let Some(conn) = tracked.conn else { return };
         if self.slots.live(conn).is_some_and(|entry| !entry.is(CtStatus::CONFIRMED)) {
-            self.forget(conn);
+            self.forget(conn.slot);
         }
     }
 
@@ -51,7 +51,7 @@ impl Table {
             if !self.index.insert(hash, conn.slot) {
                 original.into_iter().for_each(|hash| self.index.remove(hash, conn.slot));
                 self.statistics.insert_failed += 1;
-                self.forget(conn);
+                self.forget(conn.slot);
                 return Err(Drop::TableFull);
             }
         }
@@ -81,8 +81,7 @@ impl Table {
         let [original_hash, reply_hash] = self.hashes(conn.slot);
         let original_hash = original_hash?;
         let of = |hash, tuple: &crate::Tuple| {
-            let inverse = tuple.invert();
-            self.search_hash(hash, tuple, inverse.as_ref(), entry.zone).map(|(slot, _)| slot)
+            self.search_hash(hash, tuple, entry.zone).map(|(slot, _)| slot)
         };
         of(original_hash, &entry.tuple).or_else(|| of(reply_hash.unwrap_or(original_hash), &reply))
     }
@@ -96,7 +95,7 @@ impl Table {
             (Some(ours), Some(theirs)) => ours.tuple.protocol != TCP && equal(ours, theirs),
             _ => false,
         };
-        self.forget(conn);
+        self.forget(conn.slot);
         if joins {
             self.statistics.clash_resolve += 1;
             Ok(())
@@ -202,9 +201,11 @@ impl Table {
     }
 
     /// Frees the slot of a connection that was never confirmed.
-    pub(crate) fn forget(&mut self, conn: ConnId) {
-        self.forget_beside(conn);
-        self.slots.remove(conn.slot);
+    pub(crate) fn forget(&mut self, slot: u32) {
+        if let Some(conn) = self.slots.id(slot) {
+            self.forget_beside(conn);
+        }
+        self.slots.remove(slot);
     }
 
     fn forget_beside(&mut self, conn: ConnId) {

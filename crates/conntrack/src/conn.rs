@@ -3,6 +3,7 @@
 use crate::proto::tcp;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
+use keepstate_packet::Address;
 
 /// Handle of a connection in its [`crate::Table`]: a slot and its generation, so that a handle to
 /// a connection that has gone finds nothing rather than its successor.
@@ -125,15 +126,16 @@ impl Entry {
     pub(crate) fn direction(
         &self,
         tuple: &Tuple,
-        inverse: Option<&Tuple>,
         reply: Option<&Tuple>,
         zone: Zone,
     ) -> Option<Direction> {
         let same_zone = |direction| self.zone.id_in(direction) == zone.id_in(direction);
-        let is_reply = match (reply, inverse) {
-            (Some(reply), _) => same(reply, tuple),
-            (None, Some(inverse)) => same(&self.tuple, inverse),
-            (None, None) => false,
+        let is_reply = match reply {
+            Some(reply) => same(reply, tuple),
+            None if tuple.icmp_type().is_some() => {
+                tuple.invert().is_some_and(|inverse| same(&self.tuple, &inverse))
+            }
+            None => crossed(&self.tuple, tuple),
         };
         if is_reply && same_zone(Direction::Reply) {
             Some(Direction::Reply)
@@ -148,16 +150,22 @@ impl Entry {
 /// Whether two tuples are equal, without a branch for each field.
 #[inline(always)]
 pub(crate) fn same(a: &Tuple, b: &Tuple) -> bool {
-    let address =
-        |x: &Tuple| (u128::from_ne_bytes(x.source.0), u128::from_ne_bytes(x.destination.0));
-    let rest = |x: &Tuple| {
-        u64::from(x.source_port)
-            | u64::from(x.destination_port) << 16
-            | u64::from(x.protocol) << 32
-            | (x.family as u64) << 40
-    };
-    let ((a_source, a_destination), (b_source, b_destination)) = (address(a), address(b));
-    (a_source ^ b_source) | (a_destination ^ b_destination) | u128::from(rest(a) ^ rest(b)) == 0
+    differences(a.source, b.source) | differences(a.destination, b.destination) == 0
+        && (a.source_port, a.destination_port) == (b.source_port, b.destination_port)
+        && (a.protocol, a.family) == (b.protocol, b.family)
+}
+
+/// Whether each of two tuples with ports is the inverse of the other.
+#[inline(always)]
+fn crossed(a: &Tuple, b: &Tuple) -> bool {
+    differences(a.source, b.destination) | differences(a.destination, b.source) == 0
+        && (a.source_port, a.destination_port) == (b.destination_port, b.source_port)
+        && (a.protocol, a.family) == (b.protocol, b.family)
+}
+
+#[inline(always)]
+fn differences(a: Address, b: Address) -> u128 {
+    u128::from_ne_bytes(a.0) ^ u128::from_ne_bytes(b.0)
 }
 
 /// What the tracker of the protocol remembers, in a cache line of its own.

@@ -342,12 +342,18 @@ impl Table {
 
     /// The slot that has this tuple in either direction, expired or not.
     fn search(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
-        let original = zone.id_in(Direction::Original);
+        let hash = self.keys.hash(tuple, zone.id_in(Direction::Original));
+        self.search_hash(hash, tuple, zone).or_else(|| self.search_reply(tuple, zone))
+    }
+
+    /// Under the zone of the reply direction, when that is another.
+    #[inline]
+    pub(crate) fn search_reply(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
         let reply = zone.id_in(Direction::Reply);
-        let inverse = tuple.invert();
-        let search =
-            |id| self.search_hash(self.keys.hash(tuple, id), tuple, inverse.as_ref(), zone);
-        search(original).or_else(|| if reply == original { None } else { search(reply) })
+        if reply == zone.id_in(Direction::Original) {
+            return None;
+        }
+        self.search_hash(self.keys.hash(tuple, reply), tuple, zone)
     }
 
     #[inline]
@@ -355,15 +361,14 @@ impl Table {
         &self,
         hash: u64,
         tuple: &Tuple,
-        inverse: Option<&Tuple>,
         zone: Zone,
     ) -> Option<(u32, Direction)> {
         let mut direction = Direction::Original;
         if self.zoned {
-            return self.search_newest(hash, tuple, inverse, zone);
+            return self.search_newest(hash, tuple, zone);
         }
         let slot = self.index.find(hash, |slot| {
-            let found = self.direction(slot, tuple, inverse, zone);
+            let found = self.direction(slot, tuple, zone);
             direction = found.unwrap_or(direction);
             found.is_some()
         })?;
@@ -371,35 +376,23 @@ impl Table {
     }
 
     #[inline]
-    fn direction(
-        &self,
-        slot: u32,
-        tuple: &Tuple,
-        inverse: Option<&Tuple>,
-        zone: Zone,
-    ) -> Option<Direction> {
+    fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let entry = self.slots.entry(slot)?;
         let translated = if entry.has(Entry::TRANSLATED) { self.slots.cold(slot) } else { None };
-        entry.direction(tuple, inverse, translated.map(|cold| &cold.reply), zone)
+        entry.direction(tuple, translated.map(|cold| &cold.reply), zone)
     }
 
     /// A zone that counts in one direction only lets two connections have the same tuple in the
     /// other; the newer one of those entered under the zone's number that `hash` is made of is
     /// found.
     #[cold]
-    fn search_newest(
-        &self,
-        hash: u64,
-        tuple: &Tuple,
-        inverse: Option<&Tuple>,
-        zone: Zone,
-    ) -> Option<(u32, Direction)> {
+    fn search_newest(&self, hash: u64, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
         let original = zone.id_in(Direction::Original);
         let by_original = self.keys.hash(tuple, original) == hash;
         let id = if by_original { original } else { zone.id_in(Direction::Reply) };
         let mut newest = None;
         self.index.find(hash, |slot| {
-            let found = self.direction(slot, tuple, inverse, zone);
+            let found = self.direction(slot, tuple, zone);
             let found = found.filter(|direction| zone.id_in(*direction) == id);
             let number = self.slots.cold(slot).map_or(0, |cold| cold.number);
             newest = newest.max(found.map(|direction| (number, slot, direction)));

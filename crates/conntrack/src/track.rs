@@ -1,6 +1,6 @@
 //! Conntrack's own hook: finds the connection of a packet, or makes one.
 
-use crate::conn::{Cold, ConnId, CtStatus, Entry, ProtocolRecord};
+use crate::conn::{Cold, CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::helpers;
 use crate::invalid::{Invalid, Reason};
@@ -22,6 +22,14 @@ pub const EARLY_DROP_BUCKETS_MAX: usize = 8;
 struct Found {
     slot: u32,
     direction: Direction,
+}
+
+/// What a packet is to the connection found for it.
+enum Judged {
+    Belongs,
+    Invalid(Invalid),
+    /// The connection has ended with it: look again.
+    Ended,
 }
 
 impl Table {
@@ -79,8 +87,14 @@ impl Table {
                     None => return Ok(self.invalid(Invalid::new(Reason::IcmpUnknown))),
                 },
             };
-            if let Some(tracked) = self.judge(now, hook, packet, bytes, found) {
-                return Ok(tracked);
+            let Found { slot, direction } = found;
+            let Some(conn) = self.slots.id(slot) else { break };
+            let state = self.slots.entry(slot).map_or(CtState::New, |e| state_of(e, direction));
+            let (direction, conn) = (Some(direction), Some(conn));
+            match self.judge(now, hook, packet, bytes, found) {
+                Judged::Belongs => return Ok(Tracked { state, direction, conn, invalid: None }),
+                Judged::Invalid(invalid) => return Ok(self.invalid(invalid)),
+                Judged::Ended => {}
             }
         }
         Ok(self.invalid(Invalid::new(Reason::InvalidState)))
@@ -89,21 +103,10 @@ impl Table {
     /// The connection of a tuple. One that has expired is removed in passing.
     #[inline]
     fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
-        let inverse = tuple.invert();
-        let mut hash = hash;
         loop {
-            let Some((slot, direction)) = self.search_hash(hash, tuple, inverse.as_ref(), zone)
-            else {
-                let reply = zone.id_in(Direction::Reply);
-                let other = if reply == zone.id_in(Direction::Original) {
-                    return None;
-                } else {
-                    self.keys.hash(tuple, reply)
-                };
-                if core::mem::replace(&mut hash, other) == other {
-                    return None;
-                }
-                continue;
+            let found = self.search_hash(hash, tuple, zone);
+            let Some((slot, direction)) = found.or_else(|| self.search_reply(tuple, zone)) else {
+                return None;
             };
             if !self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now)) {
                 return Some(Found { slot, direction });
@@ -112,7 +115,7 @@ impl Table {
         }
     }
 
-    /// Has the tracker judge the packet. `None`: the connection has ended, look again.
+    /// Has the tracker judge the packet, and does to the connection what follows.
     #[inline]
     fn judge(
         &mut self,
@@ -121,15 +124,11 @@ impl Table {
         packet: &Parsed,
         bytes: &[u8],
         found: Found,
-    ) -> Option<Tracked> {
+    ) -> Judged {
         let Found { slot, direction } = found;
-        let conn = self.slots.id(slot)?;
         let events = self.events.is_on();
-        let (place, cold) = self.slots.all_mut(slot)?;
+        let Some((place, cold)) = self.slots.all_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
-        let state = state_of(entry, direction);
-        let tracked =
-            Tracked { state, direction: Some(direction), conn: Some(conn), invalid: None };
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
         let tracker = proto::tracker(entry.tuple.protocol);
         let mut record = proto::Record { entry, protocol: &mut place.record };
@@ -152,22 +151,22 @@ impl Table {
                     entry.pending |= changes.0;
                 }
                 mark_reply(entry, direction, events);
-                Some(tracked)
+                Judged::Belongs
             }
             Outcome::Kill => {
                 if self.sysctls.acct {
                     count(cold, direction, packet);
                 }
-                self.kill(now, conn);
+                self.kill(now, slot);
                 self.slots
                     .entry_mut(slot)
                     .into_iter()
                     .for_each(|e| mark_reply(e, direction, false));
-                Some(tracked)
+                Judged::Belongs
             }
             Outcome::Restart => {
                 self.destroy(now, slot);
-                None
+                Judged::Ended
             }
             Outcome::Invalid { invalid, shorten } => {
                 let left = timeout::remaining(entry.deadline, now);
@@ -175,9 +174,9 @@ impl Table {
                     entry.deadline = timeout::after(now, shorten);
                 }
                 if !entry.is(CtStatus::CONFIRMED) {
-                    self.forget(conn);
+                    self.forget(slot);
                 }
-                Some(self.invalid(invalid))
+                Judged::Invalid(invalid)
             }
         }
     }
@@ -322,9 +321,9 @@ impl Table {
     }
 
     /// Takes a connection out of the table while its packet is still on its way.
-    fn kill(&mut self, now: Instant, conn: ConnId) {
-        self.unlink(now, conn.slot);
-        self.lingering = Some(conn);
+    fn kill(&mut self, now: Instant, slot: u32) {
+        self.unlink(now, slot);
+        self.lingering = self.slots.id(slot);
     }
 }
 
