@@ -198,6 +198,48 @@ fn a_host_sees_its_own_packets_leave_and_others_arrive() {
 }
 
 #[test]
+fn a_declared_gateway_routes_and_answers_as_the_real_one_did() {
+    let lines = lines(&["--host", "examples/gateway.toml", "examples/captures/mix.pcap"]);
+    let interfaces: Vec<_> =
+        lines.iter().take(2).map(|line| line["out"][0]["interface"].clone()).collect();
+    assert_eq!(interfaces, ["eth1", "eth0"], "the query, then its answer");
+    let at = lines.iter().position(|line| line["reason"] == "ttl-exceeded").expect("a short ping");
+    let ours = lines[at]["generated"][0]["bytes"].as_str().expect("an answer");
+    // The next packet of the capture is what the real gateway answered; as its own packet it comes
+    // from an address of this host, which a router does not take from a wire.
+    assert_eq!(lines[at + 1]["reason"], "martian");
+    let capture = std::fs::read(root().join("examples/captures/mix.pcap")).expect("a capture");
+    let unhex = |hex: &str| {
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
+        (0..hex.len()).step_by(2).map(digit).collect::<Vec<u8>>()
+    };
+    let icmp = &unhex(ours)[20..];
+    assert!(capture.windows(icmp.len()).any(|bytes| bytes == icmp), "{ours}");
+    assert!(ours[24..32] == *"c0000201", "from 192.0.2.1");
+}
+
+#[test]
+fn a_host_file_is_read_strictly() {
+    let file = std::env::temp_dir().join(format!("keepstate-host-{}.toml", std::process::id()));
+    for (text, word) in [
+        ("forwarding = \"sideways\"", "sideways"),
+        ("", "at least one"),
+        ("[[interface]]\nname = \"eth 0\"", "eth 0"),
+        ("[[interface]]\nname = \"eth0\"\naddresses = [\"1.2.3.4/33\"]", "/33"),
+        ("[[interface]]\nname = \"eth0\"\n[[route]]\nto = \"::/0\"\ninterface = \"x\"", "x"),
+        ("[[interface]]\nname = \"eth0\"\nmtuu = 3", "mtuu"),
+    ] {
+        std::fs::write(&file, text).expect("a file");
+        let path = file.display().to_string();
+        let output = keepstate(&["replay", "--host", &path, "examples/captures/ftp.pcap"]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(errors.contains(word), "{text}: {errors}");
+    }
+    std::fs::remove_file(&file).expect("our own file");
+}
+
+#[test]
 fn exit_statuses() {
     let status = |arguments: &[&str]| keepstate(arguments).status.code();
     assert_eq!(status(&["check", "examples/rules/gateway.rules"]), Some(0));
