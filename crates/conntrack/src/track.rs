@@ -105,9 +105,7 @@ impl Table {
     fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
         loop {
             let found = self.search_hash(hash, tuple, zone);
-            let Some((slot, direction)) = found.or_else(|| self.search_reply(tuple, zone)) else {
-                return None;
-            };
+            let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
             if !self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now)) {
                 return Some(Found { slot, direction });
             }
