@@ -420,6 +420,15 @@ impl Draft<'_> {
             faults.push(fault);
         }
         self.interface_direction(faults);
+        let count = self.line.sources.len().max(1) * self.line.destinations.len().max(1);
+        if count > super::EXPANSION_MAX {
+            let text = format!(
+                "the lists of addresses make {count} rules of this line; at most {}",
+                super::EXPANSION_MAX
+            );
+            faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, self.span, text));
+            return 0;
+        }
         let mut at = chain.map(|chain| (chain, self.place(chain, faults)));
         let (mut rules, mut count) = (Vec::new(), 0);
         for header in self.headers() {
@@ -462,9 +471,7 @@ impl Draft<'_> {
         let mut headers = Vec::new();
         for source in every(&self.line.sources) {
             for destination in every(&self.line.destinations) {
-                if headers.len() < super::EXPANSION_MAX {
-                    headers.push(HeaderMatch { source, destination, ..self.line.header });
-                }
+                headers.push(HeaderMatch { source, destination, ..self.line.header });
             }
         }
         headers

@@ -1,1 +1,262 @@
+//! Lines read and printed, faults with their places, limits at their edge. What iptables itself
+//! makes of the same lines is compared in `tests/`.
 
+use super::words::{WORD_MAX, WORDS_MAX};
+use super::*;
+use crate::diagnostic::{Code, Diagnostic, code};
+use crate::matches::comment::COMMENT_MAX;
+use crate::model::Jump;
+use alloc::{format, string::String, vec, vec::Vec};
+
+fn filter(rules: &str) -> String {
+    format!("*filter\n:INPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
+}
+
+/// The rules of a filter table as they are printed.
+fn printed(rules: &str, family: Family) -> Vec<String> {
+    let source = filter(rules);
+    let ruleset =
+        parse(&source, family).unwrap_or_else(|faults| panic!("{}", shown(&faults, &source)));
+    let text = print(&ruleset, Print { counters: rules.starts_with('['), ..Print::default() });
+    text.lines().filter(|line| line.contains("-A ")).map(Into::into).collect()
+}
+
+fn shown(faults: &[Diagnostic], source: &str) -> String {
+    faults.iter().map(|fault| fault.render("f", source)).collect()
+}
+
+fn faults(source: &str) -> Vec<Diagnostic> {
+    parse(source, Family::V4).err().unwrap_or_default()
+}
+
+fn codes(rules: &str) -> Vec<Code> {
+    faults(&filter(rules)).iter().map(|fault| fault.code).collect()
+}
+
+#[test]
+fn what_is_printed_for_what_is_written() {
+    for (rule, expected) in [
+        ("-A INPUT -j ACCEPT", "-A INPUT -j ACCEPT"),
+        ("--append INPUT --jump=DROP", "-A INPUT -j DROP"),
+        ("-AINPUT -i+ -p6 -jDROP", "-A INPUT -p tcp -j DROP"),
+        ("-f4 -A INPUT", "-A INPUT -f"),
+        (
+            "-A INPUT -s 10.1.2.3/8 -d 1.2.3.4/255.0.255.0",
+            "-A INPUT -s 10.0.0.0/8 -d 1.0.3.0/255.0.255.0",
+        ),
+        ("-A INPUT -p tcp --dport ssh:80", "-A INPUT -p tcp -m tcp --dport 22:80"),
+        ("-A INPUT -p tcp ! --sport :99", "-A INPUT -p tcp -m tcp --sport 100:65535"),
+        ("-A INPUT -p tcp --syn", "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN"),
+        ("-A INPUT --protocol UDP --dpor 53", "-A INPUT -p udp -m udp --dport 53"),
+        ("-A INPUT -m state --state est,rel", "-A INPUT -m state --state RELATED,ESTABLISHED"),
+        ("-A INPUT -m comment --comment it's", "-A INPUT -m comment --comment \"it\\'s\""),
+        ("-A INPUT -m limit --limit 120/minute", "-A INPUT -m limit --limit 2/sec"),
+        ("-A INPUT -j LOG --log-level warning", "-A INPUT -j LOG"),
+        ("-A INPUT -j REJECT", "-A INPUT -j REJECT --reject-with icmp-port-unreachable"),
+        ("[5:6] -A INPUT -j DROP", "[5:6] -A INPUT -j DROP"),
+        ("[5:6] -A INPUT -c 7,8 -j DROP", "[7:8] -A INPUT -j DROP"),
+    ] {
+        assert_eq!(printed(rule, Family::V4), [expected], "{rule}");
+    }
+}
+
+#[test]
+fn lists_become_rules_in_order() {
+    let rules =
+        printed("-A INPUT -s 10.0.0.1,10.0.0.2 -d 10.1.0.1,10.1.0.2 -m mark --mark 1", Family::V4);
+    let rule = |s, d| format!("-A INPUT -s 10.0.0.{s}/32 -d 10.1.0.{d}/32 -m mark --mark 0x1");
+    assert_eq!(rules, [rule(1, 1), rule(1, 2), rule(2, 1), rule(2, 2)]);
+}
+
+#[test]
+fn inserted_rules_go_before() {
+    let rules = "-A INPUT -i a\n-I INPUT -i b\n-I INPUT 2 -i c\n-I INPUT 4 -i d\n-I INPUT -s 1.1.1.1,2.2.2.2";
+    let printed = printed(rules, Family::V4);
+    let order: Vec<&str> = printed.iter().map(|rule| rule.split(' ').nth(3).unwrap()).collect();
+    assert_eq!(order, ["2.2.2.2/32", "1.1.1.1/32", "b", "c", "a", "d"]);
+    assert_eq!(codes("-I INPUT 2"), [code::NO_COMMAND]);
+}
+
+#[test]
+fn lines_of_the_other_family_are_passed_over() {
+    assert_eq!(
+        printed("-6 -A INPUT -s ::1\n-4 -A INPUT -j DROP", Family::V4),
+        ["-A INPUT -j DROP"]
+    );
+    assert_eq!(printed("-A INPUT -s ::1 -6\n-A INPUT -4", Family::V6), ["-A INPUT -s ::1/128"]);
+}
+
+#[test]
+fn tables_and_chains() {
+    let source = "# comment\n\n*security\nCOMMIT\n*filter\n:INPUT DROP [1:2]\n:zeta - [0:0]\n:alpha -\n\
+                  -N beta\n-P FORWARD DROP\n-A zeta -g alpha\nCOMMIT\n*raw\n-A OUTPUT -j NOTRACK\nCOMMIT\n";
+    let ruleset = parse(source, Family::V4).unwrap();
+    let text = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOTRACK\nCOMMIT\n\
+                *filter\n:INPUT DROP [1:2]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:alpha - [0:0]\n\
+                :beta - [0:0]\n:zeta - [0:0]\n-A zeta -g alpha\nCOMMIT\n";
+    assert_eq!(print(&ruleset, Print::default()), text);
+    let again =
+        parse("*filter\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n-A OUTPUT\nCOMMIT\n", Family::V4);
+    let again = print(&again.unwrap(), Print::default());
+    assert!(again.contains(":INPUT ACCEPT"), "a table opened again begins anew: {again}");
+}
+
+#[test]
+fn every_fault_of_a_file_is_reported_with_its_place() {
+    let source = "*filter\n-A INPUT -p tpc -j ACCEPT\n-A INPUT -m recent --set -j SNAT --to 1.1.1.1\n\
+                  -A IN -j ACCPET\n*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n";
+    let found: Vec<_> = faults(source)
+        .iter()
+        .map(|fault| (fault.code, &source[fault.span.start as usize..fault.span.end as usize]))
+        .collect();
+    let expected = [
+        (code::UNKNOWN_PROTOCOL, "tpc"),
+        (code::MATCH_UNSUPPORTED, "recent"),
+        (code::TARGET_UNSUPPORTED, "SNAT"),
+        (code::UNKNOWN_TARGET, "IN"),
+        (code::UNKNOWN_TARGET, "ACCPET"),
+        (code::COMMIT_MISSING, "*nat"),
+        (code::TABLE_UNSUPPORTED, "*nat"),
+        (code::TARGET_UNSUPPORTED, "MASQUERADE"),
+    ];
+    assert_eq!(found, expected, "{}", shown(&faults(source), source));
+}
+
+#[test]
+fn unknown_is_told_from_not_yet() {
+    for (rule, expected) in [
+        ("-A INPUT -m hashlimit", code::MATCH_UNSUPPORTED),
+        ("-A INPUT -m hashlimt", code::UNKNOWN_MATCH),
+        ("-A INPUT -p sctp --dport 5", code::MATCH_UNSUPPORTED),
+        ("-A INPUT -j TCPMSS --clamp-mss-to-pmtu", code::TARGET_UNSUPPORTED),
+        ("-A INPUT -j TCPMS", code::UNKNOWN_TARGET),
+        ("-A INPUT -m icmp6 --icmpv6-type 1", code::WRONG_FAMILY),
+        ("-A INPUT -m LOG", code::UNKNOWN_MATCH),
+    ] {
+        assert_eq!(codes(rule), [expected], "{rule}");
+    }
+    let raw = |rule: &str| {
+        let source = format!("*raw\n-A PREROUTING {rule}\nCOMMIT\n");
+        faults(&source).iter().map(|fault| fault.code).collect::<Vec<_>>()
+    };
+    assert_eq!(raw("-p udp -j CT --helper sip"), [code::TARGET_UNSUPPORTED]);
+    assert_eq!(raw("-p tcp -j CT --helper ftpp"), [code::UNKNOWN_NAME]);
+    assert_eq!(raw("-p udp -j CT --helper ftp"), [code::PROTOCOL_NEEDED]);
+    assert_eq!(raw("-j CT --timeout x"), [code::TARGET_UNSUPPORTED]);
+}
+
+#[test]
+fn what_only_the_kernel_would_refuse() {
+    for (source, expected) in [
+        (filter("-A INPUT -j REJECT --reject-with tcp-reset"), code::PROTOCOL_NEEDED),
+        (filter("-A INPUT -m tcp --dport 1"), code::PROTOCOL_NEEDED),
+        (filter("-A INPUT ! -p tcp -m tcp --dport 1"), code::PROTOCOL_NEEDED),
+        (filter("-A INPUT -j NOTRACK"), code::WRONG_TABLE),
+        (
+            filter(":x - [0:0]\n-A OUTPUT -j x\n-A x -m mac --mac-source 1:2:3:4:5:6"),
+            code::WRONG_HOOK,
+        ),
+        (filter("-A OUTPUT -m addrtype --src-type LOCAL --limit-iface-in"), code::WRONG_HOOK),
+        (filter("-A INPUT -j FORWARD"), code::JUMP_TO_BUILTIN),
+        (filter(":x - [0:0]\n-A INPUT -j x\n-A x -g x"), code::LOOP),
+        ("*mangle\n-A INPUT -j REJECT\nCOMMIT\n".into(), code::WRONG_TABLE),
+    ] {
+        let found = faults(&source);
+        assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), [expected], "{source}");
+    }
+    let unreached = ":x - [0:0]\n:y - [0:0]\n-A x -j y\n-A y -j x";
+    assert!(codes(unreached).is_empty(), "a circle that nothing leads to is harmless");
+}
+
+#[test]
+fn limits_at_their_edge() {
+    let comment = |length: usize| format!("-A INPUT -m comment --comment {}", "x".repeat(length));
+    assert!(codes(&comment(COMMENT_MAX)).is_empty());
+    assert_eq!(codes(&comment(COMMENT_MAX + 1)), [code::TOO_LONG]);
+    let log = |length: usize| format!("-A INPUT -j LOG --log-prefix {}", "x".repeat(length));
+    assert!(codes(&log(WORD_MAX)).is_empty(), "prefixes are cut, not refused");
+    assert_eq!(codes(&log(WORD_MAX + 1)), [code::TOO_LONG]);
+    let words = |count: usize| format!("-A INPUT{}", " -4".repeat(count - 2));
+    assert!(codes(&words(WORDS_MAX)).is_empty());
+    assert_eq!(codes(&words(WORDS_MAX + 1)), [code::TOO_LONG]);
+    let line = |length: usize| format!("-A INPUT{}-4", " ".repeat(length - 10));
+    assert!(codes(&line(LINE_MAX)).is_empty());
+    assert_eq!(codes(&line(LINE_MAX + 1)), [code::TOO_LONG]);
+    let chain = |length: usize| format!(":{} - [0:0]", "c".repeat(length));
+    assert!(codes(&chain(file::CHAIN_NAME_MAX)).is_empty());
+    assert_eq!(codes(&chain(file::CHAIN_NAME_MAX + 1)), [code::BAD_CHAIN_LINE]);
+    let ports = |count: usize| {
+        format!("-A INPUT -p tcp -m multiport --ports {}", vec!["1"; count].join(","))
+    };
+    assert!(codes(&ports(15)).is_empty());
+    assert_eq!(codes(&ports(16)), [code::LIMIT_EXCEEDED]);
+}
+
+#[test]
+fn amounts_at_their_edge() {
+    let chains = |count: usize| (0..count).map(|n| format!(":c{n} - [0:0]\n")).collect::<String>();
+    assert!(codes(&chains(CHAINS_MAX - 3)).is_empty(), "three are built in");
+    assert_eq!(codes(&chains(CHAINS_MAX - 2)), [code::LIMIT_EXCEEDED]);
+    let wrong = |count: usize| "-A INPUT -p x\n".repeat(count);
+    assert_eq!(codes(&wrong(FAULTS_MAX)).len(), FAULTS_MAX);
+    assert_eq!(codes(&wrong(FAULTS_MAX + 5)).len(), FAULTS_MAX);
+    let rules = |count: usize| "-A INPUT\n".repeat(count);
+    assert!(codes(&rules(RULES_MAX)).is_empty());
+    assert_eq!(codes(&rules(RULES_MAX + 1)), [code::LIMIT_EXCEEDED]);
+    let file = |length: usize| "#\n".repeat(length / 2);
+    assert!(faults(&file(FILE_MAX)).is_empty());
+    assert_eq!(faults(&file(FILE_MAX + 2))[0].code, code::LIMIT_EXCEEDED);
+}
+
+#[test]
+fn lists_multiply_only_so_far() {
+    let addresses = |count: usize| vec!["1.1.1.1"; count].join(",");
+    let rules = |s: usize, d: usize| format!("-A INPUT -s {} -d {}", addresses(s), addresses(d));
+    assert_eq!(printed(&rules(64, 64), Family::V4).len(), EXPANSION_MAX);
+    assert_eq!(codes(&rules(64, 65)), [code::LIMIT_EXCEEDED]);
+}
+
+#[test]
+fn families_are_recognised() {
+    for (source, family) in [
+        ("# Generated by ip6tables-save v1.8.9\n*filter\n", Family::V6),
+        ("# Generated by iptables-save v1.8.9\n# ip6tables\n*filter\n", Family::V4),
+        ("*filter\n-A INPUT -s fe80::/10 -j ACCEPT\n", Family::V6),
+        ("*filter\n-A INPUT -p ipv6-icmp -j ACCEPT\n", Family::V6),
+        ("*filter\n-A INPUT -s 10.0.0.0/8 -j ACCEPT\n", Family::V4),
+        ("*filter\n:FORWARD DROP [12:34]\n-A INPUT -m comment --comment \"a::b c\"\n", Family::V4),
+    ] {
+        assert_eq!(family_of(source), family, "{source}");
+    }
+}
+
+#[test]
+fn rules_keep_their_place() {
+    let source = filter("  [1:2] -A INPUT -j DROP\n-A INPUT");
+    let source = source.replace("  [1:2]", "[1:2]  ");
+    let ruleset = parse(&source, Family::V4).unwrap();
+    let rule = &ruleset.tables[0].chains[0].rules[0];
+    let text = &source[rule.span.start as usize..rule.span.end as usize];
+    assert_eq!(text, "[1:2]   -A INPUT -j DROP");
+    assert_eq!(rule.counters, (1, 2));
+    assert!(matches!(rule.target, Jump::Standard(_)));
+}
+
+#[test]
+fn files_that_are_something_else() {
+    for (source, expected) in [
+        (
+            "Chain INPUT (policy ACCEPT)\ntarget prot opt source\nACCEPT all -- anywhere\n",
+            code::OUTSIDE_TABLE,
+        ),
+        ("*filter\r\nCOMMIT\r\n", code::BAD_BYTE),
+        ("*filter\n\0\nCOMMIT\n", code::BAD_BYTE),
+        ("*filter\n", code::COMMIT_MISSING),
+        ("*filter\nCOMMIT \n", code::STRAY_WORD),
+    ] {
+        assert_eq!(faults(source)[0].code, expected, "{source}");
+    }
+    assert_eq!(parse_bytes(b"*filter\n\xff\n", Family::V4).unwrap_err()[0].code, code::BAD_BYTE);
+    assert!(faults("").is_empty());
+    assert!(faults("*filter\nCOMMIT").is_empty(), "the last line end may be missing");
+}
