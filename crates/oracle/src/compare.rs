@@ -142,8 +142,10 @@ fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
 #[must_use]
 pub fn tables(mut kernel: Vec<Snapshot>, mut ours: Vec<Snapshot>) -> Vec<Difference> {
     let key = |s: &Snapshot| (s.original, s.reply);
-    kernel.sort_by_key(key);
-    ours.sort_by_key(key);
+    // In several zones one tuple may be there more than once: those that agree are to meet.
+    let order = |s: &Snapshot| (key(s), s.status.0, s.protocol_state, s.mark, s.timeout);
+    kernel.sort_by_key(order);
+    ours.sort_by_key(order);
     let same = |k: &Snapshot, o: &Snapshot| {
         same_event(EventKind::Update, k, o)
             && k.protocol_state == o.protocol_state
