@@ -8,7 +8,7 @@
 //! choose tuples that fall into the same bucket.
 
 use crate::tuple::{Tuple, inverse_type};
-use keepstate_packet::Address;
+use keepstate_packet::{Address, Family};
 
 /// The secret keys.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +35,11 @@ impl Keys {
             None => (tuple.source_port, tuple.destination_port, 0),
             Some(kind) => (tuple.source_port, tuple.source_port, query(tuple, kind)),
         };
-        let ends = self
-            .end(&tuple.source, source_port)
-            .wrapping_add(self.end(&tuple.destination, destination_port));
+        let ends = self.end(tuple.family, &tuple.source, source_port).wrapping_add(self.end(
+            tuple.family,
+            &tuple.destination,
+            destination_port,
+        ));
         let rest = u64::from(tuple.protocol)
             | (tuple.family as u64) << 8
             | u64::from(zone) << 16
@@ -46,11 +48,17 @@ impl Keys {
     }
 
     #[inline]
-    fn end(&self, address: &Address, port: u16) -> u64 {
+    fn end(&self, family: Family, address: &Address, port: u16) -> u64 {
         let ([low, high], _) = address.0.as_chunks::<8>() else { return 0 };
-        let address =
-            fold(u64::from_le_bytes(*low) ^ self.0[0], u64::from_le_bytes(*high) ^ self.0[1]);
-        fold(address ^ u64::from(port), self.0[2])
+        let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+        match family {
+            // The second half is zero: the port takes its place.
+            Family::V4 => fold(low ^ self.0[0], u64::from(port) ^ self.0[1]),
+            Family::V6 => {
+                let address = fold(low ^ self.0[0], high ^ self.0[1]);
+                fold(address ^ u64::from(port), self.0[2])
+            }
+        }
     }
 }
 
@@ -70,20 +78,18 @@ const fn fold(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keepstate_packet::Family;
     use proptest::prelude::*;
 
     fn tuple() -> impl Strategy<Value = Tuple> {
         let protocol = prop_oneof![Just(1_u8), Just(6), Just(17), Just(58), Just(99)];
         let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
         (any::<[[u8; 16]; 2]>(), any::<[u16; 2]>(), protocol, family).prop_map(
-            |([source, destination], [source_port, destination_port], protocol, family)| Tuple {
-                source: Address(source),
-                destination: Address(destination),
-                source_port,
-                destination_port,
-                protocol,
-                family,
+            |(addresses, [source_port, destination_port], protocol, family)| {
+                let [source, destination] = addresses.map(|octets| match family {
+                    Family::V4 => Address::v4(Address(octets).v4_octets()),
+                    Family::V6 => Address(octets),
+                });
+                Tuple { source, destination, source_port, destination_port, protocol, family }
             },
         )
     }
@@ -103,7 +109,8 @@ mod tests {
             let keys = Keys::new(seed);
             let hash = keys.hash(&tuple, zone);
             let mut address = tuple.source;
-            address.0[usize::from(bit)] ^= 1;
+            let octets = if tuple.family == Family::V4 { 4 } else { 16 };
+            address.0[usize::from(bit) % octets] ^= 1;
             let others = [
                 Tuple { source: address, ..tuple },
                 Tuple { destination: Address(tuple.source.0), source: tuple.source, ..tuple },

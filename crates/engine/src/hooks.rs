@@ -9,6 +9,7 @@
 use crate::cause::Cause;
 use crate::engine::PolicyOrRule;
 use crate::recorder::Recorder;
+use crate::rules::TableSet;
 use crate::walk::{Stop, Walk};
 use keepstate_conntrack::{CtState, Hook, table::Drop};
 use keepstate_ruleset::evaluate::{Traversal, evaluate};
@@ -65,12 +66,16 @@ pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
     }
 }
 
-/// Takes a packet through the stages of a hook.
+/// Takes a packet through the stages of a hook. Inlined, so that each hook's list is unrolled where
+/// it stands; the stages themselves are calls.
+#[inline(always)]
 pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
     walk.hook = Some(hook);
     walk.recorder.hook(hook);
+    let tables = walk.rules.as_ref().map_or(TableSet::NONE, |rules| rules.tables_at(hook));
     for (_, stage) in stages(hook) {
         match stage {
+            Stage::Table(name) if !tables.contains(*name) => {}
             Stage::Table(name) => table(walk, *name, hook)?,
             Stage::Conntrack => track_in(walk, hook)?,
             Stage::Helper => help(walk)?,
@@ -80,6 +85,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
     Ok(())
 }
 
+#[inline(never)]
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
@@ -129,7 +135,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
 }
 
 /// Packets that are already tracked, the host's own answers, are left as they are.
-#[inline]
+#[inline(never)]
 fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
     if walk.tracked.is_none() {
         let (now, parsed, template) = (walk.now, &*walk.parsed, &walk.template);
@@ -147,7 +153,7 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
     Ok(())
 }
 
-#[inline]
+#[inline(never)]
 fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
@@ -157,7 +163,7 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     }
 }
 
-#[inline]
+#[inline(never)]
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {

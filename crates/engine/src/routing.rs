@@ -45,6 +45,17 @@ struct Networks {
     entries: Vec<Entry>,
     /// Where the entries of an octet begin; those of the next one begin where they end.
     starts: [u32; 257],
+    /// What an address is, by its first octet, where the rest of it does not matter.
+    octets: [Octet; 256],
+}
+
+/// What the first octet of an address says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Octet {
+    /// All addresses that begin with it are this.
+    All(Option<Kind>),
+    /// Some are this, some are that.
+    Some,
 }
 
 impl Networks {
@@ -71,25 +82,42 @@ impl Networks {
             }));
         }
         starts[256] = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { entries, starts }
+        let mut networks = Self { entries, starts, octets: [Octet::Some; 256] };
+        networks.octets = core::array::from_fn(|octet| networks.octet(octet));
+        networks
+    }
+
+    fn octet(&self, octet: usize) -> Octet {
+        match self.beginning_with(octet).first() {
+            None => Octet::All(None),
+            Some(entry) if entry.mask << 8 == 0 => Octet::All(Some(entry.kind)),
+            Some(_) => Octet::Some,
+        }
+    }
+
+    #[inline]
+    fn beginning_with(&self, octet: usize) -> &[Entry] {
+        let range = match (self.starts.get(octet), self.starts.get(octet + 1)) {
+            (Some(start), Some(end)) => *start as usize..*end as usize,
+            _ => 0..0,
+        };
+        self.entries.get(range).unwrap_or(&[])
     }
 
     /// The networks that hold this address, the narrowest first.
     #[inline]
     fn of(&self, address: Address) -> impl Iterator<Item = Kind> + '_ {
-        let octet = usize::from(address.0[0]);
-        let range = match (self.starts.get(octet), self.starts.get(octet + 1)) {
-            (Some(start), Some(end)) => *start as usize..*end as usize,
-            _ => 0..0,
-        };
+        let entries = self.beginning_with(usize::from(address.0[0])).iter();
         let address = number(address);
-        let entries = self.entries.get(range).unwrap_or(&[]).iter();
         entries.filter(move |entry| address & entry.mask == entry.network).map(|entry| entry.kind)
     }
 
     #[inline]
     fn kind(&self, address: Address) -> Option<Kind> {
-        self.of(address).next()
+        match self.octets.get(usize::from(address.0[0])) {
+            Some(Octet::All(kind)) => *kind,
+            Some(Octet::Some) | None => self.of(address).next(),
+        }
     }
 }
 

@@ -32,6 +32,18 @@ impl RulesByFamily {
     }
 }
 
+/// A set of tables, by their names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableSet(u8);
+
+impl TableSet {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn contains(self, name: TableName) -> bool {
+        self.0 & 1 << name as u8 != 0
+    }
+}
+
 /// A rule set in use.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -39,6 +51,8 @@ pub(crate) struct Rules {
     states: Vec<TableState>,
     /// Which of the tables, by name and hook; `None` where the table has no chain.
     places: [[Option<u8>; 5]; TableName::ALL.len()],
+    /// Which tables have a chain, by hook.
+    at_hooks: [TableSet; 5],
 }
 
 impl Rules {
@@ -46,21 +60,30 @@ impl Rules {
     pub(crate) fn new(ruleset: Ruleset) -> Self {
         let states = ruleset.tables.iter().map(TableState::with_counters).collect();
         let mut places = [[None; 5]; TableName::ALL.len()];
+        let mut at_hooks = [TableSet::NONE; 5];
         for (table, place) in ruleset.tables.iter().zip(0..) {
             for chain in &table.chains {
                 let row = places.get_mut(table.name as usize);
                 if let (Some(row), Some(hook)) = (row, chain.hook)
                     && let Some(slot) = row.get_mut(hook as usize)
+                    && let Some(at_hook) = at_hooks.get_mut(hook as usize)
                 {
                     *slot = Some(place);
+                    at_hook.0 |= 1 << table.name as u8;
                 }
             }
         }
-        Self { ruleset, states, places }
+        Self { ruleset, states, places, at_hooks }
     }
 
     pub(crate) const fn ruleset(&self) -> &Ruleset {
         &self.ruleset
+    }
+
+    /// The tables that have a chain at this hook.
+    #[inline]
+    pub(crate) fn tables_at(&self, hook: Hook) -> TableSet {
+        self.at_hooks.get(hook as usize).copied().unwrap_or(TableSet::NONE)
     }
 
     /// The table of this name and its state, when it has a chain at this hook.

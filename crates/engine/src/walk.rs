@@ -77,6 +77,7 @@ impl<R: Recorder> Walk<'_, R> {
     }
 
     /// What the host itself sends.
+    #[inline(never)]
     pub(crate) fn send(&mut self) -> Result<(), Stop> {
         self.out = self.routing.route_out(self.parsed.family, self.parsed.destination);
         if self.out.is_none() {
@@ -86,6 +87,7 @@ impl<R: Recorder> Walk<'_, R> {
         traverse(self, Hook::Postrouting)
     }
 
+    #[inline(never)]
     fn deliver(&mut self) -> Result<(), Stop> {
         forward::take_in_options(self)?;
         traverse(self, Hook::Input)

@@ -51,11 +51,11 @@ impl Sum {
     #[inline]
     #[must_use]
     pub const fn folded(self) -> u16 {
-        let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
-        let sum = (sum >> 32) + (sum & 0xffff_ffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        u16::from_be(sum as u16)
+        // The upper half of a number plus itself with the halves exchanged is their sum, and the
+        // carry out of the lower half comes in where one's complement wants it.
+        let sum = (self.0.wrapping_add(self.0.rotate_left(32)) >> 32) as u32;
+        let sum = (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16;
+        u16::from_be(sum)
     }
 
     /// The checksum: the complement of the sum.
