@@ -1,12 +1,4 @@
-//! `keepstate run`: live traffic between two devices.
-//!
-//! ```toml
-//! interfaces = ["eth0", "eth1"]         # what comes in on one leaves by the other
-//! rules = ["rules.v4", "rules.v6"]      # beside this file, unless they are absolute
-//!
-//! [sysctl]
-//! nf_conntrack_tcp_loose = 0
-//! ```
+//! `keepstate run`: live traffic between two devices. What its file holds is in its help.
 
 use super::replay::{interface_name, set_sysctl};
 use crate::{
@@ -27,8 +19,18 @@ use std::{
     time::Duration,
 };
 
+const CONFIG_HELP: &str = r#"CONFIG:
+  interfaces = ["eth0", "eth1"]       what comes in on one leaves by the other
+  rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
+  [sysctl]
+  nf_conntrack_tcp_loose = 0
+
+Frames that hold no IP, and IPv6 neighbour discovery, pass untouched. The devices need no addresses,
+and nothing else should forward between them."#;
+
 /// Arguments of `keepstate run`.
 #[derive(clap::Args)]
+#[command(after_help = CONFIG_HELP)]
 pub(crate) struct Arguments {
     /// End after so many seconds; else SIGINT or SIGTERM end it
     #[arg(long, value_name = "SECONDS")]

@@ -1,18 +1,5 @@
-//! `--host FILE`: the host that the filter stands on, in TOML.
-//!
-//! ```toml
-//! forwarding = "router"            # or "wire" (a bump between the first two), or "off"
-//! local = ["192.0.2.9/32"]         # addresses of the host besides those of its interfaces
-//!
-//! [[interface]]
-//! name = "wan0"
-//! mtu = 1500
-//! addresses = ["192.0.2.1/24", "2001:db8::1/64"]
-//!
-//! [[route]]
-//! to = "0.0.0.0/0"
-//! interface = "wan0"
-//! ```
+//! `--host FILE`: the host that the filter stands on, in TOML. What it holds is in the help of
+//! `replay`; examples/gateway.toml is one.
 
 use super::Prefix;
 use crate::{exit::Exit, terminal::Terminal};

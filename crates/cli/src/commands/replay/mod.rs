@@ -19,8 +19,23 @@ use keepstate_engine::{Engine, Host, Network};
 use keepstate_packet::{Address, Family, InterfaceName};
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
+const HOST_HELP: &str = r#"Without --host and --local the filter is a router: eth0 has 100.127.253.1/30 and fd4d:4154:a::1/64,
+eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
+
+--host FILE:
+  forwarding = "router"               or "wire" (a bump between the first two), or "off"
+  local = ["192.0.2.9/32"]            addresses besides those of the interfaces
+  [[interface]]
+  name = "eth0"
+  mtu = 1500
+  addresses = ["192.0.2.1/24", "2001:db8::1/64"]
+  [[route]]
+  to = "0.0.0.0/0"
+  interface = "eth0""#;
+
 /// Arguments of `keepstate replay`.
 #[derive(clap::Args)]
+#[command(after_help = HOST_HELP)]
 pub(crate) struct Arguments {
     /// Rule set as iptables-save or ip6tables-save prints it, one a family; which of the two is
     /// seen by its first comment, its name (rules.v6) or its content
