@@ -9,8 +9,8 @@
 //! of step, resets, challenge ACKs) are settled next; what remains must fit the windows
 //! ([`window`]), and only then state, timeout and ASSURED follow.
 //!
-//! Invariants: a [`Peer`] that has spoken has a `max_window` above zero; no function here panics
-//! or allocates on any input; sequence numbers are compared modulo 2^32 only.
+//! Invariants: a [`Peer`] whose `max_window` is 0 counts as one that has not spoken; no function
+//! here panics or allocates on any input; sequence numbers are compared modulo 2^32 only.
 //!
 //! Sources: RFC 9293, RFC 7323 (scaling), RFC 2018 (SACK), RFC 5961 (challenge ACKs), and the
 //! observed behaviour of the kernel. Helpers that change payload lengths (NAT) are not known here.

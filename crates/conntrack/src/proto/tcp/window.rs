@@ -154,6 +154,9 @@ pub(super) fn fit(
 
 /// The first segment of a side, or a SYN again: takes over what it says. Whether that alone lets
 /// it in (a SYN of both sides).
+///
+/// A side that has spoken can be silent again: SACK blocks half the sequence space away drive its
+/// largest window up to 2^32 - 1, and the next overrun wraps it to 0.
 #[cold]
 fn first_words(
     seen: &Seen,
@@ -170,12 +173,15 @@ fn first_words(
             return false;
         }
         introduce_either(seen.direction, sender, receiver, segment);
-        return !segment.has(ACK) && seen.direction == Direction::Reply;
+        return !segment.has(ACK) && (silent || seen.direction == Direction::Reply);
     }
     sender.end = segment.end;
-    sender.max_window = remembered(u32::from(segment.window));
+    sender.max_window = remembered(u32::from(segment.window) << sender.scale);
     sender.max_end = segment.end.wrapping_add(sender.max_window);
-    if sack == receiver.end.wrapping_add(1) {
+    if receiver.max_window == 0 {
+        receiver.end = sack;
+        receiver.max_end = sack;
+    } else if sack == receiver.end.wrapping_add(1) {
         // The answer to a keep-alive that was not seen.
         receiver.end = sack;
     }

@@ -139,3 +139,28 @@ fn be_liberal_lets_everything_in_but_moves_no_window() {
     scene.accept(Original, &segment(ACK, 1 << 31, 1 << 30, 10), State::Established);
     assert_eq!(scene.record.peers, before.peers);
 }
+
+/// Two SACK blocks half the sequence space apart end just below the acknowledgment: the window
+/// grows to 2^32 - 1, an overrun wraps it to 0, and the side counts as silent, its scale kept.
+#[test]
+fn a_window_that_wraps_to_zero_begins_again_with_its_scale() {
+    let options: &[u8] = &[4, 2, 3, 3, 5, 1];
+    let syn = with_options(segment(SYN, 99, 0, 0), options);
+    let mut scene = Scene::begin(Sysctls::default(), &syn);
+    let syn_ack = with_options(segment(SYN | ACK, 499, 100, 0), options);
+    scene.accept(Reply, &syn_ack, State::SynRecv);
+    scene.accept(Original, &segment(ACK, 100, 500, 0), State::Established);
+    let mut blocks = vec![1, 1, 5, 18];
+    for edge in [100 + (1_u32 << 31), 99] {
+        blocks.extend(0_u32.to_be_bytes());
+        blocks.extend(edge.to_be_bytes());
+    }
+    let closed = Segment { window: 0, ..segment(ACK, 500, 100, 0) };
+    scene.accept(Reply, &with_options(closed, &blocks), State::Established);
+    assert_eq!(scene.peer(Reply).max_window, u32::MAX);
+    let edge = scene.peer(Original).max_end;
+    scene.accept(Original, &segment(ACK, edge, 500, 1), State::Established);
+    assert_eq!(scene.peer(Reply).max_window, 0);
+    scene.accept(Reply, &segment(ACK, 500, edge + 1, 0), State::Established);
+    assert_eq!(scene.peer(Reply).max_window, 1000 << 5);
+}
