@@ -368,10 +368,17 @@ pub(crate) fn cut(datagram: &Datagram, parsed: &Parsed) -> Option<Vec<Vec<u8>>> 
     let bytes = parsed.packet(&datagram.bytes);
     match parsed.family {
         _ if datagram.largest == 0 => None,
-        Family::V4 => cut_v4(bytes, usize::from(parsed.header_length), datagram),
+        Family::V4 => {
+            cut_v4(bytes, usize::from(parsed.header_length), datagram.largest, &datagram.cuts)
+        }
         Family::V6 if bytes.len() > datagram.largest => cut_v6(bytes, datagram),
         Family::V6 => None,
     }
+}
+
+/// Cuts an IPv4 packet into pieces of at most `most` bytes.
+pub(crate) fn cut_to(packet: &[u8], parsed: &Parsed, most: u32) -> Vec<Vec<u8>> {
+    cut_v4(packet, usize::from(parsed.header_length), most as usize, &[]).unwrap_or_default()
 }
 
 /// Beginning and end of the data of each piece, of a packet of `length` bytes whose data begins at
@@ -389,10 +396,15 @@ fn spans(length: usize, head_length: usize, cuts: &[usize], room: usize) -> Vec<
     starts.map(|start| (start, length.min(start + room))).collect()
 }
 
-fn cut_v4(bytes: &[u8], head_length: usize, datagram: &Datagram) -> Option<Vec<Vec<u8>>> {
+fn cut_v4(
+    bytes: &[u8],
+    head_length: usize,
+    largest: usize,
+    cuts: &[usize],
+) -> Option<Vec<Vec<u8>>> {
     let head = bytes.get(..head_length)?;
-    let room = datagram.largest.checked_sub(head_length)?;
-    let spans = spans(bytes.len(), head_length, &datagram.cuts, room).into_iter();
+    let room = largest.checked_sub(head_length)?;
+    let spans = spans(bytes.len(), head_length, cuts, room).into_iter();
     let pieces = spans.map(|(start, end)| {
         let mut out = head.to_vec();
         if start > head_length {

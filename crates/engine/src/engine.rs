@@ -102,7 +102,7 @@ pub struct Disposition {
     /// in the last hook, the filter table before the others.
     pub rule: Option<PolicyOrRule>,
     /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
-    /// datagram: its pieces are polled ([`Origin::Forwarded`]).
+    /// datagram or was cut: the pieces are polled ([`Origin::Forwarded`]).
     pub output: Option<Output>,
 }
 
@@ -358,6 +358,7 @@ impl Engine {
             tracked: None,
             prepared,
             rule: None,
+            cut_to: None,
             is_answer: false,
             parsed,
         };
@@ -449,6 +450,7 @@ impl Engine {
                 tracked: None,
                 prepared: None,
                 rule: None,
+                cut_to: None,
                 is_answer: false,
                 parsed: &mut parsed,
             };

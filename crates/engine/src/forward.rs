@@ -45,7 +45,7 @@ fn answering_address(routing: &Routing, parsed: &Parsed) -> [u8; 4] {
 }
 
 /// Whether a packet may be forwarded: time to live, IPv6 scope of the source, size.
-pub(crate) fn check<R>(walk: &Walk<'_, R>, out: InterfaceIndex) -> Result<(), Stop> {
+pub(crate) fn check<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<(), Stop> {
     let parsed = &*walk.parsed;
     let family = parsed.family;
     if parsed.ttl <= 1 {
@@ -63,9 +63,11 @@ pub(crate) fn check<R>(walk: &Walk<'_, R>, out: InterfaceIndex) -> Result<(), St
         }
     }
     let mtu = walk.routing.host().interface(out).map_or(u32::MAX, |interface| interface.mtu);
-    let may_be_cut = family == Family::V4 && !ipv4::dont_fragment(walk.bytes);
-    if parsed.length > mtu && !may_be_cut {
-        return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));
+    if parsed.length > mtu {
+        if family == Family::V6 || ipv4::dont_fragment(walk.bytes) {
+            return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));
+        }
+        walk.cut_to = Some(mtu);
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ pub const TRANSMITS_MAX: usize = 1024;
 pub enum Origin {
     /// The filter made it: REJECT's answer, an ICMP error of the router.
     Made,
-    /// The packet handled completed a datagram that came in fragments; this is a piece of what
-    /// leaves, or all of it.
+    /// A piece of what leaves, or all of it: the packet handled completed a datagram that came in
+    /// fragments, or had to be cut.
     Forwarded,
 }
 

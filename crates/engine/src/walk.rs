@@ -9,7 +9,7 @@ use crate::route::{Forwarding, InterfaceIndex, Routed};
 use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::transmit::{Bounded, Origin, Transmit};
-use crate::{forward, receive::Refused, reject};
+use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked};
@@ -38,6 +38,8 @@ pub(crate) struct Walk<'w, R> {
     /// The look-up of its connection, when it was begun with those of a batch.
     pub(crate) prepared: Option<&'w Prepared>,
     pub(crate) rule: Option<PolicyOrRule>,
+    /// The most bytes that the way out takes at once, when the packet has more (IPv4).
+    pub(crate) cut_to: Option<u32>,
     /// The host's own answer to a packet, of whose connection it is said to be RELATED.
     pub(crate) is_answer: bool,
 }
@@ -138,7 +140,14 @@ impl<R: Recorder> Walk<'_, R> {
             self.conntrack.discard(tracked);
         }
         self.recorder.end(verdict, cause);
-        let leaves = if verdict == Verdict::Accept { self.out } else { None };
+        let mut leaves = if verdict == Verdict::Accept { self.out } else { None };
+        if let (Some(most), Some(interface)) = (self.cut_to, leaves) {
+            let origin = Origin::Forwarded;
+            for bytes in defrag::cut_to(self.parsed.packet(self.bytes), self.parsed, most) {
+                transmits.push(Transmit { origin, interface, answers, bytes });
+            }
+            leaves = None;
+        }
         Disposition {
             verdict,
             cause,
@@ -181,6 +190,7 @@ impl<R: Recorder> Walk<'_, R> {
             tracked,
             prepared: None,
             rule: None,
+            cut_to: None,
             is_answer: tracked.is_some(),
         };
         let sent = match back {

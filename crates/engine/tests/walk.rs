@@ -5,9 +5,10 @@ mod traffic;
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked};
 use keepstate_engine::transmit::TRANSMITS_MAX;
 use keepstate_engine::{
-    Cause, Command, CommandError, Engine, Event, Host, Network, Recorder, Reply, Timer, Verdict,
+    Cause, Command, CommandError, Engine, Event, Host, Network, Origin, Recorder, Reply, Timer,
+    Verdict,
 };
-use keepstate_packet::{Address, Family};
+use keepstate_packet::{Address, Family, checksum};
 use keepstate_ruleset::evaluate::{self, Decision};
 use keepstate_ruleset::model::{ChainIndex, TableName};
 use std::time::Duration;
@@ -185,6 +186,34 @@ fn the_full_table_is_a_cause() {
     assert_eq!((dropped.verdict, dropped.cause), (Verdict::Drop, Some(Cause::TableFull)));
     assert_eq!(dropped.reason(), Some("table-full"));
     assert_eq!(engine.cause_counts()[Cause::TableFull as usize], 1);
+}
+
+#[test]
+fn what_the_way_out_cannot_take_is_cut_or_refused() {
+    let mut host = Host::router(name("eth0"), name("eth1"));
+    host.interfaces[1].mtu = 1000;
+    let mut engine = Engine::new([1, 2], host, Sysctls::default(), vec![]);
+    let whole = |flags: u8, length: usize| {
+        let mut bytes = udp(CLIENT, SERVER, &vec![7; length - 28]);
+        bytes[6] = flags;
+        bytes[10..12].fill(0);
+        let sum = checksum::compute(&bytes[..20]);
+        bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    };
+    let fits = send(&mut engine, START, &mut whole(0, 1000), 0);
+    assert!(fits.output.is_some());
+    let cut = send(&mut engine, START, &mut whole(0, 1001), 0);
+    assert_eq!((cut.verdict, cut.output), (Verdict::Accept, None));
+    let pieces: Vec<_> = core::iter::from_fn(|| engine.poll_transmit()).collect();
+    assert!(pieces.iter().all(|piece| piece.origin == Origin::Forwarded));
+    let shapes: Vec<_> = pieces.iter().map(|p| (p.bytes.len(), [p.bytes[6], p.bytes[7]])).collect();
+    assert_eq!(shapes, [(996, [0x20, 0]), (25, [0, 122])], "976 bytes, which are 122 units, first");
+    let refused = send(&mut engine, START, &mut whole(0x40, 1001), 0);
+    assert_eq!((refused.verdict, refused.cause), (Verdict::Drop, Some(Cause::TooBig)));
+    let told = engine.poll_transmit().expect("the sender is told");
+    assert_eq!(told.bytes[20..22], [3, 4]);
+    assert_eq!(told.bytes[26..28], 1000_u16.to_be_bytes());
 }
 
 /// Writes down what it hears.
