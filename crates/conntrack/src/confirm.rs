@@ -180,10 +180,11 @@ impl Table {
     /// Takes a confirmed connection out of the table and frees its slot.
     pub(crate) fn destroy(&mut self, now: Instant, slot: u32) {
         self.unlink(now, slot);
-        self.slots.remove(slot);
+        self.forget(slot);
     }
 
-    /// Takes a confirmed connection out of the table, with all that hangs on it.
+    /// Takes a confirmed connection out of the table. Its slot, and what is remembered beside it, is
+    /// still there for the rules that its last packet has before it: [`Self::forget`] frees them.
     pub(crate) fn unlink(&mut self, now: Instant, slot: u32) {
         let Some(conn) = self.slots.id(slot) else { return };
         let hashes = self.hashes(slot);
@@ -197,10 +198,9 @@ impl Table {
         if self.expectations.count() > 0 {
             self.forget_expectations(now, conn);
         }
-        self.forget_beside(conn);
     }
 
-    /// Frees the slot of a connection that was never confirmed.
+    /// Frees the slot of a connection that is not in the table, and what is remembered beside it.
     pub(crate) fn forget(&mut self, slot: u32) {
         if let Some(conn) = self.slots.id(slot) {
             self.forget_beside(conn);

@@ -65,7 +65,7 @@ impl Table {
         prepared: &Prepared,
     ) -> Result<Tracked, Drop> {
         if let Some(conn) = self.lingering.take() {
-            self.slots.remove(conn.slot);
+            self.forget(conn.slot);
         }
         if template.notrack {
             return Ok(Tracked::UNTRACKED);

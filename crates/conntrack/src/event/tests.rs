@@ -171,6 +171,22 @@ fn an_expected_connection_from_announcement_to_end() {
 }
 
 #[test]
+fn the_last_packet_of_an_expected_connection_still_has_a_master() {
+    let mut wire = Wire::with(Sysctls::default());
+    crate::helpers::ftp::testing::control(&mut wire);
+    crate::helpers::ftp::testing::port(&mut wire, 1025);
+    let syn = peers().turned().tcp((20, 1025), SYN, (1, 0), b"");
+    wire.send(&syn).expect("it arrives");
+    let refused = peers().tcp((1025, 20), RST | ACK, (0, 2), b"");
+    let tracked = wire.send(&refused).expect("it arrives");
+    let child = tracked.conn.expect("a connection");
+    assert!(wire.table.status(child).is_some_and(|status| status.contains(CtStatus::DYING)));
+    assert_eq!(wire.table.master_helper(child), Some("ftp"));
+    wire.send(&there(2)).expect("it arrives");
+    assert_eq!(wire.table.master_helper(child), None);
+}
+
+#[test]
 fn the_queue_is_bounded_and_can_be_switched_off() {
     let mut wire = Wire::new();
     wire.table.set_events_max(2);
