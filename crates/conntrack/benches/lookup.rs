@@ -131,7 +131,7 @@ fn batches(bencher: Bencher<'_, '_>, protocol: u8, count: u32) {
         prepared.clear();
         prepared.extend(frames.iter().map(|f| table.prepare(&f.parsed, &f.bytes)));
         prepared.iter().for_each(|p| table.touch_bucket(p));
-        prepared.iter().for_each(|p| table.touch_entry(p));
+        prepared.iter_mut().for_each(|p| table.touch_entry(p));
         for (Frame { bytes, parsed }, prepared) in frames.iter().zip(&prepared) {
             let template = Template::default();
             let tracked = table

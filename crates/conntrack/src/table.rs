@@ -110,6 +110,9 @@ pub struct Prepared {
     pub(crate) tuple: Option<Tuple>,
     /// In the default zone.
     pub(crate) hash: u64,
+    /// Where [`Table::touch_entry`] supposes the connection; it may be another's by the time of
+    /// [`Table::track_prepared`].
+    pub(crate) supposed: Option<u32>,
 }
 
 impl Table {
@@ -188,7 +191,7 @@ impl Table {
     pub fn prepare(&self, packet: &Parsed, bytes: &[u8]) -> Prepared {
         let tuple = Tuple::of(packet, bytes);
         let hash = tuple.as_ref().map_or(0, |tuple| self.keys.hash(tuple, 0));
-        Prepared { tuple, hash }
+        Prepared { tuple, hash, supposed: None }
     }
 
     /// Second stage of a batch: has the packet's line of the index fetched.
@@ -199,8 +202,9 @@ impl Table {
 
     /// Third stage of a batch: has the lines of the packet's connection fetched, if there is one.
     #[inline]
-    pub fn touch_entry(&self, prepared: &Prepared) {
-        if let Some(slot) = self.index.find(prepared.hash, |_| true) {
+    pub fn touch_entry(&self, prepared: &mut Prepared) {
+        prepared.supposed = self.index.find(prepared.hash, |_| true);
+        if let Some(slot) = prepared.supposed {
             core::hint::black_box(self.slots.touch(slot));
         }
     }
@@ -344,6 +348,22 @@ impl Table {
     fn search(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
         let hash = self.keys.hash(tuple, zone.id_in(Direction::Original));
         self.search_hash(hash, tuple, zone).or_else(|| self.search_reply(tuple, zone))
+    }
+
+    /// The direction in which the supposed slot has this tuple, if it does. Without zones no other
+    /// slot can have it too.
+    #[inline]
+    pub(crate) fn search_supposed(
+        &self,
+        prepared: &Prepared,
+        zone: Zone,
+    ) -> Option<(u32, Direction)> {
+        let slot = prepared.supposed.filter(|_| !self.zoned)?;
+        let entry = self.slots.entry(slot)?;
+        if !entry.is(CtStatus::CONFIRMED) || entry.is(CtStatus::DYING) {
+            return None;
+        }
+        Some((slot, self.direction(slot, prepared.tuple.as_ref()?, zone)?))
     }
 
     /// Under the zone of the reply direction, when that is another.

@@ -79,8 +79,9 @@ impl Table {
         } else {
             self.keys.hash(tuple, template.zone.id_in(Direction::Original))
         };
+        let mut supposed = self.search_supposed(prepared, template.zone);
         for _ in 0..RESTARTS_MAX {
-            let found = match self.lookup(now, hash, tuple, template.zone) {
+            let found = match self.lookup(now, hash, tuple, template.zone, supposed.take()) {
                 Some(found) => found,
                 None => match self.create(now, hash, tuple, template)? {
                     Some(found) => found,
@@ -100,11 +101,20 @@ impl Table {
         Ok(self.invalid(Invalid::new(Reason::InvalidState)))
     }
 
-    /// The connection of a tuple. One that has expired is removed in passing.
+    /// The connection of a tuple, which may be known already. One that has expired is removed in
+    /// passing.
     #[inline]
-    fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
+    fn lookup(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        tuple: &Tuple,
+        zone: Zone,
+        known: Option<(u32, Direction)>,
+    ) -> Option<Found> {
+        let mut known = known;
         loop {
-            let found = self.search_hash(hash, tuple, zone);
+            let found = known.take().or_else(|| self.search_hash(hash, tuple, zone));
             let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
             if !self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now)) {
                 return Some(Found { slot, direction });
@@ -301,7 +311,7 @@ impl Table {
         let quoted = Tuple::of_quoted(&Quoted::new(packet.family, quoted)?)?;
         let answer = quoted.invert()?;
         let hash = self.keys.hash(&answer, zone.id_in(Direction::Original));
-        let found = self.lookup(now, hash, &answer, zone)?;
+        let found = self.lookup(now, hash, &answer, zone, None)?;
         let conn = self.slots.id(found.slot)?;
         let expected = self.tuple(conn, found.direction)?.destination;
         (packet.destination == expected).then_some(Tracked {

@@ -279,9 +279,10 @@ impl Engine {
                 slot.prepared = Some(self.conntrack.prepare(parsed, packet.bytes));
             }
             // Loops of little else, so that as many misses as the core can have are under way.
-            let prepared = || batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
-            prepared().for_each(|prepared| self.conntrack.touch_bucket(prepared));
-            prepared().for_each(|prepared| self.conntrack.touch_entry(prepared));
+            let prepared = batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
+            prepared.for_each(|prepared| self.conntrack.touch_bucket(prepared));
+            let prepared = batch.iter_mut().take(piece.len()).filter_map(|s| s.prepared.as_mut());
+            prepared.for_each(|prepared| self.conntrack.touch_entry(prepared));
             for (slot, packet) in batch.iter_mut().zip(piece) {
                 let Slot { parsed, prepared } = slot;
                 let prepared = prepared.as_ref();

@@ -122,9 +122,9 @@ proptest! {
         let expected: Vec<_> = packets.iter().map(|p| one_by_one.send(p).expect("it arrives")).collect();
         let Wire { mut table, now, template } = Wire::new();
         let parsed: Vec<_> = packets.iter().map(|p| Parsed::new(p).expect("an IP packet")).collect();
-        let prepared: Vec<_> = parsed.iter().zip(&packets).map(|(p, b)| table.prepare(p, b)).collect();
+        let mut prepared: Vec<_> = parsed.iter().zip(&packets).map(|(p, b)| table.prepare(p, b)).collect();
         prepared.iter().for_each(|p| table.touch_bucket(p));
-        prepared.iter().for_each(|p| table.touch_entry(p));
+        prepared.iter_mut().for_each(|p| table.touch_entry(p));
         let mut results: Vec<Tracked> = Vec::new();
         for ((parsed, bytes), prepared) in parsed.iter().zip(&packets).zip(&prepared) {
             let tracked = table
