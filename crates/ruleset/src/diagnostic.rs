@@ -177,7 +177,8 @@ pub fn nearest<'a>(word: &str, possible: impl Iterator<Item = &'a str>) -> Optio
         _ => 3,
     };
     let mut best: Option<(usize, &str)> = None;
-    for one in possible {
+    let comparable = |one: &&str| one.len().abs_diff(word.len()) <= 4 * allowed;
+    for one in possible.filter(comparable).take(NEAREST_MAX) {
         let distance = edit_distance(&word.to_ascii_lowercase(), &one.to_ascii_lowercase());
         if distance <= allowed && distance < length && best.is_none_or(|(d, _)| distance < d) {
             best = Some((distance, one));
@@ -188,6 +189,9 @@ pub fn nearest<'a>(word: &str, possible: impl Iterator<Item = &'a str>) -> Optio
 
 /// Longest word that is compared with the known ones, in characters.
 pub const NEAREST_WORD_MAX: usize = 40;
+
+/// Most known words that a word is compared with: a file may have any number of chains.
+pub const NEAREST_MAX: usize = 500;
 
 /// Insertions, deletions, substitutions and swaps of neighbours that lead from one to the other.
 fn edit_distance(from: &str, to: &str) -> usize {

@@ -21,6 +21,11 @@ pub const FILE_MAX: usize = 64 << 20;
 pub const LINE_MAX: usize = 10_239;
 /// Most rules of a file.
 pub const RULES_MAX: usize = 1_000_000;
+/// Most matches of all rules of a file: a line with lists of addresses has its matches once a rule.
+pub const MATCHES_MAX: usize = 4_000_000;
+/// Most rules that `-I` may move out of the way, over a whole file: bounds the work of a file that
+/// inserts each rule before all others.
+pub const MOVES_MAX: usize = 20_000_000;
 /// Most chains of a table.
 pub const CHAINS_MAX: usize = 65_536;
 /// Most faults that are reported; reading stops there.
@@ -33,8 +38,14 @@ pub const CHAIN_NAME_MAX: usize = 28;
 /// # Errors
 /// Every fault of the file, by place; nothing is loaded when there is one.
 pub fn parse(source: &str, family: Family) -> Result<Ruleset, Vec<Diagnostic>> {
-    let mut file =
-        File { family, faults: Vec::new(), tables: Vec::new(), open: None, rules: 0, lost: false };
+    let mut file = File {
+        family,
+        faults: Vec::new(),
+        tables: Vec::new(),
+        open: None,
+        amounts: Amounts::default(),
+        lost: false,
+    };
     if source.len() > FILE_MAX {
         let text = format!("the file has {} bytes; at most {FILE_MAX} are read", source.len());
         return Err(Vec::from([Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text)]));
@@ -76,6 +87,29 @@ fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
+/// What is bounded over a whole file.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Amounts {
+    pub(super) rules: usize,
+    pub(super) matches: usize,
+    pub(super) moves: usize,
+}
+
+impl Amounts {
+    /// What is exceeded.
+    pub(super) fn exceeded(self) -> Option<String> {
+        if self.rules > RULES_MAX {
+            Some(format!("more than {RULES_MAX} rules"))
+        } else if self.matches > MATCHES_MAX {
+            Some(format!("more than {MATCHES_MAX} matches"))
+        } else if self.moves > MOVES_MAX {
+            Some(format!("`-I` has moved more than {MOVES_MAX} rules"))
+        } else {
+            None
+        }
+    }
+}
+
 /// A table being read.
 struct Section {
     /// `None` for a table that is not supported: it is read for its faults only.
@@ -93,7 +127,7 @@ struct File {
     faults: Vec<Diagnostic>,
     tables: Vec<Table>,
     open: Option<Section>,
-    rules: usize,
+    amounts: Amounts,
     /// Nothing further can be made sense of.
     lost: bool,
 }
@@ -299,14 +333,13 @@ impl File {
                 };
                 let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
                 let mut found = Vec::new();
-                self.rules += draft.add(self.family, &mut found);
+                draft.add(self.family, &mut self.amounts, &mut found);
                 // What lacks an option may only have lost it to a fault reported already.
                 let misread = self.faults.len() > before;
                 let follows = [code::OPTION_MISSING, code::PROTOCOL_NEEDED];
                 found.retain(|fault| !(misread && follows.contains(&fault.code)));
                 self.faults.append(&mut found);
-                if self.rules > RULES_MAX {
-                    let text = format!("more than {RULES_MAX} rules");
+                if let Some(text) = self.amounts.exceeded() {
                     self.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
                     self.lost = true;
                 }
@@ -412,8 +445,8 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Adds the rules that the line stands for; how many.
-    fn add(&mut self, family: Family, faults: &mut Vec<Diagnostic>) -> usize {
+    /// Adds the rules that the line stands for.
+    fn add(&mut self, family: Family, amounts: &mut Amounts, faults: &mut Vec<Diagnostic>) {
         let chain = self.section.index.get(&self.chain.text).copied();
         if chain.is_none() {
             let fault = self.no_chain(self.chain);
@@ -426,28 +459,28 @@ impl Draft<'_> {
                 "the lists of addresses make {count} rules of this line; at most {}",
                 super::EXPANSION_MAX
             );
-            faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, self.span, text));
-            return 0;
+            return faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, self.span, text));
         }
+        amounts.rules += count;
+        amounts.matches += count * self.line.matches.len();
         let mut at = chain.map(|chain| (chain, self.place(chain, faults)));
-        let (mut rules, mut count) = (Vec::new(), 0);
-        for header in self.headers() {
+        let mut rules = Vec::new();
+        for (number, header) in self.headers().into_iter().enumerate() {
             // Each rule gets matches of its own; only the first can have something new to report.
             let mut repeated = Vec::new();
-            let faults = if count == 0 { &mut *faults } else { &mut repeated };
-            rules.extend(self.build(family, header, chain, count == 0, faults));
-            count += 1;
+            let faults = if number == 0 { &mut *faults } else { &mut repeated };
+            rules.extend(self.build(family, header, chain, number == 0, faults));
         }
         for rule in rules {
             let Some((chain, place)) = &mut at else { break };
             if let Some(chain) = self.section.table.chains.get_mut(chain.0 as usize) {
                 let place_now = (*place).min(chain.rules.len());
+                amounts.moves += chain.rules.len() - place_now;
                 chain.rules.insert(place_now, rule);
                 // `-I` puts each further rule of a list before the one before.
                 *place = if self.number.is_some() { place_now } else { place_now + 1 };
             }
         }
-        count
     }
 
     fn place(&self, chain: ChainIndex, faults: &mut Vec<Diagnostic>) -> usize {

@@ -15,6 +15,11 @@ pub(super) struct Requirement {
     pub(super) span: Span,
 }
 
+/// Most circles of a table that are reported.
+pub const CIRCLES_MAX: usize = 20;
+/// Most jumps of a circle that are shown.
+const CIRCLE_LABELS_MAX: usize = 8;
+
 /// Circles and jumps that are nested too deeply, as far as a built-in chain leads there.
 #[must_use]
 pub fn check(table: &Table) -> Vec<Diagnostic> {
@@ -138,11 +143,14 @@ impl Walk<'_> {
     }
 
     fn circle(&mut self, to: ChainIndex, path: &[(ChainIndex, usize)]) {
+        if self.faults.len() >= CIRCLES_MAX {
+            return;
+        }
         let name = |at: ChainIndex| self.table.chain(at).map_or("", |chain| chain.name.as_str());
         let text = format!("this jump to `{}` closes a circle", name(to));
         let closing = path.last().and_then(|(chain, next)| self.place(*chain, *next));
         let mut fault = Diagnostic::new(code::LOOP, closing.unwrap_or_default(), text);
-        let circle = path.iter().skip_while(|(chain, _)| *chain != to);
+        let circle = path.iter().skip_while(|(chain, _)| *chain != to).take(CIRCLE_LABELS_MAX);
         for (chain, next) in circle {
             let jump = self.place(*chain, *next).filter(|span| Some(*span) != closing);
             if let Some(span) = jump {

@@ -16,10 +16,13 @@ pub mod rule;
 mod tests;
 pub mod words;
 
-pub use file::{CHAINS_MAX, FAULTS_MAX, FILE_MAX, LINE_MAX, RULES_MAX, parse, parse_bytes};
+pub use file::{
+    CHAIN_NAME_MAX, CHAINS_MAX, FAULTS_MAX, FILE_MAX, LINE_MAX, MATCHES_MAX, MOVES_MAX, RULES_MAX,
+    parse, parse_bytes,
+};
 pub use header::{EXPANSION_MAX, interface_pattern};
 pub use known::HELPERS as HELPERS_UNSUPPORTED;
-pub use link::check;
+pub use link::{CIRCLES_MAX, check};
 pub use print::{Print, print, print_header, print_rule};
 
 use keepstate_packet::Family;

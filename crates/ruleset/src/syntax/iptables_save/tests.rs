@@ -1,6 +1,7 @@
 //! Lines read and printed, faults with their places, limits at their edge. What iptables itself
 //! makes of the same lines is compared in `tests/`.
 
+use super::file::Amounts;
 use super::words::{WORD_MAX, WORDS_MAX};
 use super::*;
 use crate::diagnostic::{Code, Diagnostic, code};
@@ -164,6 +165,10 @@ fn what_only_the_kernel_would_refuse() {
         let found = faults(&source);
         assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), [expected], "{source}");
     }
+    let many: String = (0..CIRCLES_MAX + 5)
+        .map(|n| format!(":c{n} - [0:0]\n-A INPUT -j c{n}\n-A c{n} -j c{n}\n"))
+        .collect();
+    assert_eq!(codes(&many).len(), CIRCLES_MAX);
     let unreached = ":x - [0:0]\n:y - [0:0]\n-A x -j y\n-A y -j x";
     assert!(codes(unreached).is_empty(), "a circle that nothing leads to is harmless");
 }
@@ -183,8 +188,8 @@ fn limits_at_their_edge() {
     assert!(codes(&line(LINE_MAX)).is_empty());
     assert_eq!(codes(&line(LINE_MAX + 1)), [code::TOO_LONG]);
     let chain = |length: usize| format!(":{} - [0:0]", "c".repeat(length));
-    assert!(codes(&chain(file::CHAIN_NAME_MAX)).is_empty());
-    assert_eq!(codes(&chain(file::CHAIN_NAME_MAX + 1)), [code::BAD_CHAIN_LINE]);
+    assert!(codes(&chain(CHAIN_NAME_MAX)).is_empty());
+    assert_eq!(codes(&chain(CHAIN_NAME_MAX + 1)), [code::BAD_CHAIN_LINE]);
     let ports = |count: usize| {
         format!("-A INPUT -p tcp -m multiport --ports {}", vec!["1"; count].join(","))
     };
@@ -200,12 +205,25 @@ fn amounts_at_their_edge() {
     let wrong = |count: usize| "-A INPUT -p x\n".repeat(count);
     assert_eq!(codes(&wrong(FAULTS_MAX)).len(), FAULTS_MAX);
     assert_eq!(codes(&wrong(FAULTS_MAX + 5)).len(), FAULTS_MAX);
-    let rules = |count: usize| "-A INPUT\n".repeat(count);
-    assert!(codes(&rules(RULES_MAX)).is_empty());
-    assert_eq!(codes(&rules(RULES_MAX + 1)), [code::LIMIT_EXCEEDED]);
-    let file = |length: usize| "#\n".repeat(length / 2);
+    // n insertions at the front move n (n - 1) / 2 rules.
+    let inserts = |count: usize| "-I INPUT\n".repeat(count);
+    assert!(codes(&inserts(6325)).is_empty());
+    assert_eq!(codes(&inserts(6326)), [code::LIMIT_EXCEEDED]);
+    let file = |length: usize| {
+        let line = format!("#{}\n", "x".repeat(8190));
+        let whole = line.repeat(length / line.len());
+        format!("{whole}{}", "#".repeat(length - whole.len()))
+    };
     assert!(faults(&file(FILE_MAX)).is_empty());
-    assert_eq!(faults(&file(FILE_MAX + 2))[0].code, code::LIMIT_EXCEEDED);
+    assert_eq!(faults(&file(FILE_MAX + 1))[0].code, code::LIMIT_EXCEEDED);
+    for (amounts, allowed) in [
+        (Amounts { rules: RULES_MAX, matches: MATCHES_MAX, moves: MOVES_MAX }, true),
+        (Amounts { rules: RULES_MAX + 1, ..Amounts::default() }, false),
+        (Amounts { matches: MATCHES_MAX + 1, ..Amounts::default() }, false),
+        (Amounts { moves: MOVES_MAX + 1, ..Amounts::default() }, false),
+    ] {
+        assert_eq!(amounts.exceeded().is_none(), allowed);
+    }
 }
 
 #[test]
