@@ -434,7 +434,7 @@ impl Engine {
         if let (Some(stop), Some(mut parsed)) =
             (walk::stop_of(refused), receive::faulty(packet.bytes))
         {
-            let walk = Walk {
+            let mut walk = Walk {
                 now,
                 routing: &self.routing,
                 conntrack: &mut self.conntrack,

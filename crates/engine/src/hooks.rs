@@ -78,6 +78,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
             Stage::Table(name) if !tables.contains(*name) => {}
             Stage::Table(name) => table(walk, *name, hook)?,
             Stage::Conntrack => track_in(walk, hook)?,
+            Stage::Helper if !is_helped(walk) => {}
             Stage::Helper => help(walk)?,
             Stage::Confirm => confirm(walk)?,
         }
@@ -151,6 +152,12 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
         walk.recorder.tracked(tracked);
     }
     Ok(())
+}
+
+#[inline]
+fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
+    let conn = walk.tracked.as_ref().and_then(|tracked| tracked.conn);
+    conn.is_some_and(|conn| walk.conntrack.is_helped(conn))
 }
 
 #[inline(never)]

@@ -111,7 +111,7 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Ends the walk: answers where an answer is due, forgets what did not survive.
     pub(crate) fn end(
-        mut self,
+        &mut self,
         result: Result<(), Stop>,
         answers: u32,
         transmits: &mut Bounded<Transmit>,

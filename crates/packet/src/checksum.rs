@@ -73,8 +73,8 @@ const fn add(a: u64, b: u64) -> u64 {
     sum + carry as u64
 }
 
-/// Sums in 32-bit words, which cannot overflow 64 bits below 16 GiB; of the bytes' complement when
-/// `COMPLEMENT`.
+/// Sums blocks in 32-bit words, which cannot overflow 64 bits below 16 GiB, and what remains in
+/// larger steps; of the bytes' complement when `COMPLEMENT`.
 #[inline]
 fn sum_words<const COMPLEMENT: bool>(bytes: &[u8]) -> u64 {
     let word = |octets: &[u8; 4]| {
@@ -87,15 +87,22 @@ fn sum_words<const COMPLEMENT: bool>(bytes: &[u8]) -> u64 {
         let (words, _) = block.as_chunks::<4>();
         sum += words.iter().map(word).sum::<u64>();
     }
+    let (words, rest) = rest.as_chunks::<8>();
+    for octets in words {
+        let word = u64::from_ne_bytes(*octets);
+        sum = add(sum, if COMPLEMENT { !word } else { word });
+    }
     let (words, rest) = rest.as_chunks::<4>();
-    sum += words.iter().map(word).sum::<u64>();
+    if let [octets] = words {
+        sum = add(sum, word(octets));
+    }
     let last = match *rest {
         [a] => u32::from_ne_bytes([a, 0, 0, 0]),
         [a, b] => u32::from_ne_bytes([a, b, 0, 0]),
         [a, b, c] => u32::from_ne_bytes([a, b, c, 0]),
         _ => return sum,
     };
-    sum + u64::from(if COMPLEMENT { !last } else { last })
+    add(sum, u64::from(if COMPLEMENT { !last } else { last }))
 }
 
 /// The checksum of bytes: the complement of their sum.

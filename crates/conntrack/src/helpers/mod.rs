@@ -71,6 +71,13 @@ pub(crate) struct Announcement {
 }
 
 impl Table {
+    /// Whether a connection has a helper, so that [`Table::help`] can have anything to do.
+    #[inline]
+    #[must_use]
+    pub fn is_helped(&self, conn: ConnId) -> bool {
+        self.slots.live(conn).is_some_and(|entry| entry.has(Entry::HELPED))
+    }
+
     /// Runs the connection's helper (priority 300 in INPUT and POSTROUTING).
     ///
     /// # Errors
@@ -85,7 +92,7 @@ impl Table {
         bytes: &[u8],
     ) -> Result<(), Drop> {
         match tracked.conn {
-            Some(conn) if self.slots.live(conn).is_some_and(|e| e.has(Entry::HELPED)) => {
+            Some(conn) if self.is_helped(conn) => {
                 self.help_connection(now, tracked, conn, packet, bytes)
             }
             _ => Ok(()),

@@ -121,17 +121,20 @@ proptest! {
         let mut one_by_one = Wire::new();
         let expected: Vec<_> = packets.iter().map(|p| one_by_one.send(p).expect("it arrives")).collect();
         let Wire { mut table, now, template } = Wire::new();
-        let parsed: Vec<_> = packets.iter().map(|p| Parsed::new(p).expect("an IP packet")).collect();
-        let mut prepared: Vec<_> = parsed.iter().zip(&packets).map(|(p, b)| table.prepare(p, b)).collect();
-        prepared.iter().for_each(|p| table.touch_bucket(p));
-        prepared.iter_mut().for_each(|p| table.touch_entry(p));
         let mut results: Vec<Tracked> = Vec::new();
-        for ((parsed, bytes), prepared) in parsed.iter().zip(&packets).zip(&prepared) {
-            let tracked = table
-                .track_prepared(now, Hook::Prerouting, parsed, bytes, &template, prepared)
-                .expect("room");
-            table.confirm(now, &tracked).expect("no clash");
-            results.push(tracked);
+        // Later batches meet connections that earlier ones have made.
+        for batch in packets.chunks(16) {
+            let parsed: Vec<_> = batch.iter().map(|p| Parsed::new(p).expect("an IP packet")).collect();
+            let mut prepared: Vec<_> = parsed.iter().zip(batch).map(|(p, b)| table.prepare(p, b)).collect();
+            prepared.iter().for_each(|p| table.touch_bucket(p));
+            prepared.iter_mut().for_each(|p| table.touch_entry(p));
+            for ((parsed, bytes), prepared) in parsed.iter().zip(batch).zip(&prepared) {
+                let tracked = table
+                    .track_prepared(now, Hook::Prerouting, parsed, bytes, &template, prepared)
+                    .expect("room");
+                table.confirm(now, &tracked).expect("no clash");
+                results.push(tracked);
+            }
         }
         prop_assert_eq!(results, expected);
         prop_assert_eq!(Wire { table, now, template }.listing(), one_by_one.listing());
