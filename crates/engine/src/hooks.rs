@@ -103,16 +103,14 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         bytes: walk.bytes,
         link: walk.link,
         mark: walk.mark,
-        tracked: walk.tracked,
-        template: walk.template,
+        tracked: walk.tracked.as_ref(),
+        template: &mut walk.template,
         conntrack: walk.conntrack,
         local: walk.routing,
         log: walk.log,
     };
     let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);
     walk.mark = traversal.mark;
-    walk.tracked = traversal.tracked;
-    walk.template = traversal.template;
     walk.recorder.table_verdict(name, verdict, decision);
     let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
     match verdict {

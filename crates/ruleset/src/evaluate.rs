@@ -33,9 +33,9 @@ pub struct Traversal<'a> {
     /// The packet's mark.
     pub mark: u32,
     /// What tracking said; `None` before the conntrack hook and with tracking off.
-    pub tracked: Option<Tracked>,
+    pub tracked: Option<&'a Tracked>,
     /// What raw rules decide for tracking.
-    pub template: Template,
+    pub template: &'a mut Template,
     /// The connection table: matches read it, CONNMARK writes it.
     pub conntrack: &'a mut conntrack::Table,
     /// Which addresses are the host's own, for `addrtype`.

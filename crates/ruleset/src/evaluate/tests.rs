@@ -105,8 +105,8 @@ impl Bench {
             bytes,
             link: self.link,
             mark: self.mark,
-            tracked: self.tracked,
-            template: Template::default(),
+            tracked: self.tracked.as_ref(),
+            template: &mut Template::default(),
             conntrack: &mut self.connections,
             local: &Everywhere,
             log: &mut self.log,
@@ -440,7 +440,7 @@ fn the_recorder_sees_each_rule_and_what_refused_it() {
         link: LinkInfo::default(),
         mark: 0,
         tracked: None,
-        template: Template::default(),
+        template: &mut Template::default(),
         conntrack: &mut bench.connections,
         local: &Everywhere,
         log: &mut bench.log,
@@ -497,6 +497,7 @@ fn raw_rules_decide_for_tracking_and_the_first_one_counts() {
     let mut bench = Bench::input(&[]);
     let mut template = |bytes: &[u8]| {
         let packet = Parsed::new(bytes).unwrap();
+        let mut template = Template::default();
         let mut traversal = Traversal {
             now: Instant(0),
             hook: Hook::Prerouting,
@@ -507,14 +508,14 @@ fn raw_rules_decide_for_tracking_and_the_first_one_counts() {
             link: LinkInfo::default(),
             mark: 0,
             tracked: None,
-            template: Template::default(),
+            template: &mut template,
             conntrack: &mut bench.connections,
             local: &Everywhere,
             log: &mut bench.log,
         };
         let table = ruleset.table(TableName::Raw).unwrap();
         evaluate(table, &mut TableState::new(table), &mut traversal, &mut ());
-        traversal.template
+        template
     };
     let ftp = template(&tcp(5000, 21, 2));
     assert!(!ftp.notrack);

@@ -293,7 +293,7 @@ pub fn state_names(bits: u8) -> Vec<&'static str> {
 impl Conntrack {
     fn state_fits(&self, traversal: &Traversal<'_>, conn: Option<ConnId>) -> bool {
         let Some(wanted) = self.state else { return true };
-        let mut found = state_bit(traversal.tracked.as_ref());
+        let mut found = state_bit(traversal.tracked);
         if wanted.value & (SNAT | DNAT) != 0 {
             let status = conn.and_then(|conn| traversal.conntrack.status(conn));
             let status = status.unwrap_or_default().0;
@@ -364,7 +364,7 @@ impl Match for Conntrack {
     #[inline]
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         if self.state_only {
-            let found = state_bit(traversal.tracked.as_ref());
+            let found = state_bit(traversal.tracked);
             let fits =
                 self.state.is_some_and(|wanted| (wanted.value & found != 0) != wanted.inverted);
             return fits.into();

@@ -36,7 +36,7 @@ impl Match for StateMatch {
 
     #[inline]
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let found = self.wanted.value & state_bit(traversal.tracked.as_ref()) != 0;
+        let found = self.wanted.value & state_bit(traversal.tracked) != 0;
         (found != self.wanted.inverted).into()
     }
 

@@ -87,7 +87,7 @@ impl Field {
             Self::InInterface => key.push(traversal.in_interface.unwrap_or_default().octets()),
             Self::OutInterface => key.push(traversal.out_interface.unwrap_or_default().octets()),
             Self::Mark => key.push(&traversal.mark.to_be_bytes()),
-            Self::CtState => key.push(&[state_bit(traversal.tracked.as_ref())]),
+            Self::CtState => key.push(&[state_bit(traversal.tracked)]),
         }
     }
 }

@@ -54,7 +54,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         link: LinkInfo::default(),
         mark: 0,
         tracked: None,
-        template: Template::default(),
+        template: &mut Template::default(),
         conntrack: &mut connections,
         local: &Everywhere,
         log: &mut Vec::new(),

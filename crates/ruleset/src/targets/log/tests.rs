@@ -37,7 +37,7 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
         },
         mark: 7,
         tracked: None,
-        template: Template::default(),
+        template: &mut Template::default(),
         conntrack: &mut connections,
         local: &Nowhere,
         log: &mut log,
