@@ -152,7 +152,13 @@ fn damaged_files_are_refused_or_read_but_never_a_panic() {
             for family in [Family::V4, Family::V6] {
                 let source = String::from_utf8_lossy(&damaged);
                 match parse_bytes(&damaged, family) {
-                    Ok(ruleset) => drop(print(&ruleset, Print::default())),
+                    Ok(ruleset) => {
+                        let once = print(&ruleset, Print::default());
+                        let again = parse_bytes(once.as_bytes(), family).unwrap_or_else(|faults| {
+                            panic!("{}in\n{source}", faults[0].render("printed", &once))
+                        });
+                        assert_eq!(print(&again, Print::default()), once);
+                    }
                     Err(faults) => {
                         assert!(!faults.is_empty());
                         for fault in &faults {

@@ -195,7 +195,7 @@ domain. A range is written LOW:HIGH.",
         wrong: "*filter\n-A INPUT -p tcp --dport htpp -j ACCEPT\nCOMMIT\n",
         right: "*filter\n-A INPUT -p tcp --dport http -j ACCEPT\nCOMMIT\n";
     BAD_INTERFACE = 405, "an interface name cannot be",
-"Linux interface names have 1 to 15 bytes. A `+` at the end stands for any continuation: `ppp+` is every
+"Linux interface names have 1 to 15 bytes and no blanks. A `+` at the end stands for any continuation: `ppp+` is every
 interface whose name begins with ppp, `+` alone is every interface.",
         wrong: "*filter\n-A INPUT -i enp0s31f6.4094.17 -j ACCEPT\nCOMMIT\n",
         right: "*filter\n-A INPUT -i enp0s31f6+ -j ACCEPT\nCOMMIT\n";

@@ -121,10 +121,11 @@ pub fn print_network(out: &mut String, network: &Network, family: Family) {
     };
 }
 
-/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only.
+/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only. One that begins with
+/// `-` is quoted as well: iptables-restore could take it for `-t` and refuse what was saved.
 pub fn print_word(out: &mut String, word: &str) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !word.is_empty() && word.bytes().all(plain) {
+    if !word.is_empty() && !word.starts_with('-') && word.bytes().all(plain) {
         out.push_str(word);
         return;
     }

@@ -405,6 +405,8 @@ impl Section {
             Some("is longer than 28 characters")
         } else if name.is_empty() || name.starts_with(['-', '!']) {
             Some("is empty or begins with `-` or `!`")
+        } else if name.contains(['"', ' ', '\t']) {
+            Some("has a blank or a quote in it, so no rule could name it")
         } else if matches!(name, "ACCEPT" | "DROP" | "RETURN" | "QUEUE") {
             Some("is the name of a target")
         } else {

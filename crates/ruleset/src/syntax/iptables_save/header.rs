@@ -119,8 +119,7 @@ impl Reader<'_> {
 
     fn interface(&mut self, given: &Given) -> Option<Inverted<InterfacePattern>> {
         let Some(value) = interface_pattern(&given.value) else {
-            let why = if given.value.is_empty() { "empty" } else { "longer than 15 bytes" };
-            let text = format!("the interface name `{}` is {why}", given.value);
+            let text = format!("no interface can be called `{}`", given.value);
             self.fault(code::BAD_INTERFACE, given.value_span, text);
             return None;
         };
@@ -147,7 +146,7 @@ impl Reader<'_> {
 /// An interface name or, with a `+` at its end, the beginning of one.
 #[must_use]
 pub fn interface_pattern(text: &str) -> Option<InterfacePattern> {
-    if text.is_empty() || text.len() > 15 {
+    if text.is_empty() || text.len() > 15 || text.contains(['"', ' ', '\t']) {
         return None;
     }
     let beginning = text.strip_suffix('+');

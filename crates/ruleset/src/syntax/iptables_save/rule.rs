@@ -123,6 +123,10 @@ pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Lin
         partial: false,
         implied: false,
     };
+    for word in words.iter().filter(|word| options::is_table_option(word)) {
+        let text = format!("`{}` cannot stand in a file", word.text);
+        reader.fault(code::TABLE_OPTION, word.span, text);
+    }
     while let Some(word) = reader.words.next() {
         reader.word(word);
     }
@@ -175,7 +179,6 @@ impl<'a> Reader<'a> {
             }
             self.not = Some(word.span);
         } else if options::is_table_option(word) {
-            self.fault(code::TABLE_OPTION, word.span, format!("`{text}` cannot stand in a file"));
             self.partial = true;
         } else if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
             self.long(word, long);

@@ -124,6 +124,15 @@ fn every_fault_of_a_file_is_reported_with_its_place() {
 }
 
 #[test]
+fn words_that_could_name_a_table() {
+    for rule in ["-A INPUT -ptcp", "-t filter -A INPUT", "-A INPUT --tab x", "-A INPUT -i -tap0"] {
+        assert_eq!(codes(rule)[0], code::TABLE_OPTION, "{rule}");
+    }
+    let quoted = "-A INPUT -m comment --comment \"-t\"";
+    assert_eq!(printed(quoted, Family::V4), [quoted]);
+}
+
+#[test]
 fn unknown_is_told_from_not_yet() {
     for (rule, expected) in [
         ("-A INPUT -m hashlimit", code::MATCH_UNSUPPORTED),
