@@ -127,9 +127,14 @@ impl Defrag {
             return Gathered::Alone;
         }
         let end = piece.offset + piece.data.len();
-        if parsed.family == Family::V6 && (piece.more && end % 8 != 0 || end > LENGTH_MAX) {
-            self.remove(&piece.key);
-            return Gathered::Alone;
+        if parsed.family == Family::V6 {
+            if end > LENGTH_MAX {
+                return Gathered::Discarded(Cause::FragLimit);
+            }
+            if piece.more && end % 8 != 0 {
+                self.remove(&piece.key);
+                return Gathered::Alone;
+            }
         }
         self.enter(now, &piece)
     }
@@ -161,7 +166,8 @@ impl Defrag {
         });
         let before = queue.bytes();
         let entered = queue.enter(piece);
-        let complete = queue.is_complete();
+        // A duplicate completes nothing, even where it says that no more will come.
+        let complete = entered == Ok(true) && queue.is_complete();
         self.bytes = self.bytes + queue.bytes() - before;
         match entered {
             // IPv6 leaves the queue as it was when only the length is contradicted.
@@ -172,8 +178,8 @@ impl Defrag {
                 self.remove(&piece.key);
                 Gathered::Discarded(Cause::FragOverlap)
             }
-            Ok(()) if complete => self.finish(piece.key),
-            Ok(()) => Gathered::Held,
+            Ok(_) if complete => self.finish(piece.key),
+            Ok(_) => Gathered::Held,
         }
     }
 
@@ -211,7 +217,8 @@ impl Queue {
         self.head.len() + self.data.len()
     }
 
-    fn enter(&mut self, piece: &Piece<'_>) -> Result<(), Refused> {
+    /// Takes a piece; false when it is a duplicate.
+    fn enter(&mut self, piece: &Piece<'_>) -> Result<bool, Refused> {
         let (start, end) = (piece.offset, piece.offset + piece.data.len());
         // Only the last piece may end between units of eight; what another has beyond is left.
         let end = if piece.more { end & !7 } else { end };
@@ -220,14 +227,18 @@ impl Queue {
         } else {
             end < self.length || self.last_seen && end != self.length
         };
-        if contradicts || end == start || end > LENGTH_MAX || self.cuts.len() >= PIECES_MAX {
+        if contradicts || end > LENGTH_MAX || self.cuts.len() >= PIECES_MAX {
+            return Err(Refused::Contradiction);
+        }
+        // Even an empty piece says where the datagram ends.
+        self.last_seen |= !piece.more;
+        self.length = self.length.max(end);
+        if end == start {
             return Err(Refused::Contradiction);
         }
         if !self.place(start, end)? {
-            return Ok(());
+            return Ok(false);
         }
-        self.last_seen |= !piece.more;
-        self.length = self.length.max(end);
         self.present += end - start;
         self.cuts.insert(self.cuts.partition_point(|cut| *cut < end), end);
         if self.data.len() < end {
@@ -245,7 +256,7 @@ impl Queue {
         if piece.unfragmentable {
             self.largest_unfragmentable = self.largest_unfragmentable.max(piece.size);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Finds the place of a piece among those that are there; false for a duplicate.
