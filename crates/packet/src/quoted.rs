@@ -93,7 +93,8 @@ impl<'a> Quoted<'a> {
             protocol,
             source: Address::v6(field(header, 8)),
             destination: Address::v6(field(header, 24)),
-            l4: bytes.get(offset..)?,
+            // The last extension header may be cut; protocols without ports need nothing beyond it.
+            l4: bytes.get(offset..).unwrap_or(&[]),
         })
     }
 }

@@ -59,6 +59,15 @@ fn ipv6_as_leniently_as_linux() {
     assert_eq!(Quoted::new(Family::V6, &version4).and_then(|q| q.ports()), found);
 }
 
+/// Linux says RELATED for an error about a protocol without ports even then.
+#[test]
+fn a_cut_extension_header_hides_ports_but_not_the_protocol() {
+    let packet = ipv6(60, &[41, 0, 1]);
+    let quoted = Quoted::new(Family::V6, &packet).expect("the header says what comes next");
+    assert_eq!((quoted.protocol, quoted.l4), (41, &[][..]));
+    assert_eq!(quoted.ports(), None);
+}
+
 #[test]
 fn of_an_error() {
     let mut packet = std::vec![0x45, 0, 0, 56, 0, 1, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1];
