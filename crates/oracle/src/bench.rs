@@ -1,13 +1,17 @@
 //! Both routers side by side.
 
 use crate::compare::{self, Difference};
-use crate::fuzz::{INSIDE, Settings, Step};
+use crate::fuzz::{INSIDE, Settings, Step, renumber};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::Observation;
 use keepstate_conntrack::event::EventKind;
+use keepstate_datapath::clock::SystemClock;
 use keepstate_packet::Family;
 use std::{io, thread};
+
+/// Most identifications of fragments that one trial uses, a prime so that they come back late.
+const IDENTIFICATIONS: u32 = 251;
 
 /// Both routers, under the same settings.
 #[derive(Debug)]
@@ -15,6 +19,12 @@ pub(crate) struct Bench {
     kernel: Kernel,
     model: Model,
     settings: Settings,
+    /// Trials so far, times the identifications that one may use.
+    identification: u32,
+    /// The kernel's table is empty.
+    clean: bool,
+    /// The kernel's clock runs: the machine may stop this process for seconds.
+    clock: SystemClock,
 }
 
 /// One scenario through both, up to the first packet that differs.
@@ -33,7 +43,7 @@ impl Bench {
         };
         let settings = Settings::default();
         let model = model(&config, &settings)?;
-        let mut bench = Self { kernel: Kernel::new(config)?, model, settings };
+        let mut bench = Self { kernel: Kernel::new(config)?, model, settings, identification: 0, clean: false, clock: SystemClock::start() };
         bench.set_sysctls()?;
         Ok(bench)
     }
@@ -53,6 +63,7 @@ impl Bench {
     /// The same, with all counters at zero whatever the settings were.
     pub(crate) fn reload(&mut self, settings: &Settings) -> io::Result<()> {
         self.kernel.flush()?;
+        self.clean = true;
         let before = std::mem::replace(&mut self.settings, settings.clone());
         self.set_sysctls()?;
         let families = [Family::V4, Family::V6];
@@ -76,8 +87,12 @@ impl Bench {
 
     /// Runs packets through both, from an empty table.
     pub(crate) fn trial(&mut self, packets: &[Step]) -> io::Result<Trial> {
-        self.kernel.flush()?;
+        if !self.clean {
+            self.kernel.flush()?;
+        }
+        self.clean = false;
         self.model.flush();
+        self.identification = self.identification.wrapping_add(IDENTIFICATIONS);
         let mut trial = Trial::default();
         let mut paused = false;
         for step in packets {
@@ -85,11 +100,14 @@ impl Bench {
                 Step::Sleep(duration) => {
                     paused = true;
                     thread::sleep(*duration);
-                    self.model.advance(*duration);
-                    self.model.events();
+                    self.model.set_elapsed(self.clock.elapsed());
+                    self.model.expire();
                     trial.observations.push(None);
                 }
                 Step::Packet { side, bytes } => {
+                    let renumbered = renumber(bytes, self.identification);
+                    let bytes = renumbered.as_ref().unwrap_or(bytes);
+                    self.model.set_elapsed(self.clock.elapsed());
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
                     let mut ours = self.model.push(*side, family(bytes), bytes);
                     if paused {
@@ -124,6 +142,7 @@ impl Bench {
     /// Every connection of the engine's table, and every one that the kernel has announced, looked
     /// up one by one: a dump would walk the hash of the whole machine.
     fn compare_tables(&mut self, trial: &Trial) -> io::Result<Vec<Difference>> {
+        self.model.set_elapsed(self.clock.elapsed());
         let ours = self.model.connections();
         if self.settings.has_zones() {
             return Ok(compare::tables(self.kernel.connections()?, ours));
@@ -140,7 +159,13 @@ impl Bench {
             let found = self.kernel.connection(original)?;
             kernel.extend(found.filter(|found| found.original == *original));
         }
-        Ok(compare::tables(kernel, ours))
+        for found in &kernel {
+            // Flushing would walk that hash, too.
+            self.kernel.delete(&found.original)?;
+        }
+        let found = compare::tables(kernel, ours);
+        self.clean = found.is_empty();
+        Ok(found)
     }
 }
 

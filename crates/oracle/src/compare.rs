@@ -1,8 +1,8 @@
 //! Two observations, or two tables, side by side.
 
-use crate::observation::{EventView, Observation, Sent};
+use crate::observation::{EventView, Fate, Observation, Sent};
 use keepstate_conntrack::event::{EventKind, Snapshot};
-use keepstate_packet::Family;
+use keepstate_packet::{Family, Parsed};
 use std::fmt::Debug;
 
 /// How far the two views of a timeout may lie apart, seconds: each rounds in its own way.
@@ -29,7 +29,7 @@ impl Difference {
 #[must_use]
 pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference> {
     let mut found = Vec::new();
-    if kernel.fate != ours.fate {
+    if kernel.fate != ours.fate && !discarded_piece(kernel, ours) {
         found.push(Difference::new("fate", &kernel.fate, &ours.fate));
     }
     if kernel.state != ours.state {
@@ -38,10 +38,16 @@ pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference>
     if kernel.direction != ours.direction {
         found.push(Difference::new("direction", &kernel.direction, &ours.direction));
     }
-    sent("bytes", &kernel.out, &ours.out, false, &mut found);
+    sent("bytes", &joined(&kernel.out), &joined(&ours.out), false, &mut found);
     sent("generated", &kernel.generated, &ours.generated, true, &mut found);
     events(&kernel.events, &ours.events, &mut found);
     found
+}
+
+/// Nothing outside of the kernel tells a fragment that is held from one that was discarded.
+fn discarded_piece(kernel: &Observation, ours: &Observation) -> bool {
+    let discarded = ours.reason.is_some_and(|reason| reason.starts_with("frag-"));
+    kernel.fate == Fate::Held && ours.fate == Fate::Dropped && discarded
 }
 
 fn sent(
@@ -61,6 +67,36 @@ fn sent(
     }
 }
 
+/// The pieces of a datagram that leaves in pieces, as one without lengths, offsets and header
+/// checksum: where the kernel cuts depends on the memory its buffers happened to have.
+fn joined(sent: &[Sent]) -> Vec<Sent> {
+    let pieces: Vec<_> = sent.iter().filter_map(|one| piece(&one.bytes)).collect();
+    let Some(first) = sent.first().filter(|_| sent.len() > 1 && pieces.len() == sent.len()) else {
+        return sent.to_vec();
+    };
+    let mut pieces = pieces;
+    pieces.sort_by_key(|(offset, ..)| *offset);
+    let mut bytes = pieces.first().map_or(Vec::new(), |(_, header, _)| header.clone());
+    bytes.extend(pieces.iter().flat_map(|(.., data)| *data));
+    vec![Sent { side: first.side, bytes }]
+}
+
+/// Offset, header without what differs between pieces, data; `None` when it is no fragment.
+fn piece(bytes: &[u8]) -> Option<(usize, Vec<u8>, &[u8])> {
+    let parsed = Parsed::new(bytes).ok()?;
+    let offset = usize::from(parsed.fragment?.offset);
+    let begin = match parsed.family {
+        Family::V4 => usize::from(bytes[0] & 15) * 4,
+        Family::V6 => 48,
+    };
+    let mut header = bytes.get(..begin)?.to_vec();
+    match parsed.family {
+        Family::V4 => [2..4, 6..8, 10..12].into_iter().for_each(|range| header[range].fill(0)),
+        Family::V6 => [4..6, 42..48].into_iter().for_each(|range| header[range].fill(0)),
+    }
+    Some((offset, header, &bytes[begin..]))
+}
+
 fn packets(sent: &[Sent]) -> String {
     let one = |sent: &Sent| format!("{:?}:{}", sent.side, hex(&sent.bytes));
     sent.iter().map(one).collect::<Vec<_>>().join(" ")
@@ -73,9 +109,13 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// A packet without what two runs of one kernel do not share: the identification of packets that
-/// the router makes, IPv4 timestamp options, and the header checksums over them.
+/// the router makes and of IPv6 fragments that it cuts, IPv4 timestamp options, and the header
+/// checksums over them.
 fn masked(bytes: &[u8], made: bool) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
+    if bytes.len() >= 48 && bytes[0] >> 4 == 6 && bytes[6] == 44 {
+        bytes[44..48].fill(0);
+    }
     if bytes.first().is_none_or(|first| first >> 4 != 4) || bytes.len() < 20 {
         return bytes;
     }
@@ -131,11 +171,8 @@ fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
 }
 
 fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
-    let seconds = |snapshot: &Snapshot| snapshot.timeout.map(|timeout| timeout.as_secs());
-    match (seconds(kernel), seconds(ours)) {
-        (Some(k), Some(o)) => k.abs_diff(o) <= TIMEOUT_SLACK,
-        (k, o) => k == o,
-    }
+    let seconds = |snapshot: &Snapshot| snapshot.timeout.map_or(0, |timeout| timeout.as_secs());
+    seconds(kernel).abs_diff(seconds(ours)) <= TIMEOUT_SLACK
 }
 
 /// What the two tables do not share.

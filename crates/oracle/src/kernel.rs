@@ -321,8 +321,8 @@ fn observation(
 }
 
 /// Sysctls of the router: forwarding on; redirects, address checks, rate limits and flow labels
-/// drawn from a secret off.
-const ROUTER_SYSCTLS: [(&str, &str); 18] = [
+/// drawn from a secret off; room for fragments that never become whole.
+const ROUTER_SYSCTLS: [(&str, &str); 21] = [
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
     ("net.ipv4.conf.all.rp_filter", "0"),
@@ -336,6 +336,9 @@ const ROUTER_SYSCTLS: [(&str, &str); 18] = [
     ("net.ipv4.icmp_msgs_burst", "1000000"),
     ("net.ipv6.icmp.ratelimit", "0"),
     ("net.ipv6.auto_flowlabels", "0"),
+    ("net.ipv4.ipfrag_high_thresh", "268435456"),
+    ("net.ipv6.ip6frag_high_thresh", "268435456"),
+    ("net.netfilter.nf_conntrack_frag6_high_thresh", "268435456"),
     ("net.ipv6.conf.all.accept_ra", "0"),
     ("net.ipv6.conf.default.accept_ra", "0"),
     ("net.ipv6.conf.all.accept_dad", "0"),

@@ -96,6 +96,17 @@ impl Model {
         self.engine.handle_timeout(self.now);
     }
 
+    /// Sets the clock: time since the model was made, or since whatever the caller counts from.
+    pub fn set_elapsed(&mut self, elapsed: Duration) {
+        self.now = START.plus(elapsed);
+    }
+
+    /// Removes what has expired, without a word.
+    pub fn expire(&mut self) {
+        self.engine.handle_timeout(self.now);
+        self.events();
+    }
+
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
     /// link layer calls it.
     pub fn push(&mut self, side: Side, family: Family, packet: &[u8]) -> Observation {

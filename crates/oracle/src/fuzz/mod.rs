@@ -7,6 +7,7 @@
 mod datagram;
 pub(crate) mod draft;
 mod flow;
+mod fragments;
 mod ftp;
 mod mutate;
 pub(crate) mod random;
@@ -17,6 +18,7 @@ mod settings;
 mod tcp;
 
 pub use flow::INSIDE;
+pub(crate) use fragments::renumber;
 pub use run::{Finding, Outcome, Plan, Progress, run};
 pub use settings::Settings;
 
@@ -50,11 +52,13 @@ pub enum Area {
     Generic,
     /// Timeouts of a second, and pauses that are longer.
     Expiry,
+    /// Everything, in pieces.
+    Fragments,
 }
 
 impl Area {
     /// All areas by their names.
-    pub const NAMES: [(&'static str, Self); 8] = [
+    pub const NAMES: [(&'static str, Self); 9] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
         ("udp", Self::Udp),
@@ -63,6 +67,7 @@ impl Area {
         ("rules", Self::Rules),
         ("generic", Self::Generic),
         ("expiry", Self::Expiry),
+        ("fragments", Self::Fragments),
     ];
 
     /// Its name.
@@ -120,6 +125,10 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
         let bytes = draft.bytes(&sent, random);
         sent.push((draft.side, bytes));
     }
+    if area == Area::Fragments {
+        sent = fragments::cut(sent, 40, random);
+        sent.truncate(PACKETS_MAX);
+    }
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
     if about_expiry(area, number) {
@@ -135,7 +144,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         Area::Icmp => random.pick(&[0, 60, 75, 75, 75, 85]),
         Area::Ftp => 90,
         Area::Generic => 99,
-        Area::All | Area::Rules | Area::Expiry => random.below(100),
+        Area::All | Area::Rules | Area::Expiry | Area::Fragments => random.below(100),
     };
     match kind {
         0..60 => tcp::conversation(random),
@@ -170,7 +179,7 @@ fn interleave(conversations: Vec<Vec<Draft>>, random: &mut Random) -> Vec<Draft>
 fn with_errors(drafts: &mut Vec<Draft>, area: Area, random: &mut Random) {
     let percent = match area {
         Area::Icmp => 25,
-        Area::Rules | Area::All | Area::Expiry => 3,
+        Area::Rules | Area::All | Area::Expiry | Area::Fragments => 3,
         _ => 1,
     };
     let mut n = 1;

@@ -286,7 +286,8 @@ impl Rules<'_> {
                     self.random.pick(&["ORIGINAL", "REPLY"])
                 );
             }
-            _ => format!(" --ctexpire {}", self.random.pick(&["1:100", "25:200", "300:500000"])),
+            // Far from where a timeout starts: the clocks of the two differ by milliseconds.
+            _ => format!(" --ctexpire {}", self.random.pick(&["15:110", "20:200", "280:500000"])),
         };
         format!(" -m conntrack{not}{what}")
     }

@@ -8,7 +8,7 @@ use crate::shrink::{self, Depth};
 use std::io;
 
 /// Scenarios between two comparisons of the rule counters; divides [`super::EPOCH`].
-const COUNTED: u64 = 16;
+const COUNTED: u64 = 32;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
