@@ -69,7 +69,7 @@ impl Shrinker<'_> {
             return Ok(Trial::default());
         }
         if self.depth == Depth::Packets {
-            return self.bench.trial(packets);
+            return self.bench.settled_trial(packets);
         }
         let settings = self.bench.settings().clone();
         self.bench.reload(&settings)?;

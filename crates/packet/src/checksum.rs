@@ -276,7 +276,7 @@ pub enum Verified {
     Offloaded,
     /// It is wrong, or not there where there has to be one.
     Wrong,
-    /// There is none that conntrack looks at: another protocol, a fragment, a header cut short.
+    /// There is none that conntrack looks at: another protocol, a later fragment, a header cut short.
     NotApplicable,
 }
 
@@ -290,7 +290,7 @@ pub enum Verified {
 #[inline]
 #[must_use]
 pub fn verify(parsed: &Parsed, bytes: &[u8]) -> Verified {
-    if parsed.fragment.is_some_and(|f| f.more || f.offset != 0) {
+    if parsed.fragment.is_some_and(|f| f.offset != 0) {
         return Verified::NotApplicable;
     }
     let segment = parsed.l4_bytes(bytes);

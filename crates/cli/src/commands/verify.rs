@@ -93,8 +93,12 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
         findings_max: arguments.limit,
     };
     let line = |progress: &Progress| {
+        let again = match progress.unrepeated {
+            0 => String::new(),
+            count => format!(", {count} once and not again"),
+        };
         format!(
-            "seed {} {}: {} packets in {} scenarios, {} differ",
+            "seed {} {}: {} packets in {} scenarios, {} differ{again}",
             plan.seed, arguments.only, progress.packets, progress.scenarios, progress.findings
         )
     };
@@ -103,7 +107,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
             terminal.progress(line(progress));
         }
     })?;
-    for finding in &outcome.findings {
+    for finding in outcome.findings.iter().chain(&outcome.unrepeated) {
         print!("{}", report::text(plan.seed, area, finding));
     }
     println!("{}", line(&outcome.progress));

@@ -36,6 +36,9 @@ pub struct Progress {
     pub packets: u64,
     /// Scenarios that differ.
     pub findings: u64,
+    /// Scenarios that differed once and never again: the kernel rounds the time left to its ticks,
+    /// and a tick fell between two packets.
+    pub unrepeated: u64,
 }
 
 /// A scenario that differs.
@@ -60,6 +63,20 @@ pub struct Outcome {
     pub progress: Progress,
     /// What differs, shrunk.
     pub findings: Vec<Finding>,
+    /// What differed once, whole.
+    pub unrepeated: Vec<Finding>,
+}
+
+impl Outcome {
+    fn take(&mut self, finding: Finding) {
+        if finding.repeats {
+            self.progress.findings += 1;
+            self.findings.push(finding);
+        } else {
+            self.progress.unrepeated += 1;
+            self.unrepeated.push(finding);
+        }
+    }
 }
 
 /// Runs a plan in the calling thread's network namespace ([`crate::namespace::with`]).
@@ -73,17 +90,16 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
     loop {
         let packets = steps(plan.seed, plan.area, number);
         bench.load(&settings(plan.seed, plan.area, number))?;
-        let trial = bench.trial(&packets)?;
+        let trial = bench.settled_trial(&packets)?;
         outcome.progress.scenarios += 1;
         outcome.progress.packets += packets.len() as u64;
         if !trial.differences.is_empty() {
             let memory = bench.settings().has_memory();
             let depth = if memory { Depth::Counters } else { Depth::Packets };
-            outcome.findings.push(shrink::shrink(&mut bench, number, packets, trial, depth)?);
+            outcome.take(shrink::shrink(&mut bench, number, packets, trial, depth)?);
         } else if number % COUNTED == COUNTED - 1 || plan.only_first {
-            outcome.findings.extend(counted(&mut bench, plan, number)?);
+            counted(&mut bench, plan, number)?.into_iter().for_each(|found| outcome.take(found));
         }
-        outcome.progress.findings = outcome.findings.len() as u64;
         each(&outcome.progress);
         let enough =
             outcome.progress.packets >= plan.packets || outcome.findings.len() >= plan.findings_max;

@@ -141,13 +141,16 @@ fn sctp_crc() {
 }
 
 #[test]
-fn fragments_are_not_verified() {
+fn later_fragments_are_not_verified() {
     let mut bytes = packet(Family::V4, 17, &UDP);
     bytes[26] = 1;
-    for flags in [0x20, 0x00] {
-        bytes[6] = flags;
-        bytes[7] = u8::from(flags == 0);
-        assert_eq!(verify(&Parsed::new(&bytes).unwrap(), &bytes), Verified::NotApplicable);
+    for (flags, offset, verified) in
+        [([0x20, 0], 0, Verified::Wrong), ([0, 1], 8, Verified::NotApplicable)]
+    {
+        bytes[6..8].copy_from_slice(&flags);
+        let parsed = Parsed::new(&bytes).unwrap();
+        assert_eq!(parsed.fragment.map(|fragment| fragment.offset), Some(offset));
+        assert_eq!(verify(&parsed, &bytes), verified);
     }
 }
 
