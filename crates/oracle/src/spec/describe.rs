@@ -33,9 +33,19 @@ pub(super) fn observation(seen: &Observation) -> String {
     words.join(" ")
 }
 
-/// The same without the reason, which only the engine gives.
-pub(super) fn without_reason(text: &str) -> &str {
-    text.split(" (").next().unwrap_or(text)
+/// The same as far as the kernel shows it: without the reason, and a fragment that ended its
+/// datagram as one that is held, since neither comes out.
+pub(super) fn as_the_kernel_shows(text: &str) -> String {
+    match text.split_once(" (") {
+        Some((seen, reason)) if is_of_a_fragment(reason) => seen.replace("drop", "held"),
+        Some((seen, _)) => seen.to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether a reason code tells of putting datagrams together.
+pub(super) fn is_of_a_fragment(reason: &str) -> bool {
+    reason.starts_with("frag-")
 }
 
 fn answer(sent: &Sent) -> String {

@@ -3,14 +3,17 @@
 use crate::fuzz::draft::{
     Body, Damage, Draft, ICMP, ICMPV6, Network, Quote, Segment, TCP, UDP, UDPLITE,
 };
+use crate::fuzz::random::Random;
 use crate::observation::Side;
-use keepstate_packet::{Address, Family};
+use keepstate_packet::{Address, Family, checksum};
 use std::net::{IpAddr, SocketAddr};
 
 /// TTL or hop limit where none is written.
 const TTL: u8 = 64;
 /// TCP window where none is written.
 const WINDOW: u16 = 8192;
+/// Identification of fragments where none is written: those of a case belong together.
+const IDENTIFICATION_OF_PIECES: u16 = 0x7069;
 /// Bytes of the quoted packet in an ICMP error where no number is written: all of it.
 const QUOTED: usize = 1 << 16;
 
@@ -19,6 +22,8 @@ const QUOTED: usize = 1 << 16;
 pub struct Line {
     /// The packet.
     pub(crate) draft: Draft,
+    /// Of what follows the IP header only these bytes, as a fragment.
+    pub(crate) piece: Option<(usize, usize)>,
     /// What is written behind the arrow, blanks single.
     pub(crate) expected: String,
 }
@@ -50,10 +55,21 @@ pub(crate) fn parse(text: &str, number: usize) -> Result<Line, String> {
     let ports = (source.1, destination.1);
     let (protocol, body) = body(protocol, ports)?;
     let mut draft = Draft::new(side, network, protocol, body);
+    let mut cut = None;
     for word in details {
-        detail(&mut draft, word, number)?;
+        match word.strip_prefix("piece=") {
+            Some(span) => {
+                cut = Some(piece(span)?);
+                draft.network.identification = IDENTIFICATION_OF_PIECES;
+            }
+            None => detail(&mut draft, word, number)?,
+        }
     }
-    Ok(Line { draft, expected: expected.split_whitespace().collect::<Vec<_>>().join(" ") })
+    Ok(Line {
+        draft,
+        piece: cut,
+        expected: expected.split_whitespace().collect::<Vec<_>>().join(" "),
+    })
 }
 
 /// Words, those in quotes with their escapes read and the quote before them kept as a mark.
@@ -80,6 +96,65 @@ fn endpoint(text: &str) -> Result<(IpAddr, u16), String> {
         return Ok((both.ip(), both.port()));
     }
     text.parse().map(|address| (address, 0)).map_err(|_| format!("{text}: not an address"))
+}
+
+fn piece(span: &str) -> Result<(usize, usize), String> {
+    let (from, to) = span.split_once('-').ok_or("want piece=FROM-TO")?;
+    let (from, to) = (read::<usize>(from)?, read::<usize>(to)?);
+    if from % 8 != 0 || from >= to {
+        return Err(format!("{span}: a fragment begins at a multiple of 8, before its end"));
+    }
+    Ok((from, to))
+}
+
+impl Line {
+    /// The packet as bytes; `earlier` are those before it.
+    pub(crate) fn bytes(&self, earlier: &[(Side, Vec<u8>)]) -> Vec<u8> {
+        // Nothing that the notation can write is left to chance.
+        let whole = self.draft.bytes(earlier, &mut Random::part(0, 0));
+        let Some((from, to)) = self.piece else { return whole };
+        match self.draft.network.family {
+            Family::V4 => fragment_v4(&whole, from, to),
+            Family::V6 => fragment_v6(&whole, from, to),
+        }
+    }
+}
+
+/// Where a fragment begins, in the form of the header field, and its bytes; `more` is the bit that
+/// says that others follow.
+fn fragment(body: &[u8], from: usize, to: usize, shift: u32, more: u16) -> (u16, &[u8]) {
+    let to = to.min(body.len());
+    let place = u16::try_from(from / 8).unwrap_or(u16::MAX) << shift;
+    let more = if to < body.len() { more } else { 0 };
+    (place | more, body.get(from..to).unwrap_or(&[]))
+}
+
+fn fragment_v4(whole: &[u8], from: usize, to: usize) -> Vec<u8> {
+    const HEADER: usize = 20;
+    let (head, body) = whole.split_at(HEADER.min(whole.len()));
+    let (place, body) = fragment(body, from, to, 0, 0x2000);
+    let mut out = [head, body].concat();
+    let length = u16::try_from(out.len()).unwrap_or(u16::MAX);
+    out[2..4].copy_from_slice(&length.to_be_bytes());
+    out[6..8].copy_from_slice(&place.to_be_bytes());
+    checksum::fill_ipv4_header(&mut out);
+    out
+}
+
+fn fragment_v6(whole: &[u8], from: usize, to: usize) -> Vec<u8> {
+    const HEADER: usize = 40;
+    const FRAGMENT: u8 = 44;
+    let (head, body) = whole.split_at(HEADER.min(whole.len()));
+    let (place, body) = fragment(body, from, to, 3, 1);
+    let mut out = head.to_vec();
+    let length = u16::try_from(body.len() + 8).unwrap_or(u16::MAX);
+    out[4..6].copy_from_slice(&length.to_be_bytes());
+    let next = std::mem::replace(&mut out[6], FRAGMENT);
+    out.extend([next, 0]);
+    out.extend(place.to_be_bytes());
+    out.extend(u32::from(IDENTIFICATION_OF_PIECES).to_be_bytes());
+    out.extend(body);
+    out
 }
 
 fn body(protocol: &str, ports: (u16, u16)) -> Result<(u8, Body), String> {
@@ -111,6 +186,7 @@ fn detail(draft: &mut Draft, word: &str, number: usize) -> Result<(), String> {
     let unknown = || format!("{word}: not known here");
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
     match name {
+        "ipid" => draft.network.identification = read(value)?,
         "ttl" => draft.network.ttl = read(value)?,
         "tos" => draft.network.tos = read(value)?,
         "cut" => draft.damage = Some(Damage::Cut(read(value)?)),

@@ -3,11 +3,11 @@
 use super::describe;
 use super::markdown::{Case, What};
 use crate::compare;
-use crate::fuzz::{INSIDE, random::Random};
+use crate::fuzz::INSIDE;
 use crate::kernel::{Config, Kernel};
 use crate::model::Model;
 use crate::namespace;
-use crate::observation::{Observation, Side};
+use crate::observation::{Fate, Observation, Side};
 use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_packet::Family;
 use std::{io, thread, time::Duration};
@@ -94,7 +94,7 @@ pub fn run(case: &Case, kernel: bool) -> Result<Ran, String> {
         let expected = expected(&step.what);
         check("engine", expected.clone(), engine[n].lines());
         let Some(said) = theirs.get(n) else { continue };
-        let bare = expected.iter().map(|e| describe::without_reason(e).to_owned()).collect();
+        let bare = expected.iter().map(|e| describe::as_the_kernel_shows(e)).collect();
         check("kernel", bare, said.lines());
         let after_pause =
             n.checked_sub(1).is_some_and(|n| matches!(case.steps[n].what, What::Pause(_)));
@@ -125,6 +125,10 @@ fn differences(kernel: &Said, engine: &Said, after_pause: bool) -> Vec<compare::
         (Said::Packet(kernel), Said::Packet(engine)) => {
             let [kernel, engine] = [kernel, engine].map(|seen| {
                 let mut seen = seen.clone();
+                if seen.reason.is_some_and(describe::is_of_a_fragment) {
+                    seen.fate = Fate::Held;
+                }
+                seen.out.iter_mut().for_each(|sent| blank_fragment_identification(&mut sent.bytes));
                 seen.events.retain(|event| !after_pause || event.kind != EventKind::Destroy);
                 seen
             });
@@ -137,15 +141,24 @@ fn differences(kernel: &Said, engine: &Said, after_pause: bool) -> Vec<compare::
     }
 }
 
+/// The kernel draws the identification of IPv6 fragments that it cuts at random.
+fn blank_fragment_identification(bytes: &mut [u8]) {
+    const FRAGMENT: u8 = 44;
+    if bytes.first().is_some_and(|first| first >> 4 == 6)
+        && bytes.get(6) == Some(&FRAGMENT)
+        && let Some(identification) = bytes.get_mut(44..48)
+    {
+        identification.fill(0);
+    }
+}
+
 /// The bytes of the case's packets, from the IP header on, and the side they come in from.
 #[must_use]
 pub fn packets(case: &Case) -> Vec<(Side, Vec<u8>)> {
     let mut earlier = Vec::new();
-    // Nothing that the notation can write is left to chance.
-    let mut random = Random::part(0, 0);
     for step in &case.steps {
         if let What::Packet(line) = &step.what {
-            let bytes = line.draft.bytes(&earlier, &mut random);
+            let bytes = line.bytes(&earlier);
             earlier.push((line.draft.side, bytes));
         }
     }
