@@ -7,6 +7,7 @@ use crate::observation::{Fate, Observation, Side};
 use keepstate_datapath::pcap::Capture;
 use keepstate_packet::link::{Skipped, network_packet};
 use keepstate_packet::{Family, Parsed};
+use keepstate_ruleset::syntax::iptables_save;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -72,13 +73,14 @@ pub fn captures(
     for (name, value) in &setup.sysctls {
         kernel.set_sysctl(name, value)?;
     }
-    for (family, rules) in [Family::V4, Family::V6].into_iter().zip(&setup.rules) {
-        if !rules.is_empty() {
-            kernel.load_rules(family, rules)?;
-        }
-    }
     let mut summary = Summary::default();
     for file in files {
+        // For each capture anew: loading begins the counters at zero.
+        for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
+            if !rules.is_empty() {
+                kernel.load_rules(family, &with_all_chains(rules, family))?;
+            }
+        }
         let model = Model::new(
             &setup.config.interfaces,
             &setup.config.inside,
@@ -88,9 +90,44 @@ pub fn captures(
         let mut model = model.map_err(io::Error::other)?;
         kernel.flush()?;
         one(&mut kernel, &mut model, file, &mut summary, &mut report)?;
+        counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
         summary.captures += 1;
     }
     Ok(summary)
+}
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+/// The same rule set with every built-in chain declared: nf_tables counts for the policies of no
+/// others. What cannot be read is left as it is, to be refused.
+fn with_all_chains(rules: &str, family: Family) -> String {
+    match iptables_save::parse(rules, family) {
+        Ok(ruleset) => iptables_save::print(&ruleset, iptables_save::Print::default()),
+        Err(_) => rules.to_owned(),
+    }
+}
+
+/// Counters of all rules and policies after a capture.
+fn counters(
+    kernel: &mut Kernel,
+    model: &mut Model,
+    setup: &Setup,
+    file: &Path,
+    summary: &mut Summary,
+    report: &mut impl FnMut(&Report),
+) -> io::Result<()> {
+    let mut differences = Vec::new();
+    for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
+        if !rules.is_empty() {
+            let theirs = compare::saved_counters(&kernel.save_rules(family)?);
+            differences.extend(compare::counters(&theirs, &model.counters(family)));
+        }
+    }
+    if !differences.is_empty() {
+        summary.differences += differences.len() as u64;
+        report(&Report { file: file.to_owned(), packet: None, seen: None, differences });
+    }
+    Ok(())
 }
 
 fn one(

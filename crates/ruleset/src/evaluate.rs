@@ -11,6 +11,7 @@ use crate::model::{Rule, Table};
 use crate::verdict::{Answer, Step, Verdict};
 use alloc::vec::Vec;
 use keepstate_conntrack::{self as conntrack, Hook, Tracked, table::Template};
+use keepstate_packet::ipv6;
 use keepstate_packet::{Address, Family, Instant, InterfaceName, L4, LinkInfo, Parsed};
 
 /// A packet on its way through a hook: what rules read and what targets may change.
@@ -276,14 +277,36 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
     let interface = |wanted: &Option<Inverted<InterfacePattern>>, name: &Option<InterfaceName>| {
         wanted.is_none_or(|wanted| is_interface(&wanted.value, name) != wanted.inverted)
     };
-    header.protocol.is_none_or(|wanted| {
-        // A broken chain of IPv6 extension headers has no protocol, not even another one.
-        (wanted.value == packet.protocol) != wanted.inverted && packet.l4 != L4::BrokenChain
-    }) && network(&header.source, packet.source)
+    let wanted_protocol = |wanted: Inverted<u8>| {
+        // Without a protocol it is not another one either.
+        protocol(traversal).is_some_and(|found| (found == wanted.value) != wanted.inverted)
+    };
+    header.protocol.is_none_or(wanted_protocol)
+        && network(&header.source, packet.source)
         && network(&header.destination, packet.destination)
         && interface(&header.in_interface, &traversal.in_interface)
         && interface(&header.out_interface, &traversal.out_interface)
         && header.fragment.is_none_or(|wanted| is_later_fragment(packet) != wanted.inverted)
+}
+
+/// What `-p` compares. With iptables-nft, unlike for tracking, the IPv6 authentication header is a
+/// protocol (51) and not an extension header. `None` for a chain of extension headers that is broken.
+#[inline]
+fn protocol(traversal: &Traversal<'_>) -> Option<u8> {
+    let packet = traversal.packet;
+    if packet.family == Family::V4 || !packet.has_options {
+        return Some(packet.protocol);
+    }
+    behind_extension_headers(packet, traversal.bytes)
+}
+
+#[cold]
+fn behind_extension_headers(packet: &Parsed, bytes: &[u8]) -> Option<u8> {
+    let mut headers = ipv6::ExtensionHeaders::of(packet.packet(bytes));
+    if headers.any(|header| header.protocol == ipv6::AUTHENTICATION) {
+        return Some(ipv6::AUTHENTICATION);
+    }
+    (packet.l4 != L4::BrokenChain).then_some(packet.protocol)
 }
 
 /// Whether a packet is a second or further fragment: one without an upper-layer header.

@@ -154,6 +154,32 @@ fn headers() {
 }
 
 #[test]
+fn an_authentication_header_is_a_protocol_and_a_broken_chain_has_none() {
+    let ipv6 = |next: u8, rest: &[u8]| {
+        let mut packet = vec![0x60, 0, 0, 0, 0, rest.len() as u8, next, 64];
+        packet.extend([0; 32]);
+        packet.extend(rest);
+        packet
+    };
+    let mut authenticated = vec![17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+    authenticated.extend([0, 1, 0, 2, 0, 8, 0, 0]);
+    let (authenticated, broken) = (ipv6(51, &authenticated), ipv6(60, &[60, 9, 0, 0, 0, 0, 0, 0]));
+    for (rule, packet, matches) in [
+        ("-p udp", &authenticated, false),
+        ("! -p udp", &authenticated, true),
+        ("-p ah", &authenticated, true),
+        ("-p tcp", &broken, false),
+        ("! -p tcp", &broken, false),
+        ("-m length --length 48", &broken, true),
+    ] {
+        let mut bench = Bench::input(&[]);
+        bench.ruleset = load(&format!("*filter\n-A INPUT {rule} -j DROP\nCOMMIT\n"), Family::V6);
+        bench.state = TableState::new(&bench.ruleset.tables[0]);
+        assert_eq!(bench.verdict(packet) == Verdict::Drop, matches, "{rule}");
+    }
+}
+
+#[test]
 fn an_interface_that_is_not_there_has_no_name() {
     for (rule, matches) in [("-i eth0", false), ("! -i eth0", true), ("-i +", true)] {
         let mut bench = Bench::new(&format!(
