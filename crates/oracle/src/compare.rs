@@ -44,10 +44,10 @@ pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference>
     found
 }
 
-/// Nothing outside of the kernel tells a fragment that is held from one that was discarded.
+/// Nothing outside of the kernel tells a fragment that is held from one that was dropped before
+/// tracking saw it.
 fn discarded_piece(kernel: &Observation, ours: &Observation) -> bool {
-    let discarded = ours.reason.is_some_and(|reason| reason.starts_with("frag-"));
-    kernel.fate == Fate::Held && ours.fate == Fate::Dropped && discarded
+    kernel.fate == Fate::Held && ours.fate == Fate::Dropped && ours.state.is_none()
 }
 
 fn sent(
@@ -71,7 +71,7 @@ fn sent(
 /// checksum: where the kernel cuts depends on the memory its buffers happened to have.
 fn joined(sent: &[Sent]) -> Vec<Sent> {
     let pieces: Vec<_> = sent.iter().filter_map(|one| piece(&one.bytes)).collect();
-    let Some(first) = sent.first().filter(|_| sent.len() > 1 && pieces.len() == sent.len()) else {
+    let Some(first) = sent.first().filter(|_| pieces.len() == sent.len()) else {
         return sent.to_vec();
     };
     let mut pieces = pieces;
