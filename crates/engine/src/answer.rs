@@ -219,6 +219,10 @@ pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>>
     out.extend_from_slice(&acknowledgment.to_be_bytes());
     out.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
     seal(&mut out, at + 16, sum, at);
+    // Over IPv4 Linux leaves the sum to the device or to what stands in for it, which writes no 0.
+    if let (Family::V4, Some(field @ [0, 0])) = (parsed.family, out.get_mut(at + 16..at + 18)) {
+        field.fill(0xff);
+    }
     Some(out)
 }
 
