@@ -286,8 +286,12 @@ impl Rules<'_> {
                     self.random.pick(&["ORIGINAL", "REPLY"])
                 );
             }
-            // Far from where a timeout starts: the clocks of the two differ by milliseconds.
-            _ => format!(" --ctexpire {}", self.random.pick(&["15:110", "20:200", "280:500000"])),
+            // Far from where a timeout starts: the clocks of the two differ by milliseconds. For a
+            // connection that is not yet confirmed the kernel's answer depends on its uptime.
+            _ => {
+                let range = self.random.pick(&["15:110", "20:200", "280:500000"]);
+                return format!(" -m conntrack --ctstatus CONFIRMED{not} --ctexpire {range}");
+            }
         };
         format!(" -m conntrack{not}{what}")
     }
