@@ -123,6 +123,12 @@ fn a_log_line_is_put_together_again_and_held_against_the_rules() {
 }
 
 #[test]
+fn a_ttl_that_cannot_be_is_no_distance() {
+    let answer = answer("IN=eth0 OUT=eth1 SRC=10.0.0.1 DST=192.0.2.1 LEN=60 TTL=630 PROTO=TCP");
+    says(&answer, "TTL=630", "hops left");
+}
+
+#[test]
 fn a_stray_syn_ack_in_a_log_line_is_invalid() {
     let line = "IN=eth0 OUT= SRC=203.0.113.9 DST=192.0.2.10 LEN=44 TTL=60 ID=0 PROTO=TCP SPT=80 \
                 DPT=4000 WINDOW=1 RES=0x00 ACK SYN URGP=0";

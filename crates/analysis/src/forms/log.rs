@@ -232,7 +232,7 @@ fn mac_text(text: &str) -> String {
 
 /// How far away the sender is, by the initial values that systems use.
 fn ttl_text(text: &str) -> String {
-    let Ok(left) = text.parse::<u16>() else { return String::from("hops left") };
+    let Ok(left) = text.parse::<u8>() else { return String::from("hops left") };
     let begun = [64, 128, 255].into_iter().find(|begun| left <= *begun).unwrap_or(255);
     format!("hops left; a sender that began with {begun} is {} hops away", begun - left)
 }
