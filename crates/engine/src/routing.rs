@@ -410,15 +410,28 @@ impl AddressTypes for Routing {
             let found = self.host.interfaces.iter().find(|one| one.name == name);
             found.is_some_and(|one| one.addresses.iter().any(|own| own.address == address))
         };
+        // The broadcast address of a network is one on its own interface only.
+        let lies_elsewhere = |name: InterfaceName| {
+            let found = self.host.interfaces.iter().find(|one| one.name == name);
+            let holds = |own: &Network| {
+                let mask = prefix_mask(own.prefix);
+                own.family == family && number(own.address) & mask == number(address) & mask
+            };
+            address.0[0] != 255 && !found.is_some_and(|one| one.addresses.iter().any(holds))
+        };
+        // IPv4 asks the local table alone: 0.0.0.0 is broadcast there, what is not in it unicast.
+        let v4 = family == Family::V4;
         match self.networks(family).kind(address) {
+            Some(Kind::Unspecified) if v4 => AddressType::Broadcast,
             Some(Kind::Unspecified) => AddressType::Unspec,
+            Some(Kind::Broadcast) if interface.is_some_and(lies_elsewhere) => AddressType::Unicast,
             Some(Kind::Broadcast) => AddressType::Broadcast,
             Some(Kind::Multicast) => AddressType::Multicast,
             Some(Kind::Anycast) => AddressType::Anycast,
             Some(Kind::Loopback) if interface.is_none() => AddressType::Local,
             Some(Kind::Local) if interface.is_none_or(has) => AddressType::Local,
             Some(Kind::Loopback | Kind::Local | Kind::Unicast(_)) => AddressType::Unicast,
-            None if self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
+            None if v4 || self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
             None => AddressType::Unreachable,
         }
     }

@@ -170,8 +170,10 @@ fn holds_ipv6(
     let ip = core::net::Ipv6Addr::from(address.0);
     let wants = |of| mask & bit(of) != 0;
     let unspecified = ip.is_unspecified();
+    // An IPv4 address mapped into IPv6 is none of the kernel's kinds, unicast included.
+    let unicast = !ip.is_multicast() && !unspecified && ip.to_ipv4_mapped().is_none();
     if wants(AddressType::Multicast) && !ip.is_multicast()
-        || wants(AddressType::Unicast) && (ip.is_multicast() || unspecified)
+        || wants(AddressType::Unicast) && !unicast
         || wants(AddressType::Unspec) && !unspecified
     {
         return false;
