@@ -14,19 +14,92 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use keepstate_packet::{Address, Family, Instant};
 
-/// An expectation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expectation {
+/// The connection that a helper announces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
     /// Tuple of the first packet.
     pub(crate) tuple: Tuple,
     /// Which bits of the source count; the destination is all ones.
     pub(crate) mask: Tuple,
+    /// Index into the policies of the helper.
+    pub(crate) class: u8,
+    /// It serves until its time is up, rather than once.
+    pub(crate) permanent: bool,
+    /// It is there and takes no connection yet.
+    pub(crate) inactive: bool,
+    /// Index of the helper that the expected connection gets.
+    pub(crate) assigns: Option<u16>,
+    /// What is done to the expected connection when it is made.
+    pub(crate) fulfilled: Option<Fulfilled>,
+}
+
+/// Something that is done to an expected connection when it is made, before its first packet goes
+/// on.
+pub(crate) type Fulfilled = fn(&mut Table, Instant, ConnId, &Expectation);
+
+impl Request {
+    /// A connection of class 0 from an address and a port, where given, to an address and a port,
+    /// that serves once and gets no helper.
+    pub(crate) fn new(
+        protocol: u8,
+        source: (Option<Address>, Option<u16>),
+        destination: (Address, u16),
+        family: Family,
+    ) -> Self {
+        let all = match family {
+            Family::V4 => Address::v4([0xff; 4]),
+            Family::V6 => Address::v6([0xff; 16]),
+        };
+        let none = Address([0; 16]);
+        let tuple = Tuple {
+            source: source.0.unwrap_or(none),
+            destination: destination.0,
+            source_port: source.1.unwrap_or(0),
+            destination_port: destination.1,
+            protocol,
+            family,
+        };
+        let mask = Tuple {
+            source: if source.0.is_some() { all } else { none },
+            destination: all,
+            source_port: if source.1.is_some() { u16::MAX } else { 0 },
+            destination_port: u16::MAX,
+            ..tuple
+        };
+        Self {
+            tuple,
+            mask,
+            class: 0,
+            permanent: false,
+            inactive: false,
+            assigns: None,
+            fulfilled: None,
+        }
+    }
+}
+
+/// An expectation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expectation {
+    /// What is expected.
+    pub(crate) request: Request,
     pub(crate) master: ConnId,
     /// Index of the helper that announced it.
     pub(crate) helper: u16,
     pub(crate) zone: Zone,
     /// Nanoseconds.
     pub(crate) deadline: u64,
+}
+
+/// Why something cannot be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The same is expected already, for another class or another master.
+    Already,
+    /// Something else is expected that the same packet would fulfil.
+    Clash,
+    /// A limit is reached.
+    Full,
 }
 
 /// What the destination of a packet must be, and the number of the expectation, which tells the
@@ -54,7 +127,7 @@ impl Expectations {
 
     fn insert(&mut self, expectation: Expectation) {
         self.numbers += 1;
-        let key = key(&expectation.tuple, self.numbers);
+        let key = key(&expectation.request.tuple, self.numbers);
         self.of_master.insert((expectation.master, self.numbers, key));
         self.by_deadline.insert((expectation.deadline, key));
         self.all.insert(key, expectation);
@@ -81,6 +154,12 @@ impl Expectations {
             .take_while(move |(of, ..)| *of == master)
             .map(|(_, _, key)| key)
     }
+
+    /// Those of a master that are of one class, oldest first.
+    fn of_class(&self, master: ConnId, class: u8) -> impl Iterator<Item = &Key> {
+        let is = move |key: &&Key| self.all.get(key).is_some_and(|e| e.request.class == class);
+        self.of(master).filter(is)
+    }
 }
 
 /// Whether `a` and `b` are equal where both masks have ones.
@@ -99,45 +178,49 @@ fn zones_equal(a: Zone, b: Zone) -> bool {
 }
 
 impl Table {
-    /// Enters what a helper has announced. False when it may not: somebody else expects the same,
-    /// or a limit is reached.
-    pub(crate) fn expect(&mut self, now: Instant, expectation: Expectation) -> bool {
+    /// Enters what a helper has announced.
+    ///
+    /// # Errors
+    /// [`Refused`] when somebody else expects the same, or a limit is reached.
+    pub(crate) fn expect(&mut self, now: Instant, expectation: Expectation) -> Result<(), Refused> {
         self.expire_expectations(now);
+        let (master, request) = (expectation.master, expectation.request);
         let mut refreshed = None;
-        for (key, other) in self.expectations.at(&expectation.tuple) {
-            let (one, two) = (&expectation, other);
-            if one.master == two.master && one.tuple == two.tuple && one.mask == two.mask {
+        for (key, other) in self.expectations.at(&request.tuple) {
+            let (one, two) = (&request, &other.request);
+            let same_zone = zones_equal(expectation.zone, other.zone);
+            if one.tuple == two.tuple && one.mask == two.mask && same_zone {
+                if (master, one.class) != (other.master, two.class) {
+                    return Err(Refused::Already);
+                }
                 refreshed = Some(*key);
                 break;
             }
-            let same_zone = zones_equal(one.zone, two.zone);
             if same_zone && equal_under(&one.tuple, &two.tuple, [&one.mask, &two.mask]) {
-                return false;
+                return Err(Refused::Clash);
             }
         }
         if let Some(key) = refreshed {
             self.remove_expectation(now, &key);
         }
-        let policy_max =
-            HELPERS.get(usize::from(expectation.helper)).map_or(0, |h| h.expectations_max);
-        let of_master = self.expectations.of(expectation.master);
-        if of_master.count() >= policy_max as usize {
-            let oldest = self.expectations.of(expectation.master).next().copied();
-            match oldest {
-                Some(key) => self.remove_expectation(now, &key),
-                None => return false,
-            }
+        let policies = HELPERS.get(usize::from(expectation.helper)).map(|h| h.policies);
+        let policy = policies.and_then(|policies| policies.get(usize::from(request.class)));
+        let max = policy.map_or(0, |policy| policy.max as usize);
+        let of_class = || self.expectations.of_class(master, request.class);
+        if max != 0 && of_class().count() >= max {
+            let oldest = of_class().next().copied();
+            oldest.iter().for_each(|key| self.remove_expectation(now, key));
         }
         if self.expectations.count() >= self.sysctls.expect_max as usize {
-            return false;
+            return Err(Refused::Full);
         }
         self.expectations.insert(expectation);
         self.statistics.expect_create += 1;
         self.tell_expectation(now, EventKind::ExpectNew, &expectation);
-        true
+        Ok(())
     }
 
-    /// The expectation that a first packet fulfils; it is used up.
+    /// The expectation that a first packet fulfils. It is used up, unless it is permanent.
     pub(crate) fn fulfil(
         &mut self,
         now: Instant,
@@ -149,7 +232,8 @@ impl Table {
         }
         self.expire_expectations(now);
         let found = self.expectations.at(tuple).find(|(_, e)| {
-            zones_equal(e.zone, zone) && equal_under(tuple, &e.tuple, [&e.mask, &e.mask])
+            let Request { tuple: expected, mask, inactive, .. } = &e.request;
+            !inactive && zones_equal(e.zone, zone) && equal_under(tuple, expected, [mask, mask])
         });
         let key = found.map(|(key, _)| *key)?;
         let expectation = *self.expectations.all.get(&key)?;
@@ -157,7 +241,9 @@ impl Table {
             return None;
         }
         self.statistics.expect_new += 1;
-        self.remove_expectation(now, &key);
+        if !expectation.request.permanent {
+            self.remove_expectation(now, &key);
+        }
         Some(expectation)
     }
 
@@ -204,8 +290,8 @@ impl Table {
 
     fn expectation_snapshot(&self, now: Instant, expectation: &Expectation) -> Snapshot {
         Snapshot {
-            original: expectation.tuple,
-            reply: expectation.mask,
+            original: expectation.request.tuple,
+            reply: expectation.request.mask,
             zone: expectation.zone,
             status: crate::CtStatus(0),
             timeout: Some(timeout::remaining(expectation.deadline, now)),

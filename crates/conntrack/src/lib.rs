@@ -21,6 +21,7 @@ pub mod event;
 pub(crate) mod expect;
 mod hash;
 pub mod helpers;
+mod helping;
 mod index;
 pub mod invalid;
 pub mod listing;

@@ -89,7 +89,7 @@ pub struct Table {
     pub(crate) sized_for: u32,
     pub(crate) expectations: Expectations,
     /// What helpers remember, by connection.
-    pub(crate) helped: BTreeMap<ConnId, helpers::State>,
+    pub(crate) helped: BTreeMap<ConnId, helpers::Memory>,
     /// The masters of expected connections, by connection.
     pub(crate) masters: BTreeMap<ConnId, Master>,
     pub(crate) events: Queue,

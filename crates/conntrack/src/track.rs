@@ -207,19 +207,20 @@ impl Table {
             return Err(Drop::TableFull);
         }
         let expectation = self.fulfil(now, tuple, template.zone);
-        let helper = match expectation {
-            Some(_) => None,
-            None => template
-                .helper
-                .filter(|helper| helpers::HELPERS.get(usize::from(*helper)).is_some()),
+        let helper = match &expectation {
+            Some(expectation) => expectation.request.assigns,
+            None => template.helper,
         };
+        let memory = helper.and_then(helpers::first_memory);
         let mut entry = Entry::new(*tuple, template.zone);
-        if helper.is_some() {
-            entry.set(CtStatus::HELPER);
+        if memory.is_some() {
             entry.flags |= Entry::HELPED;
         }
+        if memory.is_some() && expectation.is_none() {
+            entry.set(CtStatus::HELPER);
+        }
         let mut master = None;
-        if let Some(expectation) = expectation {
+        if let Some(expectation) = &expectation {
             entry.set(CtStatus::EXPECTED);
             entry.flags |= Entry::EXPECTED;
             let conn = expectation.master;
@@ -241,11 +242,16 @@ impl Table {
             self.statistics.drop += 1;
             return Err(Drop::TableFull);
         };
-        if helper.is_some() {
-            self.helped.insert(conn, helpers::State::default());
+        if let Some(memory) = memory {
+            self.helped.insert(conn, memory);
         }
         if let Some(master) = master {
             self.masters.insert(conn, master);
+        }
+        if let Some(expectation) = &expectation
+            && let Some(fulfilled) = expectation.request.fulfilled
+        {
+            fulfilled(self, now, conn, expectation);
         }
         Ok(Some(Found { slot: conn.slot, direction: Direction::Original }))
     }

@@ -68,7 +68,7 @@ fn kernel_says_what_became_of_a_packet() {
 /// Generated conversations of every area: the engine and the kernel agree on all of it.
 #[test]
 fn engine_agrees_on_generated_conversations() {
-    for (seed, (name, area)) in (1..).zip(Area::NAMES) {
+    for (seed, (name, area)) in (1..).zip(Area::names()) {
         let packets = if area == Area::Expiry { 60 } else { 3000 };
         let plan = Plan { seed, packets, area, first: 0, only_first: false, findings_max: 3 };
         match namespace::with(|| fuzz::run(&plan, |_| {})) {

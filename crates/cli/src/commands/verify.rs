@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     packets: u64,
     /// What the conversations are about
     #[arg(long, value_name = "AREA", default_value = "all", requires = "fuzz",
-          value_parser = clap::builder::PossibleValuesParser::new(Area::NAMES.map(|(name, _)| name)))]
+          value_parser = clap::builder::PossibleValuesParser::new(Area::names().map(|(name, _)| name)))]
     only: String,
     /// Run this scenario of the seed and no other
     #[arg(long, value_name = "N", requires = "fuzz")]
@@ -82,7 +82,7 @@ fn privilege(fault: &io::Error) -> bool {
 }
 
 fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
-    let area = Area::NAMES.into_iter().find(|(name, _)| *name == arguments.only);
+    let area = Area::names().find(|(name, _)| *name == arguments.only);
     let area = area.map_or(Area::All, |(_, area)| area);
     let plan = Plan {
         seed: arguments.seed,

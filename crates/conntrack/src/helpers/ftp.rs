@@ -8,17 +8,18 @@
 //! on Linux 6.18, including what its number reader lets through: octets and ports are not held to
 //! their range, a port is taken modulo 65536.
 
-use super::{Announcement, Heard, State};
+use super::{Memory, Policy};
+use crate::CtState;
+use crate::expect::Request;
+use crate::helping::Helping;
 use crate::table::Drop;
 use crate::tuple::{Direction, Tuple};
 use core::net::Ipv6Addr;
 use core::time::Duration;
-use keepstate_packet::{Address, Family, tcp};
+use keepstate_packet::{Address, Family, L4, tcp};
 
-/// Most expectations of one control connection.
-pub const EXPECTATIONS_MAX: u32 = 1;
-/// How long a data connection is waited for.
-pub const EXPECTATION_TIMEOUT: Duration = Duration::from_secs(300);
+/// One data connection at a time.
+pub const POLICY: Policy = Policy { name: "ftp", max: 1, timeout: Duration::from_secs(300) };
 /// Places that are remembered where a line begins, for each direction.
 const LINES_MAX: usize = 2;
 
@@ -93,48 +94,44 @@ enum Told {
     Place(Place),
 }
 
-pub(super) fn help(state: &mut State, heard: &Heard<'_>) -> Result<Option<Announcement>, Drop> {
-    let [original, reply] = &mut state.ftp.0;
-    let (starts, introductions) = match heard.direction {
+pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
+    let (CtState::Established, L4::Tcp(header)) = (helping.state, helping.packet.l4) else {
+        return Ok(());
+    };
+    let (payload, direction) = (helping.payload(), helping.direction);
+    let (Some(tuple), Some(inverse), false) =
+        (helping.tuple(), helping.inverse(), payload.is_empty())
+    else {
+        return Ok(());
+    };
+    let Some(Memory::Ftp(lines)) = helping.memory() else { return Ok(()) };
+    let [original, reply] = &mut lines.0;
+    let (starts, introductions) = match direction {
         Direction::Original => (original, &INTRODUCTIONS[0]),
         Direction::Reply => (reply, &INTRODUCTIONS[1]),
     };
     let mut told = Told::Nothing;
-    if starts.known().contains(&heard.header.sequence) {
-        let speaker = heard.tuple.source;
-        told = listen(introductions, heard.payload, heard.tuple.family, speaker);
+    if starts.known().contains(&header.sequence) {
+        told = listen(introductions, payload, tuple.family, tuple.source);
     }
     if told == Told::Part {
         return Err(Drop::Helper);
     }
-    if heard.payload.last() == Some(&b'\n') {
-        let end = heard.header.sequence.wrapping_add(heard.payload.len() as u32);
-        starts.remember(end);
+    if payload.last() == Some(&b'\n') {
+        starts.remember(header.sequence.wrapping_add(payload.len() as u32));
     }
-    Ok(match told {
-        Told::Place((address, port)) if address == heard.tuple.source => {
-            Some(announce(heard, port))
+    match told {
+        Told::Place((address, port)) if address == tuple.source => {
+            helping.expect(announce(&inverse, port)).map_err(|_| Drop::Helper)
         }
-        _ => None,
-    })
+        _ => Ok(()),
+    }
 }
 
 /// The data connection comes from the other side, from any port.
-fn announce(heard: &Heard<'_>, port: u16) -> Announcement {
-    let all = match heard.tuple.family {
-        Family::V4 => Address::v4([0xff; 4]),
-        Family::V6 => Address::v6([0xff; 16]),
-    };
-    let tuple = Tuple {
-        source: heard.inverse.source,
-        destination: heard.inverse.destination,
-        source_port: 0,
-        destination_port: port,
-        protocol: tcp::PROTOCOL,
-        family: heard.tuple.family,
-    };
-    let mask = Tuple { source: all, destination: all, destination_port: u16::MAX, ..tuple };
-    Announcement { tuple, mask }
+fn announce(inverse: &Tuple, port: u16) -> Request {
+    let place = (inverse.destination, port);
+    Request::new(tcp::PROTOCOL, (Some(inverse.source), None), place, inverse.family)
 }
 
 fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: Address) -> Told {

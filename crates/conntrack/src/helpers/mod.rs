@@ -1,136 +1,77 @@
 //! Conntrack helpers: they read what a connection says and announce the connections it asks for.
 //!
-//! A helper is a function from a packet and what was remembered of its connection to an
-//! announcement. Entering the expectation, its limits and its life are `crate::expect`'s.
+//! A helper is a function of a packet of its connection. What it reads, what it remembers and what
+//! it may do to the table is its [`Helping`]; entering an expectation, its limits and its life are
+//! `crate::expect`'s.
 
 pub mod ftp;
 
-use crate::conn::{ConnId, Entry};
-use crate::expect::Expectation;
-use crate::table::{Drop, Table};
-use crate::tuple::{Direction, Tuple};
-use crate::{CtState, Tracked, timeout};
+use crate::helping::Helping;
+use crate::table::Drop;
 use core::time::Duration;
-use keepstate_packet::{Instant, L4, Parsed, tcp::TcpHeader};
+use keepstate_packet::{Family, tcp};
 
-/// A conntrack helper.
+/// A conntrack helper for connections of one protocol. A name can stand for several.
 #[derive(Debug)]
 pub struct Helper {
     /// Name (`-j CT --helper NAME`).
     pub name: &'static str,
     /// Protocol of the connections that it reads.
     pub protocol: u8,
-    /// Most expectations of one connection; the oldest gives way.
-    pub expectations_max: u32,
-    /// How long an expectation waits.
-    pub expectation_timeout: Duration,
-    help: fn(&mut State, &Heard<'_>) -> Result<Option<Announcement>, Drop>,
+    /// Port that it is commonly assigned to; 0 for none.
+    pub port: u16,
+    /// Families of the connections that a rule may assign it to; none when it only ever comes with
+    /// an expected connection.
+    pub families: &'static [Family],
+    /// The classes of its expectations.
+    pub policies: &'static [Policy],
+    /// What it remembers of a new connection.
+    memory: fn() -> Memory,
+    pub(crate) help: fn(&mut Helping<'_>) -> Result<(), Drop>,
 }
+
+/// What holds for the expectations of one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Name of the class.
+    pub name: &'static str,
+    /// Most expectations of this class for one master, 0 for no limit; the oldest gives way.
+    pub max: u32,
+    /// How long an expectation waits.
+    pub timeout: Duration,
+}
+
+const BOTH: &[Family] = &[Family::V4, Family::V6];
 
 /// The helpers.
 pub static HELPERS: &[Helper] = &[Helper {
     name: "ftp",
-    protocol: keepstate_packet::tcp::PROTOCOL,
-    expectations_max: ftp::EXPECTATIONS_MAX,
-    expectation_timeout: ftp::EXPECTATION_TIMEOUT,
+    protocol: tcp::PROTOCOL,
+    port: 21,
+    families: BOTH,
+    policies: &[ftp::POLICY],
+    memory: || Memory::Ftp(ftp::Lines::default()),
     help: ftp::help,
 }];
 
-/// Index of a helper by its name (`-j CT --helper NAME`), for
-/// [`Template::helper`](crate::table::Template::helper); `None` when there is no such helper.
+/// Index of the helper of this name for connections of this family and protocol
+/// (`-j CT --helper NAME`), for [`Template::helper`](crate::table::Template::helper); `None` when
+/// there is no such helper.
 #[must_use]
-pub fn index_of(name: &str) -> Option<u16> {
-    HELPERS.iter().position(|helper| helper.name == name).map(|index| index as u16)
+pub fn index_of(name: &str, family: Family, protocol: u8) -> Option<u16> {
+    let wanted = |helper: &Helper| {
+        helper.name == name && helper.protocol == protocol && helper.families.contains(&family)
+    };
+    HELPERS.iter().position(wanted).map(|index| index as u16)
 }
 
 /// What a helper remembers of a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct State {
-    pub(crate) ftp: ftp::Lines,
-}
-
-/// What a helper hears: a TCP segment of an established connection that carries data.
 #[derive(Debug)]
-pub(crate) struct Heard<'a> {
-    pub(crate) direction: Direction,
-    pub(crate) header: TcpHeader,
-    pub(crate) payload: &'a [u8],
-    /// Tuple of the direction that it goes in.
-    pub(crate) tuple: Tuple,
-    /// Tuple of the other direction.
-    pub(crate) inverse: Tuple,
+pub(crate) enum Memory {
+    Ftp(ftp::Lines),
 }
 
-/// A connection that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Announcement {
-    /// Tuple of its first packet.
-    pub(crate) tuple: Tuple,
-    /// Which bits of the source count.
-    pub(crate) mask: Tuple,
-}
-
-impl Table {
-    /// Whether a connection has a helper, so that [`Table::help`] can have anything to do.
-    #[inline]
-    #[must_use]
-    pub fn is_helped(&self, conn: ConnId) -> bool {
-        self.slots.live(conn).is_some_and(|entry| entry.has(Entry::HELPED))
-    }
-
-    /// Runs the connection's helper (priority 300 in INPUT and POSTROUTING).
-    ///
-    /// # Errors
-    /// [`Drop::Helper`] when the helper wants the packet dropped: it could be read only in part, or
-    /// what it announces cannot be expected.
-    #[inline]
-    pub fn help(
-        &mut self,
-        now: Instant,
-        tracked: &Tracked,
-        packet: &Parsed,
-        bytes: &[u8],
-    ) -> Result<(), Drop> {
-        match tracked.conn {
-            Some(conn) if self.is_helped(conn) => {
-                self.help_connection(now, tracked, conn, packet, bytes)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn help_connection(
-        &mut self,
-        now: Instant,
-        tracked: &Tracked,
-        conn: ConnId,
-        packet: &Parsed,
-        bytes: &[u8],
-    ) -> Result<(), Drop> {
-        let (CtState::Established, Some(direction), L4::Tcp(header)) =
-            (tracked.state, tracked.direction, packet.l4)
-        else {
-            return Ok(());
-        };
-        let tuples = (self.tuple(conn, direction), self.tuple(conn, direction.invert()));
-        let (Some(tuple), Some(inverse)) = tuples else { return Ok(()) };
-        let (Some(cold), Some(state)) = (self.slots.cold(conn.slot), self.helped.get_mut(&conn))
-        else {
-            return Ok(());
-        };
-        let index = cold.helper;
-        let Some(helper) = HELPERS.get(usize::from(index)) else { return Ok(()) };
-        let payload = packet.payload(bytes);
-        if payload.is_empty() {
-            return Ok(());
-        }
-        let heard = Heard { direction, header, payload, tuple, inverse };
-        let Some(Announcement { tuple, mask }) = (helper.help)(state, &heard)? else {
-            return Ok(());
-        };
-        let deadline = timeout::after(now, helper.expectation_timeout);
-        let zone = self.zone(conn).unwrap_or_default();
-        let expectation = Expectation { tuple, mask, master: conn, helper: index, zone, deadline };
-        if self.expect(now, expectation) { Ok(()) } else { Err(Drop::Helper) }
-    }
+/// What a new connection's helper remembers of it.
+pub(crate) fn first_memory(helper: u16) -> Option<Memory> {
+    HELPERS.get(usize::from(helper)).map(|helper| (helper.memory)())
 }

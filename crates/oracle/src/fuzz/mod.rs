@@ -5,10 +5,10 @@
 //! can be made again without those before it. Scenarios of one *epoch* share their settings.
 
 mod datagram;
+mod dialogues;
 pub(crate) mod draft;
 mod flow;
 mod fragments;
-mod ftp;
 mod mutate;
 pub(crate) mod random;
 pub mod report;
@@ -23,6 +23,7 @@ pub use run::{Finding, Outcome, Plan, Progress, run};
 pub use settings::Settings;
 
 use crate::observation::Side;
+use dialogues::DIALOGUES;
 use draft::Draft;
 use random::Random;
 use std::time::Duration;
@@ -44,8 +45,10 @@ pub enum Area {
     Udp,
     /// ICMP and ICMPv6, queries and errors about other conversations.
     Icmp,
-    /// FTP with its helper.
-    Ftp,
+    /// What helpers listen to, all of them.
+    Helpers,
+    /// What one helper listens to: a place in the list of dialogues.
+    Helper(u8),
     /// Rule sets.
     Rules,
     /// Protocols without a tracker.
@@ -57,23 +60,40 @@ pub enum Area {
 }
 
 impl Area {
-    /// All areas by their names.
-    pub const NAMES: [(&'static str, Self); 9] = [
+    /// The areas that are no single helper's, by their names.
+    const WIDE: [(&'static str, Self); 9] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
         ("udp", Self::Udp),
         ("icmp", Self::Icmp),
-        ("ftp", Self::Ftp),
+        ("helpers", Self::Helpers),
         ("rules", Self::Rules),
         ("generic", Self::Generic),
         ("expiry", Self::Expiry),
         ("fragments", Self::Fragments),
     ];
 
+    /// All areas by their names.
+    pub fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        let dialogues = DIALOGUES.iter().zip(0..);
+        Self::WIDE.into_iter().chain(dialogues.map(|(d, at)| (d.name, Self::Helper(at))))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.into_iter().find(|(_, area)| *area == self).map_or("", |(name, _)| name)
+        Self::names().find(|(_, area)| *area == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it is about helpers and nothing else.
+    fn is_helpers(self) -> bool {
+        matches!(self, Self::Helpers | Self::Helper(_))
+    }
+
+    /// What makes the scenarios of one area others than those of another with the same seed.
+    fn salt(self) -> u64 {
+        let name = self.name().bytes().take(8);
+        name.fold(0, |salt: u64, byte| salt.rotate_left(8) ^ u64::from(byte))
     }
 }
 
@@ -101,7 +121,7 @@ const EXPIRY_EVERY: u64 = 1024;
 #[must_use]
 pub fn settings(seed: u64, area: Area, number: u64) -> Settings {
     let epoch = number / EPOCH;
-    let random = &mut Random::part(seed ^ (area as u64) << 56, epoch << 1);
+    let random = &mut Random::part(seed ^ area.salt(), epoch << 1);
     if about_expiry(area, number) { Settings::short(random) } else { Settings::draw(area, random) }
 }
 
@@ -112,7 +132,7 @@ fn about_expiry(area: Area, number: u64) -> bool {
 /// The packets of scenario `number`.
 #[must_use]
 pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
-    let mut random = Random::part(seed ^ (area as u64) << 56, number << 1 | 1);
+    let mut random = Random::part(seed ^ area.salt(), number << 1 | 1);
     let random = &mut random;
     let conversations = (0..=random.below(4)).map(|_| conversation(area, random)).collect();
     let mut drafts = interleave(conversations, random);
@@ -142,7 +162,8 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         Area::Tcp => 0,
         Area::Udp => 60,
         Area::Icmp => random.pick(&[0, 60, 75, 75, 75, 85]),
-        Area::Ftp => 90,
+        Area::Helpers => 90,
+        Area::Helper(at) => return (DIALOGUES[usize::from(at)].conversation)(random),
         Area::Generic => 99,
         Area::All | Area::Rules | Area::Expiry | Area::Fragments => random.below(100),
     };
@@ -151,7 +172,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         60..75 => datagram::udp(random),
         75..85 => datagram::queries(random),
         85..89 => datagram::neighbours(random),
-        89..98 => ftp::conversation(random),
+        89..98 => dialogues::any(random),
         _ => datagram::generic(random),
     }
 }

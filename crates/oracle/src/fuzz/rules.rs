@@ -1,5 +1,6 @@
 //! Random rule sets in iptables-save form, such as both the kernel and the engine load.
 
+use super::dialogues;
 use super::random::Random;
 use keepstate_packet::Family;
 use std::fmt::Write as _;
@@ -21,11 +22,11 @@ pub(crate) fn ruleset(random: &mut Random, family: Family, dropping: usize) -> S
     rules.text
 }
 
-/// The rule that assigns the FTP helper, and no other.
-pub(crate) fn helper_only() -> String {
-    "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
-     -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n"
-        .to_owned()
+/// The rules that assign helpers, and no others.
+pub(crate) fn helpers_only(family: Family) -> String {
+    let rules: Vec<_> = dialogues::rules(family).collect();
+    let rules = rules.join("\n");
+    format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
 }
 
 struct Rules<'r> {
@@ -39,7 +40,7 @@ impl Rules<'_> {
     fn raw(&mut self) {
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
         if self.random.chance(70) {
-            self.line("-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp");
+            dialogues::rules(self.family).for_each(|rule| self.line(&rule));
         }
         if self.random.chance(30) {
             let matches = self.matches("PREROUTING", "raw");
@@ -226,7 +227,10 @@ impl Rules<'_> {
                 Family::V4 => format!(" -m ttl --ttl-{} {}", self.random.pick(&["lt", "gt"]), 64),
                 Family::V6 => format!(" -m hl --hl-{} {}", self.random.pick(&["lt", "gt"]), 64),
             },
-            10 if table != "raw" => format!(" -m helper{not} --helper \"ftp\""),
+            10 if table != "raw" => {
+                let name = self.random.pick(&["ftp", "ftp", "tftp", "sip", "irc"]);
+                format!(" -m helper{not} --helper \"{name}\"")
+            }
             11 if self.family == Family::V4 => {
                 format!(" -m iprange{not} --src-range 10.1.0.1-10.1.0.1")
             }

@@ -52,21 +52,21 @@ impl Settings {
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
-            (true, Area::Ftp | Area::All) => rules::helper_only(),
+            (true, _) if area.is_helpers() || area == Area::All => rules::helpers_only(family),
             (true, _) => String::new(),
             (false, _) => rules::ruleset(random, family, dropping),
         });
         Self { sysctls, rules }
     }
 
-    /// Timeouts of one second, with the FTP helper.
+    /// Timeouts of one second, with the helpers.
     pub(crate) fn short(random: &mut Random) -> Self {
         let timeouts = SYSCTLS.iter().map(|(name, _)| *name).filter(|n| n.contains("timeout"));
         let sysctls = timeouts
             .filter(|_| random.chance(70))
             .map(|name| (name.to_owned(), "1".to_owned()))
             .collect();
-        Self { sysctls, rules: [rules::helper_only(), rules::helper_only()] }
+        Self { sysctls, rules: [Family::V4, Family::V6].map(rules::helpers_only) }
     }
 
     /// Whether a rule remembers packets that it has seen, beyond its counters.

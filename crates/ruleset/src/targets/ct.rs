@@ -12,8 +12,9 @@ use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
-use keepstate_conntrack::helpers::HELPERS;
+use keepstate_conntrack::helpers::{HELPERS, index_of};
 use keepstate_conntrack::{Zone, table::Template};
+use keepstate_packet::Family;
 
 const NOTRACK: u8 = 0;
 const HELPER: u8 = 1;
@@ -112,7 +113,8 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
 
 fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
     let name = given.value.as_str();
-    let Some(at) = HELPERS.iter().position(|helper| helper.name == name) else {
+    let of_name = || HELPERS.iter().filter(|helper| helper.name == name);
+    if of_name().next().is_none() {
         let known = HELPERS_UNSUPPORTED.contains(&name);
         let (code, text) = if known {
             (code::TARGET_UNSUPPORTED, format!("helper `{name}` is not supported yet"))
@@ -126,10 +128,21 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
             None => fault,
         });
         return None;
-    };
-    let protocol = HELPERS.get(at).map_or(0, |helper| helper.protocol);
-    arguments.needs_protocol(&[(protocol, names::protocol_name(protocol).unwrap_or(""))])?;
-    u16::try_from(at).ok()
+    }
+    let protocols: Vec<_> = of_name()
+        .map(|helper| (helper.protocol, names::protocol_name(helper.protocol).unwrap_or("")))
+        .collect();
+    let protocol = arguments.needs_protocol(&protocols)?;
+    let index = index_of(name, arguments.family, protocol);
+    if index.is_none() {
+        let family = match arguments.family {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        let text = format!("helper `{name}` does not read connections over {family}");
+        arguments.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
+    }
+    index
 }
 
 fn events(arguments: &mut Arguments<'_>, given: &Given, possible: &[&'static str]) -> Option<u32> {

@@ -13,7 +13,7 @@ const PORT_LENGTH: u32 = 19;
 
 /// Opens it, up to the first line of each side.
 pub(crate) fn control(wire: &mut Wire) -> Tuple {
-    wire.template.helper = super::super::index_of("ftp");
+    wire.template.helper = super::super::index_of("ftp", Family::V4, PROTOCOL);
     let client = Peers::new("10.1.0.2", "10.2.0.2");
     let server = client.turned();
     let packets = [

@@ -220,7 +220,7 @@ const CLIENT: u16 = 20_001;
 impl Control {
     fn new(client: &str, server: &str) -> Self {
         let mut wire = Wire::new();
-        wire.template.helper = super::super::index_of("ftp");
+        wire.template.helper = super::super::index_of("ftp", keepstate_packet::Family::V4, 6);
         let peers = Peers::new(client, server);
         let mut control = Self { wire, peers, next: [1000, 9000] };
         control.send(Original, SYN, b"").expect("SYN");
@@ -298,7 +298,7 @@ fn what_is_expected_comes_from_the_other_side_and_from_any_port() {
 
 #[test]
 fn a_later_announcement_takes_the_place_of_the_earlier() {
-    assert_eq!(HELPERS[0].expectations_max, 1);
+    assert_eq!(HELPERS[0].policies[0].max, 1);
     let mut control = Control::new("10.1.0.2", "10.2.0.2");
     for port in [1, 2, 2, 3] {
         let line = std::format!("PORT 10,1,0,2,4,{port}\r\n");

@@ -1,0 +1,116 @@
+//! What a helper hears, and what it can do.
+
+use crate::conn::{ConnId, Entry};
+use crate::expect::{Expectation, Refused, Request};
+use crate::helpers::{HELPERS, Memory};
+use crate::table::{Drop, Table};
+use crate::tuple::{Direction, Tuple};
+use crate::{CtState, Tracked, timeout};
+use keepstate_packet::{Instant, Parsed};
+
+/// A packet of a helper's connection on the last leg of its way, and the table.
+#[derive(Debug)]
+pub(crate) struct Helping<'a> {
+    pub(crate) table: &'a mut Table,
+    pub(crate) now: Instant,
+    pub(crate) conn: ConnId,
+    /// Index of the helper.
+    pub(crate) helper: u16,
+    /// Never INVALID or UNTRACKED; RELATED only in the original direction.
+    pub(crate) state: CtState,
+    pub(crate) direction: Direction,
+    pub(crate) packet: &'a Parsed,
+    bytes: &'a [u8],
+}
+
+impl<'a> Helping<'a> {
+    /// What the packet carries above its upper-layer header.
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.packet.payload(self.bytes)
+    }
+
+    /// The connection's tuple in the direction of the packet.
+    pub(crate) fn tuple(&self) -> Option<Tuple> {
+        self.table.tuple(self.conn, self.direction)
+    }
+
+    /// The connection's tuple in the other direction.
+    pub(crate) fn inverse(&self) -> Option<Tuple> {
+        self.table.tuple(self.conn, self.direction.invert())
+    }
+
+    /// What is remembered of the connection.
+    pub(crate) fn memory(&mut self) -> Option<&mut Memory> {
+        self.table.helped.get_mut(&self.conn)
+    }
+
+    /// Announces a connection.
+    ///
+    /// # Errors
+    /// [`Refused`] when it cannot be expected.
+    pub(crate) fn expect(&mut self, request: Request) -> Result<(), Refused> {
+        let policies = HELPERS.get(usize::from(self.helper)).map_or(&[][..], |h| h.policies);
+        let policy = policies.get(usize::from(request.class)).ok_or(Refused::Full)?;
+        let expectation = Expectation {
+            request,
+            master: self.conn,
+            helper: self.helper,
+            zone: self.table.zone(self.conn).unwrap_or_default(),
+            deadline: timeout::after(self.now, policy.timeout),
+        };
+        self.table.expect(self.now, expectation)
+    }
+}
+
+impl Table {
+    /// Whether a connection has a helper, so that [`Table::help`] can have anything to do.
+    #[inline]
+    #[must_use]
+    pub fn is_helped(&self, conn: ConnId) -> bool {
+        self.slots.live(conn).is_some_and(|entry| entry.has(Entry::HELPED))
+    }
+
+    /// Runs the connection's helper (last in INPUT and POSTROUTING, before the connection is
+    /// confirmed).
+    ///
+    /// # Errors
+    /// [`Drop::Helper`] when the helper wants the packet dropped: it could be read only in part, or
+    /// what it announces cannot be expected.
+    #[inline]
+    pub fn help(
+        &mut self,
+        now: Instant,
+        tracked: &Tracked,
+        packet: &Parsed,
+        bytes: &[u8],
+    ) -> Result<(), Drop> {
+        match tracked.conn {
+            Some(conn) if self.is_helped(conn) => {
+                self.help_connection(now, tracked, conn, packet, bytes)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn help_connection(
+        &mut self,
+        now: Instant,
+        tracked: &Tracked,
+        conn: ConnId,
+        packet: &Parsed,
+        bytes: &[u8],
+    ) -> Result<(), Drop> {
+        let Some(direction) = tracked.direction else { return Ok(()) };
+        // ICMP errors are none of a helper's business.
+        if (tracked.state, direction) == (CtState::Related, Direction::Reply) {
+            return Ok(());
+        }
+        let Some(cold) = self.slots.cold(conn.slot) else { return Ok(()) };
+        let helper = cold.helper;
+        let Some(help) = HELPERS.get(usize::from(helper)).map(|helper| helper.help) else {
+            return Ok(());
+        };
+        let state = tracked.state;
+        help(&mut Helping { table: self, now, conn, helper, state, direction, packet, bytes })
+    }
+}

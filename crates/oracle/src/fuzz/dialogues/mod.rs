@@ -1,0 +1,61 @@
+//! What the programs say to each other that conntrack helpers listen to, one file a helper: real
+//! dialogues, the connections they announce, and some that are not as announced.
+
+mod ftp;
+mod stream;
+
+use super::draft::Draft;
+use super::random::Random;
+use keepstate_packet::Family;
+
+/// The dialogue of a helper.
+pub(crate) struct Dialogue {
+    /// Name of the area (`verify --fuzz --only NAME`).
+    pub(crate) name: &'static str,
+    /// To which connections rules assign which helper.
+    assignments: &'static [Assignment],
+    pub(crate) conversation: fn(&mut Random) -> Vec<Draft>,
+}
+
+/// Protocol, port and helper, and the families that know it.
+type Assignment = (&'static str, u16, &'static str, &'static [Family]);
+
+const BOTH: &[Family] = &[Family::V4, Family::V6];
+
+/// The dialogues.
+pub(crate) static DIALOGUES: [Dialogue; 1] = [Dialogue {
+    name: "ftp",
+    assignments: &[("tcp", 21, "ftp", BOTH)],
+    conversation: ftp::conversation,
+}];
+
+/// The rules of the raw table that assign every helper to its port.
+pub(crate) fn rules(family: Family) -> impl Iterator<Item = String> {
+    let all = DIALOGUES.iter().flat_map(|dialogue| dialogue.assignments);
+    let here = all.filter(move |(.., families)| families.contains(&family));
+    here.map(|(protocol, port, helper, _)| {
+        format!("-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}")
+    })
+}
+
+/// A dialogue of any helper.
+pub(crate) fn any(random: &mut Random) -> Vec<Draft> {
+    let at = random.below(DIALOGUES.len());
+    (DIALOGUES[at].conversation)(random)
+}
+
+/// A text of which one in twenty has a wrong character, one the wrong case, one is cut, and one is
+/// there twice.
+fn spoilt(random: &mut Random, text: String) -> String {
+    match random.below(20) {
+        0 if !text.is_empty() => {
+            let at = random.below(text.len());
+            let with = random.pick(&['0', '9', ',', '|', ' ', '(', ')', 'x', '.', ':', '\r', '\n']);
+            text.char_indices().map(|(n, c)| if n == at { with } else { c }).collect()
+        }
+        1 => text.to_lowercase(),
+        2 if !text.is_empty() => text[..random.below(text.len())].to_owned(),
+        3 => format!("{text}{text}"),
+        _ => text,
+    }
+}
