@@ -139,6 +139,9 @@ impl Bench {
                 Step::Sleep(duration) => {
                     paused = true;
                     thread::sleep(*duration);
+                    // Listing removes what has expired, which else happens at the kernel's leisure:
+                    // until then an expired master's expectations are still there.
+                    self.kernel.connections()?;
                     self.follow_clock();
                     self.model.expire();
                     trial.observations.push(None);
