@@ -4,6 +4,7 @@
 
 mod commands;
 mod exit;
+mod helpers;
 mod report;
 mod rulesets;
 mod terminal;

@@ -1,13 +1,13 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
-use crate::{exit::Exit, terminal::Terminal};
+use crate::{exit::Exit, helpers::Assignments, rulesets, terminal::Terminal};
 use keepstate_oracle::fuzz::{self, Area, Plan, Progress, report};
 use keepstate_oracle::kernel::Config;
 use keepstate_oracle::verify::{self, Report, Setup};
 use keepstate_oracle::{describe, namespace, observation::Side};
 use keepstate_packet::Family;
-use keepstate_ruleset::syntax::iptables_save;
-use std::{fs, io, path::PathBuf};
+use keepstate_ruleset::syntax::iptables_save::{self, Print};
+use std::{io, path::PathBuf};
 
 /// Arguments of `keepstate verify`.
 #[derive(clap::Args)]
@@ -18,9 +18,10 @@ pub(crate) struct Arguments {
     /// A sysctl by the kernel's own name, such as nf_conntrack_tcp_loose=0
     #[arg(long, value_name = "K=V")]
     sysctl: Vec<String>,
-    /// Helpers assigned by port: protocol:port:helper, separated by commas
-    #[arg(long, value_name = "SPEC", default_value = "tcp:21:ftp")]
-    helpers: String,
+    /// Assign helpers behind the rules of the raw tables: `default` (each at its usual port), or
+    /// proto:port:helper[,...] such as tcp:21:ftp
+    #[arg(long, value_name = "SPEC", default_value = "default")]
+    helpers: Assignments,
     /// Interface that packets enter on
     #[arg(long = "in", value_name = "IFACE", default_value = "eth0")]
     input: String,
@@ -55,12 +56,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let result = if arguments.fuzz {
         namespace::with(|| generated(arguments, terminal))
     } else {
-        match setup(arguments) {
+        match setup(arguments, terminal) {
             Ok(setup) => namespace::with(|| captured(arguments, &setup, terminal)),
-            Err(fault) => {
-                terminal.error(&fault);
-                return Exit::Usage;
-            }
+            Err(exit) => return exit,
         }
     };
     match result {
@@ -153,54 +151,21 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn setup(arguments: &Arguments) -> Result<Setup, String> {
-    let mut rules = [String::new(), String::new()];
-    for file in &arguments.rules {
-        let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let family = usize::from(iptables_save::family_of(&text) == Family::V6);
-        if !rules[family].is_empty() {
-            return Err(format!("{}: a second rule set of one family", file.display()));
-        }
-        rules[family] = text;
-    }
-    for spec in arguments.helpers.split(',').filter(|spec| !spec.is_empty()) {
-        let [protocol, port, helper] = spec.split(':').collect::<Vec<_>>()[..] else {
-            return Err(format!("{spec}: not protocol:port:helper"));
-        };
-        let rule = format!(
-            "-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}"
-        );
-        rules = rules.map(|text| with_raw_rule(&text, &rule));
-    }
-    let pair = |text: &String| {
-        let (key, value) = text.split_once('=')?;
-        Some((key.to_owned(), value.to_owned()))
-    };
+fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
+    let mut loaded = rulesets::load_all(arguments.rules.iter().map(|path| (path, None)), terminal)?;
+    arguments.helpers.append_to(&mut loaded);
+    let rules = [Family::V4, Family::V6].map(|family| {
+        let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
+        ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
+    });
     let mut sysctls = Vec::new();
     for text in &arguments.sysctl {
-        sysctls.push(pair(text).ok_or_else(|| format!("{text}: not NAME=VALUE"))?);
+        let Some((key, value)) = text.split_once('=') else {
+            terminal.error(format_args!("--sysctl {text}: not NAME=VALUE"));
+            return Err(Exit::Usage);
+        };
+        sysctls.push((key.to_owned(), value.to_owned()));
     }
     let interfaces = [arguments.input.clone(), arguments.output.clone()];
     Ok(Setup { config: Config { interfaces, ..Config::default() }, sysctls, rules })
-}
-
-/// The rule set with one more rule at the end of its raw table.
-fn with_raw_rule(text: &str, rule: &str) -> String {
-    let mut raw = false;
-    let mut whole = String::new();
-    let mut placed = false;
-    for line in text.lines() {
-        if line.starts_with('*') {
-            raw = line.trim_end() == "*raw";
-        }
-        if raw && !placed && line.trim_end() == "COMMIT" {
-            whole += &format!("{rule}\n");
-            placed = true;
-        }
-        whole += &format!("{line}\n");
-    }
-    if !placed {
-        whole += &format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n");
-    }
-    whole
 }

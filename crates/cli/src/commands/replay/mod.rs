@@ -1,10 +1,10 @@
 //! `keepstate replay`: captures through the filter.
 
-mod helpers;
 mod host;
 
 use crate::{
     exit::Exit,
+    helpers::Assignments,
     report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
     terminal::Terminal,
@@ -81,9 +81,10 @@ pub(crate) struct Arguments {
     /// those that a network card was to finish
     #[arg(long, value_enum, default_value_t = Checksum::Verify)]
     checksum: Checksum,
-    /// Assign helpers before any rule: `default`, or proto:port:helper[,...] such as tcp:21:ftp
+    /// Assign helpers behind the rules of the raw tables: `default` (each at its usual port), or
+    /// proto:port:helper[,...] such as tcp:21:ftp
     #[arg(long, value_name = "SPEC")]
-    helpers: Option<helpers::Assignments>,
+    helpers: Option<Assignments>,
     /// Captures, in order: pcap or pcapng, gzipped or not; `-` is stdin
     #[arg(value_name = "CAPTURE", required = true)]
     captures: Vec<PathBuf>,
@@ -152,7 +153,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let mut loaded = load_rules(arguments, terminal)?;
     if let Some(assignments) = &arguments.helpers {
-        assignments.put_first(&mut loaded);
+        assignments.append_to(&mut loaded);
     }
     let sysctls = sysctls(arguments, terminal)?;
     let (host, options) = host_and_options(arguments, terminal)?;
