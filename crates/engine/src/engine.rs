@@ -11,11 +11,11 @@ use crate::{
     routing::Routing,
     rules::{Rules, RulesByFamily},
     transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
-    walk::{self, Walk},
+    walk::{self, Meets, Walk},
 };
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
-use keepstate_conntrack::table::{Prepared, Template};
+use keepstate_conntrack::table::Prepared;
 use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, Zone};
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed};
 use keepstate_ruleset::{
@@ -342,27 +342,15 @@ impl Engine {
         let interface = packet
             .interface
             .filter(|_| !self.routing.is_declared_local(parsed.family, parsed.source));
-        let mut walk = Walk {
-            now,
+        let meets = Meets {
             routing: &self.routing,
             conntrack: &mut self.conntrack,
             rules: self.rules.of_mut(parsed.family).as_mut(),
             log: &mut self.lines,
-            recorder,
-            bytes: packet.bytes,
-            link: packet.link,
-            mark: packet.mark,
-            interface,
-            out: None,
-            hook: None,
-            template: Template::default(),
-            tracked: None,
-            prepared,
-            rule: None,
-            cut_to: None,
-            is_answer: false,
-            parsed,
         };
+        let mut walk = Walk::new(now, meets, recorder, parsed, packet.bytes);
+        (walk.link, walk.mark) = (packet.link, packet.mark);
+        (walk.interface, walk.prepared) = (interface, prepared);
         let result = walk.walk();
         walk.end(result, answers, &mut self.transmits)
     }
@@ -434,27 +422,15 @@ impl Engine {
         if let (Some(stop), Some(mut parsed)) =
             (walk::stop_of(refused), receive::faulty(packet.bytes))
         {
-            let mut walk = Walk {
-                now,
+            let meets = Meets {
                 routing: &self.routing,
                 conntrack: &mut self.conntrack,
                 rules: self.rules.of_mut(parsed.family).as_mut(),
                 log: &mut self.lines,
-                recorder,
-                bytes: packet.bytes,
-                link: packet.link,
-                mark: packet.mark,
-                interface: packet.interface,
-                out: None,
-                hook: None,
-                template: Template::default(),
-                tracked: None,
-                prepared: None,
-                rule: None,
-                cut_to: None,
-                is_answer: false,
-                parsed: &mut parsed,
             };
+            let mut walk = Walk::new(now, meets, recorder, &mut parsed, packet.bytes);
+            (walk.link, walk.mark) = (packet.link, packet.mark);
+            walk.interface = packet.interface;
             return walk.end(Err(stop), answers, &mut self.transmits);
         }
         let cause = match refused {

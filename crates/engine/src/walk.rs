@@ -57,6 +57,49 @@ pub(crate) enum Stop {
     Report(Cause, Report),
 }
 
+/// The parts of the engine that a packet meets.
+pub(crate) struct Meets<'w> {
+    pub(crate) routing: &'w Routing,
+    pub(crate) conntrack: &'w mut conntrack::Table,
+    pub(crate) rules: Option<&'w mut Rules>,
+    pub(crate) log: &'w mut Vec<LogLine>,
+}
+
+impl<'w, R: Recorder> Walk<'w, R> {
+    /// A packet of the host itself, before its first hook.
+    #[inline]
+    pub(crate) fn new(
+        now: Instant,
+        meets: Meets<'w>,
+        recorder: &'w mut R,
+        parsed: &'w mut Parsed,
+        bytes: &'w mut [u8],
+    ) -> Self {
+        let Meets { routing, conntrack, rules, log } = meets;
+        Self {
+            now,
+            routing,
+            conntrack,
+            rules,
+            log,
+            recorder,
+            parsed,
+            bytes,
+            link: LinkInfo::default(),
+            mark: 0,
+            interface: None,
+            out: None,
+            hook: None,
+            template: Template::default(),
+            tracked: None,
+            prepared: None,
+            rule: None,
+            cut_to: None,
+            is_answer: false,
+        }
+    }
+}
+
 impl<R: Recorder> Walk<'_, R> {
     /// From the first hook to the last.
     pub(crate) fn walk(&mut self) -> Result<(), Stop> {
@@ -172,27 +215,14 @@ impl<R: Recorder> Walk<'_, R> {
             Forwarding::Router | Forwarding::Off => None,
         };
         let tracked = self.tracked.and_then(|tracked| attached(&tracked));
-        let mut walk = Walk {
-            now: self.now,
+        let meets = Meets {
             routing: self.routing,
             conntrack: &mut *self.conntrack,
             rules: self.rules.as_deref_mut(),
             log: &mut *self.log,
-            recorder: &mut *self.recorder,
-            parsed: &mut parsed,
-            bytes: &mut bytes,
-            link: LinkInfo::default(),
-            mark: 0,
-            interface: None,
-            out: None,
-            hook: None,
-            template: Template::default(),
-            tracked,
-            prepared: None,
-            rule: None,
-            cut_to: None,
-            is_answer: tracked.is_some(),
         };
+        let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
+        (walk.tracked, walk.is_answer) = (tracked, tracked.is_some());
         let sent = match back {
             Some(back) => {
                 walk.out = Some(back);
