@@ -57,7 +57,7 @@ impl Table {
         }
         self.statistics.insert += 1;
         let Some(entry) = self.slots.live_mut(conn) else { return Ok(()) };
-        entry.deadline = now.0.saturating_add(entry.deadline);
+        entry.deadline = now.0.wrapping_add(entry.deadline);
         entry.set(CtStatus::CONFIRMED);
         let news = match (entry.has(Entry::EXPECTED), entry.has(Entry::HELPED)) {
             (false, false) => Changes::NEW,
@@ -170,7 +170,7 @@ impl Table {
         let Some(accept) = tcp::rejected(&self.sysctls, State::of(entry.state)) else { return };
         entry.state = accept.state as u8;
         if let Some(timeout) = accept.timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
-            entry.deadline = timeout::after(now, timeout);
+            entry.deadline = timeout.deadline(now);
         }
         if events {
             entry.pending |= Changes::PROTOINFO.0;

@@ -31,7 +31,7 @@ pub mod sysctl;
 pub mod table;
 #[cfg(test)]
 mod testing;
-pub(crate) mod timeout;
+pub mod timeout;
 pub mod track;
 pub mod tuple;
 pub mod zone;
@@ -41,6 +41,7 @@ pub use event::Event;
 pub use invalid::{Invalid, Reason};
 pub use sysctl::Sysctls;
 pub use table::Table;
+pub use timeout::Timeout;
 pub use tuple::{Direction, Tuple};
 pub use zone::Zone;
 

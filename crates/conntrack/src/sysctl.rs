@@ -1,8 +1,9 @@
 //! `net.netfilter.*` by their own names.
 
-use core::time::Duration;
+use crate::timeout::Timeout;
 
-/// Highest value of a timeout in seconds: what the kernel can hold in jiffies at 250 a second.
+/// Highest value of a timeout in seconds, and the lowest with its sign turned: what the kernel can
+/// hold in jiffies at 250 a second.
 pub const TIMEOUT_SECONDS_MAX: u32 = i32::MAX as u32 / 250;
 
 /// The sysctls that tracking reads; defaults are those of a new network namespace.
@@ -19,6 +20,11 @@ pub struct Sysctls {
     pub acct: bool,
     /// `nf_conntrack_timestamp`.
     pub timestamp: bool,
+    /// `nf_conntrack_events`.
+    pub events: Events,
+    /// `nf_conntrack_log_invalid`: the protocol whose INVALID packets are logged, 255 for all of
+    /// them, 0 for none.
+    pub log_invalid: u8,
     /// `nf_conntrack_tcp_loose`.
     pub tcp_loose: bool,
     /// `nf_conntrack_tcp_be_liberal`.
@@ -31,33 +37,48 @@ pub struct Sysctls {
     pub timeouts: Timeouts,
 }
 
-/// Timeouts, whole seconds, 0 to [`TIMEOUT_SECONDS_MAX`].
+/// `nf_conntrack_events`: which connections tell what happens to them. It is asked when a connection
+/// is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Events {
+    /// 0: those whose events a rule has chosen (`-j CT --ctevents`).
+    Chosen = 0,
+    /// 1: all.
+    All = 1,
+    /// 2: all while somebody listens.
+    #[default]
+    WhenHeard = 2,
+}
+
+/// Timeouts, whole seconds up to [`TIMEOUT_SECONDS_MAX`]. One of 0 or less is over at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is named as its sysctl, nf_conntrack_NAME")]
 pub struct Timeouts {
-    pub tcp_syn_sent: Duration,
-    pub tcp_syn_recv: Duration,
-    pub tcp_established: Duration,
-    pub tcp_fin_wait: Duration,
-    pub tcp_close_wait: Duration,
-    pub tcp_last_ack: Duration,
-    pub tcp_time_wait: Duration,
-    pub tcp_close: Duration,
-    pub tcp_max_retrans: Duration,
-    pub tcp_unacknowledged: Duration,
-    pub udp: Duration,
-    pub udp_stream: Duration,
-    pub icmp: Duration,
-    pub icmpv6: Duration,
-    pub gre: Duration,
-    pub gre_stream: Duration,
-    pub generic: Duration,
+    pub tcp_syn_sent: Timeout,
+    /// Both sides have sent a SYN: no sysctl has it, timeout policies do.
+    pub tcp_syn_sent2: Timeout,
+    pub tcp_syn_recv: Timeout,
+    pub tcp_established: Timeout,
+    pub tcp_fin_wait: Timeout,
+    pub tcp_close_wait: Timeout,
+    pub tcp_last_ack: Timeout,
+    pub tcp_time_wait: Timeout,
+    pub tcp_close: Timeout,
+    pub tcp_max_retrans: Timeout,
+    pub tcp_unacknowledged: Timeout,
+    pub udp: Timeout,
+    pub udp_stream: Timeout,
+    pub icmp: Timeout,
+    pub icmpv6: Timeout,
+    pub gre: Timeout,
+    pub gre_stream: Timeout,
+    pub generic: Timeout,
 }
 
 impl Default for Sysctls {
     fn default() -> Self {
-        const fn s(seconds: u64) -> Duration {
-            Duration::from_secs(seconds)
+        const fn s(seconds: i64) -> Timeout {
+            Timeout::seconds(seconds)
         }
         Self {
             max: 262_144,
@@ -65,12 +86,15 @@ impl Default for Sysctls {
             checksum: true,
             acct: false,
             timestamp: false,
+            events: Events::WhenHeard,
+            log_invalid: 0,
             tcp_loose: true,
             tcp_be_liberal: false,
             tcp_ignore_invalid_rst: false,
             tcp_max_retrans: 3,
             timeouts: Timeouts {
                 tcp_syn_sent: s(120),
+                tcp_syn_sent2: s(120),
                 tcp_syn_recv: s(60),
                 tcp_established: s(432_000),
                 tcp_fin_wait: s(120),
@@ -96,27 +120,40 @@ impl Default for Sysctls {
 enum Place<'a> {
     Switch(&'a mut bool),
     Byte(&'a mut u8),
+    Events(&'a mut Events),
     Number(&'a mut u32),
-    Seconds(&'a mut Duration),
+    Seconds(&'a mut Timeout),
 }
 
 impl Sysctls {
     /// Sets one by its kernel name, with or without `net.netfilter.` (dots or slashes) before it.
     /// Values are written as the kernel reads them: decimal, `0x` hexadecimal, or octal after `0`,
-    /// white space around them. What the kernel would cut to its range, or take as a negative
-    /// timeout, is refused.
+    /// white space around them, and whatever follows white space does not count. What is out of its
+    /// range is refused as there, nothing is cut to it; timeouts may be negative.
     ///
     /// # Errors
-    /// [`SysctlError`] when the name is unknown or the value is out of range.
+    /// [`SysctlError`] when the name is unknown, the value is out of range, or nobody may set it.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
+        if READ_ONLY.contains(&short(name)) {
+            return Err(SysctlError::ReadOnly);
+        }
         let place = self.place(name).ok_or(SysctlError::UnknownName)?;
         let value = number(value).ok_or(SysctlError::BadValue)?;
-        match place {
-            Place::Switch(to) if value <= 1 => *to = value == 1,
-            Place::Byte(to) if value <= 0xff => *to = value as u8,
-            Place::Number(to) if value <= i32::MAX as u32 => *to = value,
-            Place::Seconds(to) if value <= TIMEOUT_SECONDS_MAX => {
-                *to = Duration::from_secs(u64::from(value));
+        const SECONDS: i64 = TIMEOUT_SECONDS_MAX as i64;
+        match (place, value) {
+            (Place::Switch(to), (false, value @ 0..=1)) => *to = value == 1,
+            (Place::Byte(to), (false, value @ 0..=0xff)) => *to = value as u8,
+            (Place::Events(to), (false, value @ 0..=2)) => {
+                *to = [Events::Chosen, Events::All, Events::WhenHeard]
+                    .into_iter()
+                    .find(|events| *events as i64 == value)
+                    .unwrap_or_default();
+            }
+            (Place::Number(to), (false, value)) if value <= i64::from(i32::MAX) => {
+                *to = value as u32;
+            }
+            (Place::Seconds(to), (negative, value @ 0..=SECONDS)) => {
+                *to = Timeout::seconds(if negative { -value } else { value });
             }
             _ => return Err(SysctlError::BadValue),
         }
@@ -124,28 +161,33 @@ impl Sysctls {
     }
 
     /// The value of one as the kernel would print it; `None` when the name is unknown.
+    /// `nf_conntrack_count` is the table's: [`crate::Table::count`].
     #[must_use]
-    pub fn value(&self, name: &str) -> Option<u64> {
+    pub fn value(&self, name: &str) -> Option<i64> {
+        if short(name) == "nf_conntrack_buckets" {
+            return Some(BUCKETS);
+        }
         let mut copy = self.clone();
         Some(match copy.place(name)? {
-            Place::Switch(value) => u64::from(*value),
-            Place::Byte(value) => u64::from(*value),
-            Place::Number(value) => u64::from(*value),
+            Place::Switch(value) => i64::from(*value),
+            Place::Byte(value) => i64::from(*value),
+            Place::Events(value) => *value as i64,
+            Place::Number(value) => i64::from(*value),
             Place::Seconds(value) => value.as_secs(),
         })
     }
 
     fn place(&mut self, name: &str) -> Option<Place<'_>> {
         use Place::{Byte, Number, Seconds, Switch};
-        let prefixes = ["net.netfilter.", "net/netfilter/"];
-        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         let t = &mut self.timeouts;
-        Some(match name.strip_prefix("nf_conntrack_")? {
+        Some(match short(name).strip_prefix("nf_conntrack_")? {
             "max" => Number(&mut self.max),
             "expect_max" => Number(&mut self.expect_max),
             "checksum" => Switch(&mut self.checksum),
             "acct" => Switch(&mut self.acct),
             "timestamp" => Switch(&mut self.timestamp),
+            "events" => Place::Events(&mut self.events),
+            "log_invalid" => Byte(&mut self.log_invalid),
             "tcp_loose" => Switch(&mut self.tcp_loose),
             "tcp_be_liberal" => Switch(&mut self.tcp_be_liberal),
             "tcp_ignore_invalid_rst" => Switch(&mut self.tcp_ignore_invalid_rst),
@@ -172,16 +214,33 @@ impl Sysctls {
     }
 }
 
-/// A number as the kernel reads one.
-fn number(text: &str) -> Option<u32> {
-    let text = text.trim_ascii();
-    let (digits, radix) = match text.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (text.get(2..)?, 16),
-        [b'0', _, ..] => (text.get(1..)?, 8),
-        _ => (text, 10),
+/// Names that are there to be read.
+const READ_ONLY: [&str; 2] = ["nf_conntrack_buckets", "nf_conntrack_count"];
+
+/// `nf_conntrack_buckets` of a machine with more than 4 GiB: the index here grows with
+/// `nf_conntrack_max`, and what it has of lines is nobody's to set.
+const BUCKETS: i64 = 262_144;
+
+/// A name without `net.netfilter.`.
+fn short(name: &str) -> &str {
+    let prefixes = ["net.netfilter.", "net/netfilter/"];
+    prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
+}
+
+/// A number as the kernel reads one: whether a minus stands before it, and how much it is.
+fn number(text: &str) -> Option<(bool, i64)> {
+    let text = text.trim_ascii_start();
+    let word = text.split(|c: char| c.is_ascii_whitespace()).next()?;
+    let plain = word.strip_prefix('-');
+    let word = plain.unwrap_or(word);
+    let (digits, radix) = match word.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (word.get(2..)?, 16),
+        [b'0', _, ..] => (word.get(1..)?, 8),
+        _ => (word, 10),
     };
-    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
-    plain.then(|| u32::from_str_radix(digits, radix).ok())?
+    let all_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let value = all_digits.then(|| i64::from_str_radix(digits, radix).ok())??;
+    Some((plain.is_some(), value))
 }
 
 /// Why a sysctl was refused.
@@ -191,6 +250,8 @@ pub enum SysctlError {
     UnknownName,
     /// Not a number in the range of this sysctl.
     BadValue,
+    /// It can only be read.
+    ReadOnly,
 }
 
 impl core::fmt::Display for SysctlError {
@@ -198,6 +259,7 @@ impl core::fmt::Display for SysctlError {
         f.write_str(match self {
             Self::UnknownName => "no sysctl of connection tracking has this name",
             Self::BadValue => "not a number in the range of this sysctl",
+            Self::ReadOnly => "it can only be read",
         })
     }
 }

@@ -240,7 +240,7 @@ impl Table {
         let entry = self.slots.live(conn)?;
         let cold = self.slots.cold(conn.slot)?;
         let confirmed = entry.is(CtStatus::CONFIRMED);
-        let until = if confirmed { entry.deadline } else { now.0.saturating_add(entry.deadline) };
+        let until = if confirmed { entry.deadline } else { now.0.wrapping_add(entry.deadline) };
         let timestamped = self.sysctls.timestamp && confirmed && cold.started != 0;
         Some(Snapshot {
             original: entry.tuple,

@@ -6,16 +6,51 @@
 use core::time::Duration;
 use keepstate_packet::Instant;
 
-/// A duration in nanoseconds; saturates after 584 years.
-#[inline]
-pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
+const NANOS: i64 = 1_000_000_000;
+
+/// How long a connection is to live, ready to be added to the clock: nanoseconds. A negative one is
+/// held as the kernel does, as the number that its two's complement makes: longer than all others
+/// where lengths are compared, and over at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timeout(u64);
+
+impl Timeout {
+    /// So many seconds; saturates after 292 years.
+    #[must_use]
+    pub const fn seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(NANOS) as u64)
+    }
+
+    /// In whole seconds, negative when it is over at once.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0 as i64 / NANOS
+    }
+
+    /// As a duration; zero when it is over at once.
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        if (self.0 as i64) < 0 { Duration::ZERO } else { Duration::from_nanos(self.0) }
+    }
+
+    /// The nanoseconds, as held.
+    #[inline]
+    pub(crate) const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The deadline of what begins `now`.
+    #[inline]
+    pub(crate) const fn deadline(self, now: Instant) -> u64 {
+        now.0.wrapping_add(self.0)
+    }
 }
 
 /// The deadline `duration` after `now`.
 #[inline]
 pub(crate) const fn after(now: Instant, duration: Duration) -> u64 {
-    now.0.saturating_add(nanos(duration))
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos() as u64);
+    now.0.saturating_add(seconds.saturating_mul(NANOS as u64).saturating_add(nanos))
 }
 
 /// Whether a deadline has come. One that is just reached has.

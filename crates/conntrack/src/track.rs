@@ -150,9 +150,9 @@ impl Table {
                 }
                 if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
                     entry.deadline = if entry.is(CtStatus::CONFIRMED) {
-                        timeout::after(now, timeout)
+                        timeout.deadline(now)
                     } else {
-                        timeout::nanos(timeout)
+                        timeout.nanos()
                     };
                 }
                 if events {
@@ -179,7 +179,7 @@ impl Table {
             Outcome::Invalid { invalid, shorten } => {
                 let left = timeout::remaining(entry.deadline, now);
                 if let Some(shorten) = shorten.filter(|to| tcp::shortened(left, *to)) {
-                    entry.deadline = timeout::after(now, shorten);
+                    entry.deadline = shorten.deadline(now);
                 }
                 if !entry.is(CtStatus::CONFIRMED) {
                     self.forget(slot);

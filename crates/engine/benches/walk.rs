@@ -245,7 +245,7 @@ fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool) {
     let frame = Frame::new(if tcp { SYN } else { Kind::Udp });
     let timeouts = &engine.conntrack().sysctls().timeouts;
     let life = if tcp { timeouts.tcp_syn_sent } else { timeouts.udp };
-    let pace = life / count.max(BATCH as u32);
+    let pace = life.as_duration() / count.max(BATCH as u32);
     let mut now = START;
     let mut number = 0_u32;
     let mut frames = [[0; FRAME]; BATCH];

@@ -3,9 +3,8 @@
 
 use crate::answer::{Answer, Fact, Topic};
 use crate::prose::{self, helpers, icmp, protocol, tcp};
-use keepstate_conntrack::Sysctls;
+use keepstate_conntrack::{Sysctls, Timeout};
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// Most words of a line that are read.
 const WORDS_MAX: usize = 128;
@@ -356,7 +355,7 @@ fn translation(answer: &mut Answer, read: &ConnectionLine) {
     }
 }
 
-fn state_timeout(read: &ConnectionLine) -> Option<(&'static str, Duration)> {
+fn state_timeout(read: &ConnectionLine) -> Option<(&'static str, Timeout)> {
     let timeouts = Sysctls::default().timeouts;
     Some(match (read.number, read.state.as_deref()) {
         (6, Some("SYN_SENT" | "SYN_SENT2")) => ("tcp_timeout_syn_sent", timeouts.tcp_syn_sent),
@@ -380,7 +379,7 @@ fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
     let Some(left) = read.timeout else { return };
     let mut text = format!("If nothing more is seen, it goes in {}.", prose::seconds(left));
     if let Some((name, full)) = state_timeout(read) {
-        let full = full.as_secs();
+        let full = full.as_duration().as_secs();
         text.push_str(&format!(
             " A packet in this state sets the time to {} (nf_conntrack_{name}, by default)",
             prose::seconds(full)

@@ -17,8 +17,8 @@ use crate::conn::{Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
+use crate::timeout::Timeout;
 use crate::tuple::Direction;
-use core::time::Duration;
 use keepstate_packet::checksum::{self, Verified};
 use keepstate_packet::{Instant, Parsed};
 
@@ -123,7 +123,7 @@ pub(crate) enum Outcome {
     Accept {
         /// How long the connection is to live from now on; `None` leaves it, and the packet is
         /// not counted.
-        timeout: Option<Duration>,
+        timeout: Option<Timeout>,
         /// What has changed.
         changes: Changes,
     },
@@ -134,14 +134,14 @@ pub(crate) enum Outcome {
         /// Why.
         invalid: Invalid,
         /// TCP: [`tcp::shortened`] says when it applies.
-        shorten: Option<Duration>,
+        shorten: Option<Timeout>,
     },
     /// The connection is over, and the packet begins another.
     Restart,
 }
 
 impl Outcome {
-    pub(crate) const fn accept(timeout: Duration) -> Self {
+    pub(crate) const fn accept(timeout: Timeout) -> Self {
         Self::Accept { timeout: Some(timeout), changes: Changes(0) }
     }
 

@@ -33,8 +33,8 @@ pub use timeout::{SHORTEN_LEFT_MIN, shortened};
 use crate::conn::CtStatus;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
+use crate::timeout::Timeout;
 use crate::tuple::Direction;
-use core::time::Duration;
 use keepstate_packet::tcp::RST;
 use states::Step;
 use window::Fit;
@@ -168,7 +168,7 @@ pub enum Outcome {
         /// Why.
         invalid: Invalid,
         /// Lower the connection's timeout to this, under the conditions of [`shortened`].
-        shorten: Option<Duration>,
+        shorten: Option<Timeout>,
     },
     /// It passes with its connection attached, as in `Ignored`, and the connection goes at once: a
     /// reset before any reply. The state had become [`State::Close`].
@@ -190,7 +190,7 @@ pub struct Accept {
     /// State from now on.
     pub state: State,
     /// Timeout from now on; `None`: the deadline stays, and the packet is not counted.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Timeout>,
     /// The connection becomes ASSURED with this segment (an event).
     pub assured: bool,
     /// The state has changed, or a handshake was begun anew (an event, `protoinfo`).

@@ -8,7 +8,7 @@ use super::{Outcome, Record, Seen};
 use crate::conn::{CtStatus, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::Reason;
-use crate::timeout;
+use crate::timeout::{self, Timeout};
 use core::time::Duration;
 use keepstate_packet::{L4, Parsed};
 
@@ -62,7 +62,7 @@ pub(super) fn packet_lite(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     }
 }
 
-fn stream(record: &mut Record<'_>, timeout: Duration) -> Outcome {
+fn stream(record: &mut Record<'_>, timeout: Timeout) -> Outcome {
     let changes = if record.entry.is(CtStatus::ASSURED) { Changes(0) } else { Changes::ASSURED };
     record.entry.set(CtStatus::ASSURED);
     Outcome::Accept { timeout: Some(timeout), changes }

@@ -2,12 +2,14 @@
 
 use super::*;
 
-const NAMES: [(&str, u64); 26] = [
+const NAMES: [(&str, i64); 28] = [
     ("nf_conntrack_max", 262_144),
     ("nf_conntrack_expect_max", 4096),
     ("nf_conntrack_checksum", 1),
     ("nf_conntrack_acct", 0),
     ("nf_conntrack_timestamp", 0),
+    ("nf_conntrack_events", 2),
+    ("nf_conntrack_log_invalid", 0),
     ("nf_conntrack_tcp_loose", 1),
     ("nf_conntrack_tcp_be_liberal", 0),
     ("nf_conntrack_tcp_ignore_invalid_rst", 0),
@@ -67,6 +69,15 @@ fn ranges() {
     assert_eq!(set("nf_conntrack_tcp_max_retrans", "256"), Err(SysctlError::BadValue));
     assert_eq!(set("nf_conntrack_udp_timeout", "8589934"), Ok(()));
     assert_eq!(set("nf_conntrack_udp_timeout", "8589935"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_udp_timeout", "-8589934"), Ok(()));
+    assert_eq!(set("nf_conntrack_udp_timeout", "-8589935"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_events", "2"), Ok(()));
+    assert_eq!(set("nf_conntrack_events", "3"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_log_invalid", "255"), Ok(()));
+    assert_eq!(set("nf_conntrack_log_invalid", "-0"), Err(SysctlError::BadValue));
+    assert_eq!(set("nf_conntrack_buckets", "1024"), Err(SysctlError::ReadOnly));
+    assert_eq!(set("net.netfilter.nf_conntrack_count", "0"), Err(SysctlError::ReadOnly));
+    assert_eq!(set("nf_conntrack_helper", "1"), Err(SysctlError::UnknownName));
     assert_eq!(set("nf_conntrack_max", "2147483647"), Ok(()));
     assert_eq!(set("nf_conntrack_max", "2147483648"), Err(SysctlError::BadValue));
     assert_eq!(set("nf_conntrack_mx", "1"), Err(SysctlError::UnknownName));
@@ -88,7 +99,13 @@ fn numbers_are_read_as_the_kernel_reads_them() {
         ("", None),
         ("1x", None),
         ("abc", None),
-        ("-1", None),
+        ("-1", Some(-1)),
+        ("-0x10", Some(-16)),
+        ("- 1", None),
+        ("5 6", Some(5)),
+        ("5\tabc", Some(5)),
+        ("5,", None),
+        ("18446744073709551621", None),
         ("+1", None),
         ("08", None),
         ("0x", None),

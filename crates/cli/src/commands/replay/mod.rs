@@ -238,6 +238,7 @@ pub(super) fn set_sysctl(
         let why = match error {
             SysctlError::UnknownName => "tracking has no such sysctl",
             SysctlError::BadValue => "not a value that the kernel would take",
+            SysctlError::ReadOnly => "it can only be read",
         };
         terminal.error(format_args!("sysctl {name} = {value}: {why}"));
         Exit::Usage

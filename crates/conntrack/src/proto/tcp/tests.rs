@@ -12,11 +12,11 @@ use super::{new_connection, packet};
 use crate::conn::CtStatus;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
+use crate::timeout::Timeout;
 use crate::tuple::Direction::{self, Original, Reply};
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, vec};
-use core::time::Duration;
 use keepstate_packet::tcp::{ACK, FIN, RST, SYN};
 
 /// A segment with a window of 1000 and no options.
@@ -37,8 +37,8 @@ fn with_options<'a>(segment: Segment<'static>, options: &'a [u8]) -> Segment<'a>
     Segment { options, ..segment }
 }
 
-fn seconds(seconds: u64) -> Option<Duration> {
-    Some(Duration::from_secs(seconds))
+fn seconds(seconds: i64) -> Option<Timeout> {
+    Some(Timeout::seconds(seconds))
 }
 
 /// One connection as the table would keep it.
@@ -48,7 +48,7 @@ struct Scene {
     state: State,
     status: CtStatus,
     record: Record,
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
 }
 
 impl Scene {

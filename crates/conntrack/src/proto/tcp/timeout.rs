@@ -3,17 +3,15 @@
 use super::{Kind, Peer, Record, Seen, State};
 use crate::conn::CtStatus;
 use crate::sysctl::{Sysctls, Timeouts};
+use crate::timeout::Timeout;
 use core::time::Duration;
 
 /// Only a connection that has at least this time left is shortened.
 pub const SHORTEN_LEFT_MIN: Duration = Duration::from_secs(120);
 
-/// The timeout of [`State::SynSent2`], which no sysctl changes.
-const SYN_SENT2: Duration = Duration::from_secs(120);
-
 /// The timeout after a segment that counts.
 #[inline]
-pub(super) fn of(sysctls: &Sysctls, record: &Record, kind: Kind, state: State) -> Duration {
+pub(super) fn of(sysctls: &Sysctls, record: &Record, kind: Kind, state: State) -> Timeout {
     let timeouts = &sysctls.timeouts;
     let usual = of_state(timeouts, state);
     let [original, reply] = &record.peers;
@@ -33,11 +31,11 @@ pub(super) fn of(sysctls: &Sysctls, record: &Record, kind: Kind, state: State) -
     }
 }
 
-const fn of_state(timeouts: &Timeouts, state: State) -> Duration {
+const fn of_state(timeouts: &Timeouts, state: State) -> Timeout {
     match state {
         State::Established => timeouts.tcp_established,
         State::None | State::SynSent => timeouts.tcp_syn_sent,
-        State::SynSent2 => SYN_SENT2,
+        State::SynSent2 => timeouts.tcp_syn_sent2,
         State::SynRecv => timeouts.tcp_syn_recv,
         State::FinWait => timeouts.tcp_fin_wait,
         State::CloseWait => timeouts.tcp_close_wait,
@@ -55,7 +53,7 @@ pub(super) fn after_lost_close(
     seen: &Seen,
     record: &mut Record,
     kind: Kind,
-) -> Option<Duration> {
+) -> Option<Timeout> {
     let closes = |kind| matches!(kind, Kind::Fin | Kind::Rst);
     let kept =
         !seen.status.contains(CtStatus::ASSURED) || seen.status.contains(CtStatus::FIXED_TIMEOUT);
@@ -74,6 +72,6 @@ pub(super) fn after_lost_close(
 /// Whether a connection with `left` until its deadline is lowered to `shorten`
 /// ([`super::Outcome::Invalid`]).
 #[must_use]
-pub fn shortened(left: Duration, shorten: Duration) -> bool {
-    left >= SHORTEN_LEFT_MIN && left > shorten
+pub fn shortened(left: Duration, shorten: Timeout) -> bool {
+    left >= SHORTEN_LEFT_MIN && left > shorten.as_duration()
 }

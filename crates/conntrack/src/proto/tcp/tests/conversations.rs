@@ -147,7 +147,7 @@ fn a_challenge_ack_in_last_ack_is_not_the_last_ack() {
 fn the_same_ack_again_and_again_shortens_the_timeout() {
     let mut scene = Scene::established();
     scene.accept(Original, &segment(ACK, 100, 500, 5), State::Established);
-    scene.sysctls.timeouts.tcp_max_retrans = Duration::from_secs(200);
+    scene.sysctls.timeouts.tcp_max_retrans = Timeout::seconds(200);
     for expected in [300, 300, 200, 200] {
         scene.accept(Original, &segment(ACK, 100, 500, 5), State::Established);
         assert_eq!(scene.timeout, seconds(expected));
@@ -169,7 +169,7 @@ fn the_count_of_retransmissions_wraps() {
 #[test]
 fn a_closed_window_shortens_the_timeout() {
     let mut scene = Scene::established();
-    scene.sysctls.timeouts.tcp_max_retrans = Duration::from_secs(200);
+    scene.sysctls.timeouts.tcp_max_retrans = Timeout::seconds(200);
     let closed = Segment { window: 0, ..segment(ACK, 500, 100, 0) };
     scene.accept(Reply, &closed, State::Established);
     assert_eq!(scene.timeout, seconds(200));
@@ -193,10 +193,12 @@ fn a_close_outside_of_the_window_after_the_other_side_closed_shortens() {
 
 #[test]
 fn only_a_long_timeout_is_shortened() {
-    let s = Duration::from_secs;
-    assert!(shortened(s(120), s(100)));
-    assert!(!shortened(s(119), s(100)));
-    assert!(!shortened(s(300), s(300)));
+    let s = core::time::Duration::from_secs;
+    let t = Timeout::seconds;
+    assert!(shortened(s(120), t(100)));
+    assert!(!shortened(s(119), t(100)));
+    assert!(!shortened(s(300), t(300)));
+    assert!(shortened(s(120), t(-1)), "over at once");
 }
 
 #[test]
