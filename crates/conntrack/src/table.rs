@@ -275,6 +275,13 @@ impl Table {
         self.slots.live(conn).map(Entry::status)
     }
 
+    /// The state of a connection as its protocol's tracker numbers it (TCP: [`proto::tcp::State`]), 0
+    /// for protocols without states; `None` when it has gone.
+    #[must_use]
+    pub fn state(&self, conn: ConnId) -> Option<u8> {
+        self.slots.live(conn).map(|entry| entry.state)
+    }
+
     /// The zone of a connection; `None` when it has gone.
     #[must_use]
     pub fn zone(&self, conn: ConnId) -> Option<Zone> {

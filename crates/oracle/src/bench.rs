@@ -1,10 +1,11 @@
 //! Both routers side by side.
 
 use crate::compare::{self, Difference};
+use crate::fuzz::coverage::{Before, Coverage};
 use crate::fuzz::{INSIDE, Settings, Step, renumber};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
-use crate::observation::Observation;
+use crate::observation::{Observation, Side};
 use keepstate_conntrack::event::EventKind;
 use keepstate_datapath::clock::SystemClock;
 use keepstate_packet::Family;
@@ -33,6 +34,7 @@ pub(crate) struct Bench {
     clock: SystemClock,
     /// When the trial began, by that clock.
     began: Duration,
+    coverage: Coverage,
 }
 
 /// One scenario through both, up to the first packet that differs.
@@ -59,9 +61,15 @@ impl Bench {
             clean: false,
             clock: SystemClock::start(),
             began: Duration::ZERO,
+            coverage: Coverage::default(),
         };
         bench.set_sysctls()?;
         Ok(bench)
+    }
+
+    /// What was shown to both.
+    pub(crate) fn into_coverage(self) -> Coverage {
+        self.coverage
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -151,7 +159,7 @@ impl Bench {
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
                     self.follow_clock();
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
-                    let mut ours = self.model.push(*side, family(bytes), bytes);
+                    let mut ours = self.push(*side, bytes);
                     if paused {
                         // Either reaps what has expired when it finds the time.
                         kernel.events.retain(|event| !is_end(event.kind));
@@ -167,6 +175,19 @@ impl Bench {
         }
         trial.differences = self.compare_tables(&trial)?;
         Ok(trial)
+    }
+
+    /// Pushes a packet into the engine, and counts what it comes upon there. Which connection it
+    /// meets is not known ahead where rules put it into zones.
+    fn push(&mut self, side: Side, bytes: &[u8]) -> Observation {
+        let zoned = self.settings.has_zones();
+        let before =
+            if zoned { None } else { Before::of(self.model.table(), self.model.now(), bytes) };
+        let ours = self.model.push(side, family(bytes), bytes);
+        if let Some(before) = &before {
+            self.coverage.packet(before, bytes, &ours);
+        }
+        ours
     }
 
     /// Time stands still for the engine, as it does for the kernel between two of its ticks, unless

@@ -2,7 +2,7 @@
 
 use crate::kernel::{MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
-use keepstate_conntrack::{Hook, Sysctls, event::Snapshot};
+use keepstate_conntrack::{Hook, Sysctls, Table, event::Snapshot};
 use keepstate_engine::{
     Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Verdict,
     command::ChainCounters,
@@ -88,6 +88,18 @@ impl Model {
         }
         let engine = Engine::new(SEED, host, settings, rulesets);
         Ok(Self { engine, now: START, chains: names })
+    }
+
+    /// The connection table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        self.engine.conntrack()
+    }
+
+    /// The engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// Lets time pass.

@@ -109,6 +109,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
         print!("{}", report::text(plan.seed, area, finding));
     }
     println!("{}", line(&outcome.progress));
+    print!("{}", outcome.coverage.text(area));
     Ok(outcome.findings.is_empty())
 }
 

@@ -4,6 +4,7 @@
 //! run under; both are drawn from the seed, the area and the scenario's number, so any scenario
 //! can be made again without those before it. Scenarios of one *epoch* share their settings.
 
+pub mod coverage;
 mod datagram;
 mod dialogues;
 pub(crate) mod draft;
@@ -17,6 +18,7 @@ mod run;
 mod settings;
 mod tcp;
 
+pub use coverage::Coverage;
 pub use flow::INSIDE;
 pub(crate) use fragments::renumber;
 pub use run::{Finding, Outcome, Plan, Progress, run};

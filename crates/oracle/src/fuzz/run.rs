@@ -1,6 +1,6 @@
 //! Runs scenarios through both, and stops at the first difference of each scenario.
 
-use super::{Area, Settings, Step, settings, steps};
+use super::{Area, Coverage, Settings, Step, settings, steps};
 use crate::bench::Bench;
 use crate::compare::Difference;
 use crate::observation::Observation;
@@ -65,6 +65,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// What differed once, whole.
     pub unrepeated: Vec<Finding>,
+    /// What was shown to both.
+    pub coverage: Coverage,
 }
 
 impl Outcome {
@@ -104,6 +106,7 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
         let enough =
             outcome.progress.packets >= plan.packets || outcome.findings.len() >= plan.findings_max;
         if plan.only_first || enough {
+            outcome.coverage = bench.into_coverage();
             return Ok(outcome);
         }
         number += 1;

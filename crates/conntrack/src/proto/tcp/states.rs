@@ -33,7 +33,7 @@ pub enum State {
 
 impl State {
     /// In the order of their numbers.
-    const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::None,
         Self::SynSent,
         Self::SynRecv,

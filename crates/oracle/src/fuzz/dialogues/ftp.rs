@@ -1,11 +1,21 @@
 //! FTP dialogues (RFC 959, RFC 2428): a control connection, transfers announced in either way, and
 //! the data connections that follow, some not as announced.
 
+use super::Messages;
 use super::stream::Stream;
 use crate::fuzz::draft::Draft;
 use crate::fuzz::flow::Flow;
 use crate::fuzz::random::Random;
 use keepstate_packet::{Address, Family};
+
+/// What announces a data connection.
+pub(crate) const MESSAGES: Messages =
+    Messages { helper: "ftp", kinds: &["PORT", "EPRT", "227", "229"], kind };
+
+fn kind(payload: &[u8]) -> Option<&'static str> {
+    let word = payload.get(..4)?.trim_ascii().to_ascii_uppercase();
+    MESSAGES.kinds.iter().copied().find(|kind| word.starts_with(kind.as_bytes()))
+}
 
 /// A dialogue.
 pub(crate) fn conversation(random: &mut Random) -> Vec<Draft> {

@@ -15,6 +15,20 @@ pub(crate) struct Dialogue {
     /// To which connections rules assign which helper.
     assignments: &'static [Assignment],
     pub(crate) conversation: fn(&mut Random) -> Vec<Draft>,
+    /// What its helpers read: the runs say which of them they have shown.
+    pub(crate) messages: &'static [Messages],
+}
+
+/// The kinds of message that one helper reads, and how to tell them apart.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    /// Name of the helper in listings.
+    pub(crate) helper: &'static str,
+    /// The kinds, as the protocol's own document calls them.
+    pub(crate) kinds: &'static [&'static str],
+    /// The kind of what a packet of the helper's connections carries behind its TCP or UDP header;
+    /// `None` for anything else.
+    pub(crate) kind: fn(&[u8]) -> Option<&'static str>,
 }
 
 /// Protocol, port and helper, and the families that know it.
@@ -27,6 +41,7 @@ pub(crate) static DIALOGUES: [Dialogue; 1] = [Dialogue {
     name: "ftp",
     assignments: &[("tcp", 21, "ftp", BOTH)],
     conversation: ftp::conversation,
+    messages: &[ftp::MESSAGES],
 }];
 
 /// The rules of the raw table that assign every helper to its port.

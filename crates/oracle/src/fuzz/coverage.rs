@@ -1,0 +1,105 @@
+//! How much of the trackers' state tables and of the helpers' messages a run has shown to both.
+//!
+//! Measured beside the engine, from the connection as it stood before a packet and from what became
+//! of the packet; tracking itself counts nothing. A cell that no packet can reach says why.
+
+mod grid;
+mod tcp;
+
+use super::Area;
+use super::dialogues::{DIALOGUES, Messages};
+use crate::observation::Observation;
+use grid::Grid;
+use keepstate_conntrack::{CtState, Direction, Table, Tuple, Zone};
+use keepstate_packet::{Instant, Parsed};
+use std::fmt::Write as _;
+
+/// What was visited so far.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    tcp: Grid,
+    messages: Vec<(&'static Messages, Grid)>,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        let kinds = DIALOGUES.iter().flat_map(|dialogue| dialogue.messages);
+        let grid = |messages: &'static Messages| {
+            let cells = messages.kinds.iter().map(|kind| (kind.to_string(), None));
+            (messages, Grid::new(messages.helper, "kinds of message", cells))
+        };
+        Self { tcp: tcp::grid(), messages: kinds.map(grid).collect() }
+    }
+}
+
+/// A connection as it stands before a packet of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    direction: Direction,
+    /// The tracker's state, by number.
+    state: u8,
+    helper: Option<&'static str>,
+}
+
+impl Before {
+    /// The connection that a packet belongs to, or the one that it may begin. `None` for what is no
+    /// whole packet.
+    pub(crate) fn of(table: &Table, now: Instant, packet: &[u8]) -> Option<Self> {
+        let parsed = Parsed::new(packet).ok().filter(|parsed| parsed.fragment.is_none())?;
+        let tuple = Tuple::of(&parsed, packet)?;
+        Some(match table.find(now, &tuple, Zone::default()) {
+            Some((conn, direction)) => {
+                Self { direction, state: table.state(conn)?, helper: table.helper(conn) }
+            }
+            None => Self { direction: Direction::Original, state: 0, helper: None },
+        })
+    }
+}
+
+/// What is said of a packet before its state matters.
+const BEFORE_THE_STATE: [&str; 4] = ["short", "malformed", "bad-checksum", "bad-flags"];
+
+impl Coverage {
+    /// Counts a packet that tracking has seen.
+    pub(crate) fn packet(&mut self, before: &Before, packet: &[u8], seen: &Observation) {
+        let judged = matches!(
+            seen.state,
+            Some(CtState::New | CtState::Established | CtState::Related | CtState::Invalid)
+        );
+        if !judged || seen.reason.is_some_and(|reason| BEFORE_THE_STATE.contains(&reason)) {
+            return;
+        }
+        let Ok(parsed) = Parsed::new(packet) else { return };
+        if let Some(cell) = tcp::cell(before, &parsed, packet) {
+            self.tcp.visit(cell);
+        }
+        let payload = parsed.payload(packet);
+        for (messages, grid) in &mut self.messages {
+            if before.helper == Some(messages.helper)
+                && let Some(kind) = (messages.kind)(payload)
+                && let Some(cell) = messages.kinds.iter().position(|known| *known == kind)
+            {
+                grid.visit(cell);
+            }
+        }
+    }
+
+    /// In lines, as far as the area is about it.
+    #[must_use]
+    pub fn text(&self, area: Area) -> String {
+        let wide = matches!(area, Area::All | Area::Rules | Area::Expiry | Area::Fragments);
+        let of_helper = |messages: &Messages| match area {
+            Area::Helper(at) => {
+                let dialogue = DIALOGUES.get(usize::from(at));
+                dialogue.is_some_and(|d| d.messages.iter().any(|m| std::ptr::eq(m, messages)))
+            }
+            _ => wide || area == Area::Helpers,
+        };
+        let trackers = (wide || area == Area::Tcp).then_some(&self.tcp);
+        let helpers = self.messages.iter().filter(|(m, _)| of_helper(m)).map(|(_, grid)| grid);
+        trackers.into_iter().chain(helpers).fold(String::new(), |mut text, grid| {
+            let _ = write!(text, "{grid}");
+            text
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Named cells, how often each was visited, and why some cannot be.
+
+use std::fmt;
+
+/// The cells of one table.
+#[derive(Clone, Debug)]
+pub(super) struct Grid {
+    name: &'static str,
+    /// What its cells are.
+    what: &'static str,
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Debug)]
+struct Cell {
+    name: String,
+    /// Why no packet comes here.
+    unreachable: Option<&'static str>,
+    visits: u64,
+}
+
+impl Grid {
+    /// Cells with their names, and why those that no packet reaches are not reached.
+    pub(super) fn new(
+        name: &'static str,
+        what: &'static str,
+        cells: impl IntoIterator<Item = (String, Option<&'static str>)>,
+    ) -> Self {
+        let cell = |(name, unreachable)| Cell { name, unreachable, visits: 0 };
+        Self { name, what, cells: cells.into_iter().map(cell).collect() }
+    }
+
+    /// Counts a visit.
+    pub(super) fn visit(&mut self, cell: usize) {
+        if let Some(cell) = self.cells.get_mut(cell) {
+            cell.visits += 1;
+        }
+    }
+
+    fn unreachable(&self) -> Vec<(&'static str, usize)> {
+        let mut reasons: Vec<(&'static str, usize)> = Vec::new();
+        for reason in self.cells.iter().filter_map(|cell| cell.unreachable) {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count += 1,
+                None => reasons.push((reason, 1)),
+            }
+        }
+        reasons
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reachable = || self.cells.iter().filter(|cell| cell.unreachable.is_none());
+        let visited = reachable().filter(|cell| cell.visits > 0).count();
+        writeln!(f, "{}: {visited} of {} {} visited", self.name, reachable().count(), self.what)?;
+        for cell in reachable().filter(|cell| cell.visits == 0) {
+            writeln!(f, "  not visited: {}", cell.name)?;
+        }
+        for cell in self.cells.iter().filter(|cell| cell.unreachable.is_some() && cell.visits > 0) {
+            writeln!(f, "  visited, and said to be out of reach: {}", cell.name)?;
+        }
+        for (reason, count) in self.unreachable() {
+            writeln!(f, "  {count} out of reach: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_missing_and_what_cannot_be() {
+        let cells = [("a", None), ("b", None), ("c", Some("no way")), ("d", Some("no way"))];
+        let mut grid = Grid::new("x", "cells", cells.map(|(name, why)| (name.to_owned(), why)));
+        grid.visit(0);
+        grid.visit(4);
+        assert_eq!(
+            grid.to_string(),
+            "x: 1 of 2 cells visited\n  not visited: b\n  2 out of reach: no way\n"
+        );
+        grid.visit(2);
+        assert!(grid.to_string().contains("visited, and said to be out of reach: c"));
+    }
+}
