@@ -105,6 +105,24 @@ pub struct Snapshot {
     pub counters: Option<[(u64, u64); 2]>,
     /// Age since it was confirmed, when `nf_conntrack_timestamp` is on; in events, of DESTROY only.
     pub age: Option<Duration>,
+    /// What only expectations have.
+    pub announcement: Option<Announcement>,
+}
+
+/// What an expectation has beside its tuples (`CTA_EXPECT_CLASS`, `CTA_EXPECT_FLAGS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// Index into the policies of the helper.
+    pub class: u32,
+    /// The bits below (`enum ctattr_expect` of the kernel's user-space API, same bit numbers).
+    pub flags: u32,
+}
+
+impl Announcement {
+    /// It serves until its time is up, rather than once.
+    pub const PERMANENT: u32 = 1 << 0;
+    /// It is there and takes no connection yet.
+    pub const INACTIVE: u32 = 1 << 1;
 }
 
 /// The events that wait to be polled.

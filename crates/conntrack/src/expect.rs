@@ -5,7 +5,7 @@
 
 use crate::Table;
 use crate::conn::ConnId;
-use crate::event::{Changes, Event, EventKind, Snapshot};
+use crate::event::{Announcement, Changes, Event, EventKind, Snapshot};
 use crate::helpers::HELPERS;
 use crate::timeout;
 use crate::tuple::{Direction, Tuple};
@@ -74,6 +74,15 @@ impl Request {
             inactive: false,
             assigns: None,
             fulfilled: None,
+        }
+    }
+
+    fn announcement(&self) -> Announcement {
+        let flag = |on, flag| if on { flag } else { 0 };
+        Announcement {
+            class: self.class.into(),
+            flags: flag(self.permanent, Announcement::PERMANENT)
+                | flag(self.inactive, Announcement::INACTIVE),
         }
     }
 }
@@ -301,6 +310,7 @@ impl Table {
             master: self.tuple(expectation.master, Direction::Original),
             counters: None,
             age: None,
+            announcement: Some(expectation.request.announcement()),
         }
     }
 }

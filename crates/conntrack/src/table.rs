@@ -254,6 +254,7 @@ impl Table {
             master: self.masters.get(&conn).map(|master| master.tuple),
             counters: self.sysctls.acct.then_some(cold.counters),
             age: timestamped.then(|| now.since(Instant(cold.started))),
+            announcement: None,
         })
     }
 

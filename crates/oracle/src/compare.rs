@@ -156,7 +156,10 @@ fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>)
 /// to agree.
 fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
     if matches!(kind, EventKind::ExpectNew | EventKind::ExpectDestroy) {
-        return kernel.original == ours.original && kernel.master == ours.master;
+        return (kernel.original, kernel.reply) == (ours.original, ours.reply)
+            && (kernel.master, kernel.helper) == (ours.master, ours.helper)
+            && kernel.announcement == ours.announcement
+            && same_timeout(kernel, ours);
     }
     let shown = |k: Option<&'static str>, o| k.is_none() || k == o;
     kernel.original == ours.original
@@ -243,6 +246,9 @@ pub fn connection(s: &Snapshot) -> String {
     if s.mark != 0 {
         text += &format!(" mark {:#x}", s.mark);
     }
+    text += &s.announcement.map_or(String::new(), |a| {
+        format!(" class {} flags {:#x} mask {}", a.class, a.flags, tuple(&s.reply))
+    });
     text += &s.master.map_or(String::new(), |master| format!(" master {}", tuple(&master)));
     text += &s.counters.map_or(String::new(), |c| format!(" packets {}/{}", c[0].0, c[1].0));
     text

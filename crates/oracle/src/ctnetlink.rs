@@ -4,7 +4,7 @@ use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, 
 use crate::observation::EventView;
 use keepstate_conntrack::{
     CtStatus, Tuple, Zone,
-    event::{EventKind, Snapshot},
+    event::{Announcement, EventKind, Snapshot},
 };
 use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
 use keepstate_packet::{Address, Family};
@@ -230,6 +230,7 @@ fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
 fn expectation(attributes: Attributes<'_>) -> Option<Snapshot> {
     let (mut original, mut reply) = (None, None);
     let mut shown = empty();
+    let mut announcement = Announcement::default();
     for (kind, value) in attributes {
         match kind {
             1 => shown.master = tuple(value),
@@ -237,10 +238,13 @@ fn expectation(attributes: Attributes<'_>) -> Option<Snapshot> {
             3 => reply = tuple(value),
             4 => shown.timeout = Some(Duration::from_secs(be32(value).into())),
             6 => shown.helper = helper_name(text(value)),
+            8 => announcement.flags = be32(value),
+            9 => announcement.class = be32(value),
             _ => {}
         }
     }
     let original = original?;
+    shown.announcement = Some(announcement);
     Some(Snapshot { original, reply: reply.unwrap_or(original), ..shown })
 }
 
@@ -265,6 +269,7 @@ const fn empty() -> Snapshot {
         counters: None,
         zone: Zone { id: 0, directions: 0 },
         age: None,
+        announcement: None,
     }
 }
 

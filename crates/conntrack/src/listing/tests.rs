@@ -32,6 +32,7 @@ fn snapshot(original: Tuple, reply: Tuple, status: CtStatus, seconds: u64) -> Sn
         master: None,
         counters: None,
         zone: Zone::default(),
+        announcement: None,
         age: None,
     }
 }
