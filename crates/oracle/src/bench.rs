@@ -242,8 +242,7 @@ impl Bench {
 }
 
 fn model(config: &Config, settings: &Settings) -> io::Result<Model> {
-    Model::new(&config.interfaces, &config.inside, &settings.sysctls, &settings.rules)
-        .map_err(io::Error::other)
+    Model::new(config, &settings.sysctls, &settings.rules).map_err(io::Error::other)
 }
 
 /// iptables-restore leaves tables alone that a file does not name; these have to be empty.

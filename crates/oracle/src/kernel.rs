@@ -46,6 +46,8 @@ pub struct Config {
     pub inside: Vec<String>,
     /// Which iptables loads the rules.
     pub backend: Backend,
+    /// MTU of both interfaces, bytes.
+    pub mtu: u32,
 }
 
 impl Default for Config {
@@ -54,6 +56,7 @@ impl Default for Config {
             interfaces: ["eth0".to_owned(), "eth1".to_owned()],
             inside: Vec::new(),
             backend: Backend::Nft,
+            mtu: ROUTER_MTU,
         }
     }
 }
@@ -385,6 +388,10 @@ fn links(config: &Config) -> String {
              neigh replace {v4}.2 lladdr {neighbour} dev {device} nud permanent\n\
              neigh replace {v6}:2 lladdr {neighbour} dev {device} nud permanent"
         );
+    }
+    // Only now: IPv6 addresses do not come to an interface of less than 1280 bytes.
+    for device in &config.interfaces {
+        let _ = writeln!(batch, "link set dev {device} mtu {}", config.mtu);
     }
     let [a, b] = &config.interfaces;
     let ((a4, a6), (b4, b6)) = (networks(0), networks(1));

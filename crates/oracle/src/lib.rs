@@ -18,6 +18,7 @@ pub mod model;
 pub mod namespace;
 pub mod observation;
 mod probe;
+pub mod relocate;
 mod shrink;
 pub mod spec;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! The engine as a router of the same make as [`crate::kernel::Kernel`].
 
-use crate::kernel::{MAC_NEIGHBOUR, MAC_ROUTER};
+use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use keepstate_conntrack::{Hook, Sysctls, Table, event::Snapshot};
 use keepstate_engine::{
@@ -26,22 +26,23 @@ pub struct Model {
 }
 
 impl Model {
-    /// A router with the networks `inside` behind side A. `rules` are those of IPv4 and IPv6, in
+    /// The router of this configuration. `rules` are those of IPv4 and IPv6, in
     /// iptables-save form; an empty text is no rule set.
     ///
     /// # Errors
     /// The faults of a rule set, a network, a sysctl or an interface name.
     pub fn new(
-        interfaces: &[String; 2],
-        inside: &[String],
+        config: &Config,
         sysctls: &[(String, String)],
         rules: &[String; 2],
     ) -> Result<Self, String> {
         let name = |name: &String| {
             InterfaceName::new(name).ok_or_else(|| format!("{name}: not an interface name"))
         };
-        let mut host = Host::router(name(&interfaces[0])?, name(&interfaces[1])?);
-        for network in inside {
+        let [a, b] = &config.interfaces;
+        let mut host = Host::router(name(a)?, name(b)?);
+        host.interfaces.iter_mut().for_each(|interface| interface.mtu = config.mtu);
+        for network in &config.inside {
             let destination =
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
             host.routes.push(Route { destination, interface: InterfaceIndex(0) });

@@ -3,8 +3,12 @@
 use crate::compare::{self, Difference};
 use crate::kernel::{Config, Kernel};
 use crate::model::Model;
-use crate::observation::{Fate, Observation, Side};
+use crate::namespace;
+use crate::observation::{Observation, Side};
+use crate::relocate::{Move, relocate};
+use keepstate_datapath::clock::SystemClock;
 use keepstate_datapath::pcap::Capture;
+use keepstate_engine::Network;
 use keepstate_packet::link::{Skipped, network_packet};
 use keepstate_packet::{Family, Parsed};
 use keepstate_ruleset::syntax::iptables_save;
@@ -22,6 +26,22 @@ pub struct Setup {
     pub sysctls: Vec<(String, String)>,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
+    /// The networks of [`Config::inside`], to tell where packets come from.
+    pub inside: Vec<Network>,
+    /// Addresses to change before anything else.
+    pub moves: Vec<Move>,
+}
+
+impl Setup {
+    fn side(&self, parsed: Option<&Parsed>) -> Side {
+        let is_inside = |parsed: &Parsed| {
+            let holds = |network: &&Network| {
+                network.family == parsed.family && network.contains(parsed.source)
+            };
+            self.inside.iter().any(|network| holds(&network))
+        };
+        if self.inside.is_empty() || parsed.is_none_or(is_inside) { Side::A } else { Side::B }
+    }
 }
 
 /// SCTP's protocol number.
@@ -49,48 +69,43 @@ pub struct Summary {
     pub packets: u64,
     /// Frames that hold no whole IP packet.
     pub skipped: u64,
-    /// Pieces of fragmented datagrams, which are left out: the engine does not put them together.
+    /// Pieces of fragmented datagrams among the packets.
     pub fragments: u64,
     /// Packets of protocols that the kernel has a tracker for and the engine has not (SCTP), left
-    /// out too.
+    /// out.
     pub foreign: u64,
     /// Packets and table entries that differ.
     pub differences: u64,
 }
 
-/// Compares captures, each from an empty connection table, in the calling thread's network
-/// namespace ([`crate::namespace::with`]). All packets enter at side A; the engine's clock stands
-/// still.
+/// Compares captures, each in a network namespace of its own: an empty connection table, and no
+/// fragments that wait. Packets from the networks inside enter at side A, all others at side B;
+/// without such networks all enter at side A. The engine's clock follows the kernel's.
 ///
 /// # Errors
 /// When the kernel or the engine refuses the setup, or a capture cannot be opened.
 pub fn captures(
     setup: &Setup,
     files: &[PathBuf],
-    mut report: impl FnMut(&Report),
+    mut report: impl FnMut(&Report) + Send,
 ) -> io::Result<Summary> {
-    let mut kernel = Kernel::new(setup.config.clone())?;
-    for (name, value) in &setup.sysctls {
-        kernel.set_sysctl(name, value)?;
-    }
     let mut summary = Summary::default();
     for file in files {
-        // For each capture anew: loading begins the counters at zero.
-        for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
-            if !rules.is_empty() {
-                kernel.load_rules(family, &with_all_chains(rules, family))?;
+        namespace::with(|| {
+            let mut kernel = Kernel::new(setup.config.clone())?;
+            for (name, value) in &setup.sysctls {
+                kernel.set_sysctl(name, value)?;
             }
-        }
-        let model = Model::new(
-            &setup.config.interfaces,
-            &setup.config.inside,
-            &setup.sysctls,
-            &setup.rules,
-        );
-        let mut model = model.map_err(io::Error::other)?;
-        kernel.flush()?;
-        one(&mut kernel, &mut model, file, &mut summary, &mut report)?;
-        counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
+            for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
+                if !rules.is_empty() {
+                    kernel.load_rules(family, &with_all_chains(rules, family))?;
+                }
+            }
+            let model = Model::new(&setup.config, &setup.sysctls, &setup.rules);
+            let mut model = model.map_err(io::Error::other)?;
+            one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
+            counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)
+        })??;
         summary.captures += 1;
     }
     Ok(summary)
@@ -133,12 +148,14 @@ fn counters(
 fn one(
     kernel: &mut Kernel,
     model: &mut Model,
+    setup: &Setup,
     file: &Path,
     summary: &mut Summary,
     report: &mut impl FnMut(&Report),
 ) -> io::Result<()> {
     let mut capture = Capture::open(file)
         .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    let clock = SystemClock::start();
     let mut number = 0;
     while let Some(frame) = capture.next_frame() {
         let packet = Some(number);
@@ -151,27 +168,30 @@ fn one(
             summary.skipped += 1;
             continue;
         };
-        let parsed = Parsed::new(inside.bytes).ok();
-        if parsed.as_ref().is_some_and(|parsed| parsed.fragment.is_some()) {
-            summary.fragments += 1;
-            continue;
-        }
+        let mut bytes = inside.bytes.to_vec();
+        relocate(&mut bytes, &setup.moves);
+        let parsed = Parsed::new(&bytes).ok();
         if parsed.is_some_and(|parsed| parsed.protocol == SCTP) {
             summary.foreign += 1;
             continue;
         }
+        let is_fragment = parsed.is_some_and(|parsed| parsed.fragment.is_some());
+        summary.fragments += u64::from(is_fragment);
         summary.packets += 1;
-        let theirs = kernel.push(Side::A, inside.family, inside.bytes)?;
-        let ours = model.push(Side::A, inside.family, inside.bytes);
-        debug_assert!(theirs.fate != Fate::Held);
+        let side = setup.side(parsed.as_ref());
+        model.set_elapsed(clock.elapsed());
+        let theirs = kernel.push(side, inside.family, &bytes)?;
+        let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
         if !differences.is_empty() {
             summary.differences += 1;
-            let seen = Some((inside.bytes.to_vec(), theirs, ours));
+            let seen = Some((bytes, theirs, ours));
             report(&Report { file: file.to_owned(), packet, seen, differences });
         }
     }
-    let differences = compare::tables(kernel.connections()?, model.connections());
+    let theirs = kernel.connections()?;
+    model.set_elapsed(clock.elapsed());
+    let differences = compare::tables(theirs, model.connections());
     if !differences.is_empty() {
         summary.differences += differences.len() as u64;
         report(&Report { file: file.to_owned(), packet: None, seen: None, differences });

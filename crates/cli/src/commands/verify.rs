@@ -1,8 +1,11 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
+use super::replay::Prefix;
 use crate::{exit::Exit, helpers::Assignments, rulesets, terminal::Terminal};
+use keepstate_engine::{Network, route::ROUTER_MTU};
 use keepstate_oracle::fuzz::{self, Area, Plan, Progress, report};
 use keepstate_oracle::kernel::Config;
+use keepstate_oracle::relocate::Move;
 use keepstate_oracle::verify::{self, Report, Setup};
 use keepstate_oracle::{describe, namespace, observation::Side};
 use keepstate_packet::Family;
@@ -28,6 +31,17 @@ pub(crate) struct Arguments {
     /// Interface that packets leave on
     #[arg(long = "out", value_name = "IFACE", default_value = "eth1")]
     output: String,
+    /// A network behind the first interface: packets from it enter there, all others on the second
+    /// one [default: all enter on the first]
+    #[arg(long, value_name = "ADDR/LEN", conflicts_with = "fuzz")]
+    inside: Vec<Prefix>,
+    /// Change addresses first, such as 127.0.0.0/8=10.0.0.0/8: no router forwards loopback
+    #[arg(long, value_name = "FROM=TO", value_parser = relocation, conflicts_with = "fuzz")]
+    relocate: Vec<Move>,
+    /// MTU of both interfaces
+    #[arg(long, value_name = "BYTES", default_value_t = ROUTER_MTU, conflicts_with = "fuzz",
+          value_parser = clap::value_parser!(u32).range(68..=65521))]
+    mtu: u32,
     /// Print at most so many differences
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -57,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
         namespace::with(|| generated(arguments, terminal))
     } else {
         match setup(arguments, terminal) {
-            Ok(setup) => namespace::with(|| captured(arguments, &setup, terminal)),
+            Ok(setup) => Ok(captured(arguments, &setup, terminal)),
             Err(exit) => return exit,
         }
     };
@@ -125,12 +139,12 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
         terminal.note(format!("{} more differences not printed", printed - arguments.limit));
     }
     println!(
-        "{} captures, {} packets compared, {} frames skipped, {} fragments and {} SCTP packets left \
+        "{} captures, {} packets compared ({} fragments), {} frames skipped, {} SCTP packets left \
          out, {} differences",
         summary.captures,
         summary.packets,
-        summary.skipped,
         summary.fragments,
+        summary.skipped,
         summary.foreign,
         summary.differences
     );
@@ -167,6 +181,26 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         };
         sysctls.push((key.to_owned(), value.to_owned()));
     }
-    let interfaces = [arguments.input.clone(), arguments.output.clone()];
-    Ok(Setup { config: Config { interfaces, ..Config::default() }, sysctls, rules })
+    let inside: Vec<Network> = arguments.inside.iter().map(|prefix| prefix.0).collect();
+    let config = Config {
+        interfaces: [arguments.input.clone(), arguments.output.clone()],
+        inside: inside.iter().map(network).collect(),
+        mtu: arguments.mtu,
+        ..Config::default()
+    };
+    Ok(Setup { config, sysctls, rules, inside, moves: arguments.relocate.clone() })
+}
+
+fn network(network: &Network) -> String {
+    format!("{}/{}", network.address.ip(network.family), network.prefix)
+}
+
+/// `FROM=TO`, two networks of one family.
+fn relocation(text: &str) -> Result<Move, String> {
+    let (from, to) = text.split_once('=').ok_or("not FROM=TO")?;
+    let (Prefix(from), Prefix(to)) = (from.parse()?, to.parse()?);
+    if from.family != to.family {
+        return Err("networks of two families".to_owned());
+    }
+    Ok(Move { from, to })
 }

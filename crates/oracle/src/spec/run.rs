@@ -174,11 +174,11 @@ fn inside() -> Vec<String> {
 }
 
 fn through_engine(case: &Case, packets: &[(Side, Vec<u8>)]) -> Result<Vec<Said>, String> {
-    let interfaces = Config::default().interfaces;
+    let config = Config { inside: inside(), ..Config::default() };
     let mut model = if case.local.is_empty() {
-        Model::new(&interfaces, &inside(), &case.sysctls, &case.rules)?
+        Model::new(&config, &case.sysctls, &case.rules)?
     } else {
-        Model::endpoint(&interfaces[0], &case.local, &case.sysctls, &case.rules)?
+        Model::endpoint(&config.interfaces[0], &case.local, &case.sysctls, &case.rules)?
     };
     let mut packets = packets.iter();
     let mut said = Vec::new();

@@ -110,7 +110,7 @@ enum Checksum {
 
 /// `ADDR` or `ADDR/LEN`.
 #[derive(Clone, Copy, Debug)]
-struct Prefix(Network);
+pub(crate) struct Prefix(pub(crate) Network);
 
 impl FromStr for Prefix {
     type Err = String;
