@@ -34,24 +34,24 @@ impl Table {
     /// Forgets the connection of a packet that was dropped, if the packet was its first. To be
     /// called for every packet that is dropped after [`Table::track_in`].
     #[inline]
-    pub fn discard(&mut self, tracked: &Tracked) {
+    pub fn discard(&mut self, now: Instant, tracked: &Tracked) {
         let Some(conn) = tracked.conn else { return };
         if self.slots.live(conn).is_some_and(|entry| !entry.is(CtStatus::CONFIRMED)) {
-            self.forget(conn.slot);
+            self.forget(now, conn.slot);
         }
     }
 
     /// Puts an unconfirmed connection into the index.
     fn insert(&mut self, now: Instant, conn: ConnId) -> Result<(), Drop> {
         if let Some(taken) = self.taken(conn) {
-            return self.clash(conn, taken);
+            return self.clash(now, conn, taken);
         }
         let [original, reply] = self.hashes(conn.slot);
         for hash in [original, reply].into_iter().flatten() {
             if !self.index.insert(hash, conn.slot) {
                 original.into_iter().for_each(|hash| self.index.remove(hash, conn.slot));
                 self.statistics.insert_failed += 1;
-                self.forget(conn.slot);
+                self.forget(now, conn.slot);
                 return Err(Drop::TableFull);
             }
         }
@@ -88,14 +88,14 @@ impl Table {
 
     /// Two first packets of one connection were on their way at once: the later one joins the
     /// connection of the earlier. Any other clash is lost, and TCP never joins.
-    fn clash(&mut self, conn: ConnId, taken: u32) -> Result<(), Drop> {
+    fn clash(&mut self, now: Instant, conn: ConnId, taken: u32) -> Result<(), Drop> {
         const TCP: u8 = 6;
         let equal = |a: &Entry, b: &Entry| a.tuple == b.tuple && a.zone == b.zone;
         let joins = match (self.slots.live(conn), self.slots.entry(taken)) {
             (Some(ours), Some(theirs)) => ours.tuple.protocol != TCP && equal(ours, theirs),
             _ => false,
         };
-        self.forget(conn.slot);
+        self.forget(now, conn.slot);
         if joins {
             self.statistics.clash_resolve += 1;
             Ok(())
@@ -180,7 +180,7 @@ impl Table {
     /// Takes a confirmed connection out of the table and frees its slot.
     pub(crate) fn destroy(&mut self, now: Instant, slot: u32) {
         self.unlink(now, slot);
-        self.forget(slot);
+        self.forget(now, slot);
     }
 
     /// Takes a confirmed connection out of the table. Its slot, and what is remembered beside it, is
@@ -195,14 +195,14 @@ impl Table {
         for hash in hashes.into_iter().flatten() {
             self.index.remove(hash, slot);
         }
-        if self.expectations.count() > 0 {
-            self.forget_expectations(now, conn);
-        }
+        self.forget_expectations(now, conn);
     }
 
-    /// Frees the slot of a connection that is not in the table, and what is remembered beside it.
-    pub(crate) fn forget(&mut self, slot: u32) {
+    /// Frees the slot of a connection that is not in the table, and what is remembered beside it. A
+    /// first packet may have announced something, though it never confirmed the connection.
+    pub(crate) fn forget(&mut self, now: Instant, slot: u32) {
         if let Some(conn) = self.slots.id(slot) {
+            self.forget_expectations(now, conn);
             self.forget_beside(conn);
         }
         self.slots.remove(slot);

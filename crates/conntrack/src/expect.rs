@@ -268,6 +268,9 @@ impl Table {
 
     /// Forgets what a connection that goes has announced.
     pub(crate) fn forget_expectations(&mut self, now: Instant, master: ConnId) {
+        if self.expectations.count() == 0 {
+            return;
+        }
         let keys: Vec<Key> = self.expectations.of(master).copied().collect();
         keys.iter().for_each(|key| self.remove_expectation(now, key));
     }

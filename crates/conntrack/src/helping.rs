@@ -39,6 +39,11 @@ impl<'a> Helping<'a> {
         self.table.tuple(self.conn, self.direction.invert())
     }
 
+    /// The connection's tuple in this direction.
+    pub(crate) fn tuple_in(&self, direction: Direction) -> Option<Tuple> {
+        self.table.tuple(self.conn, direction)
+    }
+
     /// What is remembered of the connection.
     pub(crate) fn memory(&mut self) -> Option<&mut Memory> {
         self.table.helped.get_mut(&self.conn)

@@ -43,7 +43,7 @@ impl Wire {
         match helped.and_then(|()| self.table.confirm(self.now, &tracked)) {
             Ok(()) => Ok(tracked),
             Err(drop) => {
-                self.table.discard(&tracked);
+                self.table.discard(self.now, &tracked);
                 Err(drop)
             }
         }

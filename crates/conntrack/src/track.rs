@@ -65,7 +65,7 @@ impl Table {
         prepared: &Prepared,
     ) -> Result<Tracked, Drop> {
         if let Some(conn) = self.lingering.take() {
-            self.forget(conn.slot);
+            self.forget(now, conn.slot);
         }
         if template.notrack {
             return Ok(Tracked::UNTRACKED);
@@ -182,7 +182,7 @@ impl Table {
                     entry.deadline = shorten.deadline(now);
                 }
                 if !entry.is(CtStatus::CONFIRMED) {
-                    self.forget(slot);
+                    self.forget(now, slot);
                 }
                 Judged::Invalid(invalid)
             }

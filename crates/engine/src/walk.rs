@@ -180,7 +180,7 @@ impl<R: Recorder> Walk<'_, R> {
             }
         };
         if let (Some(tracked), true) = (&self.tracked, verdict != Verdict::Accept) {
-            self.conntrack.discard(tracked);
+            self.conntrack.discard(self.now, tracked);
         }
         self.recorder.end(verdict, cause);
         let mut leaves = if verdict == Verdict::Accept { self.out } else { None };
@@ -241,7 +241,7 @@ impl<R: Recorder> Walk<'_, R> {
             (Ok(()), _) => {}
             (Err(_), _) => {
                 if let (Some(tracked), false) = (&tracked, is_answer) {
-                    self.conntrack.discard(tracked);
+                    self.conntrack.discard(self.now, tracked);
                 }
             }
         }

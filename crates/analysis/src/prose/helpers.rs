@@ -89,7 +89,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 69,
         expects: &["udp"],
         what: "the transfer, which the server sends from another port",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "netbios-ns",

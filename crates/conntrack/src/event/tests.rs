@@ -66,7 +66,7 @@ fn a_dropped_reply_is_told_with_the_next_packet() {
     wire.send(&there(2)).expect("it arrives");
     wire.events();
     let dropped = wire.track(&back(2)).expect("it is tracked");
-    wire.table.discard(&dropped);
+    wire.table.discard(wire.now, &dropped);
     assert_eq!(wire.events(), NONE);
     wire.send(&there(2)).expect("it arrives");
     assert!(wire.events()[0].starts_with(" [UPDATE]"));
@@ -77,7 +77,7 @@ fn a_dropped_first_packet_leaves_nothing() {
     let mut wire = Wire::new();
     let dropped = wire.track(&there(2)).expect("it is tracked");
     assert_eq!(wire.table.count(), 1);
-    wire.table.discard(&dropped);
+    wire.table.discard(wire.now, &dropped);
     assert_eq!((wire.table.count(), wire.events()), (0, Vec::new()));
     assert_eq!(dropped.conn.and_then(|conn| wire.table.status(conn)), None);
 }

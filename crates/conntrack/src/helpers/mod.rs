@@ -5,11 +5,12 @@
 //! `crate::expect`'s.
 
 pub mod ftp;
+pub mod tftp;
 
 use crate::helping::Helping;
 use crate::table::Drop;
 use core::time::Duration;
-use keepstate_packet::{Family, tcp};
+use keepstate_packet::{Family, tcp, udp};
 
 /// A conntrack helper for connections of one protocol. A name can stand for several.
 #[derive(Debug)]
@@ -44,15 +45,26 @@ pub struct Policy {
 const BOTH: &[Family] = &[Family::V4, Family::V6];
 
 /// The helpers.
-pub static HELPERS: &[Helper] = &[Helper {
-    name: "ftp",
-    protocol: tcp::PROTOCOL,
-    port: 21,
-    families: BOTH,
-    policies: &[ftp::POLICY],
-    memory: || Memory::Ftp(ftp::Lines::default()),
-    help: ftp::help,
-}];
+pub static HELPERS: &[Helper] = &[
+    Helper {
+        name: "ftp",
+        protocol: tcp::PROTOCOL,
+        port: 21,
+        families: BOTH,
+        policies: &[ftp::POLICY],
+        memory: || Memory::Ftp(ftp::Lines::default()),
+        help: ftp::help,
+    },
+    Helper {
+        name: "tftp",
+        protocol: udp::PROTOCOL,
+        port: 69,
+        families: BOTH,
+        policies: &[tftp::POLICY],
+        memory: || Memory::Nothing,
+        help: tftp::help,
+    },
+];
 
 /// Index of the helper of this name for connections of this family and protocol
 /// (`-j CT --helper NAME`), for [`Template::helper`](crate::table::Template::helper); `None` when
@@ -68,6 +80,7 @@ pub fn index_of(name: &str, family: Family, protocol: u8) -> Option<u16> {
 /// What a helper remembers of a connection.
 #[derive(Debug)]
 pub(crate) enum Memory {
+    Nothing,
     Ftp(ftp::Lines),
 }
 

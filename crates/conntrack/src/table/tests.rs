@@ -89,7 +89,7 @@ proptest! {
                     let expected = model_packet(&mut model, now, port, reply, dropped);
                     prop_assert_eq!((tracked.state, tracked.direction), (expected.0, Some(expected.1)));
                     if dropped {
-                        wire.table.discard(&tracked);
+                        wire.table.discard(wire.now, &tracked);
                     } else {
                         wire.table.confirm(wire.now, &tracked).expect("no clash");
                     }
@@ -184,7 +184,7 @@ fn an_unconfirmed_connection_counts() {
     let mut wire = Wire::with(Sysctls { max: 1, ..Sysctls::default() });
     let first = wire.track(&packet(1, false)).expect("room");
     assert_eq!(wire.track(&packet(2, false)), Err(Drop::TableFull));
-    wire.table.discard(&first);
+    wire.table.discard(wire.now, &first);
     wire.send(&packet(2, false)).expect("room");
 }
 

@@ -1,8 +1,10 @@
 //! What the programs say to each other that conntrack helpers listen to, one file a helper: real
 //! dialogues, the connections they announce, and some that are not as announced.
 
+mod datagrams;
 mod ftp;
 mod stream;
+mod tftp;
 
 use super::draft::Draft;
 use super::random::Random;
@@ -37,12 +39,20 @@ type Assignment = (&'static str, u16, &'static str, &'static [Family]);
 const BOTH: &[Family] = &[Family::V4, Family::V6];
 
 /// The dialogues.
-pub(crate) static DIALOGUES: [Dialogue; 1] = [Dialogue {
-    name: "ftp",
-    assignments: &[("tcp", 21, "ftp", BOTH)],
-    conversation: ftp::conversation,
-    messages: &[ftp::MESSAGES],
-}];
+pub(crate) static DIALOGUES: &[Dialogue] = &[
+    Dialogue {
+        name: "ftp",
+        assignments: &[("tcp", 21, "ftp", BOTH)],
+        conversation: ftp::conversation,
+        messages: &[ftp::MESSAGES],
+    },
+    Dialogue {
+        name: "tftp",
+        assignments: &[("udp", 69, "tftp", BOTH)],
+        conversation: tftp::conversation,
+        messages: &[tftp::MESSAGES],
+    },
+];
 
 /// The rules of the raw table that assign every helper to its port.
 pub(crate) fn rules(family: Family) -> impl Iterator<Item = String> {
