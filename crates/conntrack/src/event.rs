@@ -123,6 +123,10 @@ impl Announcement {
     pub const PERMANENT: u32 = 1 << 0;
     /// It is there and takes no connection yet.
     pub const INACTIVE: u32 = 1 << 1;
+    /// A user-space helper made it. May be given, and is never kept.
+    pub const USERSPACE: u32 = 1 << 2;
+    /// All of them.
+    pub const ALL: u32 = Self::PERMANENT | Self::INACTIVE | Self::USERSPACE;
 }
 
 /// The events that wait to be polled.

@@ -1,7 +1,12 @@
 //! Expectations: connections that a helper has announced.
 //!
 //! An expectation is a tuple and a mask over its source: the destination is always exact, as in the
-//! kernel. It serves once, goes with its master, and is forgotten when its time is up.
+//! kernel. It serves once unless it is permanent, goes with its master, and is forgotten when its
+//! time is up.
+
+mod outside;
+
+pub use outside::{ExpectError, NewExpectation};
 
 use crate::Table;
 use crate::conn::ConnId;
@@ -46,10 +51,6 @@ impl Request {
         destination: (Address, u16),
         family: Family,
     ) -> Self {
-        let all = match family {
-            Family::V4 => Address::v4([0xff; 4]),
-            Family::V6 => Address::v6([0xff; 16]),
-        };
         let none = Address([0; 16]);
         let tuple = Tuple {
             source: source.0.unwrap_or(none),
@@ -59,12 +60,11 @@ impl Request {
             protocol,
             family,
         };
+        let all = Self::exact(&tuple);
         let mask = Tuple {
-            source: if source.0.is_some() { all } else { none },
-            destination: all,
+            source: if source.0.is_some() { all.source } else { none },
             source_port: if source.1.is_some() { u16::MAX } else { 0 },
-            destination_port: u16::MAX,
-            ..tuple
+            ..all
         };
         Self {
             tuple,
@@ -85,6 +85,22 @@ impl Request {
                 | flag(self.inactive, Announcement::INACTIVE),
         }
     }
+
+    /// The mask under which every bit of a tuple counts.
+    fn exact(tuple: &Tuple) -> Tuple {
+        let all = match tuple.family {
+            Family::V4 => Address::v4([0xff; 4]),
+            Family::V6 => Address::v6([0xff; 16]),
+        };
+        let ports = u16::MAX;
+        Tuple {
+            source: all,
+            destination: all,
+            source_port: ports,
+            destination_port: ports,
+            ..*tuple
+        }
+    }
 }
 
 /// An expectation.
@@ -98,6 +114,14 @@ pub(crate) struct Expectation {
     pub(crate) zone: Zone,
     /// Nanoseconds.
     pub(crate) deadline: u64,
+}
+
+impl Expectation {
+    /// Whether a packet with this tuple and in this zone is meant.
+    fn takes(&self, tuple: &Tuple, zone: Zone) -> bool {
+        let Request { tuple: expected, mask, .. } = &self.request;
+        zones_equal(self.zone, zone) && equal_under(tuple, expected, [mask, mask])
+    }
 }
 
 /// Why something cannot be expected.
@@ -149,6 +173,14 @@ impl Expectations {
         Some(expectation)
     }
 
+    fn set_deadline(&mut self, key: &Key, deadline: u64) {
+        if let Some(expectation) = self.all.get_mut(key) {
+            let before = core::mem::replace(&mut expectation.deadline, deadline);
+            self.by_deadline.remove(&(before, *key));
+            self.by_deadline.insert((deadline, *key));
+        }
+    }
+
     /// Those with the destination of `tuple`, newest first.
     fn at(&self, tuple: &Tuple) -> impl Iterator<Item = (&Key, &Expectation)> {
         self.all.range(key(tuple, 0)..=key(tuple, u64::MAX)).rev()
@@ -182,8 +214,9 @@ fn equal_under(a: &Tuple, b: &Tuple, masks: [&Tuple; 2]) -> bool {
         && octets.all(|different| different == 0)
 }
 
-fn zones_equal(a: Zone, b: Zone) -> bool {
-    [Direction::Original, Direction::Reply].iter().all(|d| a.id_in(*d) == b.id_in(*d))
+/// Expectations are told apart by the number of their zone, whichever direction it counts in.
+const fn zones_equal(a: Zone, b: Zone) -> bool {
+    a.id == b.id
 }
 
 impl Table {
@@ -240,12 +273,9 @@ impl Table {
             return None;
         }
         self.expire_expectations(now);
-        let found = self.expectations.at(tuple).find(|(_, e)| {
-            let Request { tuple: expected, mask, inactive, .. } = &e.request;
-            !inactive && zones_equal(e.zone, zone) && equal_under(tuple, expected, [mask, mask])
-        });
-        let key = found.map(|(key, _)| *key)?;
-        let expectation = *self.expectations.all.get(&key)?;
+        let active = |e: &Expectation| !e.request.inactive && e.takes(tuple, zone);
+        let found = self.expectations.at(tuple).find(|(_, e)| active(e));
+        let (key, expectation) = found.map(|(key, expectation)| (*key, *expectation))?;
         if !self.is_confirmed(expectation.master) {
             return None;
         }
@@ -282,10 +312,10 @@ impl Table {
         }
     }
 
-    fn tell_expectation(&mut self, now: Instant, kind: EventKind, expectation: &Expectation) {
+    fn tell_expectation(&mut self, now: Instant, kind: EventKind, e: &Expectation) {
         if self.events.is_on() {
-            let conn = expectation.master;
-            let snapshot = self.expectation_snapshot(now, expectation);
+            let conn = e.master;
+            let snapshot = self.expectation_snapshot(now, e);
             self.events.push(|| Some(Event { kind, changes: Changes::default(), conn, snapshot }));
         }
     }
@@ -317,3 +347,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

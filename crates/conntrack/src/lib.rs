@@ -18,7 +18,7 @@ extern crate std;
 pub mod confirm;
 pub mod conn;
 pub mod event;
-pub(crate) mod expect;
+pub mod expect;
 mod hash;
 pub mod helpers;
 mod helping;

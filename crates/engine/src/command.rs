@@ -1,7 +1,8 @@
 //! What can be asked of a running engine.
 
 use alloc::{boxed::Box, vec::Vec};
-use keepstate_conntrack::{ConnId, Tuple, event::Snapshot};
+use keepstate_conntrack::expect::{ExpectError, NewExpectation};
+use keepstate_conntrack::{ConnId, Tuple, Zone, event::Snapshot};
 use keepstate_packet::Family;
 use keepstate_ruleset::model::{Ruleset, TableName};
 
@@ -18,6 +19,14 @@ pub enum Command {
     Delete(Tuple),
     /// Lists the connections, in the order of the table (`conntrack -L`).
     List,
+    /// Makes an expectation (`conntrack -I expect`).
+    Expect(NewExpectation),
+    /// Forgets the expectation that a packet with this tuple would fulfil (`conntrack -D expect`).
+    DeleteExpectation(Tuple, Zone),
+    /// Forgets every expectation (`conntrack -F expect`).
+    FlushExpectations,
+    /// Lists the expectations, oldest first (`conntrack -L expect`).
+    ListExpectations,
     /// Lists the counters of every rule and policy of a family's rule set.
     Counters(Family),
 }
@@ -27,10 +36,12 @@ pub enum Command {
 pub enum Reply {
     /// It is done.
     Done,
-    /// So many connections are gone.
+    /// So many connections or expectations are gone.
     Deleted(usize),
     /// The connections.
     Connections(Vec<(ConnId, Snapshot)>),
+    /// The expectations.
+    Expectations(Vec<Snapshot>),
     /// The counters, table by table in the order of the file.
     Counters(Vec<ChainCounters>),
 }
@@ -53,6 +64,8 @@ pub enum CommandError {
     UnknownConnection,
     /// That family has no rule set.
     NoRuleset,
+    /// An expectation cannot be made or found.
+    Expectation(ExpectError),
 }
 
 impl core::fmt::Display for CommandError {
@@ -60,8 +73,15 @@ impl core::fmt::Display for CommandError {
         f.write_str(match self {
             Self::UnknownConnection => "no such connection",
             Self::NoRuleset => "no rule set of this family is loaded",
+            Self::Expectation(error) => return error.fmt(f),
         })
     }
 }
 
 impl core::error::Error for CommandError {}
+
+impl From<ExpectError> for CommandError {
+    fn from(error: ExpectError) -> Self {
+        Self::Expectation(error)
+    }
+}

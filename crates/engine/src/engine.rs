@@ -491,6 +491,18 @@ impl Engine {
                     all.filter_map(|conn| Some((conn, self.conntrack.snapshot(now, conn)?)));
                 Ok(Reply::Connections(shown.collect()))
             }
+            Command::Expect(wanted) => {
+                self.conntrack.create_expectation(now, &wanted)?;
+                Ok(Reply::Done)
+            }
+            Command::DeleteExpectation(tuple, zone) => {
+                self.conntrack.delete_expectation(now, &tuple, zone)?;
+                Ok(Reply::Deleted(1))
+            }
+            Command::FlushExpectations => {
+                Ok(Reply::Deleted(self.conntrack.flush_expectations(now, None)))
+            }
+            Command::ListExpectations => Ok(Reply::Expectations(self.conntrack.expectations(now))),
         }
     }
 
