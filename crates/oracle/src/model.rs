@@ -182,10 +182,16 @@ impl Model {
 
     /// All connections.
     pub fn connections(&mut self) -> Vec<Snapshot> {
-        match self.engine.handle_command(self.now, Command::List) {
-            Ok(Reply::Connections(all)) => all.into_iter().map(|(_, snapshot)| snapshot).collect(),
-            Ok(Reply::Done | Reply::Deleted(_) | Reply::Counters(_)) | Err(_) => Vec::new(),
-        }
+        let reply = self.engine.handle_command(self.now, Command::List);
+        let Ok(Reply::Connections(all)) = reply else { return Vec::new() };
+        all.into_iter().map(|(_, snapshot)| snapshot).collect()
+    }
+
+    /// All expectations, oldest first.
+    pub fn expectations(&mut self) -> Vec<Snapshot> {
+        let reply = self.engine.handle_command(self.now, Command::ListExpectations);
+        let Ok(Reply::Expectations(all)) = reply else { return Vec::new() };
+        all
     }
 
     /// Forgets all connections.
@@ -198,10 +204,8 @@ impl Model {
     /// The counters of a family's rules and policies, as [`crate::compare::saved_counters`] names
     /// them.
     pub fn counters(&mut self, family: Family) -> Vec<(String, (u64, u64))> {
-        let all = match self.engine.handle_command(self.now, Command::Counters(family)) {
-            Ok(Reply::Counters(counters)) => counters,
-            Ok(Reply::Done | Reply::Deleted(_) | Reply::Connections(_)) | Err(_) => Vec::new(),
-        };
+        let reply = self.engine.handle_command(self.now, Command::Counters(family));
+        let Ok(Reply::Counters(all)) = reply else { return Vec::new() };
         let names = self.chains.iter().find(|(of, _)| *of == family).map(|(_, names)| names);
         let mut found = Vec::new();
         for ChainCounters { table, chain, counters } in all {
