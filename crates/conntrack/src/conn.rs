@@ -26,6 +26,14 @@ impl CtStatus {
     pub const ASSURED: Self = Self(1 << 2);
     /// In the table.
     pub const CONFIRMED: Self = Self(1 << 3);
+    /// Its source is to be translated.
+    pub const SRC_NAT: Self = Self(1 << 4);
+    /// Its destination is to be translated.
+    pub const DST_NAT: Self = Self(1 << 5);
+    /// Translation of the source was set up.
+    pub const SRC_NAT_DONE: Self = Self(1 << 7);
+    /// Translation of the destination was set up.
+    pub const DST_NAT_DONE: Self = Self(1 << 8);
     /// Leaving the table.
     pub const DYING: Self = Self(1 << 9);
     /// Its timeout does not change.
@@ -34,6 +42,10 @@ impl CtStatus {
     pub const TEMPLATE: Self = Self(1 << 11);
     /// A rule assigned its helper.
     pub const HELPER: Self = Self(1 << 13);
+    /// A flowtable forwards it, past the rules.
+    pub const OFFLOAD: Self = Self(1 << 14);
+    /// Hardware forwards it, past the rules.
+    pub const HW_OFFLOAD: Self = Self(1 << 15);
 
     /// Whether all bits of `other` are set.
     #[inline]

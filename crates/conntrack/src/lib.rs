@@ -19,6 +19,7 @@ pub mod confirm;
 pub mod conn;
 pub mod event;
 pub mod expect;
+pub mod flow;
 mod hash;
 pub mod helpers;
 mod helping;

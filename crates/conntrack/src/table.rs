@@ -258,6 +258,14 @@ impl Table {
         })
     }
 
+    /// The number of a connection (`id=` of listings), counted from the table's first; `None` when
+    /// it has gone.
+    #[must_use]
+    pub fn number(&self, conn: ConnId) -> Option<u32> {
+        self.slots.live(conn)?;
+        self.slots.cold(conn.slot).map(|cold| cold.number as u32)
+    }
+
     /// The tuple of a connection in one direction; `None` when it has gone.
     #[inline]
     #[must_use]

@@ -3,6 +3,9 @@
 extern crate std;
 
 use super::*;
+use crate::tuple::{Direction, Tuple};
+use crate::zone::Zone;
+use crate::CtStatus;
 use core::time::Duration;
 use keepstate_packet::Address;
 use std::{net::IpAddr, string::ToString};
@@ -86,7 +89,7 @@ fn events_show_a_mark_only_when_there_is_one() {
         helper: Some("ftp"),
         ..snapshot(original, reply, CtStatus::CONFIRMED, 120)
     };
-    let line = |snapshot: &Snapshot| EventLine { kind: "[NEW]", snapshot }.to_string();
+    let line = |snapshot: &Snapshot| EventLine { kind: Kind::New, snapshot }.to_string();
     assert_eq!(
         line(&snapshot),
         "    [NEW] tcp      6 120 SYN_SENT src=10.0.0.2 dst=10.0.0.1 sport=50804 dport=21 \
