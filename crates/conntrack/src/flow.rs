@@ -4,7 +4,7 @@
 //! conntrack(8) calls its entries flow entries; [`Flow`] is one, [`Expected`] an entry of the table
 //! of expectations.
 
-use crate::event::Snapshot;
+use crate::event::{Announcement, Snapshot};
 use crate::proto::tcp;
 use crate::tuple::{self, Direction, Tuple};
 use crate::zone::Zone;
@@ -347,9 +347,8 @@ impl Flow {
         let Tuple { family, protocol, .. } = snapshot.original;
         let zone = snapshot.zone;
         let both = zone.directions == 0b11 && zone.id != 0;
-        let one = |direction| {
-            (!both && zone.id_in(direction) != 0).then_some(zone.id_in(direction))
-        };
+        let one =
+            |direction| (!both && zone.id_in(direction) != 0).then_some(zone.id_in(direction));
         let counters = snapshot.counters.map_or([None; 2], |counters| counters.map(Some));
         let uses = u32::try_from(children_count).unwrap_or(u32::MAX).saturating_add(1);
         Self {
@@ -468,7 +467,7 @@ pub struct Expected {
     pub master: Half,
     /// Seconds left.
     pub timeout: Option<u32>,
-    /// Flags ([`Expected::PERMANENT`], ...).
+    /// Flags ([`Announcement::PERMANENT`], ...).
     pub flags: u32,
     /// Class of its helper.
     pub class: u32,
@@ -481,17 +480,11 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// `NF_CT_EXPECT_PERMANENT`: it serves more than once.
-    pub const PERMANENT: u32 = 1;
-    /// `NF_CT_EXPECT_INACTIVE`: it serves nobody yet.
-    pub const INACTIVE: u32 = 2;
-    /// `NF_CT_EXPECT_USERSPACE`: a program announced it.
-    pub const USERSPACE: u32 = 4;
-
     /// An expectation of a table, as [`Table::expectations`] gives it, numbered `id`.
     #[must_use]
     pub fn of(snapshot: &Snapshot, id: u32) -> Self {
         let Tuple { family, protocol, .. } = snapshot.original;
+        let announcement: Announcement = snapshot.announcement.unwrap_or_default();
         Self {
             family: Some(family),
             protocol: Some(protocol),
@@ -500,8 +493,8 @@ impl Expected {
             master_protocol: snapshot.master.map(|master| master.protocol),
             master: snapshot.master.as_ref().map(Half::of).unwrap_or_default(),
             timeout: snapshot.timeout.map(seconds),
-            flags: 0,
-            class: 0,
+            flags: announcement.flags,
+            class: announcement.class,
             helper: snapshot.helper.map(String::from),
             zone: Some(snapshot.zone.id).filter(|id| *id != 0),
             id: Some(id),
@@ -536,4 +529,3 @@ impl Contents {
         Self { flows, expected }
     }
 }
-

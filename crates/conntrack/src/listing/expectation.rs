@@ -1,6 +1,7 @@
 //! Expectations (`conntrack -L expect`, `conntrack -E expect`, `/proc/net/nf_conntrack_expect`).
 
 use super::{Ip, Kind, Shown, layer3, line, xml};
+use crate::event::Announcement;
 use crate::flow::{Expected, Half, protocol_name};
 use core::fmt;
 use keepstate_packet::{Family, icmp, icmpv6};
@@ -66,7 +67,7 @@ fn named_addresses(
 }
 
 fn flags(f: &mut fmt::Formatter<'_>, flags: u32, names: [&str; 3], between: &str) -> fmt::Result {
-    let bits = [Expected::PERMANENT, Expected::INACTIVE, Expected::USERSPACE];
+    let bits = [Announcement::PERMANENT, Announcement::INACTIVE, Announcement::USERSPACE];
     let mut before = "";
     for (bit, name) in bits.iter().zip(names) {
         if flags & bit != 0 {

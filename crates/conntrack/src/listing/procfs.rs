@@ -59,7 +59,12 @@ fn info(f: &mut fmt::Formatter<'_>, flow: &Flow, protocol: u8) -> fmt::Result {
 }
 
 /// IPv6 addresses stand here in full.
-pub(super) fn half(f: &mut fmt::Formatter<'_>, half: &Half, protocol: u8, family: Family) -> fmt::Result {
+pub(super) fn half(
+    f: &mut fmt::Formatter<'_>,
+    half: &Half,
+    protocol: u8,
+    family: Family,
+) -> fmt::Result {
     write!(f, "src={} dst={}", Full(half.source, family), Full(half.destination, family))?;
     match (protocol, half.icmp_type, half.icmp_code) {
         (icmp::PROTOCOL | icmpv6::PROTOCOL, Some(kind), Some(code)) => {

@@ -3,9 +3,9 @@
 extern crate std;
 
 use super::*;
+use crate::CtStatus;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
-use crate::CtStatus;
 use core::time::Duration;
 use keepstate_packet::Address;
 use std::{net::IpAddr, string::ToString};
