@@ -95,6 +95,10 @@ impl Entry {
     pub(crate) const TRANSLATED: u8 = 1 << 2;
     /// It has a master, kept beside the table.
     pub(crate) const EXPECTED: u8 = 1 << 3;
+    /// It has a timeout policy ([`Cold::policy`]).
+    pub(crate) const TIMED: u8 = 1 << 4;
+    /// Its packets and bytes are counted ([`Cold::counters`]).
+    pub(crate) const COUNTED: u8 = 1 << 5;
 
     #[inline]
     pub(crate) const fn has(&self, flag: u8) -> bool {
@@ -210,7 +214,9 @@ pub(crate) struct Cold {
     pub(crate) reply: Tuple,
     /// Index into [`crate::helpers::HELPERS`], when [`Entry::HELPED`].
     pub(crate) helper: u16,
-    /// Packets and bytes, original then reply.
+    /// Index of its timeout policy, when [`Entry::TIMED`].
+    pub(crate) policy: u16,
+    /// Packets and bytes, original then reply, when [`Entry::COUNTED`].
     pub(crate) counters: [(u64, u64); 2],
     /// Number of the connection, in the order of their first packets.
     pub(crate) number: u64,
@@ -218,4 +224,10 @@ pub(crate) struct Cold {
     pub(crate) started: u64,
     /// [`crate::event::Changes`] that are told.
     pub(crate) event_mask: u16,
+    /// [`crate::event::ExpectationChanges`] that are told of what it expects.
+    pub(crate) expectation_mask: u16,
+    /// Its labels, bit by number; `None` when no rule used any as it was made.
+    pub(crate) labels: Option<u128>,
+    /// Its security mark, 0 for none: a place in the table's list of contexts, from 1.
+    pub(crate) secmark: u32,
 }

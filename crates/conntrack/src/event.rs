@@ -8,6 +8,7 @@ use crate::conn::{ConnId, CtStatus};
 use crate::tuple::Tuple;
 use crate::zone::Zone;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 /// Most events that wait, unless [`crate::Table::set_events_max`] says otherwise; what happens
@@ -51,12 +52,28 @@ impl Changes {
     pub const HELPER: Self = Self(1 << 6);
     /// Mark.
     pub const MARK: Self = Self(1 << 7);
+    /// Security mark.
+    pub const SECMARK: Self = Self(1 << 9);
+    /// Labels.
+    pub const LABEL: Self = Self(1 << 10);
 
     /// Whether any bit of `other` is set.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
+}
+
+/// What an event of an expectation is about (`enum ip_conntrack_expect_events`, same bit numbers;
+/// `-j CT --expevents` masks them).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ExpectationChanges(pub u16);
+
+impl ExpectationChanges {
+    /// New.
+    pub const NEW: Self = Self(1 << 0);
+    /// Gone.
+    pub const DESTROY: Self = Self(1 << 1);
 }
 
 impl core::ops::BitOr for Changes {
@@ -97,6 +114,10 @@ pub struct Snapshot {
     pub protocol_state: Option<&'static str>,
     /// Connection mark.
     pub mark: u32,
+    /// Security context.
+    pub secctx: Option<Arc<str>>,
+    /// Labels, bit by number.
+    pub labels: u128,
     /// Helper; `None` in a DESTROY event.
     pub helper: Option<&'static str>,
     /// Tuple of the master, when expected.
@@ -127,6 +148,32 @@ impl Announcement {
     pub const USERSPACE: u32 = 1 << 2;
     /// All of them.
     pub const ALL: u32 = Self::PERMANENT | Self::INACTIVE | Self::USERSPACE;
+}
+
+impl Snapshot {
+    /// What an event shows: what is always there, what has changed, and at the end what it came to.
+    pub(crate) fn told(self, kind: EventKind, changes: Changes) -> Self {
+        if kind == EventKind::Destroy {
+            return Self {
+                timeout: self.timeout.filter(|left| left.as_secs() > 0),
+                secctx: None,
+                labels: 0,
+                helper: None,
+                master: None,
+                ..self
+            };
+        }
+        let told = |what: Changes| changes.intersects(what);
+        Self {
+            protocol_state: self.protocol_state.filter(|_| told(Changes::PROTOINFO)),
+            secctx: self.secctx.filter(|_| told(Changes::SECMARK)),
+            labels: if told(Changes::LABEL) { self.labels } else { 0 },
+            master: self.master.filter(|_| told(Changes::RELATED)),
+            counters: None,
+            age: None,
+            ..self
+        }
+    }
 }
 
 /// The events that wait to be polled.

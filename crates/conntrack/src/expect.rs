@@ -10,7 +10,7 @@ pub use outside::{ExpectError, NewExpectation};
 
 use crate::Table;
 use crate::conn::ConnId;
-use crate::event::{Announcement, Changes, Event, EventKind, Snapshot};
+use crate::event::{Announcement, Changes, Event, EventKind, ExpectationChanges, Snapshot};
 use crate::helpers::HELPERS;
 use crate::timeout;
 use crate::tuple::{Direction, Tuple};
@@ -313,8 +313,13 @@ impl Table {
     }
 
     fn tell_expectation(&mut self, now: Instant, kind: EventKind, e: &Expectation) {
-        if self.events.is_on() {
-            let conn = e.master;
+        let conn = e.master;
+        let change = match kind {
+            EventKind::ExpectNew => ExpectationChanges::NEW,
+            _ => ExpectationChanges::DESTROY,
+        };
+        let told = self.slots.cold(conn.slot).map_or(0, |cold| cold.expectation_mask);
+        if self.events.is_on() && told & change.0 != 0 {
             let snapshot = self.expectation_snapshot(now, e);
             self.events.push(|| Some(Event { kind, changes: Changes::default(), conn, snapshot }));
         }
@@ -339,6 +344,8 @@ impl Table {
             timeout: Some(timeout::remaining(expectation.deadline, now)),
             protocol_state: None,
             mark: 0,
+            secctx: None,
+            labels: 0,
             helper: HELPERS.get(usize::from(expectation.helper)).map(|helper| helper.name),
             master: self.tuple(expectation.master, Direction::Original),
             counters: None,

@@ -15,6 +15,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod beside;
 pub mod confirm;
 pub mod conn;
 pub mod event;
@@ -26,6 +27,7 @@ mod helping;
 mod index;
 pub mod invalid;
 pub mod listing;
+pub mod policy;
 pub mod proto;
 pub mod slots;
 pub mod sysctl;

@@ -12,12 +12,14 @@ use crate::expect::Expectations;
 use crate::hash::Keys;
 use crate::helpers::{self, HELPERS};
 use crate::index::Index;
+use crate::policy::Policy;
 use crate::slots::{CONNECTIONS_MAX, Slots};
 use crate::sysctl::Sysctls;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use crate::{event, proto, timeout};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 use keepstate_packet::{Instant, Parsed};
@@ -31,8 +33,12 @@ pub struct Template {
     pub zone: Zone,
     /// `--helper`, as an index into [`crate::helpers`]' list.
     pub helper: Option<u16>,
-    /// `--ctevents` bits; `None` for all.
-    pub event_mask: Option<u32>,
+    /// `--timeout`, as [`Table::timeout_policy`] finds it.
+    pub timeout: Option<u16>,
+    /// `--ctevents` and `--expevents` bits; `None` for all of both.
+    pub event_masks: Option<(u16, u16)>,
+    /// A rule attached it: no other may.
+    pub attached: bool,
 }
 
 /// Why [`Table::track_in`], [`Table::help`] or [`Table::confirm`] says that the packet is to be
@@ -96,6 +102,12 @@ pub struct Table {
     pub(crate) statistics: Statistics,
     /// Connections made so far.
     pub(crate) numbers: u64,
+    /// Timeout policies, by the numbers that connections know.
+    pub(crate) policies: Vec<Policy>,
+    /// Whether new connections get labels: a rule uses them.
+    pub(crate) labels_used: bool,
+    /// Security contexts by their marks, from 1.
+    pub(crate) contexts: Vec<Arc<str>>,
     /// Whether one was ever made in a zone: then a tuple may be there more than once.
     pub(crate) zoned: bool,
     /// A connection that its last packet killed; rules may still look at it until the next packet.
@@ -132,6 +144,9 @@ impl Table {
             events: Queue::new(event::EVENTS_MAX_DEFAULT),
             statistics: Statistics::default(),
             numbers: 0,
+            policies: Vec::new(),
+            labels_used: false,
+            contexts: Vec::new(),
             zoned: false,
             lingering: None,
             sweep: 0,
@@ -241,7 +256,7 @@ impl Table {
         let cold = self.slots.cold(conn.slot)?;
         let confirmed = entry.is(CtStatus::CONFIRMED);
         let until = if confirmed { entry.deadline } else { now.0.wrapping_add(entry.deadline) };
-        let timestamped = self.sysctls.timestamp && confirmed && cold.started != 0;
+        let timestamped = confirmed && cold.started != 0;
         Some(Snapshot {
             original: entry.tuple,
             reply: cold.reply,
@@ -250,9 +265,11 @@ impl Table {
             timeout: Some(timeout::remaining(until, now)),
             protocol_state: proto::tracker(entry.tuple.protocol).state_name(entry.state),
             mark: entry.mark,
+            secctx: self.context(cold.secmark),
+            labels: cold.labels.unwrap_or_default(),
             helper: self.helper(conn),
             master: self.masters.get(&conn).map(|master| master.tuple),
-            counters: self.sysctls.acct.then_some(cold.counters),
+            counters: entry.has(Entry::COUNTED).then_some(cold.counters),
             age: timestamped.then(|| now.since(Instant(cold.started))),
             announcement: None,
         })
@@ -477,14 +494,7 @@ impl Table {
         if !self.events.is_on() || !changes.intersects(Changes(wanted)) {
             return;
         }
-        let snapshot = self.snapshot(now, conn).map(|snapshot| match kind {
-            EventKind::Destroy => Snapshot {
-                timeout: snapshot.timeout.filter(|left| left.as_secs() > 0),
-                helper: None,
-                ..snapshot
-            },
-            _ => Snapshot { age: None, ..snapshot },
-        });
+        let snapshot = self.snapshot(now, conn).map(|snapshot| snapshot.told(kind, changes));
         self.events.push(|| Some(Event { kind, changes, conn, snapshot: snapshot? }));
     }
 }

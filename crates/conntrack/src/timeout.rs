@@ -7,6 +7,8 @@ use core::time::Duration;
 use keepstate_packet::Instant;
 
 const NANOS: i64 = 1_000_000_000;
+/// Ticks of the kernel in a second.
+const TICKS: u32 = 250;
 
 /// How long a connection is to live, ready to be added to the clock: nanoseconds. A negative one is
 /// held as the kernel does, as the number that its two's complement makes: longer than all others
@@ -19,6 +21,14 @@ impl Timeout {
     #[must_use]
     pub const fn seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(NANOS) as u64)
+    }
+
+    /// As a timeout policy holds so many seconds: in 32 bits of the kernel's ticks, 250 a second. What
+    /// does not fit wraps, and may be negative then.
+    #[must_use]
+    pub const fn of_policy(seconds: u32) -> Self {
+        let ticks = seconds.wrapping_mul(TICKS) as i32;
+        Self((ticks as i64 * (NANOS / TICKS as i64)) as u64)
     }
 
     /// In whole seconds, negative when it is over at once.

@@ -4,7 +4,9 @@ use crate::conn::{Cold, CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::helpers;
 use crate::invalid::{Invalid, Reason};
+use crate::policy;
 use crate::proto::{self, Outcome, Seen, icmp, icmpv6, tcp};
+use crate::sysctl::Events;
 use crate::table::{Drop, Master, Prepared, Table, Template};
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
@@ -137,7 +139,13 @@ impl Table {
         let events = self.events.is_on();
         let Some((place, cold)) = self.slots.all_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
-        let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
+        let own;
+        let mut sysctls = &self.sysctls;
+        if entry.has(Entry::TIMED) {
+            own = policy::apply(sysctls, self.policies.get(usize::from(cold.policy)));
+            sysctls = &own;
+        }
+        let seen = Seen { now, hook, packet, bytes, direction, sysctls };
         let tracker = proto::tracker(entry.tuple.protocol);
         let mut record = proto::Record { entry, protocol: &mut place.record };
         let outcome = tracker.packet(&seen, &mut record);
@@ -145,7 +153,7 @@ impl Table {
         match outcome {
             Outcome::Accept { timeout, changes } => {
                 // What leaves the timeout alone is not accounted either.
-                if self.sysctls.acct && timeout.is_some() {
+                if entry.has(Entry::COUNTED) && timeout.is_some() {
                     count(cold, direction, packet);
                 }
                 if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
@@ -162,7 +170,7 @@ impl Table {
                 Judged::Belongs
             }
             Outcome::Kill => {
-                if self.sysctls.acct {
+                if entry.has(Entry::COUNTED) {
                     count(cold, direction, packet);
                 }
                 self.kill(now, slot);
@@ -219,12 +227,21 @@ impl Table {
         if memory.is_some() && expectation.is_none() {
             entry.set(CtStatus::HELPER);
         }
+        if template.timeout.is_some() {
+            entry.flags |= Entry::TIMED;
+        }
+        if self.sysctls.acct {
+            entry.flags |= Entry::COUNTED;
+        }
+        let (event_mask, expectation_mask) = self.event_masks(template);
+        let mut master_secmark = 0;
         let mut master = None;
         if let Some(expectation) = &expectation {
             entry.set(CtStatus::EXPECTED);
             entry.flags |= Entry::EXPECTED;
             let conn = expectation.master;
             entry.mark = self.mark(conn).unwrap_or(0);
+            master_secmark = self.secmark(conn);
             let tuple = self.tuple(conn, Direction::Original);
             master = tuple.map(|tuple| Master { conn, tuple, helper: expectation.helper });
         }
@@ -236,7 +253,11 @@ impl Table {
             counters: [(0, 0); 2],
             number: self.numbers,
             started: 0,
-            event_mask: template.event_mask.map_or(u16::MAX, |mask| mask as u16),
+            event_mask,
+            expectation_mask,
+            policy: template.timeout.unwrap_or(0),
+            labels: self.labels_used.then_some(0),
+            secmark: master_secmark,
         };
         let Some(conn) = self.slots.insert(entry, ProtocolRecord::default(), cold) else {
             self.statistics.drop += 1;
@@ -254,6 +275,17 @@ impl Table {
             fulfilled(self, now, conn, expectation);
         }
         Ok(Some(Found { slot: conn.slot, direction: Direction::Original }))
+    }
+
+    /// Which events are told of a connection that is made now, and of what it expects.
+    fn event_masks(&self, template: &Template) -> (u16, u16) {
+        let all = (u16::MAX, u16::MAX);
+        match (self.sysctls.events, template.event_masks) {
+            (Events::WhenHeard, _) if !self.events.is_on() => (0, 0),
+            (_, Some(chosen)) => chosen,
+            (Events::Chosen, None) => (0, 0),
+            (Events::All | Events::WhenHeard, None) => all,
+        }
     }
 
     /// Throws out a connection that is not ASSURED, near where the new one would be entered.

@@ -472,6 +472,7 @@ impl Engine {
             }
             Command::RemoveRuleset(family) => {
                 let gone = self.rules.of_mut(family).take();
+                self.tell_labels_used();
                 gone.map(|_| Reply::Done).ok_or(CommandError::NoRuleset)
             }
             Command::Counters(family) => {
@@ -508,7 +509,18 @@ impl Engine {
 
     fn replace_ruleset(&mut self, ruleset: Ruleset) {
         let family = ruleset.family;
+        if ruleset.needs().accounting {
+            self.conntrack.sysctls_mut().acct = true;
+        }
         *self.rules.of_mut(family) = Some(Rules::new(ruleset));
+        self.tell_labels_used();
+    }
+
+    /// Whether new connections have labels hangs on the rules that are in use now.
+    fn tell_labels_used(&mut self) {
+        let rulesets = [Family::V4, Family::V6].into_iter().filter_map(|f| self.ruleset(f));
+        let used = rulesets.map(Ruleset::needs).any(|needs| needs.labels);
+        self.conntrack.set_labels_used(used);
     }
 
     /// The oldest packet that the engine made and that was not yet taken.

@@ -2,6 +2,7 @@
 
 use crate::observation::{EventView, Fate, Observation, Sent};
 use keepstate_conntrack::event::{EventKind, Snapshot};
+use keepstate_conntrack::{Direction, Zone};
 use keepstate_packet::{Family, Parsed};
 use std::fmt::Debug;
 
@@ -152,8 +153,7 @@ fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>)
     }
 }
 
-/// The kernel's events leave out what has not changed (protocol state, helper); what they show has
-/// to agree.
+/// Whether two events, or two entries of the table, show the same.
 fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
     if matches!(kind, EventKind::ExpectNew | EventKind::ExpectDestroy) {
         return (kernel.original, kernel.reply) == (ours.original, ours.reply)
@@ -161,16 +161,23 @@ fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
             && kernel.announcement == ours.announcement
             && same_timeout(kernel, ours);
     }
-    let shown = |k: Option<&'static str>, o| k.is_none() || k == o;
     kernel.original == ours.original
         && kernel.reply == ours.reply
+        && same_zone(kernel.zone, ours.zone)
         && kernel.status == ours.status
         && kernel.mark == ours.mark
+        && kernel.labels == ours.labels
+        && kernel.secctx == ours.secctx
         && (kernel.timeout.is_none() || same_timeout(kernel, ours))
-        && shown(kernel.protocol_state, ours.protocol_state)
-        && shown(kernel.helper, ours.helper)
-        && (kernel.master.is_none() || kernel.master == ours.master)
-        && (kernel.counters.is_none() || kernel.counters == ours.counters)
+        && kernel.protocol_state == ours.protocol_state
+        && kernel.helper == ours.helper
+        && kernel.master == ours.master
+        && kernel.counters == ours.counters
+        && kernel.age.is_some() == ours.age.is_some()
+}
+
+fn same_zone(a: Zone, b: Zone) -> bool {
+    [Direction::Original, Direction::Reply].iter().all(|way| a.id_in(*way) == b.id_in(*way))
 }
 
 fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
@@ -183,16 +190,10 @@ fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
 pub fn tables(mut kernel: Vec<Snapshot>, mut ours: Vec<Snapshot>) -> Vec<Difference> {
     let key = |s: &Snapshot| (s.original, s.reply);
     // In several zones one tuple may be there more than once: those that agree are to meet.
-    let order = |s: &Snapshot| (key(s), s.status.0, s.protocol_state, s.mark, s.timeout);
+    let order = |s: &Snapshot| (key(s), s.zone.id, s.status.0, s.protocol_state, s.mark, s.timeout);
     kernel.sort_by_key(order);
     ours.sort_by_key(order);
-    let same = |k: &Snapshot, o: &Snapshot| {
-        same_event(EventKind::Update, k, o)
-            && k.protocol_state == o.protocol_state
-            && k.helper == o.helper
-            && k.master == o.master
-            && k.counters == o.counters
-    };
+    let same = |k: &Snapshot, o: &Snapshot| same_event(EventKind::Update, k, o);
     let mut found = Vec::new();
     let (mut left, mut right) = (kernel.iter().peekable(), ours.iter().peekable());
     loop {
@@ -249,6 +250,13 @@ pub fn connection(s: &Snapshot) -> String {
     text += &s.announcement.map_or(String::new(), |a| {
         format!(" class {} flags {:#x} mask {}", a.class, a.flags, tuple(&s.reply))
     });
+    if s.labels != 0 {
+        text += &format!(" labels {:#x}", s.labels);
+    }
+    if s.zone.id != 0 {
+        text += &format!(" zone {} directions {:#b}", s.zone.id, s.zone.directions);
+    }
+    text += s.age.map_or("", |_| " timestamped");
     text += &s.master.map_or(String::new(), |master| format!(" master {}", tuple(&master)));
     text += &s.counters.map_or(String::new(), |c| format!(" packets {}/{}", c[0].0, c[1].0));
     text

@@ -3,12 +3,12 @@
 use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
 use crate::observation::EventView;
 use keepstate_conntrack::{
-    CtStatus, Tuple, Zone,
+    CtStatus, Direction, Tuple, Zone,
     event::{Announcement, EventKind, Snapshot},
 };
 use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
 use keepstate_packet::{Address, Family};
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// Room for one event.
 const SLOT: usize = 2048;
@@ -47,6 +47,11 @@ const ZONE: u16 = 18;
 const COUNTERS_ORIG: u16 = 9;
 const COUNTERS_REPLY: u16 = 10;
 const TUPLE_MASTER: u16 = 14;
+const SECCTX: u16 = 19;
+const TIMESTAMP: u16 = 20;
+const LABELS: u16 = 22;
+/// `CTA_TUPLE_ZONE`, within a tuple.
+const TUPLE_ZONE: u16 = 3;
 
 /// TCP states by their number in `CTA_PROTOINFO_TCP_STATE`.
 const TCP_STATES: [&str; 10] = [
@@ -209,8 +214,14 @@ fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
     let mut shown = empty();
     for (kind, value) in attributes {
         match kind {
-            TUPLE_ORIG => original = tuple(value),
-            TUPLE_REPLY => reply = tuple(value),
+            TUPLE_ORIG => {
+                original = tuple(value);
+                one_way(&mut shown.zone, value, Direction::Original);
+            }
+            TUPLE_REPLY => {
+                reply = tuple(value);
+                one_way(&mut shown.zone, value, Direction::Reply);
+            }
             TUPLE_MASTER => shown.master = tuple(value),
             STATUS => shown.status = CtStatus(be32(value)),
             PROTOINFO => shown.protocol_state = protocol_state(value),
@@ -218,6 +229,9 @@ fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
             TIMEOUT => shown.timeout = Some(Duration::from_secs(be32(value).into())),
             MARK => shown.mark = be32(value),
             ZONE => shown.zone = Zone { id: be16(value), directions: 3 },
+            LABELS => shown.labels = labels(value),
+            SECCTX => shown.secctx = secctx(value),
+            TIMESTAMP => shown.age = Some(age(value)),
             COUNTERS_ORIG => shown.counters.get_or_insert_default()[0] = counters(value),
             COUNTERS_REPLY => shown.counters.get_or_insert_default()[1] = counters(value),
             _ => {}
@@ -270,6 +284,8 @@ const fn empty() -> Snapshot {
         zone: Zone { id: 0, directions: 0 },
         age: None,
         announcement: None,
+        secctx: None,
+        labels: 0,
     }
 }
 
@@ -341,6 +357,32 @@ fn helper(value: &[u8]) -> Option<&'static str> {
 
 fn helper_name(name: &str) -> Option<&'static str> {
     HELPER_NAMES.into_iter().find(|known| *known == name)
+}
+
+/// The zone of one direction stands within its tuple.
+fn one_way(zone: &mut Zone, tuple: &[u8], direction: Direction) {
+    if let Some((_, id)) = Attributes(tuple).find(|(kind, _)| *kind == TUPLE_ZONE) {
+        *zone = Zone::one(be16(id), direction);
+    }
+}
+
+/// Shorter ones are those of a kernel with less room.
+fn labels(value: &[u8]) -> u128 {
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+    u128::from_le_bytes(octets)
+}
+
+fn secctx(value: &[u8]) -> Option<Arc<str>> {
+    let (_, name) = Attributes(value).find(|(kind, _)| *kind == 1)?;
+    Some(Arc::from(text(name)))
+}
+
+/// From the beginning to the end; of one that has no end yet, nothing.
+fn age(value: &[u8]) -> Duration {
+    let of = |kind| Attributes(value).find(|(k, _)| *k == kind).map(|(_, v)| be64(v));
+    let passed = of(2).zip(of(1)).map(|(end, begin)| end.saturating_sub(begin));
+    Duration::from_nanos(passed.unwrap_or_default())
 }
 
 fn counters(value: &[u8]) -> (u64, u64) {

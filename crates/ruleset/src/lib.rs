@@ -18,6 +18,7 @@ pub mod explain;
 pub mod extension;
 pub mod matches;
 pub mod model;
+pub mod needs;
 pub mod sets;
 pub mod standard;
 pub mod syntax;

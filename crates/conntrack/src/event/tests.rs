@@ -103,8 +103,8 @@ fn marks_are_told_when_they_change() {
 #[test]
 fn a_mask_lets_through_what_it_names() {
     let mut wire = Wire::new();
-    let event_mask = Some(u32::from(Changes::ASSURED.0));
-    wire.template = Template { event_mask, ..Template::default() };
+    let event_masks = Some((Changes::ASSURED.0, 0));
+    wire.template = Template { event_masks, ..Template::default() };
     wire.send(&there(2)).expect("it arrives");
     wire.send(&back(2)).expect("it arrives");
     assert_eq!(wire.events(), NONE);

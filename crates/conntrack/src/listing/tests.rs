@@ -37,6 +37,8 @@ fn snapshot(original: Tuple, reply: Tuple, status: CtStatus, seconds: u64) -> Sn
         zone: Zone::default(),
         announcement: None,
         age: None,
+        secctx: None,
+        labels: 0,
     }
 }
 

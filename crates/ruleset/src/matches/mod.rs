@@ -3,6 +3,7 @@
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use core::any::Any;
@@ -62,6 +63,10 @@ pub trait Match: Any + Debug + Send + Sync {
     /// other than the default: where all of a table begin with it, no memory is kept.
     fn initial(&self) -> State {
         State::default()
+    }
+    /// Adds what it wants of tracking.
+    fn need(&self, needs: &mut Needs) {
+        let _ = needs;
     }
     /// Appends its options in iptables-save form, without ` -m NAME`, with a blank before each
     /// word.

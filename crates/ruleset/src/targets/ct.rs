@@ -5,14 +5,18 @@ use super::notrack;
 use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
-use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, names, valued};
+use crate::extension::{
+    Arguments, BOTH, Extension, Given, OptionSpec, flag, names, valued, values,
+};
 use crate::model::TableName;
+use crate::needs::{Needs, PolicyUse};
 use crate::syntax::iptables_save::HELPERS_UNSUPPORTED;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_conntrack::helpers::{HELPERS, index_of};
+use keepstate_conntrack::policy::{NAME_MAX, Name};
 use keepstate_conntrack::{Zone, table::Template};
 use keepstate_packet::Family;
 
@@ -71,8 +75,9 @@ enum ZoneId {
 pub struct Ct {
     notrack: bool,
     helper: Option<u16>,
-    ctevents: u32,
-    expevents: u32,
+    timeout: Option<PolicyUse>,
+    ctevents: u16,
+    expevents: u16,
     zone: ZoneId,
     /// Bit 0 original, bit 1 reply; 0 and 3 are both.
     directions: u8,
@@ -82,6 +87,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     let mut target = Ct {
         notrack: false,
         helper: None,
+        timeout: None,
         ctevents: 0,
         expevents: 0,
         zone: ZoneId::Number(0),
@@ -93,11 +99,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
             HELPER => target.helper = Some(helper(arguments, given)?),
             CTEVENTS => target.ctevents = events(arguments, given, &EVENTS)?,
             EXPEVENTS => target.expevents = events(arguments, given, &["new"])?,
-            TIMEOUT => {
-                let text = "`CT --timeout` is not supported yet";
-                arguments.fault(Diagnostic::new(code::TARGET_UNSUPPORTED, given.span, text));
-                return None;
-            }
+            TIMEOUT => target.timeout = Some(policy(arguments, given)?),
             id => {
                 target.zone = zone(arguments, given)?;
                 target.directions |= match id {
@@ -145,7 +147,21 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
     index
 }
 
-fn events(arguments: &mut Arguments<'_>, given: &Given, possible: &[&'static str]) -> Option<u32> {
+fn policy(arguments: &mut Arguments<'_>, given: &Given) -> Option<PolicyUse> {
+    let Some(name) = Name::new(&given.value) else {
+        arguments.bad_value(given, &format!("a name of 1 to {NAME_MAX} bytes"));
+        return None;
+    };
+    let Some(protocol) = arguments.protocol() else {
+        let text = "`CT --timeout` needs a protocol: a policy is for the connections of one";
+        let fault = Diagnostic::new(code::PROTOCOL_NEEDED, given.span, text);
+        arguments.fault(fault.help("-p tcp"));
+        return None;
+    };
+    Some(PolicyUse { name, protocol, span: given.value_span })
+}
+
+fn events(arguments: &mut Arguments<'_>, given: &Given, possible: &[&'static str]) -> Option<u16> {
     let mut bits = 0;
     for (word, span) in arguments.list(given) {
         let Some(at) = possible.iter().position(|name| *name == word) else {
@@ -165,7 +181,7 @@ fn zone(arguments: &mut Arguments<'_>, given: &Given) -> Option<ZoneId> {
     u16::try_from(id).ok().map(ZoneId::Number)
 }
 
-fn event_names(bits: u32) -> Vec<&'static str> {
+fn event_names(bits: u16) -> Vec<&'static str> {
     let named = EVENTS.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
     named.map(|(_, name)| *name).collect()
 }
@@ -184,10 +200,17 @@ impl Target for Ct {
             notrack: self.notrack,
             zone: Zone { id, directions: self.directions },
             helper: self.helper,
-            event_mask: (self.ctevents != 0).then_some(self.ctevents),
+            timeout: self.timeout.and_then(|used| traversal.conntrack.timeout_policy(&used.name)),
+            event_masks: (self.ctevents | self.expevents != 0)
+                .then_some((self.ctevents, self.expevents)),
+            attached: true,
         };
         notrack::attach(traversal, template);
         Step::Continue
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.policies.extend(self.timeout);
     }
 
     fn print(&self, out: &mut String) {
@@ -197,6 +220,10 @@ impl Target for Ct {
         let helper = self.helper.and_then(|at| HELPERS.get(usize::from(at)));
         if let Some(helper) = helper {
             let _ = write!(out, " --helper {}", helper.name);
+        }
+        if let Some(used) = &self.timeout {
+            out.push_str(" --timeout ");
+            values::print_word(out, used.name.as_str());
         }
         if self.ctevents != 0 {
             let _ = write!(out, " --ctevents {}", event_names(self.ctevents).join(","));
@@ -238,16 +265,44 @@ impl Target for Ct {
                 ZoneId::Number(id) => format!("zone {id}"),
                 ZoneId::Mark => "the zone that its mark numbers".into(),
             };
+            let direction = match self.directions {
+                1 => "the original direction of ",
+                2 => "the reply direction of ",
+                _ => "",
+            };
             out.push(Piece::Effect(format!(
-                "has tracking look for its connection in {zone}: the same addresses and ports in \
-                 another zone are another connection"
+                "has tracking look for {direction}its connection in {zone}: the same addresses and \
+                 ports in another zone are another connection"
             )));
         }
-        if self.ctevents != 0 {
-            let names = event_names(self.ctevents).join(", ");
+        if let Some(used) = &self.timeout {
             out.push(Piece::Effect(format!(
-                "limits the events told of its connection to: {names}"
+                "has the connection that it begins live by the timeout policy {} instead of the \
+                 sysctls",
+                used.name.as_str()
             )));
+            out.push(Piece::Note(
+                "A timeout policy is made with `nfct add timeout NAME ...`; connections that were \
+                 there before keep their timeouts."
+                    .into(),
+            ));
+        }
+        if self.ctevents | self.expevents != 0 {
+            let list = |bits| match event_names(bits).join(", ") {
+                names if names.is_empty() => String::from("none"),
+                names => names,
+            };
+            out.push(Piece::Effect(format!(
+                "limits the events told of the connection that it begins to: {}; and those of what \
+                 that connection expects to: {}",
+                list(self.ctevents),
+                list(self.expevents)
+            )));
+            out.push(Piece::Note(
+                "Naming some events of one kind silences all others of both kinds. The rule counts \
+                 for new connections only."
+                    .into(),
+            ));
         }
     }
 }

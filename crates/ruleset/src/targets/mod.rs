@@ -3,6 +3,7 @@
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
+use crate::needs::Needs;
 use crate::verdict::Step;
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::any::Any;
@@ -39,6 +40,10 @@ pub trait Target: Any + Debug + Send + Sync {
     /// other than the default: where all of a table begin with it, no memory is kept.
     fn initial(&self) -> State {
         State::default()
+    }
+    /// Adds what it wants of tracking.
+    fn need(&self, needs: &mut Needs) {
+        let _ = needs;
     }
     /// Appends its options in iptables-save form, with a blank before each word.
     fn print(&self, out: &mut String);

@@ -29,8 +29,8 @@ fn parse(_: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
 
 /// Attaches a template, unless a rule before has done so: the first one counts.
 pub(super) fn attach(traversal: &mut Traversal<'_>, template: Template) {
-    if *traversal.template == Template::default() {
-        *traversal.template = template;
+    if !traversal.template.attached {
+        *traversal.template = Template { attached: true, ..template };
     }
 }
 

@@ -152,7 +152,9 @@ fn unknown_is_told_from_not_yet() {
     assert_eq!(raw("-p udp -j CT --helper sip"), [code::TARGET_UNSUPPORTED]);
     assert_eq!(raw("-p tcp -j CT --helper ftpp"), [code::UNKNOWN_NAME]);
     assert_eq!(raw("-p udp -j CT --helper ftp"), [code::PROTOCOL_NEEDED]);
-    assert_eq!(raw("-j CT --timeout x"), [code::TARGET_UNSUPPORTED]);
+    assert_eq!(raw("-j CT --timeout x"), [code::PROTOCOL_NEEDED]);
+    assert_eq!(raw("! -p tcp -j CT --timeout x"), [code::PROTOCOL_NEEDED]);
+    assert_eq!(raw("-p tcp -j CT --timeout x"), []);
 }
 
 #[test]
