@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) permanent: bool,
     /// It is there and takes no connection yet.
     pub(crate) inactive: bool,
+    /// Another master's that equals it is the same, rather than in its way.
+    pub(crate) of_any_master: bool,
     /// Index of the helper that the expected connection gets.
     pub(crate) assigns: Option<u16>,
     /// What is done to the expected connection when it is made.
@@ -72,6 +74,7 @@ impl Request {
             class: 0,
             permanent: false,
             inactive: false,
+            of_any_master: false,
             assigns: None,
             fulfilled: None,
         }
@@ -231,7 +234,9 @@ impl Table {
         for (key, other) in self.expectations.at(&request.tuple) {
             let (one, two) = (&request, &other.request);
             let same_zone = zones_equal(expectation.zone, other.zone);
-            if one.tuple == two.tuple && one.mask == two.mask && same_zone {
+            let may_be_same = request.of_any_master || master == other.master;
+            let same = one.tuple == two.tuple && one.mask == two.mask && same_zone;
+            if may_be_same && same {
                 if (master, one.class) != (other.master, two.class) {
                     return Err(Refused::Already);
                 }
@@ -298,11 +303,63 @@ impl Table {
 
     /// Forgets what a connection that goes has announced.
     pub(crate) fn forget_expectations(&mut self, now: Instant, master: ConnId) {
+        self.forget_announced(now, master, |_| true);
+    }
+
+    /// Forgets some of what a connection has announced, what it announced last first.
+    pub(crate) fn forget_announced(
+        &mut self,
+        now: Instant,
+        master: ConnId,
+        is_one: impl Fn(&Request) -> bool,
+    ) {
         if self.expectations.count() == 0 {
             return;
         }
-        let keys: Vec<Key> = self.expectations.of(master).copied().collect();
+        self.expire_expectations(now);
+        let mut keys: Vec<Key> = self.announced(master, is_one).collect();
+        keys.reverse();
         keys.iter().for_each(|key| self.remove_expectation(now, key));
+    }
+
+    /// Gives something that a connection has announced another deadline, and lets it serve from now
+    /// on. False when there is no such thing.
+    pub(crate) fn prolong_announced(
+        &mut self,
+        now: Instant,
+        master: ConnId,
+        is_one: impl Fn(&Request) -> bool,
+        deadline: u64,
+    ) -> bool {
+        self.expire_expectations(now);
+        let newest = self.announced(master, is_one).last();
+        if let Some(key) = newest {
+            self.expectations.set_deadline(&key, deadline);
+            let expectation = self.expectations.all.get_mut(&key);
+            expectation.into_iter().for_each(|e| e.request.inactive = false);
+        }
+        newest.is_some()
+    }
+
+    /// What waits for this tuple, active or not, newest first.
+    pub(crate) fn awaited(
+        &mut self,
+        now: Instant,
+        tuple: &Tuple,
+        zone: Zone,
+    ) -> Option<Expectation> {
+        self.expire_expectations(now);
+        self.expectations.all.get(&self.expected(tuple, zone)?).copied()
+    }
+
+    fn announced(
+        &self,
+        master: ConnId,
+        is_one: impl Fn(&Request) -> bool,
+    ) -> impl Iterator<Item = Key> {
+        let all = &self.expectations.all;
+        let is_one = move |key: &&Key| all.get(key).is_some_and(|e| is_one(&e.request));
+        self.expectations.of(master).filter(is_one).copied()
     }
 
     fn remove_expectation(&mut self, now: Instant, key: &Key) {

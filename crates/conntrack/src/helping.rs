@@ -1,12 +1,21 @@
 //! What a helper hears, and what it can do.
 
-use crate::conn::{ConnId, Entry};
+use crate::conn::{ConnId, CtStatus, Entry};
 use crate::expect::{Expectation, Refused, Request};
 use crate::helpers::{HELPERS, Memory};
 use crate::table::{Drop, Table};
 use crate::tuple::{Direction, Tuple};
-use crate::{CtState, Tracked, timeout};
-use keepstate_packet::{Instant, Parsed};
+use crate::timeout::{self, Timeout};
+use crate::{CtState, Tracked};
+use core::fmt::Debug;
+use core::time::Duration;
+use keepstate_packet::{Address, Instant, Parsed};
+
+/// Where packets go, as far as a helper asks.
+pub trait Ways: Debug {
+    /// Whether packets to this address would leave on the interface that the packet leaves on.
+    fn leaves_alike(&self, address: Address) -> bool;
+}
 
 /// A packet of a helper's connection on the last leg of its way, and the table.
 #[derive(Debug)]
@@ -21,6 +30,7 @@ pub(crate) struct Helping<'a> {
     pub(crate) direction: Direction,
     pub(crate) packet: &'a Parsed,
     bytes: &'a [u8],
+    ways: &'a dyn Ways,
 }
 
 impl<'a> Helping<'a> {
@@ -65,6 +75,50 @@ impl<'a> Helping<'a> {
         };
         self.table.expect(self.now, expectation)
     }
+
+    /// Takes back what this connection has just announced.
+    pub(crate) fn withdraw(&mut self, request: &Request) {
+        let Request { tuple, mask, .. } = *request;
+        self.forget(|other| (other.tuple, other.mask) == (tuple, mask));
+    }
+
+    /// Forgets some of what this connection has announced.
+    pub(crate) fn forget(&mut self, is_one: impl Fn(&Request) -> bool) {
+        self.table.forget_announced(self.now, self.conn, is_one);
+    }
+
+    /// Lets something that this connection has announced serve from now on, for so long. False when
+    /// there is no such thing.
+    pub(crate) fn prolong(&mut self, is_one: impl Fn(&Request) -> bool, time: Duration) -> bool {
+        let deadline = timeout::after(self.now, time);
+        self.table.prolong_announced(self.now, self.conn, is_one, deadline)
+    }
+
+    /// Master, helper and class of what waits for this tuple, active or not.
+    pub(crate) fn expected(&mut self, tuple: &Tuple) -> Option<(ConnId, u16, u8)> {
+        let zone = self.table.zone(self.conn).unwrap_or_default();
+        let found = self.table.awaited(self.now, tuple, zone);
+        found.map(|e| (e.master, e.helper, e.request.class))
+    }
+
+    /// Whether the connection was expected itself.
+    pub(crate) fn is_expected(&self) -> bool {
+        self.table.status(self.conn).is_some_and(|status| status.contains(CtStatus::EXPECTED))
+    }
+
+    /// Gives the connection so long from now on, whatever its tracker says.
+    pub(crate) fn live_on(&mut self, timeout: Timeout) {
+        let Some(entry) = self.table.slots.live_mut(self.conn) else { return };
+        if !entry.is(CtStatus::FIXED_TIMEOUT) {
+            let confirmed = entry.is(CtStatus::CONFIRMED);
+            entry.deadline = if confirmed { timeout.deadline(self.now) } else { timeout.nanos() };
+        }
+    }
+
+    /// Whether packets to this address would leave where this one leaves.
+    pub(crate) fn leaves_alike(&self, address: Address) -> bool {
+        self.ways.leaves_alike(address)
+    }
 }
 
 impl Table {
@@ -88,10 +142,11 @@ impl Table {
         tracked: &Tracked,
         packet: &Parsed,
         bytes: &[u8],
+        ways: &dyn Ways,
     ) -> Result<(), Drop> {
         match tracked.conn {
             Some(conn) if self.is_helped(conn) => {
-                self.help_connection(now, tracked, conn, packet, bytes)
+                self.help_connection(now, tracked, conn, packet, bytes, ways)
             }
             _ => Ok(()),
         }
@@ -104,6 +159,7 @@ impl Table {
         conn: ConnId,
         packet: &Parsed,
         bytes: &[u8],
+        ways: &dyn Ways,
     ) -> Result<(), Drop> {
         let Some(direction) = tracked.direction else { return Ok(()) };
         // ICMP errors are none of a helper's business.
@@ -116,6 +172,6 @@ impl Table {
             return Ok(());
         };
         let state = tracked.state;
-        help(&mut Helping { table: self, now, conn, helper, state, direction, packet, bytes })
+        help(&mut Helping { table: self, now, conn, helper, state, direction, packet, bytes, ways })
     }
 }

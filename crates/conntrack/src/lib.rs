@@ -41,6 +41,7 @@ pub mod zone;
 
 pub use conn::{ConnId, CtStatus};
 pub use event::Event;
+pub use helping::Ways;
 pub use invalid::{Invalid, Reason};
 pub use sysctl::Sysctls;
 pub use table::Table;

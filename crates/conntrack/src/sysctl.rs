@@ -35,6 +35,22 @@ pub struct Sysctls {
     pub tcp_max_retrans: u8,
     /// `nf_conntrack_tcp_timeout_*` and the others.
     pub timeouts: Timeouts,
+    /// `nf_conntrack_sip.*`.
+    pub sip: Sip,
+}
+
+/// The parameters of the kernel's module `nf_conntrack_sip`, set as `nf_conntrack_sip.NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// `sip_direct_signalling`: calls come from the registrar only.
+    pub direct_signalling: bool,
+    /// `sip_direct_media`: media come from the other end of the signalling only, and go to this end.
+    pub direct_media: bool,
+    /// `sip_external_media`: media that would not come this way are not expected.
+    pub external_media: bool,
+    /// `sip_timeout`: how long signalling connections live, seconds; reckoned in ticks of the
+    /// kernel's clock in 32 bits.
+    pub timeout: u32,
 }
 
 /// `nf_conntrack_events`: which connections tell what happens to them. It is asked when a connection
@@ -112,6 +128,12 @@ impl Default for Sysctls {
                 gre_stream: s(180),
                 generic: s(600),
             },
+            sip: Sip {
+                direct_signalling: true,
+                direct_media: true,
+                external_media: false,
+                timeout: 3600,
+            },
         }
     }
 }
@@ -119,6 +141,8 @@ impl Default for Sysctls {
 /// Where the value of a sysctl goes, by its kind.
 enum Place<'a> {
     Switch(&'a mut bool),
+    /// Off at 0, on at any other number.
+    Truth(&'a mut bool),
     Byte(&'a mut u8),
     Events(&'a mut Events),
     Number(&'a mut u32),
@@ -142,6 +166,7 @@ impl Sysctls {
         const SECONDS: i64 = TIMEOUT_SECONDS_MAX as i64;
         match (place, value) {
             (Place::Switch(to), (false, value @ 0..=1)) => *to = value == 1,
+            (Place::Truth(to), (_, value)) if value <= i64::from(i32::MAX) => *to = value != 0,
             (Place::Byte(to), (false, value @ 0..=0xff)) => *to = value as u8,
             (Place::Events(to), (false, value @ 0..=2)) => {
                 *to = [Events::Chosen, Events::All, Events::WhenHeard]
@@ -169,7 +194,7 @@ impl Sysctls {
         }
         let mut copy = self.clone();
         Some(match copy.place(name)? {
-            Place::Switch(value) => i64::from(*value),
+            Place::Switch(value) | Place::Truth(value) => i64::from(*value),
             Place::Byte(value) => i64::from(*value),
             Place::Events(value) => *value as i64,
             Place::Number(value) => i64::from(*value),
@@ -178,8 +203,17 @@ impl Sysctls {
     }
 
     fn place(&mut self, name: &str) -> Option<Place<'_>> {
-        use Place::{Byte, Number, Seconds, Switch};
+        use Place::{Byte, Number, Seconds, Switch, Truth};
         let t = &mut self.timeouts;
+        if let Some(parameter) = name.strip_prefix("nf_conntrack_sip.") {
+            return Some(match parameter {
+                "sip_direct_signalling" => Truth(&mut self.sip.direct_signalling),
+                "sip_direct_media" => Truth(&mut self.sip.direct_media),
+                "sip_external_media" => Truth(&mut self.sip.external_media),
+                "sip_timeout" => Number(&mut self.sip.timeout),
+                _ => return None,
+            });
+        }
         Some(match short(name).strip_prefix("nf_conntrack_")? {
             "max" => Number(&mut self.max),
             "expect_max" => Number(&mut self.expect_max),

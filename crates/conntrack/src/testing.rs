@@ -8,6 +8,16 @@ use core::time::Duration;
 use keepstate_packet::{Instant, Parsed, checksum};
 use std::vec::Vec;
 
+/// Nothing leaves where the packet leaves.
+#[derive(Debug)]
+pub(crate) struct Elsewhere;
+
+impl crate::Ways for Elsewhere {
+    fn leaves_alike(&self, _: keepstate_packet::Address) -> bool {
+        false
+    }
+}
+
 /// A table, a clock, and the walk from PREROUTING to POSTROUTING.
 pub(crate) struct Wire {
     pub(crate) table: Table,
@@ -39,7 +49,7 @@ impl Wire {
     pub(crate) fn send(&mut self, packet: &[u8]) -> Result<Tracked, Drop> {
         let parsed = Parsed::new(packet).expect("an IP packet");
         let tracked = self.track(packet)?;
-        let helped = self.table.help(self.now, &tracked, &parsed, packet);
+        let helped = self.table.help(self.now, &tracked, &parsed, packet, &Elsewhere);
         match helped.and_then(|()| self.table.confirm(self.now, &tracked)) {
             Ok(()) => Ok(tracked),
             Err(drop) => {

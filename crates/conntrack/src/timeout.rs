@@ -23,7 +23,7 @@ impl Timeout {
         Self(seconds.saturating_mul(NANOS) as u64)
     }
 
-    /// As a timeout policy holds so many seconds: in 32 bits of the kernel's ticks, 250 a second. What
+    /// As timeout policies and modules hold so many seconds: in 32 bits of the kernel's ticks, 250 a second. What
     /// does not fit wraps, and may be negative then.
     #[must_use]
     pub const fn of_policy(seconds: u32) -> Self {

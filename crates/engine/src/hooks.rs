@@ -162,7 +162,8 @@ fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
 fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
-            walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes).map_err(stop)
+            let ways = walk.routing.ways(walk.parsed.family, walk.out);
+            walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes, &ways).map_err(stop)
         }
         _ => Ok(()),
     }

@@ -7,6 +7,7 @@
 use crate::cause::Cause;
 use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Routed};
 use alloc::vec::Vec;
+use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
 use keepstate_ruleset::evaluate::{AddressType, AddressTypes};
 
@@ -16,6 +17,26 @@ pub(crate) struct Routing {
     host: Host,
     v4: Networks,
     v6: Networks,
+}
+
+/// See [`Routing::ways`].
+#[derive(Debug)]
+pub(crate) struct WaysBeside<'a> {
+    routing: &'a Routing,
+    family: Family,
+    out: Option<InterfaceIndex>,
+}
+
+impl Ways for WaysBeside<'_> {
+    fn leaves_alike(&self, address: Address) -> bool {
+        let (routing, family) = (self.routing, self.family);
+        match routing.networks(family).kind(address) {
+            // Out of the loopback interface, where what is for the host itself goes.
+            Some(Kind::Local | Kind::Anycast | Kind::Loopback) => self.out.is_none(),
+            Some(Kind::Unspecified) if family == Family::V4 => self.out.is_none(),
+            _ => self.out.is_some() && routing.route_out(family, address) == self.out,
+        }
+    }
 }
 
 /// What a network of addresses is to the host; in the order that decides between equals.
@@ -255,6 +276,12 @@ impl Routing {
             | Kind::Anycast
             | Kind::Broadcast => None,
         })
+    }
+
+    /// The ways of other packets, beside that of one which leaves on `out`; `None` for one that is
+    /// for the host itself.
+    pub(crate) const fn ways(&self, family: Family, out: Option<InterfaceIndex>) -> WaysBeside<'_> {
+        WaysBeside { routing: self, family, out }
     }
 
     /// Whether an address is one of the host's own.

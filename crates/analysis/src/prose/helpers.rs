@@ -73,7 +73,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 5060,
         expects: &["udp", "tcp"],
         what: "signalling, RTP and RTCP streams over UDP",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "pptp",

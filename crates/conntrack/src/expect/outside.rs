@@ -125,6 +125,7 @@ impl Table {
             class: *class as u8,
             permanent: flags & Announcement::PERMANENT != 0,
             inactive: flags & Announcement::INACTIVE != 0,
+            of_any_master: false,
             assigns: None,
             fulfilled: None,
         };
@@ -195,7 +196,7 @@ impl Table {
         keys.len()
     }
 
-    fn expected(&self, tuple: &Tuple, zone: Zone) -> Option<Key> {
+    pub(super) fn expected(&self, tuple: &Tuple, zone: Zone) -> Option<Key> {
         let found = self.expectations.at(tuple).find(|(_, e)| e.takes(tuple, zone));
         found.map(|(key, _)| *key)
     }

@@ -5,6 +5,7 @@
 //! `crate::expect`'s.
 
 pub mod ftp;
+pub mod sip;
 pub mod tftp;
 
 use crate::helping::Helping;
@@ -64,6 +65,24 @@ pub static HELPERS: &[Helper] = &[
         memory: || Memory::Nothing,
         help: tftp::help,
     },
+    Helper {
+        name: "sip",
+        protocol: udp::PROTOCOL,
+        port: 5060,
+        families: BOTH,
+        policies: &sip::POLICIES,
+        memory: || Memory::Sip(sip::Numbers::default()),
+        help: sip::help_udp,
+    },
+    Helper {
+        name: "sip",
+        protocol: tcp::PROTOCOL,
+        port: 5060,
+        families: BOTH,
+        policies: &sip::POLICIES,
+        memory: || Memory::Sip(sip::Numbers::default()),
+        help: sip::help_tcp,
+    },
 ];
 
 /// Index of the helper of this name for connections of this family and protocol
@@ -82,6 +101,7 @@ pub fn index_of(name: &str, family: Family, protocol: u8) -> Option<u16> {
 pub(crate) enum Memory {
     Nothing,
     Ftp(ftp::Lines),
+    Sip(sip::Numbers),
 }
 
 /// What a new connection's helper remembers of it.

@@ -88,4 +88,4 @@ pub(super) const TARGETS: &[&str] = &[
 
 /// Conntrack helpers.
 pub const HELPERS: &[&str] =
-    &["amanda", "h323", "irc", "netbios-ns", "pptp", "Q.931", "RAS", "sane", "sip", "snmp"];
+    &["amanda", "h323", "irc", "netbios-ns", "pptp", "Q.931", "RAS", "sane", "snmp"];
