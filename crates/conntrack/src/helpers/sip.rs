@@ -169,8 +169,8 @@ fn answer(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
     let (cseq, end) = number_of_request(text, family).ok_or(Drop::Helper)?;
     let name = end + 1;
     let answers = METHODS.iter().filter_map(|method| Some((method.name, method.answer?)));
-    let mut named = answers
-        .filter(|(method, _)| text.has(name, method.len()) && text.begins(name, method));
+    let mut named =
+        answers.filter(|(method, _)| text.has(name, method.len()) && text.begins(name, method));
     match named.next() {
         Some((_, read)) => read(helping, &Message { text, family, cseq, code }),
         None => Ok(()),

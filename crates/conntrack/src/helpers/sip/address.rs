@@ -43,7 +43,9 @@ enum Next {
 fn next(text: Text<'_>, at: usize) -> Next {
     match byte(text, at) {
         Some(digit @ b'0'..=b'9') => Next::Digit(digit - b'0'),
-        Some(letter @ (b'a'..=b'f' | b'A'..=b'F')) => Next::Hexadecimal((letter | 0x20) - b'a' + 10),
+        Some(letter @ (b'a'..=b'f' | b'A'..=b'F')) => {
+            Next::Hexadecimal((letter | 0x20) - b'a' + 10)
+        }
         Some(b'.') => Next::Dot,
         Some(b':') => Next::Colon,
         Some(_) | None => Next::End,

@@ -64,9 +64,8 @@ impl<'a> Media<'a> {
                 return None;
             }
             let length = kind_length + 1 + text.run(blank + 1, is_digit);
-            let known = KINDS.iter().find(|(name, _)| {
-                text.up_to(at + length).from(at).starts_with(name)
-            });
+            let known =
+                KINDS.iter().find(|(name, _)| text.up_to(at + length).from(at).starts_with(name));
             let Some((name, class)) = known else {
                 self.at = at + length;
                 continue;
