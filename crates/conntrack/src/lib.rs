@@ -98,6 +98,15 @@ impl Tracked {
     pub const UNTRACKED: Self =
         Self { state: CtState::Untracked, direction: None, conn: None, invalid: None };
 
+    /// A packet to which a rule has attached a template, until tracking sees it: the template passes
+    /// for its connection.
+    pub const TEMPLATE: Self = Self {
+        state: CtState::New,
+        direction: Some(Direction::Original),
+        conn: None,
+        invalid: None,
+    };
+
     /// What a packet carries that answers this one for its receiver (REJECT): RELATED, the other
     /// way.
     #[must_use]

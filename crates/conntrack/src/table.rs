@@ -329,6 +329,14 @@ impl Table {
         self.slots.live(conn).map(|entry| entry.mark)
     }
 
+    /// Packets and bytes of a connection, original then reply; `None` when it has gone or is not
+    /// counted: `nf_conntrack_acct` was off as it was made.
+    #[must_use]
+    pub fn counters(&self, conn: ConnId) -> Option<[(u64, u64); 2]> {
+        self.slots.live(conn).filter(|entry| entry.has(Entry::COUNTED))?;
+        self.slots.cold(conn.slot).map(|cold| cold.counters)
+    }
+
     /// Sets the mark of a connection, confirmed or not (`-j CONNMARK`). A change of a confirmed
     /// one is an UPDATE event, told at the end of the packet's walk.
     pub fn set_mark(&mut self, now: Instant, conn: ConnId, mark: u32) {

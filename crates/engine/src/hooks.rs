@@ -103,6 +103,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         bytes: walk.bytes,
         link: walk.link,
         mark: walk.mark,
+        secmark: walk.secmark,
         tracked: walk.tracked.as_ref(),
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -111,6 +112,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     };
     let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);
     walk.mark = traversal.mark;
+    walk.secmark = traversal.secmark;
     walk.recorder.table_verdict(name, verdict, decision);
     let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
     match verdict {

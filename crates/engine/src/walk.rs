@@ -28,6 +28,7 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) bytes: &'w mut [u8],
     pub(crate) link: LinkInfo,
     pub(crate) mark: u32,
+    pub(crate) secmark: u32,
     /// Where it came in; `None`: the host itself sends it.
     pub(crate) interface: Option<InterfaceIndex>,
     /// Where it leaves, once routed.
@@ -87,6 +88,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             bytes,
             link: LinkInfo::default(),
             mark: 0,
+            secmark: 0,
             interface: None,
             out: None,
             hook: None,

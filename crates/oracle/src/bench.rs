@@ -2,7 +2,7 @@
 
 use crate::compare::{self, Difference};
 use crate::fuzz::coverage::{Before, Coverage};
-use crate::fuzz::{INSIDE, Settings, Step, renumber};
+use crate::fuzz::{INSIDE, Settings, Step, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::{Observation, Side};
@@ -63,6 +63,9 @@ impl Bench {
             began: Duration::ZERO,
             coverage: Coverage::default(),
         };
+        for declared in settings::policies() {
+            bench.kernel.add_timeout_policy(&declared)?;
+        }
         bench.set_sysctls()?;
         Ok(bench)
     }
@@ -242,7 +245,10 @@ impl Bench {
 }
 
 fn model(config: &Config, settings: &Settings) -> io::Result<Model> {
-    Model::new(config, &settings.sysctls, &settings.rules).map_err(io::Error::other)
+    let mut model =
+        Model::new(config, &settings.sysctls, &settings.rules).map_err(io::Error::other)?;
+    model.add_timeout_policies(&settings::policies()).map_err(io::Error::other)?;
+    Ok(model)
 }
 
 /// iptables-restore leaves tables alone that a file does not name; these have to be empty.

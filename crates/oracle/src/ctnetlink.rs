@@ -2,6 +2,7 @@
 
 use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
 use crate::observation::EventView;
+use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{
     CtStatus, Direction, Tuple, Zone,
     event::{Announcement, EventKind, Snapshot},
@@ -25,11 +26,15 @@ const CT_DELETE: u16 = 0x102;
 const EXP_NEW: u16 = 0x200;
 const EXP_GET: u16 = 0x201;
 const EXP_DELETE: u16 = 0x202;
+/// `NFNL_SUBSYS_CTNETLINK_TIMEOUT << 8 | IPCTNL_MSG_TIMEOUT_NEW`.
+const TIMEOUT_NEW: u16 = 0x800;
 /// `NLMSG_DONE`.
 const DONE: u16 = 3;
 /// `NLM_F_REQUEST`, with `NLM_F_ACK`, with `NLM_F_DUMP`.
 const REQUEST_ACK: u16 = 0x005;
 const REQUEST_DUMP: u16 = 0x301;
+/// `REQUEST_ACK | NLM_F_CREATE | NLM_F_EXCL`.
+const REQUEST_CREATE: u16 = 0x605;
 /// `NLM_F_CREATE | NLM_F_EXCL`: tells NEW from UPDATE.
 const CREATED: u16 = 0x600;
 /// `NFNLGRP_CONNTRACK_NEW` to `NFNLGRP_CONNTRACK_EXP_DESTROY`.
@@ -170,6 +175,24 @@ impl Ctnetlink {
                 }
             }
         }
+    }
+
+    /// Makes a timeout policy. Attributes number the states as `declared` does, from 1.
+    pub(crate) fn add_timeout_policy(&self, declared: &Declaration) -> io::Result<()> {
+        let family = match declared.family {
+            Family::V4 => 2_u16,
+            Family::V6 => 10,
+        };
+        let mut message = Writer::new(TIMEOUT_NEW, REQUEST_CREATE, 0, 0);
+        message.attribute(1, &[declared.name.as_str().as_bytes(), &[0]].concat());
+        message.attribute(2, &family.to_be_bytes());
+        message.attribute(3, &[declared.protocol]);
+        message.nested(4, |message| {
+            for (state, seconds) in &declared.values {
+                message.attribute(u16::from(*state) + 1, &seconds.to_be_bytes());
+            }
+        });
+        request(&self.commands, &message.finish())
     }
 
     /// Deletes a connection; it may be gone already.

@@ -7,6 +7,7 @@
 use crate::ctnetlink::Ctnetlink;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::probe::{self, Mark, Probe, Record};
+use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::route::ROUTER_MTU;
@@ -126,6 +127,14 @@ impl Kernel {
     pub fn sysctl(&self, name: &str) -> io::Result<String> {
         let text = fs::read_to_string(format!("/proc/sys/net/netfilter/{name}"))?;
         Ok(text.trim().to_owned())
+    }
+
+    /// Makes a timeout policy.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn add_timeout_policy(&self, declared: &Declaration) -> io::Result<()> {
+        self.conntrack.add_timeout_policy(declared)
     }
 
     /// Puts a rule set in iptables-save form in place of all tables it names.

@@ -2,6 +2,7 @@
 
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, event::Snapshot};
 use keepstate_engine::{
     Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Verdict,
@@ -101,6 +102,18 @@ impl Model {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// Makes timeout policies.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub fn add_timeout_policies(&mut self, declared: &[Declaration]) -> Result<(), String> {
+        for one in declared {
+            let added = self.engine.conntrack_mut().add_timeout_policy(one);
+            added.map_err(|refused| format!("{}: {refused:?}", one.name.as_str()))?;
+        }
+        Ok(())
     }
 
     /// Lets time pass.

@@ -33,6 +33,8 @@ pub struct Traversal<'a> {
     pub link: LinkInfo,
     /// The packet's mark.
     pub mark: u32,
+    /// The packet's security mark, 0 for none.
+    pub secmark: u32,
     /// What tracking said; `None` before the conntrack hook and with tracking off.
     pub tracked: Option<&'a Tracked>,
     /// What raw rules decide for tracking.

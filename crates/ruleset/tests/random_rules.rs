@@ -90,6 +90,16 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m conntrack --ctorigsrcport {}", &["1", "5:9", ":7", "9:"]),
     ("-m conntrack ! --ctrepldstport {}", &["1", "80:90"]),
     ("-m mark --mark {}", &["1", "0x10/0xff", "010", "4294967295/0xf0", "0"]),
+    ("-m connlabel --label {}", &["0", "127", "0x10", "010 --set", "\"5\"", "128", "x"]),
+    ("-m connlabel ! --label {} --set", &["3", "99"]),
+    (
+        "-m connbytes --connbytes {} --connbytes-mode packets --connbytes-dir both",
+        &["0", ":", "5:", ":5", "7:7", "0x10:020", "9:3", "18446744073709551615", "-1:0"],
+    ),
+    (
+        "-m connbytes ! --connbytes {} --connbytes-dir reply --connbytes-mode avgpkt",
+        &["5", "5:9", "5:5", "0:18446744073709551615", "1:18446744073709551616"],
+    ),
     ("-m connmark ! --mark {}", &["1", "0x10/0xff", "7/7"]),
     (
         "-m comment --comment {}",

@@ -15,7 +15,7 @@ pub(crate) mod random;
 pub mod report;
 mod rules;
 mod run;
-mod settings;
+pub(crate) mod settings;
 mod tcp;
 
 pub use coverage::Coverage;

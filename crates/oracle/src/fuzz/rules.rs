@@ -42,27 +42,82 @@ impl Rules<'_> {
         if self.random.chance(70) {
             dialogues::rules(self.family).for_each(|rule| self.line(&rule));
         }
-        if self.random.chance(30) {
+        if self.random.chance(15) {
             let matches = self.matches("PREROUTING", "raw");
-            let target = self.random.pick(&["CT --notrack", "CT --notrack", "ACCEPT"]);
-            self.line(&format!("-A PREROUTING{matches} -j {target}"));
+            let value = self.random.below(4);
+            self.line(&format!("-A PREROUTING{matches} -j MARK --set-xmark {value:#x}/0xffffffff"));
+        }
+        let most = if self.random.chance(40) { 4 } else { 1 };
+        for _ in 0..self.random.below(most + 1) {
+            let rule = self.template();
+            self.line(&rule);
         }
         if self.random.chance(10) {
             let matches = self.matches("PREROUTING", "raw");
             self.line(&format!("-A PREROUTING{matches} -j DROP"));
         }
-        if self.random.chance(12) {
-            let matches = self.matches("PREROUTING", "raw");
-            let target = self.random.pick(&[
-                "--zone 1",
-                "--zone-orig 2",
-                "--zone-reply 3",
-                "--ctevents new,destroy",
-                "--ctevents reply,assured,mark",
-            ]);
-            self.line(&format!("-A PREROUTING{matches} -j CT {target}"));
-        }
         self.line("COMMIT");
+    }
+
+    /// A rule that attaches a template, or keeps others from it.
+    fn template(&mut self) -> String {
+        if self.random.chance(25) {
+            let matches = self.matches("PREROUTING", "raw");
+            let target = self.random.pick(&["CT --notrack", "CT --notrack", "NOTRACK", "ACCEPT"]);
+            return format!("-A PREROUTING{matches} -j {target}");
+        }
+        let mut options = String::new();
+        let policy = self.random.chance(35).then(|| self.policy());
+        let matches = match &policy {
+            Some((protocol, name)) => {
+                let _ = write!(options, " --timeout {name}");
+                format!(" -p {protocol}")
+            }
+            None => self.matches("PREROUTING", "raw"),
+        };
+        if self.random.chance(30) {
+            let events = [
+                "new,destroy",
+                "reply,assured,mark",
+                "new,related,destroy,reply,assured,protoinfo,helper,mark,natseqinfo,secmark",
+                "assured",
+                "protoinfo,related",
+                "new",
+                "destroy",
+            ];
+            let _ = write!(options, " --ctevents {}", self.random.pick(&events));
+        }
+        if self.random.chance(15) {
+            options.push_str(" --expevents new");
+        }
+        if options.is_empty() || self.random.chance(30) {
+            let option = self.random.pick(&["zone", "zone", "zone-orig", "zone-reply"]);
+            let _ =
+                write!(options, " --{option} {}", self.random.pick(&["1", "2", "65535", "mark"]));
+        }
+        format!("-A PREROUTING{matches} -j CT{options}")
+    }
+
+    /// A protocol and the name of a timeout policy for it.
+    fn policy(&mut self) -> (&'static str, String) {
+        let family = match self.family {
+            Family::V4 => "inet",
+            Family::V6 => "inet6",
+        };
+        let (protocol, name) = self.random.pick(&[
+            ("tcp", "tcp-a"),
+            ("tcp", "tcp-b"),
+            ("tcp", "tcp-b"),
+            ("udp", "udp-a"),
+            ("udp", "udp-b"),
+            ("udplite", "udplite-a"),
+            ("icmp", "icmp-a"),
+            ("ipv6-icmp", "icmpv6-a"),
+            ("gre", "gre-a"),
+            ("esp", "generic-a"),
+            ("253", "generic-a"),
+        ]);
+        (protocol, format!("{name}-{family}"))
     }
 
     fn mangle(&mut self) {
@@ -212,11 +267,11 @@ impl Rules<'_> {
 
     fn extension(&mut self, protocol: &str, table: &str, chain: &str) -> String {
         let not = self.not();
-        match self.random.below(20) {
-            0..3 if table != "raw" => self.state(),
-            3..6 if table != "raw" => self.conntrack(),
+        match self.random.below(23) {
+            0..3 => self.state(),
+            3..6 => self.conntrack(table),
             6 => format!(" -m mark{not} --mark {:#x}/{:#x}", self.random.below(4), 3),
-            7 if table != "raw" => {
+            7 => {
                 format!(" -m connmark{not} --mark {:#x}", self.random.below(4))
             }
             8 => {
@@ -227,7 +282,7 @@ impl Rules<'_> {
                 Family::V4 => format!(" -m ttl --ttl-{} {}", self.random.pick(&["lt", "gt"]), 64),
                 Family::V6 => format!(" -m hl --hl-{} {}", self.random.pick(&["lt", "gt"]), 64),
             },
-            10 if table != "raw" => {
+            10 => {
                 let name = self.random.pick(&["ftp", "ftp", "tftp", "sip", "irc"]);
                 format!(" -m helper{not} --helper \"{name}\"")
             }
@@ -247,8 +302,32 @@ impl Rules<'_> {
                 format!(" -m addrtype{not} --{}-type {kind}", self.random.pick(&["src", "dst"]))
             }
             15 => format!(" -m limit --limit 1/day --limit-burst {}", 1 + self.random.below(60)),
+            16 => self.amount(),
+            17 | 18 => {
+                let set = if self.random.chance(50) { " --set" } else { "" };
+                let label = self.random.pick(&["0", "1", "63", "64", "127"]);
+                format!(" -m connlabel{not} --label \"{label}\"{set}")
+            }
             _ => self.of_protocol(protocol),
         }
+    }
+
+    /// How much a connection has carried.
+    fn amount(&mut self) -> String {
+        let not = self.not();
+        let (mode, range) = self.random.pick(&[
+            ("packets", "2"),
+            ("packets", "3:5"),
+            ("packets", "0:4"),
+            ("bytes", "200"),
+            ("bytes", "100:1000"),
+            ("avgpkt", "60:80"),
+            ("avgpkt", "41"),
+        ]);
+        let of = self.random.pick(&["original", "reply", "both"]);
+        format!(
+            " -m connbytes{not} --connbytes {range} --connbytes-mode {mode} --connbytes-dir {of}"
+        )
     }
 
     fn state(&mut self) -> String {
@@ -264,7 +343,7 @@ impl Rules<'_> {
         format!(" -m state{} --state {}", self.not(), self.random.pick(&sets))
     }
 
-    fn conntrack(&mut self) -> String {
+    fn conntrack(&mut self, table: &str) -> String {
         let not = self.not();
         let network = match self.family {
             Family::V4 => "10.1.0.0/16",
@@ -290,6 +369,7 @@ impl Rules<'_> {
                     self.random.pick(&["ORIGINAL", "REPLY"])
                 );
             }
+            _ if table == "raw" => String::from(" --ctstate NEW,UNTRACKED"),
             // Far from where a timeout starts: the clocks of the two differ by milliseconds. For a
             // connection that is not yet confirmed the kernel's answer depends on its uptime.
             _ => {

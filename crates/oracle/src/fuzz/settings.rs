@@ -1,17 +1,21 @@
 //! Sysctls and rules under which scenarios run.
 
 use super::{Area, random::Random, rules};
+use keepstate_conntrack::policy::{Declaration, text};
 use keepstate_packet::Family;
 
 /// Sysctls with the values that scenarios use; the first is the default of a new namespace.
 /// Timeouts are so long that none ends while a scenario runs.
-pub(crate) const SYSCTLS: [(&str, &[&str]); 21] = [
+pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_tcp_loose", &["1", "0"]),
     ("nf_conntrack_tcp_be_liberal", &["0", "1"]),
     ("nf_conntrack_tcp_ignore_invalid_rst", &["0", "1"]),
     ("nf_conntrack_tcp_max_retrans", &["3", "0", "1", "2", "10", "255"]),
     ("nf_conntrack_checksum", &["1", "0"]),
     ("nf_conntrack_acct", &["0", "1"]),
+    ("nf_conntrack_timestamp", &["0", "1"]),
+    ("nf_conntrack_events", &["2", "1", "0"]),
+    ("nf_conntrack_log_invalid", &["0", "255", "6"]),
     ("nf_conntrack_tcp_timeout_syn_sent", &["120", "60", "1000"]),
     ("nf_conntrack_tcp_timeout_syn_recv", &["60", "77"]),
     ("nf_conntrack_tcp_timeout_established", &["432000", "250", "3600"]),
@@ -22,12 +26,36 @@ pub(crate) const SYSCTLS: [(&str, &[&str]); 21] = [
     ("nf_conntrack_tcp_timeout_close", &["10", "40"]),
     ("nf_conntrack_tcp_timeout_max_retrans", &["300", "50", "100000"]),
     ("nf_conntrack_tcp_timeout_unacknowledged", &["300", "70", "100000"]),
-    ("nf_conntrack_udp_timeout", &["30", "35"]),
-    ("nf_conntrack_udp_timeout_stream", &["120", "180"]),
+    ("nf_conntrack_udp_timeout", &["30", "35", "-7"]),
+    ("nf_conntrack_udp_timeout_stream", &["120", "180", "0"]),
+    ("nf_conntrack_gre_timeout", &["30", "36"]),
+    ("nf_conntrack_gre_timeout_stream", &["180", "181"]),
     ("nf_conntrack_icmp_timeout", &["30", "33"]),
     ("nf_conntrack_icmpv6_timeout", &["30", "34"]),
     ("nf_conntrack_generic_timeout", &["600", "100"]),
 ];
+
+/// Timeout policies that rules name, for `{f}` inet and inet6: all states of each, since what is left
+/// out would be as the sysctls are.
+const POLICIES: &str = "\
+add timeout tcp-a-{f} {f} tcp syn_sent 50 syn_recv 51 established 1000 fin_wait 52 close_wait 53 \
+last_ack 54 time_wait 55 close 56 syn_sent2 57 retrans 58 unacknowledged 59
+add timeout tcp-b-{f} {f} tcp syn_sent 500 syn_recv 510 established 3000000 fin_wait 520 \
+close_wait 530 last_ack 540 time_wait 550 close 560 syn_sent2 570 retrans 2000 unacknowledged 4000
+add timeout udp-a-{f} {f} udp unreplied 61 replied 62
+add timeout udplite-a-{f} {f} udplite unreplied 63 replied 64
+add timeout icmp-a-{f} {f} icmp timeout 65
+add timeout icmpv6-a-{f} {f} icmpv6 timeout 66
+add timeout gre-a-{f} {f} gre unreplied 67 replied 68
+add timeout generic-a-{f} {f} generic timeout 69
+add timeout udp-b-{f} {f} udp unreplied 4294967291 replied 4000000
+";
+
+/// The timeout policies that rules can name.
+pub(crate) fn policies() -> Vec<Declaration> {
+    let families = ["inet", "inet6"].into_iter();
+    families.flat_map(|f| text::parse(&POLICIES.replace("{f}", f)).unwrap_or_default()).collect()
+}
 
 /// Sysctls and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +71,7 @@ impl Settings {
     pub(crate) fn draw(area: Area, random: &mut Random) -> Self {
         let mut sysctls = Vec::new();
         if random.chance(75) {
-            for (name, values) in SYSCTLS {
+            for &(name, values) in SYSCTLS {
                 if random.chance(25) {
                     sysctls.push((name.to_owned(), random.pick(values).to_owned()));
                 }
@@ -81,7 +109,7 @@ impl Settings {
 
     /// The value of each sysctl of [`SYSCTLS`].
     pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        SYSCTLS.into_iter().map(|(name, values)| {
+        SYSCTLS.iter().map(|&(name, values)| {
             let set = self.sysctls.iter().find(|(key, _)| key == name);
             (name, set.map_or(values[0], |(_, value)| value.as_str()))
         })

@@ -150,6 +150,14 @@ pub fn print_option(out: &mut String, inverted: bool, name: &str) {
     out.push_str(name);
 }
 
+/// Whether a word stands for itself wherever it is read again, without quotes: some are printed so
+/// whatever they hold.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let special = |b: u8| b.is_ascii_whitespace() || b.is_ascii_control() || b"\"'\\".contains(&b);
+    !text.is_empty() && !text.starts_with('-') && !text.bytes().any(special)
+}
+
 impl<'a> Arguments<'a> {
     /// Reports a value that is none.
     pub fn bad_value(&mut self, given: &Given, what: &str) {

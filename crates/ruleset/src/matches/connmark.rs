@@ -9,6 +9,7 @@ use crate::matches::mark::Marked;
 use crate::model::Inverted;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
+use keepstate_conntrack::{ConnId, Tracked};
 
 const OPTIONS: &[OptionSpec] = &[valued("mark", 0).inverted()];
 
@@ -30,14 +31,25 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     Some(Box::new(ConnMark(Marked::parse(arguments)?)))
 }
 
+/// The packet's connection and its mark; a template has none of its own and passes for one.
+#[inline]
+pub(crate) fn marked(traversal: &Traversal<'_>) -> Option<(Option<ConnId>, u32)> {
+    match traversal.tracked {
+        Some(tracked) if *tracked == Tracked::TEMPLATE => Some((None, 0)),
+        tracked => {
+            let conn = tracked.and_then(|tracked| tracked.conn)?;
+            Some((Some(conn), traversal.conntrack.mark(conn)?))
+        }
+    }
+}
+
 impl Match for ConnMark {
     fn name(&self) -> &'static str {
         EXTENSION.name
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
-        let mark = conn.and_then(|conn| traversal.conntrack.mark(conn));
+        let mark = marked(traversal).map(|(_, mark)| mark);
         mark.is_some_and(|mark| self.0.value.fits(mark) != self.0.inverted).into()
     }
 

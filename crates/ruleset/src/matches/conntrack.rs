@@ -308,7 +308,37 @@ impl Conntrack {
         let direction = traversal.tracked.and_then(|tracked| tracked.direction)?;
         let original = table.tuple(conn, Direction::Original)?;
         let reply = table.tuple(conn, Direction::Reply)?;
-        let ends = ends(&original, &reply);
+        let status = || table.status(conn).unwrap_or_default().0;
+        let seconds = || {
+            let left = table.remaining(traversal.now, conn).unwrap_or_default().as_secs();
+            u32::try_from(left).unwrap_or(u32::MAX)
+        };
+        Some(self.fits(direction, [&original, &reply], status, seconds))
+    }
+
+    /// A template has no addresses, no ports and no protocol.
+    fn template_fits(&self) -> bool {
+        let none = Address([0; 16]);
+        let tuple = Tuple {
+            source: none,
+            destination: none,
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            family: self.family,
+        };
+        let status = || (CtStatus::TEMPLATE | CtStatus::CONFIRMED).0;
+        self.fits(Direction::Original, [&tuple, &tuple], status, || 0)
+    }
+
+    fn fits(
+        &self,
+        direction: Direction,
+        [original, reply]: [&Tuple; 2],
+        status: impl Fn() -> u32,
+        seconds: impl Fn() -> u32,
+    ) -> bool {
+        let ends = ends(original, reply);
         let addresses = self.addresses.iter().zip(&ends).all(|(wanted, (address, _))| {
             wanted.is_none_or(|wanted| masked_equal(&wanted.value, *address) != wanted.inverted)
         });
@@ -318,26 +348,17 @@ impl Conntrack {
                 (low..=high).contains(port) != wanted.inverted
             })
         });
-        let status = || table.status(conn).unwrap_or_default().0;
-        let seconds = || {
-            let left = table.remaining(traversal.now, conn).unwrap_or_default().as_secs();
-            u32::try_from(left).unwrap_or(u32::MAX)
-        };
-        Some(
-            self.direction.is_none_or(|wanted| wanted == direction)
-                && addresses
-                && self
-                    .protocol
-                    .is_none_or(|wanted| (wanted.value == original.protocol) != wanted.inverted)
-                && ports
-                && self
-                    .status
-                    .is_none_or(|wanted| (wanted.value & status() != 0) != wanted.inverted)
-                && self.expire.is_none_or(|wanted| {
-                    let (low, high) = wanted.value;
-                    (low..=high).contains(&seconds()) != wanted.inverted
-                }),
-        )
+        self.direction.is_none_or(|wanted| wanted == direction)
+            && addresses
+            && self
+                .protocol
+                .is_none_or(|wanted| (wanted.value == original.protocol) != wanted.inverted)
+            && ports
+            && self.status.is_none_or(|wanted| (wanted.value & status() != 0) != wanted.inverted)
+            && self.expire.is_none_or(|wanted| {
+                let (low, high) = wanted.value;
+                (low..=high).contains(&seconds()) != wanted.inverted
+            })
     }
 }
 
@@ -374,6 +395,7 @@ impl Match for Conntrack {
             return Answer::No;
         }
         match conn {
+            None if traversal.tracked == Some(&Tracked::TEMPLATE) => self.template_fits().into(),
             None => self.state.is_some().into(),
             Some(conn) => self.conn_fits(traversal, conn).unwrap_or(false).into(),
         }

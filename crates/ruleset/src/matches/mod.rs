@@ -11,6 +11,8 @@ use core::fmt::Debug;
 
 pub mod addrtype;
 pub mod comment;
+pub mod connbytes;
+pub mod connlabel;
 pub mod connmark;
 pub mod conntrack;
 pub mod helper;
@@ -33,6 +35,8 @@ pub mod udp;
 pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     addrtype::EXTENSION,
     comment::EXTENSION,
+    connbytes::EXTENSION,
+    connlabel::EXTENSION,
     connmark::EXTENSION,
     conntrack::EXTENSION,
     helper::EXTENSION,

@@ -53,6 +53,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         bytes: &bytes,
         link: LinkInfo::default(),
         mark: 0,
+        secmark: 0,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,

@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
+use crate::matches::connmark::marked;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
@@ -134,23 +135,21 @@ impl Target for ConnMark {
     }
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
-        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
-        let marked = conn.and_then(|conn| traversal.conntrack.mark(conn).map(|mark| (conn, mark)));
-        let Some((conn, mark)) = marked else { return Step::Continue };
-        match self.operation {
-            Operation::Set(set) => {
-                let new = self.shift.apply(set.apply(mark));
-                traversal.conntrack.set_mark(traversal.now, conn, new);
-            }
+        let Some((conn, mark)) = marked(traversal) else { return Step::Continue };
+        let new = match self.operation {
+            Operation::Set(set) => self.shift.apply(set.apply(mark)),
             Operation::Save => {
                 let copied = self.shift.apply(traversal.mark & self.nfmask);
-                let new = (mark & !self.ctmask) ^ copied;
-                traversal.conntrack.set_mark(traversal.now, conn, new);
+                (mark & !self.ctmask) ^ copied
             }
             Operation::Restore => {
                 let copied = self.shift.apply(mark & self.ctmask);
                 traversal.mark = (traversal.mark & !self.nfmask) ^ copied;
+                return Step::Continue;
             }
+        };
+        if let Some(conn) = conn {
+            traversal.conntrack.set_mark(traversal.now, conn, new);
         }
         Step::Continue
     }

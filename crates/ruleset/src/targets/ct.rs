@@ -148,8 +148,9 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
 }
 
 fn policy(arguments: &mut Arguments<'_>, given: &Given) -> Option<PolicyUse> {
-    let Some(name) = Name::new(&given.value) else {
-        arguments.bad_value(given, &format!("a name of 1 to {NAME_MAX} bytes"));
+    let Some(name) = Name::new(&given.value).filter(|name| values::is_plain(name.as_str())) else {
+        let what = format!("a name: 1 to {NAME_MAX} bytes, no blanks, no quotes");
+        arguments.bad_value(given, &what);
         return None;
     };
     let Some(protocol) = arguments.protocol() else {
@@ -223,7 +224,7 @@ impl Target for Ct {
         }
         if let Some(used) = &self.timeout {
             out.push_str(" --timeout ");
-            values::print_word(out, used.name.as_str());
+            out.push_str(used.name.as_str());
         }
         if self.ctevents != 0 {
             let _ = write!(out, " --ctevents {}", event_names(self.ctevents).join(","));

@@ -10,20 +10,24 @@ use core::any::Any;
 use core::fmt::Debug;
 
 pub mod connmark;
+pub mod connsecmark;
 pub mod ct;
 pub mod log;
 pub mod mark;
 pub mod notrack;
 pub mod reject;
+pub mod secmark;
 
 /// Every target but ACCEPT, DROP and RETURN.
 pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     connmark::EXTENSION,
+    connsecmark::EXTENSION,
     ct::EXTENSION,
     log::EXTENSION,
     mark::EXTENSION,
     notrack::EXTENSION,
     reject::EXTENSION,
+    secmark::EXTENSION,
 ];
 
 /// The `-j` of a rule, unless it names a chain or is ACCEPT, DROP or RETURN.

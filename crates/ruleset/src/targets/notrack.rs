@@ -7,6 +7,7 @@ use crate::model::TableName;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, string::String};
+use keepstate_conntrack::Tracked;
 use keepstate_conntrack::table::Template;
 
 /// The entry.
@@ -27,9 +28,13 @@ fn parse(_: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     Some(Box::new(Notrack))
 }
 
-/// Attaches a template, unless a rule before has done so: the first one counts.
+/// Attaches a template, unless a rule before has done so or the packet is tracked already: the first
+/// one counts. For the rules that follow in the table the packet is then UNTRACKED, or the first one
+/// of a connection of which nothing is known.
 pub(super) fn attach(traversal: &mut Traversal<'_>, template: Template) {
-    if !traversal.template.attached {
+    if traversal.tracked.is_none() {
+        traversal.tracked =
+            Some(if template.notrack { &Tracked::UNTRACKED } else { &Tracked::TEMPLATE });
         *traversal.template = Template { attached: true, ..template };
     }
 }

@@ -36,6 +36,7 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
             ..LinkInfo::default()
         },
         mark: 7,
+        secmark: 0,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,
