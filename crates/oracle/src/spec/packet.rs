@@ -78,10 +78,9 @@ fn words(text: &str) -> Result<Vec<String>, String> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted.find('"').ok_or("a quote without an end")?;
-            let text = quoted[..end].replace("\\r", "\r").replace("\\n", "\n");
+            let (text, behind) = unescaped(quoted)?;
             words.push(format!("\"{text}"));
-            rest = quoted[end + 1..].trim_start();
+            rest = behind.trim_start();
         } else {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             words.push(rest[..end].to_owned());
@@ -89,6 +88,32 @@ fn words(text: &str) -> Result<Vec<String>, String> {
         }
     }
     Ok(words)
+}
+
+/// The text up to the closing quote, a character for each byte, and what stands behind it.
+fn unescaped(quoted: &str) -> Result<(String, &str), String> {
+    let mut text = String::new();
+    let mut chars = quoted.chars();
+    loop {
+        match chars.next().ok_or("a quote without an end")? {
+            '"' => return Ok((text, chars.as_str())),
+            '\\' => text.push(match chars.next() {
+                Some('r') => '\r',
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('0') => '\0',
+                Some(same @ ('"' | '\\')) => same,
+                Some('x') => {
+                    let digits = chars.as_str().get(..2).ok_or("\\x wants two digits")?;
+                    chars.nth(1);
+                    let byte = u8::from_str_radix(digits, 16);
+                    byte.map_err(|_| format!("\\x{digits}: not a byte"))?.into()
+                }
+                other => return Err(format!("{other:?}: no such escape")),
+            }),
+            plain => text.push(plain),
+        }
+    }
 }
 
 fn endpoint(text: &str) -> Result<(IpAddr, u16), String> {
@@ -184,7 +209,8 @@ fn body(protocol: &str, ports: (u16, u16)) -> Result<(u8, Body), String> {
 /// Reads one word behind the addresses into the draft.
 fn detail(draft: &mut Draft, word: &str, number: usize) -> Result<(), String> {
     let unknown = || format!("{word}: not known here");
-    let (name, value) = word.split_once('=').unwrap_or((word, ""));
+    let quoted = word.starts_with('"');
+    let (name, value) = word.split_once('=').filter(|_| !quoted).unwrap_or((word, ""));
     match name {
         "ipid" => draft.network.identification = read(value)?,
         "ttl" => draft.network.ttl = read(value)?,
@@ -221,11 +247,9 @@ fn read<T: std::str::FromStr>(value: &str) -> Result<T, String> {
 /// Text in quotes, or `len=N` bytes of zero.
 fn data(payload: &mut Vec<u8>, name: &str, value: &str) -> Result<bool, String> {
     if let Some(text) = name.strip_prefix('"') {
-        // A `=` inside of the text has been split off.
-        payload.extend(text.as_bytes());
-        if !value.is_empty() {
-            payload.push(b'=');
-            payload.extend(value.as_bytes());
+        let byte = |char| u8::try_from(char).map_err(|_| format!("{char}: not one byte"));
+        for char in text.chars() {
+            payload.push(byte(char)?);
         }
         return Ok(true);
     }
