@@ -163,7 +163,7 @@ fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
 #[inline(never)]
 fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
-        Some(tracked) if tracked.conn.is_some() && !walk.is_answer => {
+        Some(tracked) if tracked.conn.is_some() => {
             let ways = walk.routing.ways(walk.parsed.family, walk.out);
             walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes, &ways).map_err(stop)
         }

@@ -5,8 +5,8 @@
 //! `Content-Length`, and what is not whole at its end is not read. Nothing is remembered from one
 //! packet to the next but the numbers of the last INVITE and the last REGISTER. Every packet that
 //! carries anything prolongs its connection to `sip_timeout`. As observed on Linux 6.18, including
-//! what its readers let through: numbers that wrap around, names that go on, a `m=` line that is
-//! taken for a contact.
+//! its readers' own ways: methods that go on behind their name, a contact that is looked for on the
+//! `m=` lines of the body.
 //!
 //! Linux remembers the port of a `Via` that is not the sender's own, for its address translation
 //! alone.
@@ -85,9 +85,9 @@ const METHODS: [Method; 6] = [
 struct Message<'a> {
     text: Text<'a>,
     family: Family,
-    /// Number of the request, modulo 2^32.
+    /// Number of the request.
     cseq: u32,
-    /// Status code of an answer, modulo 2^32; 0 for a request.
+    /// Status code of an answer; 0 for a request.
     code: u32,
 }
 
@@ -95,7 +95,7 @@ struct Message<'a> {
 pub(super) fn help_udp(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let payload = helping.payload();
     match prolong(helping) {
-        true => read(helping, Text::new(payload, payload.len())),
+        true => read(helping, Text(payload)),
         false => Ok(()),
     }
 }
@@ -106,11 +106,10 @@ pub(super) fn help_tcp(helping: &mut Helping<'_>) -> Result<(), Drop> {
     if helping.state != CtState::Established || !prolong(helping) {
         return Ok(());
     }
-    let family = helping.packet.family;
     let mut rest = payload;
-    while let Some(length) = whole_message(rest, family) {
-        read(helping, Text::new(rest, length))?;
-        rest = rest.get(length..).unwrap_or(&[]);
+    while let Some((message, behind)) = whole_message(rest).and_then(|n| rest.split_at_checked(n)) {
+        read(helping, Text(message))?;
+        rest = behind;
     }
     Ok(())
 }
@@ -125,16 +124,13 @@ fn prolong(helping: &mut Helping<'_>) -> bool {
     length >= SHORTEST
 }
 
-/// Length of the message at the start of a segment; `None` when not all of it is there.
-fn whole_message(bytes: &[u8], family: Family) -> Option<usize> {
+/// Length of the message at the start of a segment; `None` when it is not known.
+fn whole_message(bytes: &[u8]) -> Option<usize> {
     const EMPTY_LINE: &[u8] = b"\r\n\r\n";
-    let text = Text::new(bytes, bytes.len());
-    let (body, place) = CONTENT_LENGTH.number(text, family)?;
-    let headers = bytes.get(place.end..)?.windows(EMPTY_LINE.len());
-    let head = place.end + headers.clone().position(|there| there == EMPTY_LINE)?;
-    // Both are kept in 32 bits.
-    let length = ((head + EMPTY_LINE.len()) as u32).wrapping_add(body as u32) as usize;
-    (1..=bytes.len()).contains(&length).then_some(length)
+    let (body, end) = headers::number(&CONTENT_LENGTH, Text(bytes))?;
+    let mut behind = bytes.get(end..)?.windows(EMPTY_LINE.len());
+    let head = end + behind.position(|there| there == EMPTY_LINE)? + EMPTY_LINE.len();
+    head.checked_add(body as usize)
 }
 
 /// Reads a message.
@@ -146,43 +142,30 @@ fn read(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
 fn request(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
     let method = METHODS.iter().find(|method| {
         let behind = method.name.len();
-        text.has(behind, 2)
-            && text.begins(0, method.name)
-            && text.at(behind) == b' '
-            && is_letter(text.at(behind + 1))
+        let is_uri = text.at(behind + 1).is_some_and(is_letter);
+        text.begins(0, method.name) && text.at(behind) == Some(b' ') && is_uri
     });
     let Some(method) = method else { return Ok(()) };
+    let (cseq, _) = headers::number(&CSEQ, text).ok_or(Drop::Helper)?;
     let family = helping.packet.family;
-    let (cseq, _) = number_of_request(text, family).ok_or(Drop::Helper)?;
     (method.request)(helping, &Message { text, family, cseq, code: 0 })
 }
 
 fn answer(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
-    if !text.has(0, SHORTEST) {
+    if text.end() < SHORTEST {
         return Ok(());
     }
-    let code = text.number(VERSION.len(), 10).0 as u32;
+    let code = text.number(VERSION.len()).map_or(0, |(code, _)| code);
     if code == 0 {
         return Err(Drop::Helper);
     }
+    let (cseq, end) = headers::number(&CSEQ, text).ok_or(Drop::Helper)?;
+    let mut answers = METHODS.iter().filter_map(|method| Some((method.name, method.answer?)));
     let family = helping.packet.family;
-    let (cseq, end) = number_of_request(text, family).ok_or(Drop::Helper)?;
-    let name = end + 1;
-    let answers = METHODS.iter().filter_map(|method| Some((method.name, method.answer?)));
-    let mut named =
-        answers.filter(|(method, _)| text.has(name, method.len()) && text.begins(name, method));
-    match named.next() {
+    match answers.find(|(method, _)| text.begins(end + 1, method)) {
         Some((_, read)) => read(helping, &Message { text, family, cseq, code }),
         None => Ok(()),
     }
-}
-
-/// The number of the request and where it ends; `None` too when it comes to 0 in 32 bits and does
-/// not begin with one.
-fn number_of_request(text: Text<'_>, family: Family) -> Option<(u32, usize)> {
-    let (number, place) = CSEQ.number(text, family)?;
-    let number = number as u32;
-    (number != 0 || text.at(place.at) == b'0').then_some((number, place.end))
 }
 
 /// The numbers that are remembered.

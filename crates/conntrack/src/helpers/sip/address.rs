@@ -20,14 +20,9 @@ pub(super) fn host(text: Text<'_>, at: usize, family: Family) -> Option<(Address
     if family == Family::V4 {
         return address(text, at, family);
     }
-    let inside = byte(text, at).filter(|byte| *byte == b'[').map(|_| at + 1)?;
+    let inside = text.at(at).filter(|byte| *byte == b'[').map(|_| at + 1)?;
     let (address, end) = address(text, inside, family)?;
-    byte(text, end).filter(|byte| *byte == b']').map(|_| (address, end + 1))
-}
-
-/// The byte at a place, where the text has not ended.
-fn byte(text: Text<'_>, at: usize) -> Option<u8> {
-    text.from(at).first().copied()
+    text.at(end).filter(|byte| *byte == b']').map(|_| (address, end + 1))
 }
 
 /// What can follow a part of an address.
@@ -41,7 +36,7 @@ enum Next {
 }
 
 fn next(text: Text<'_>, at: usize) -> Next {
-    match byte(text, at) {
+    match text.at(at) {
         Some(digit @ b'0'..=b'9') => Next::Digit(digit - b'0'),
         Some(letter @ (b'a'..=b'f' | b'A'..=b'F')) => {
             Next::Hexadecimal((letter | 0x20) - b'a' + 10)
@@ -52,17 +47,19 @@ fn next(text: Text<'_>, at: usize) -> Next {
     }
 }
 
-/// Four numbers up to 255 between dots, with any number of leading zeros; none at all is 0.
+/// Four numbers up to 255 between dots, with any number of leading zeros.
 fn ipv4(text: Text<'_>, at: usize) -> Option<([u8; 4], usize)> {
     let mut octets = [0u8; 4];
     let mut at = at;
     let last = octets.len() - 1;
     for (n, octet) in octets.iter_mut().enumerate() {
+        let first = at;
         while let Next::Digit(digit) = next(text, at) {
             *octet = octet.checked_mul(10)?.checked_add(digit)?;
             at += 1;
         }
         match next(text, at) {
+            _ if at == first => return None,
             Next::Dot if n < last => at += 1,
             Next::End | Next::Colon if n == last => {}
             _ => return None,

@@ -16,11 +16,10 @@ pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Resu
     let Message { text, family, .. } = *message;
     let (Some(tuple), Some(inverse)) = (helping.tuple(), helping.inverse()) else { return Ok(()) };
     let Some(contact) = Uris::of(&CONTACT, text, family).next() else { return Ok(()) };
-    let contact = contact.map_err(|_| Drop::Helper)?;
     if contact.address != tuple.source {
         return Ok(());
     }
-    let end = contact.place.end;
+    let end = contact.end;
     let Some(protocol) = headers::transport(text, end, tuple.protocol) else { return Ok(()) };
     let own = headers::expires(text, end).map_err(|_| Drop::Helper)?;
     if own.unwrap_or_else(|| expires(message)) != 0 {
@@ -59,11 +58,10 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
     let Message { text, family, .. } = *message;
     let Some(tuple) = helping.tuple() else { return Ok(true) };
     for contact in Uris::of(&CONTACT, text, family) {
-        let contact = contact.map_err(|_| Drop::Helper)?;
         if contact.address != tuple.destination {
             continue;
         }
-        let end = contact.place.end;
+        let end = contact.end;
         let Some(protocol) = headers::transport(text, end, tuple.protocol) else { continue };
         let own = headers::expires(text, end).map_err(|_| Drop::Helper)?;
         let seconds = own.unwrap_or_else(|| expires(message));
@@ -85,7 +83,7 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
 
 /// Seconds of the whole message, 0 when it has none.
 fn expires(message: &Message<'_>) -> u32 {
-    EXPIRES.number(message.text, message.family).map_or(0, |(seconds, _)| seconds as u32)
+    headers::number(&EXPIRES, message.text).map_or(0, |(seconds, _)| seconds)
 }
 
 /// Seconds as Linux counts them: in ticks, 250 a second, modulo 2^32.

@@ -60,9 +60,7 @@ impl<'a> Media<'a> {
             let at = line(text, self.at, MEDIA, None)?;
             let kind_length = text.run(at, is_letter);
             let blank = at + kind_length;
-            if !text.has(blank, 1) || text.at(blank) != b' ' {
-                return None;
-            }
+            text.at(blank).filter(|byte| *byte == b' ')?;
             let length = kind_length + 1 + text.run(blank + 1, is_digit);
             let known =
                 KINDS.iter().find(|(name, _)| text.up_to(at + length).from(at).starts_with(name));
@@ -71,9 +69,8 @@ impl<'a> Media<'a> {
                 continue;
             };
             self.at = at + name.len();
-            match text.number(self.at, 10).0 as u32 {
-                0 => {}
-                port => return Some((*class, port)),
+            if let Some((port @ 1.., _)) = text.number(self.at) {
+                return Some((*class, port));
             }
         }
     }
@@ -107,12 +104,11 @@ fn connection(text: Text<'_>, from: usize, family: Family) -> Option<Address> {
 /// Behind the `name` of the first line behind `from` that begins with it, unless one that begins
 /// with `end` comes first.
 fn line(text: Text<'_>, from: usize, name: &[u8], end: Option<&[u8]>) -> Option<usize> {
-    let begins = |at, name: &[u8]| text.has(at, name.len()) && text.begins(at, name);
     for at in text.lines(from) {
-        if end.is_some_and(|end| begins(at, end)) {
+        if end.is_some_and(|end| text.begins(at, end)) {
             return None;
         }
-        if begins(at, name) {
+        if text.begins(at, name) {
             return Some(at + name.len());
         }
     }
@@ -124,5 +120,5 @@ fn search(text: Text<'_>, at: usize, words: &[u8]) -> Option<usize> {
     let line = text.from(at);
     let line = line.get(..line.iter().position(|byte| is_line_end(*byte)).unwrap_or(line.len()))?;
     let found = line.windows(words.len()).position(|there| there == words)?;
-    (at + found + words.len() < text.limit).then_some(at + found)
+    (at + found + words.len() < text.end()).then_some(at + found)
 }

@@ -24,13 +24,19 @@ impl<'r> Datagrams<'r> {
 
     /// Something said between two other ends, such as were announced.
     pub(super) fn another(&mut self, flow: Flow, end: usize, payload: &[u8]) {
-        let body = Body::Udp {
-            ports: (flow.ports[end], flow.ports[1 - end]),
-            length_error: if self.random.chance(2) { self.random.pick(&[-1, 1, -8, 5]) } else { 0 },
-            payload: payload.to_vec(),
-            unsummed: self.random.chance(8),
-        };
-        let network = flow.network(end, self.random);
-        self.drafts.push(Draft::new(flow.sides[end], network, UDP, body));
+        let draft = datagram(self.random, flow, end, payload);
+        self.drafts.push(draft);
     }
+}
+
+/// One datagram, now and then with a wrong length or without a checksum.
+pub(super) fn datagram(random: &mut Random, flow: Flow, end: usize, payload: &[u8]) -> Draft {
+    let body = Body::Udp {
+        ports: (flow.ports[end], flow.ports[1 - end]),
+        length_error: if random.chance(2) { random.pick(&[-1, 1, -8, 5]) } else { 0 },
+        payload: payload.to_vec(),
+        unsummed: random.chance(8),
+    };
+    let network = flow.network(end, random);
+    Draft::new(flow.sides[end], network, UDP, body)
 }

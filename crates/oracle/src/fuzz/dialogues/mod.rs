@@ -3,6 +3,7 @@
 
 mod datagrams;
 mod ftp;
+mod sip;
 mod stream;
 mod tftp;
 
@@ -45,6 +46,12 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         assignments: &[("tcp", 21, "ftp", BOTH)],
         conversation: ftp::conversation,
         messages: &[ftp::MESSAGES],
+    },
+    Dialogue {
+        name: "sip",
+        assignments: &[("udp", 5060, "sip", BOTH), ("tcp", 5060, "sip", BOTH)],
+        conversation: sip::conversation,
+        messages: &[sip::MESSAGES],
     },
     Dialogue {
         name: "tftp",
