@@ -114,6 +114,9 @@ impl Table {
         zone: Zone,
         known: Option<(u32, Direction)>,
     ) -> Option<Found> {
+        if self.zoned {
+            return self.lookup_in_zone(now, hash, tuple, zone);
+        }
         let mut known = known;
         loop {
             let found = known.take().or_else(|| self.search_hash(hash, tuple, zone));
@@ -123,6 +126,51 @@ impl Table {
             }
             self.destroy(now, slot);
         }
+    }
+
+    /// The same where zones are used: what has expired and is met under the same hash on the way to
+    /// the newest that fits is removed as well, whichever zone the packet is in.
+    #[cold]
+    fn lookup_in_zone(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        tuple: &Tuple,
+        zone: Zone,
+    ) -> Option<Found> {
+        let [id, reply] = [zone.id_in(Direction::Original), zone.id_in(Direction::Reply)];
+        for id in [Some(id), (reply != id).then_some(reply)].into_iter().flatten() {
+            let hash = if id == reply { self.keys.hash(tuple, id) } else { hash };
+            loop {
+                let found = self.search_hash(hash, tuple, zone);
+                let number = |slot| self.slots.cold(slot).map_or(0, |cold| cold.number);
+                let first = found.map_or(0, |(slot, _)| number(slot));
+                let mut over = None;
+                self.index.find(hash, |slot| {
+                    let expired =
+                        self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now));
+                    if expired && number(slot) >= first && self.is_met(slot, tuple, id) {
+                        over = over.max(Some((number(slot), slot)));
+                    }
+                    false
+                });
+                match (over, found) {
+                    (Some((_, slot)), _) => self.destroy(now, slot),
+                    (None, Some((slot, direction))) => return Some(Found { slot, direction }),
+                    (None, None) => break,
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a search for a tuple in the zone of this number meets the connection.
+    fn is_met(&self, slot: u32, tuple: &Tuple, id: u16) -> bool {
+        let (Some(entry), Some(cold)) = (self.slots.entry(slot), self.slots.cold(slot)) else {
+            return false;
+        };
+        let tuples = [(&entry.tuple, Direction::Original), (&cold.reply, Direction::Reply)];
+        tuples.iter().any(|(own, way)| *own == tuple && entry.zone.id_in(*way) == id)
     }
 
     /// Has the tracker judge the packet, and does to the connection what follows.

@@ -40,7 +40,22 @@ impl Rules<'_> {
     fn raw(&mut self) {
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
         if self.random.chance(70) {
-            dialogues::rules(self.family).for_each(|rule| self.line(&rule));
+            for rule in dialogues::rules(self.family) {
+                let more = if self.random.chance(25) {
+                    self.random.pick(&[
+                        " --zone 2",
+                        " --zone-orig 1",
+                        " --zone-reply 2",
+                        " --zone mark",
+                        " --expevents new",
+                        " --ctevents new,destroy --expevents new",
+                        " --ctevents helper",
+                    ])
+                } else {
+                    ""
+                };
+                self.line(&format!("{rule}{more}"));
+            }
         }
         if self.random.chance(15) {
             let matches = self.matches("PREROUTING", "raw");
