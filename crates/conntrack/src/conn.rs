@@ -1,6 +1,6 @@
 //! One connection.
 
-use crate::proto::tcp;
+use crate::proto::{sctp, tcp};
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use keepstate_packet::Address;
@@ -193,6 +193,8 @@ pub(crate) enum ProtocolRecord {
     None,
     /// The windows of a TCP connection.
     Tcp(tcp::Record),
+    /// The tags of an SCTP association.
+    Sctp(sctp::Association),
     /// UDP: traffic after this instant is a stream, nanoseconds.
     Udp { stream_after: u64 },
 }

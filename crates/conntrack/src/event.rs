@@ -112,6 +112,8 @@ pub struct Snapshot {
     pub timeout: Option<Duration>,
     /// State of its protocol (`ESTABLISHED`, `SYN_SENT`, ...), for protocols that have one.
     pub protocol_state: Option<&'static str>,
+    /// The verification tags of an SCTP association, original then reply, host byte order.
+    pub tags: Option<[u32; 2]>,
     /// Connection mark.
     pub mark: u32,
     /// Security context.
@@ -156,6 +158,7 @@ impl Snapshot {
         if kind == EventKind::Destroy {
             return Self {
                 timeout: self.timeout.filter(|left| left.as_secs() > 0),
+                tags: None,
                 secctx: None,
                 labels: 0,
                 helper: None,
@@ -166,6 +169,7 @@ impl Snapshot {
         let told = |what: Changes| changes.intersects(what);
         Self {
             protocol_state: self.protocol_state.filter(|_| told(Changes::PROTOINFO)),
+            tags: self.tags.filter(|_| told(Changes::PROTOINFO)),
             secctx: self.secctx.filter(|_| told(Changes::SECMARK)),
             labels: if told(Changes::LABEL) { self.labels } else { 0 },
             master: self.master.filter(|_| told(Changes::RELATED)),

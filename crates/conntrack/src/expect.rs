@@ -400,6 +400,7 @@ impl Table {
             status: crate::CtStatus(0),
             timeout: Some(timeout::remaining(expectation.deadline, now)),
             protocol_state: None,
+            tags: None,
             mark: 0,
             secctx: None,
             labels: 0,

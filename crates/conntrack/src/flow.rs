@@ -447,7 +447,12 @@ fn seconds(duration: Duration) -> u32 {
 fn info(snapshot: &Snapshot) -> ProtocolInfo {
     let state = snapshot.protocol_state;
     let state = state.and_then(|name| ProtocolInfo::in_state(snapshot.original.protocol, name));
-    state.unwrap_or_default()
+    match (state.unwrap_or_default(), snapshot.tags) {
+        (ProtocolInfo::Sctp { state, .. }, Some(tags)) => {
+            ProtocolInfo::Sctp { state, vtags: tags.map(Some) }
+        }
+        (other, _) => other,
+    }
 }
 
 /// An expectation seen from outside.

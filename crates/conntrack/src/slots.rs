@@ -5,6 +5,7 @@
 //! connections it has held, so that a [`ConnId`] of one that has gone finds nothing.
 
 use crate::conn::{Cold, ConnId, Entry, ProtocolRecord, Slot};
+use crate::proto::sctp;
 use alloc::vec::Vec;
 
 /// Most connections, whatever `nf_conntrack_max` says (0 stands for no limit there).
@@ -129,6 +130,15 @@ impl Slots {
     #[inline]
     pub(crate) fn live(&self, conn: ConnId) -> Option<&Entry> {
         self.entry(conn.slot).filter(|e| e.generation == conn.generation && e.has(Entry::LIVE))
+    }
+
+    /// What the SCTP tracker remembers of a connection that is still there.
+    pub(crate) fn association(&self, conn: ConnId) -> Option<&sctp::Association> {
+        self.live(conn)?;
+        match &self.slots.get(conn.slot as usize)?.record {
+            ProtocolRecord::Sctp(association) => Some(association),
+            ProtocolRecord::None | ProtocolRecord::Tcp(_) | ProtocolRecord::Udp { .. } => None,
+        }
     }
 
     #[inline]

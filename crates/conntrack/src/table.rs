@@ -264,6 +264,7 @@ impl Table {
             status: entry.status(),
             timeout: Some(timeout::remaining(until, now)),
             protocol_state: proto::tracker(entry.tuple.protocol).state_name(entry.state),
+            tags: self.association(conn).map(|association| association.tags),
             mark: entry.mark,
             secctx: self.context(cold.secmark),
             labels: cold.labels.unwrap_or_default(),
@@ -306,6 +307,13 @@ impl Table {
     #[must_use]
     pub fn state(&self, conn: ConnId) -> Option<u8> {
         self.slots.live(conn).map(|entry| entry.state)
+    }
+
+    /// What the SCTP tracker remembers of a connection; `None` when it has gone, and of other
+    /// protocols.
+    #[must_use]
+    pub fn association(&self, conn: ConnId) -> Option<&proto::sctp::Association> {
+        self.slots.association(conn)
     }
 
     /// The zone of a connection; `None` when it has gone.

@@ -170,6 +170,7 @@ fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
         && kernel.secctx == ours.secctx
         && (kernel.timeout.is_none() || same_timeout(kernel, ours))
         && kernel.protocol_state == ours.protocol_state
+        && kernel.tags == ours.tags
         && kernel.helper == ours.helper
         && kernel.master == ours.master
         && kernel.counters == ours.counters
@@ -244,6 +245,7 @@ pub fn connection(s: &Snapshot) -> String {
     for (name, value) in [("", s.protocol_state), ("helper ", s.helper)] {
         text += &value.map_or(String::new(), |value| format!(" {name}{value}"));
     }
+    text += &s.tags.map_or(String::new(), |[a, b]| format!(" tags {a:#x} {b:#x}"));
     if s.mark != 0 {
         text += &format!(" mark {:#x}", s.mark);
     }

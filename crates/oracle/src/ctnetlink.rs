@@ -72,6 +72,19 @@ const TCP_STATES: [&str; 10] = [
     "SYN_SENT2",
 ];
 
+/// SCTP states by their number in `CTA_PROTOINFO_SCTP_STATE`.
+const SCTP_STATES: [&str; 9] = [
+    "NONE",
+    "CLOSED",
+    "COOKIE_WAIT",
+    "COOKIE_ECHOED",
+    "ESTABLISHED",
+    "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD",
+    "SHUTDOWN_ACK_SENT",
+    "HEARTBEAT_SENT",
+];
+
 /// Helpers by the names that the kernel gives them.
 const HELPER_NAMES: [&str; 12] = [
     "ftp",
@@ -247,7 +260,7 @@ fn snapshot(attributes: Attributes<'_>) -> Option<Snapshot> {
             }
             TUPLE_MASTER => shown.master = tuple(value),
             STATUS => shown.status = CtStatus(be32(value)),
-            PROTOINFO => shown.protocol_state = protocol_state(value),
+            PROTOINFO => (shown.protocol_state, shown.tags) = protocol_info(value),
             HELP => shown.helper = helper(value),
             TIMEOUT => shown.timeout = Some(Duration::from_secs(be32(value).into())),
             MARK => shown.mark = be32(value),
@@ -300,6 +313,7 @@ const fn empty() -> Snapshot {
         status: CtStatus(0),
         timeout: None,
         protocol_state: None,
+        tags: None,
         mark: 0,
         helper: None,
         master: None,
@@ -367,10 +381,20 @@ fn write_tuple(message: &mut Writer, tuple: &Tuple) {
     });
 }
 
-fn protocol_state(value: &[u8]) -> Option<&'static str> {
-    let (_, tcp) = Attributes(value).find(|(kind, _)| *kind == 1)?;
-    let (_, state) = Attributes(tcp).find(|(kind, _)| *kind == 1)?;
-    TCP_STATES.get(usize::from(*state.first()?)).copied()
+/// State and verification tags: `CTA_PROTOINFO_TCP` and `CTA_PROTOINFO_SCTP`, in which the state
+/// comes first and then the tags.
+fn protocol_info(value: &[u8]) -> (Option<&'static str>, Option<[u32; 2]>) {
+    let Some((protocol, inner)) = Attributes(value).next() else { return (None, None) };
+    let of = |kind| Attributes(inner).find(|(k, _)| *k == kind).map(|(_, value)| value);
+    let number = of(1).and_then(|value| value.first().copied());
+    match (protocol, number) {
+        (1, Some(number)) => (TCP_STATES.get(usize::from(number)).copied(), None),
+        (3, Some(number)) => {
+            let name = SCTP_STATES.get(usize::from(number)).copied();
+            (name, of(2).zip(of(3)).map(|(original, reply)| [be32(original), be32(reply)]))
+        }
+        _ => (None, None),
+    }
 }
 
 fn helper(value: &[u8]) -> Option<&'static str> {

@@ -139,13 +139,11 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
         terminal.note(format!("{} more differences not printed", printed - arguments.limit));
     }
     println!(
-        "{} captures, {} packets compared ({} fragments), {} frames skipped, {} SCTP packets left \
-         out, {} differences",
+        "{} captures, {} packets compared ({} fragments), {} frames skipped, {} differences",
         summary.captures,
         summary.packets,
         summary.fragments,
         summary.skipped,
-        summary.foreign,
         summary.differences
     );
     Ok(summary.differences == 0)

@@ -30,6 +30,7 @@ fn snapshot(original: Tuple, reply: Tuple, status: CtStatus, seconds: u64) -> Sn
         status,
         timeout: Some(Duration::from_secs(seconds)),
         protocol_state: None,
+        tags: None,
         mark: 0,
         helper: None,
         master: None,
@@ -52,6 +53,7 @@ fn tcp_with_counters_helper_and_a_child() {
     let reply = tuple("10.0.0.1", "10.0.0.2", (21, 50804), 6);
     let connection = Snapshot {
         protocol_state: Some("ESTABLISHED"),
+        tags: None,
         helper: Some("ftp"),
         counters: Some([(5, 274), (4, 269)]),
         ..snapshot(original, reply, CtStatus::SEEN_REPLY | CtStatus::ASSURED, 431_998)
@@ -88,6 +90,7 @@ fn events_show_a_mark_only_when_there_is_one() {
     let reply = tuple("10.0.0.1", "10.0.0.2", (21, 50804), 6);
     let snapshot = Snapshot {
         protocol_state: Some("SYN_SENT"),
+        tags: None,
         helper: Some("ftp"),
         ..snapshot(original, reply, CtStatus::CONFIRMED, 120)
     };

@@ -8,6 +8,7 @@ pub(crate) mod generic;
 pub(crate) mod gre;
 pub(crate) mod icmp;
 pub(crate) mod icmpv6;
+pub mod sctp;
 mod segment;
 pub mod tcp;
 pub(crate) mod udp;
@@ -40,6 +41,7 @@ pub static TRACKERS: &[Tracker] = &[
     Tracker { protocol: 1, name: "icmp", packet: icmp::packet, state_name: no_state },
     Tracker { protocol: 58, name: "icmpv6", packet: icmpv6::packet, state_name: no_state },
     Tracker { protocol: 136, name: "udplite", packet: udp::packet_lite, state_name: no_state },
+    Tracker { protocol: 132, name: "sctp", packet: sctp::tracked, state_name: sctp::state_name },
     Tracker { protocol: 47, name: "gre", packet: gre::packet, state_name: no_state },
 ];
 

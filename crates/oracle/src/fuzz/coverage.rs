@@ -4,20 +4,26 @@
 //! of the packet; tracking itself counts nothing. A cell that no packet can reach says why.
 
 mod grid;
+mod sctp;
 mod tcp;
 
 use super::Area;
 use super::dialogues::{DIALOGUES, Messages};
 use crate::observation::Observation;
 use grid::Grid;
+use keepstate_conntrack::proto::sctp::Association;
 use keepstate_conntrack::{CtState, Direction, Table, Tuple, Zone};
 use keepstate_packet::{Instant, Parsed};
 use std::fmt::Write as _;
+
+const DIRECTIONS: [(Direction, &str); 2] =
+    [(Direction::Original, "original"), (Direction::Reply, "reply")];
 
 /// What was visited so far.
 #[derive(Clone, Debug)]
 pub struct Coverage {
     tcp: Grid,
+    sctp: Grid,
     messages: Vec<(&'static Messages, Grid)>,
 }
 
@@ -25,10 +31,10 @@ impl Default for Coverage {
     fn default() -> Self {
         let kinds = DIALOGUES.iter().flat_map(|dialogue| dialogue.messages);
         let grid = |messages: &'static Messages| {
-            let cells = messages.kinds.iter().map(|kind| (kind.to_string(), None));
+            let cells = messages.kinds.iter().map(|kind| (String::new(), *kind, None));
             (messages, Grid::new(messages.helper, "kinds of message", cells))
         };
-        Self { tcp: tcp::grid(), messages: kinds.map(grid).collect() }
+        Self { tcp: tcp::grid(), sctp: sctp::grid(), messages: kinds.map(grid).collect() }
     }
 }
 
@@ -38,6 +44,7 @@ pub(crate) struct Before {
     direction: Direction,
     /// The tracker's state, by number.
     state: u8,
+    association: Option<Association>,
     helper: Option<&'static str>,
 }
 
@@ -48,10 +55,15 @@ impl Before {
         let parsed = Parsed::new(packet).ok().filter(|parsed| parsed.fragment.is_none())?;
         let tuple = Tuple::of(&parsed, packet)?;
         Some(match table.find(now, &tuple, Zone::default()) {
-            Some((conn, direction)) => {
-                Self { direction, state: table.state(conn)?, helper: table.helper(conn) }
+            Some((conn, direction)) => Self {
+                direction,
+                state: table.state(conn)?,
+                association: table.association(conn).copied(),
+                helper: table.helper(conn),
+            },
+            None => {
+                Self { direction: Direction::Original, state: 0, association: None, helper: None }
             }
-            None => Self { direction: Direction::Original, state: 0, helper: None },
         })
     }
 }
@@ -72,6 +84,9 @@ impl Coverage {
         let Ok(parsed) = Parsed::new(packet) else { return };
         if let Some(cell) = tcp::cell(before, &parsed, packet) {
             self.tcp.visit(cell);
+        }
+        for cell in sctp::cells(before, &parsed, packet) {
+            self.sctp.visit(cell);
         }
         let payload = parsed.payload(packet);
         for (messages, grid) in &mut self.messages {
@@ -95,9 +110,10 @@ impl Coverage {
             }
             _ => wide || area == Area::Helpers,
         };
-        let trackers = (wide || area == Area::Tcp).then_some(&self.tcp);
+        let tcp = (wide || area == Area::Tcp).then_some(&self.tcp);
+        let sctp = (wide || area == Area::Sctp).then_some(&self.sctp);
         let helpers = self.messages.iter().filter(|(m, _)| of_helper(m)).map(|(_, grid)| grid);
-        trackers.into_iter().chain(helpers).fold(String::new(), |mut text, grid| {
+        tcp.into_iter().chain(sctp).chain(helpers).fold(String::new(), |mut text, grid| {
             let _ = write!(text, "{grid}");
             text
         })

@@ -2,13 +2,14 @@
 
 use super::random::Random;
 use crate::observation::Side;
-use keepstate_packet::{Address, Family};
+use keepstate_packet::{Address, Family, checksum};
 
 /// Protocol numbers.
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMPV6: u8 = 58;
+pub(crate) const SCTP: u8 = 132;
 pub(crate) const UDPLITE: u8 = 136;
 
 /// The network-layer part.
@@ -47,6 +48,24 @@ pub(crate) struct Segment {
     pub(crate) reserved: u8,
 }
 
+/// A chunk of an SCTP packet, padded to four bytes on the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    /// Added to the right length.
+    pub(crate) length_error: i16,
+    pub(crate) value: Vec<u8>,
+}
+
+/// An SCTP packet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SctpPacket {
+    pub(crate) ports: (u16, u16),
+    pub(crate) tag: u32,
+    pub(crate) chunks: Vec<Chunk>,
+}
+
 /// Which earlier packet an ICMP error quotes, and how much of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quote {
@@ -62,6 +81,7 @@ pub(crate) struct Quote {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Tcp(Segment),
+    Sctp(SctpPacket),
     /// UDP or UDP-Lite: ports, added to the right length or coverage, payload, no checksum.
     Udp {
         ports: (u16, u16),
@@ -133,6 +153,7 @@ impl Draft {
         let mut network = self.network;
         let mut transport = match &self.body {
             Body::Tcp(segment) => tcp(segment),
+            Body::Sctp(packet) => sctp(packet),
             Body::Udp { ports, length_error, payload, .. } => {
                 let length = if self.protocol == UDPLITE { 0 } else { payload.len() as u16 + 8 };
                 udp(*ports, length.wrapping_add_signed(*length_error), payload)
@@ -211,6 +232,22 @@ fn tcp(s: &Segment) -> Vec<u8> {
     b
 }
 
+fn sctp(packet: &SctpPacket) -> Vec<u8> {
+    let mut b = Vec::new();
+    b.extend(packet.ports.0.to_be_bytes());
+    b.extend(packet.ports.1.to_be_bytes());
+    b.extend(packet.tag.to_be_bytes());
+    b.extend([0; 4]);
+    for chunk in &packet.chunks {
+        let length = (chunk.value.len() as u16 + 4).wrapping_add_signed(chunk.length_error);
+        b.extend([chunk.kind, chunk.flags]);
+        b.extend(length.to_be_bytes());
+        b.extend(&chunk.value);
+        b.resize(b.len().next_multiple_of(4), 0);
+    }
+    b
+}
+
 fn udp(ports: (u16, u16), length: u16, payload: &[u8]) -> Vec<u8> {
     let mut b = Vec::with_capacity(8 + payload.len());
     for half in [ports.0, ports.1, length, 0] {
@@ -274,6 +311,12 @@ fn addressed(mut network: Network, quoted: &[u8], random: &mut Random) -> Networ
 
 /// Puts the transport checksum in.
 fn seal(network: &Network, protocol: u8, transport: &mut [u8], unsummed: bool, off_by: u16) {
+    if protocol == SCTP && !unsummed && transport.len() >= 12 {
+        let crc = checksum::sctp_checksum(transport);
+        transport[8..12].copy_from_slice(&crc);
+        transport[8] ^= off_by as u8;
+        return;
+    }
     let at = match protocol {
         TCP => 16,
         UDP | UDPLITE => 6,

@@ -15,6 +15,7 @@ pub(crate) mod random;
 pub mod report;
 mod rules;
 mod run;
+mod sctp;
 pub(crate) mod settings;
 mod tcp;
 
@@ -43,6 +44,8 @@ pub enum Area {
     All,
     /// TCP.
     Tcp,
+    /// SCTP.
+    Sctp,
     /// UDP and UDP-Lite.
     Udp,
     /// ICMP and ICMPv6, queries and errors about other conversations.
@@ -63,9 +66,10 @@ pub enum Area {
 
 impl Area {
     /// The areas that are no single helper's, by their names.
-    const WIDE: [(&'static str, Self); 9] = [
+    const WIDE: [(&'static str, Self); 10] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
+        ("sctp", Self::Sctp),
         ("udp", Self::Udp),
         ("icmp", Self::Icmp),
         ("helpers", Self::Helpers),
@@ -162,15 +166,17 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
 fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
     let kind = match area {
         Area::Tcp => 0,
+        Area::Sctp => 50,
         Area::Udp => 60,
-        Area::Icmp => random.pick(&[0, 60, 75, 75, 75, 85]),
+        Area::Icmp => random.pick(&[0, 50, 60, 75, 75, 75, 85]),
         Area::Helpers => 90,
         Area::Helper(at) => return (DIALOGUES[usize::from(at)].conversation)(random),
         Area::Generic => 99,
         Area::All | Area::Rules | Area::Expiry | Area::Fragments => random.below(100),
     };
     match kind {
-        0..60 => tcp::conversation(random),
+        0..50 => tcp::conversation(random),
+        50..60 => sctp::conversation(random),
         60..75 => datagram::udp(random),
         75..85 => datagram::queries(random),
         85..89 => datagram::neighbours(random),

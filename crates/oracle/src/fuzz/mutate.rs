@@ -1,6 +1,6 @@
 //! Faults: lost, repeated, reordered packets; fields that no peer would send.
 
-use super::draft::{Body, Damage, Draft, Segment};
+use super::draft::{Body, Chunk, Damage, Draft, SctpPacket, Segment};
 use super::random::Random;
 use crate::observation::Side;
 use keepstate_packet::Family;
@@ -84,6 +84,7 @@ fn ip_options(draft: &mut Draft, random: &mut Random) {
 fn mutate_body(draft: &mut Draft, random: &mut Random) {
     match &mut draft.body {
         Body::Tcp(segment) => mutate_segment(segment, random),
+        Body::Sctp(packet) => mutate_association(packet, random),
         Body::Udp { ports, length_error, unsummed, .. } => match random.below(4) {
             0 => ports.0 = random.pick(&[0, 1024, 1025, 53]),
             1 => ports.1 = random.pick(&[0, 53, 123]),
@@ -125,6 +126,34 @@ fn mutate_segment(s: &mut Segment, random: &mut Random) {
             1 => s.destination_port = random.pick(&[0, 80, 443]),
             _ => s.acknowledgment = 0,
         },
+    }
+}
+
+fn mutate_association(packet: &mut SctpPacket, random: &mut Random) {
+    let at = random.below(packet.chunks.len());
+    let kind = random.below(16) as u8;
+    match random.below(12) {
+        0 => packet.tag = 0,
+        1 => packet.tag ^= 1 << random.below(32),
+        2 => packet.ports.0 = random.pick(&[0, 1024, 1025, 1026]),
+        3 => packet.ports.1 = random.pick(&[0, 80, 2905]),
+        4 => packet.chunks.clear(),
+        5 => packet.chunks.reverse(),
+        6..9 => {
+            let value = random.bytes(8);
+            packet.chunks.insert(at, Chunk { kind, flags: 0, length_error: 0, value });
+        }
+        _ => {
+            let Some(chunk) = packet.chunks.get_mut(at) else { return };
+            match random.below(5) {
+                0 => chunk.kind = kind,
+                1 => chunk.flags ^= 1,
+                2 => chunk.value.truncate(random.below(20)),
+                // No length at all, or one within the chunk's own header.
+                3 => chunk.length_error = random.below(4) as i16 - chunk.value.len() as i16 - 4,
+                _ => chunk.length_error = random.pick(&[-4, -1, 1, 2, 4, 16, 1000, -20_000]),
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod describe;
 mod markdown;
 mod packet;
 mod run;
+mod sctp;
 
 pub use markdown::{Case, Fault, Step, What, parse};
 pub use run::{Asked, Mismatch, Ran, bless, packets, run};

@@ -1,7 +1,7 @@
 //! The notation of a packet: one line to a draft of it and what is to become of it.
 
 use crate::fuzz::draft::{
-    Body, Damage, Draft, ICMP, ICMPV6, Network, Quote, Segment, TCP, UDP, UDPLITE,
+    Body, Damage, Draft, ICMP, ICMPV6, Network, Quote, SCTP, SctpPacket, Segment, TCP, UDP, UDPLITE,
 };
 use crate::fuzz::random::Random;
 use crate::observation::Side;
@@ -195,6 +195,7 @@ fn body(protocol: &str, ports: (u16, u16)) -> Result<(u8, Body), String> {
             };
             (TCP, Body::Tcp(segment))
         }
+        "sctp" => (SCTP, Body::Sctp(SctpPacket { ports, ..SctpPacket::default() })),
         "udp" => (UDP, udp()),
         "udplite" => (UDPLITE, udp()),
         "icmp" => (ICMP, icmp()),
@@ -221,6 +222,7 @@ fn detail(draft: &mut Draft, word: &str, number: usize) -> Result<(), String> {
         _ => {
             let known = match &mut draft.body {
                 Body::Tcp(segment) => tcp(segment, name, value)?,
+                Body::Sctp(packet) => super::sctp::detail(packet, name, value)?,
                 Body::Udp { length_error, payload, unsummed, .. } => match name {
                     "length" => read(value).map(|n| *length_error = n).map(|()| true)?,
                     "unsummed" => {
@@ -240,7 +242,7 @@ fn detail(draft: &mut Draft, word: &str, number: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn read<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+pub(super) fn read<T: std::str::FromStr>(value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{value}: not a number that fits"))
 }
 

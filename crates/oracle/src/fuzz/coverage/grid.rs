@@ -13,20 +13,21 @@ pub(super) struct Grid {
 
 #[derive(Clone, Debug)]
 struct Cell {
-    name: String,
+    row: String,
+    column: &'static str,
     /// Why no packet comes here.
     unreachable: Option<&'static str>,
     visits: u64,
 }
 
 impl Grid {
-    /// Cells with their names, and why those that no packet reaches are not reached.
+    /// Cells by row and column, and why those that no packet reaches are not reached.
     pub(super) fn new(
         name: &'static str,
         what: &'static str,
-        cells: impl IntoIterator<Item = (String, Option<&'static str>)>,
+        cells: impl IntoIterator<Item = (String, &'static str, Option<&'static str>)>,
     ) -> Self {
-        let cell = |(name, unreachable)| Cell { name, unreachable, visits: 0 };
+        let cell = |(row, column, unreachable)| Cell { row, column, unreachable, visits: 0 };
         Self { name, what, cells: cells.into_iter().map(cell).collect() }
     }
 
@@ -54,11 +55,14 @@ impl fmt::Display for Grid {
         let reachable = || self.cells.iter().filter(|cell| cell.unreachable.is_none());
         let visited = reachable().filter(|cell| cell.visits > 0).count();
         writeln!(f, "{}: {visited} of {} {} visited", self.name, reachable().count(), self.what)?;
-        for cell in reachable().filter(|cell| cell.visits == 0) {
-            writeln!(f, "  not visited: {}", cell.name)?;
+        let missing: Vec<&Cell> = reachable().filter(|cell| cell.visits == 0).collect();
+        for row in missing.chunk_by(|a, b| a.row == b.row) {
+            let columns: Vec<&str> = row.iter().map(|cell| cell.column).collect();
+            let name = row.first().map_or("", |cell| &cell.row);
+            writeln!(f, "  not visited: {}", format!("{name} {}", columns.join(", ")).trim())?;
         }
         for cell in self.cells.iter().filter(|cell| cell.unreachable.is_some() && cell.visits > 0) {
-            writeln!(f, "  visited, and said to be out of reach: {}", cell.name)?;
+            writeln!(f, "  visited, and said to be out of reach: {} {}", cell.row, cell.column)?;
         }
         for (reason, count) in self.unreachable() {
             writeln!(f, "  {count} out of reach: {reason}")?;
@@ -73,15 +77,25 @@ mod tests {
 
     #[test]
     fn says_what_is_missing_and_what_cannot_be() {
-        let cells = [("a", None), ("b", None), ("c", Some("no way")), ("d", Some("no way"))];
-        let mut grid = Grid::new("x", "cells", cells.map(|(name, why)| (name.to_owned(), why)));
+        let cell = |row: &str, column, why| (row.to_owned(), column, why);
+        let no_way = Some("no way");
+        let cells = [
+            cell("r", "a", None),
+            cell("r", "b", None),
+            cell("r", "c", None),
+            cell("", "d", None),
+            cell("q", "e", no_way),
+            cell("q", "f", no_way),
+        ];
+        let mut grid = Grid::new("x", "cells", cells);
         grid.visit(0);
-        grid.visit(4);
+        grid.visit(6);
         assert_eq!(
             grid.to_string(),
-            "x: 1 of 2 cells visited\n  not visited: b\n  2 out of reach: no way\n"
+            "x: 1 of 4 cells visited\n  not visited: r b, c\n  not visited: d\n  \
+             2 out of reach: no way\n"
         );
-        grid.visit(2);
-        assert!(grid.to_string().contains("visited, and said to be out of reach: c"));
+        grid.visit(4);
+        assert!(grid.to_string().contains("visited, and said to be out of reach: q e"));
     }
 }

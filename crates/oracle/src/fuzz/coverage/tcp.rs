@@ -1,12 +1,10 @@
 //! The cells of TCP: state × direction × kind of segment.
 
-use super::{Before, grid::Grid};
+use super::{Before, DIRECTIONS, grid::Grid};
 use keepstate_conntrack::Direction;
 use keepstate_conntrack::proto::tcp::{Kind, Segment, State};
 use keepstate_packet::Parsed;
 
-const DIRECTIONS: [(Direction, &str); 2] =
-    [(Direction::Original, "original"), (Direction::Reply, "reply")];
 const KINDS: [(Kind, &str); 6] = [
     (Kind::Syn, "SYN"),
     (Kind::SynAck, "SYN-ACK"),
@@ -20,8 +18,7 @@ pub(super) fn grid() -> Grid {
     let cells = State::ALL.into_iter().flat_map(|state| {
         DIRECTIONS.into_iter().flat_map(move |(direction, way)| {
             KINDS.into_iter().map(move |(kind, segment)| {
-                let name = format!("{} {way} {segment}", state.name());
-                (name, out_of_reach(state, direction, kind))
+                (format!("{} {way}", state.name()), segment, out_of_reach(state, direction, kind))
             })
         })
     });
