@@ -53,6 +53,18 @@ fn translation_is_seen_where_the_reply_is_not_the_inverse() {
 }
 
 #[test]
+fn an_association_is_told_in_the_words_of_sctp() {
+    let answer = answer(
+        "sctp     132 25 HEARTBEAT_SENT src=10.0.0.7 dst=198.51.100.2 sport=1000 dport=80 [UNREPLIED] \
+         src=198.51.100.2 dst=10.0.0.7 sport=80 dport=1000 mark=0 use=1",
+    );
+    says(&answer, "HEARTBEAT_SENT", "a further path of an association");
+    says(&answer, "states.tag", "verification tag");
+    says(&answer, "timeout", "nf_conntrack_sctp_timeout_heartbeat_sent");
+    says(&answer, "mind.two-words", "not picked up");
+}
+
+#[test]
 fn an_echo_keeps_its_type_code_and_identifier_in_the_tuples() {
     let answer = answer(
         "icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=77 src=10.0.0.2 dst=10.0.0.1 \

@@ -84,6 +84,16 @@ const TCP: &[State] = &[
 ];
 const UDP: &[State] = &[("UNREPLIED", |t| &mut t.udp), ("REPLIED", |t| &mut t.udp_stream)];
 const GRE: &[State] = &[("UNREPLIED", |t| &mut t.gre), ("REPLIED", |t| &mut t.gre_stream)];
+/// nfct(8) has no word for HEARTBEAT_SENT.
+const SCTP: &[State] = &[
+    ("CLOSED", |t| &mut t.sctp_closed),
+    ("COOKIE_WAIT", |t| &mut t.sctp_cookie_wait),
+    ("COOKIE_ECHOED", |t| &mut t.sctp_cookie_echoed),
+    ("ESTABLISHED", |t| &mut t.sctp_established),
+    ("SHUTDOWN_SENT", |t| &mut t.sctp_shutdown_sent),
+    ("SHUTDOWN_RECD", |t| &mut t.sctp_shutdown_recd),
+    ("SHUTDOWN_ACK_SENT", |t| &mut t.sctp_shutdown_ack_sent),
+];
 const ICMP: &[State] = &[("TIMEOUT", |t| &mut t.icmp)];
 const ICMPV6: &[State] = &[("TIMEOUT", |t| &mut t.icmpv6)];
 const OTHERS: &[State] = &[("TIMEOUT", |t| &mut t.generic)];
@@ -96,6 +106,7 @@ pub const PROTOCOLS: &[(&str, u8, &[State])] = &[
     ("icmp", 1, ICMP),
     ("icmpv6", 58, ICMPV6),
     ("gre", 47, GRE),
+    ("sctp", 132, SCTP),
     ("generic", GENERIC, OTHERS),
 ];
 
@@ -167,8 +178,7 @@ impl Table {
     ) -> Result<(), Unfit> {
         let found = self.policies.iter().find(|policy| policy.name == *name);
         let policy = found.ok_or(Unfit::Unknown)?;
-        let tracked =
-            if states(protocol).is_empty() && protocol != SCTP { GENERIC } else { protocol };
+        let tracked = if states(protocol).is_empty() { GENERIC } else { protocol };
         if policy.family != family {
             Err(Unfit::Family(policy.family))
         } else if policy.protocol != tracked {
@@ -178,8 +188,6 @@ impl Table {
         }
     }
 }
-
-const SCTP: u8 = 132;
 
 /// The sysctls with the timeouts of a policy in their place.
 #[cold]

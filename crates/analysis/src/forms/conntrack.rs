@@ -2,7 +2,7 @@
 //! print it.
 
 use crate::answer::{Answer, Fact, Topic};
-use crate::prose::{self, helpers, icmp, protocol, tcp};
+use crate::prose::{self, helpers, icmp, protocol, sctp, tcp};
 use keepstate_conntrack::{Sysctls, Timeout};
 use std::net::IpAddr;
 
@@ -178,7 +178,8 @@ fn fields(answer: &mut Answer, read: &ConnectionLine) {
         answer.field(seconds.to_string(), text);
     }
     if let Some(state) = &read.state {
-        let text = tcp::state(state).unwrap_or("the tracker's own state");
+        let known = if number == 132 { sctp::state(state) } else { tcp::state(state) };
+        let text = known.unwrap_or("the tracker's own state");
         answer.field(state.clone(), format!("in the tracker's sense: {text}"));
     }
     let names =
@@ -301,6 +302,14 @@ fn direction(answer: &mut Answer, read: &ConnectionLine) {
             "For TCP, as long as they fit the window and the state; those that do not are INVALID.",
         );
     }
+    if read.number == 132 {
+        answer.say(
+            Topic::Consequences,
+            "states.tag",
+            "For SCTP, as long as they carry the verification tag that the two ends agreed upon; \
+             those that do not are INVALID.",
+        );
+    }
     answer.say(
         Topic::Consequences,
         "states.related",
@@ -366,12 +375,27 @@ fn state_timeout(read: &ConnectionLine) -> Option<(&'static str, Timeout)> {
         (6, Some("LAST_ACK")) => ("tcp_timeout_last_ack", timeouts.tcp_last_ack),
         (6, Some("TIME_WAIT")) => ("tcp_timeout_time_wait", timeouts.tcp_time_wait),
         (6, Some("CLOSE")) => ("tcp_timeout_close", timeouts.tcp_close),
-        (17, _) if read.has("ASSURED") => ("udp_timeout_stream", timeouts.udp_stream),
-        (17, _) => ("udp_timeout", timeouts.udp),
+        (132, Some("CLOSED")) => ("sctp_timeout_closed", timeouts.sctp_closed),
+        (132, Some("COOKIE_WAIT")) => ("sctp_timeout_cookie_wait", timeouts.sctp_cookie_wait),
+        (132, Some("COOKIE_ECHOED")) => ("sctp_timeout_cookie_echoed", timeouts.sctp_cookie_echoed),
+        (132, Some("ESTABLISHED")) => ("sctp_timeout_established", timeouts.sctp_established),
+        (132, Some("SHUTDOWN_SENT")) => ("sctp_timeout_shutdown_sent", timeouts.sctp_shutdown_sent),
+        (132, Some("SHUTDOWN_RECD")) => ("sctp_timeout_shutdown_recd", timeouts.sctp_shutdown_recd),
+        (132, Some("SHUTDOWN_ACK_SENT")) => {
+            ("sctp_timeout_shutdown_ack_sent", timeouts.sctp_shutdown_ack_sent)
+        }
+        (132, Some("HEARTBEAT_SENT")) => {
+            ("sctp_timeout_heartbeat_sent", timeouts.sctp_heartbeat_sent)
+        }
+        (132, _) => return None,
+        (17 | 136, _) if read.has("ASSURED") => ("udp_timeout_stream", timeouts.udp_stream),
+        (17 | 136, _) => ("udp_timeout", timeouts.udp),
+        (47, _) if read.has("ASSURED") => ("gre_timeout_stream", timeouts.gre_stream),
+        (47, _) => ("gre_timeout", timeouts.gre),
         (1, _) => ("icmp_timeout", timeouts.icmp),
         (58, _) => ("icmpv6_timeout", timeouts.icmpv6),
-        (2..=5 | 7..=16 | 18..=46 | 48..=57, _) => ("generic_timeout", timeouts.generic),
-        _ => return None,
+        (6, _) => return None,
+        _ => ("generic_timeout", timeouts.generic),
     })
 }
 
@@ -472,6 +496,16 @@ fn cautions(answer: &mut Answer, read: &ConnectionLine) {
                       is about packets and holds from the first answer on, in every TCP state.";
     if read.number == 6 {
         answer.say(Topic::Mind, "mind.two-words", state_word);
+    }
+    if read.number == 132 {
+        answer.say(
+            Topic::Mind,
+            "mind.two-words",
+            "ESTABLISHED in this line is the association's state; ESTABLISHED of --ctstate is about \
+             packets and holds from the first answer on. An association is not picked up in the \
+             middle: after `conntrack -D` or a restart of the filter its DATA is INVALID, until a \
+             HEARTBEAT or a new handshake passes.",
+        );
     }
     if read.event.as_deref() != Some("DESTROY") {
         answer.paste(

@@ -7,6 +7,7 @@ pub mod icmp;
 pub mod packet;
 pub mod protocol;
 pub mod reasons;
+pub mod sctp;
 pub mod states;
 pub mod targets;
 pub mod tcp;

@@ -32,8 +32,9 @@ pub const REASONS: &[ReasonProse] = &[
     ReasonProse { code: "invalid-rst", short: "a reset outside the window", protocols: &[6] },
     ReasonProse {
         code: "invalid-state",
-        short: "flags that do not fit the state of the connection, such as a SYN-ACK without a SYN",
-        protocols: &[6],
+        short: "flags that do not fit the state of the connection, such as a SYN-ACK without a SYN; \
+                SCTP chunks that begin nothing, or with another tag than agreed",
+        protocols: &[6, 132],
     },
     ReasonProse {
         code: "not-syn",
@@ -58,12 +59,16 @@ pub const REASONS: &[ReasonProse] = &[
     ReasonProse {
         code: "bad-checksum",
         short: "a wrong transport checksum, while nf_conntrack_checksum=1",
-        protocols: &[6, 17, 1, 58],
+        protocols: &[6, 17, 1, 58, 132, 136],
     },
-    ReasonProse { code: "short", short: "a header cut short", protocols: &[6, 17, 1, 58] },
+    ReasonProse {
+        code: "short",
+        short: "a header cut short",
+        protocols: &[6, 17, 1, 58, 132, 136],
+    },
     ReasonProse {
         code: "malformed",
-        short: "a length that contradicts the packet",
-        protocols: &[6, 17, 1, 58],
+        short: "a length that contradicts the packet, or SCTP chunks that cannot stand together",
+        protocols: &[6, 17, 1, 58, 132, 136],
     },
 ];
