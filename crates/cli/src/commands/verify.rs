@@ -140,11 +140,7 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
     }
     println!(
         "{} captures, {} packets compared ({} fragments), {} frames skipped, {} differences",
-        summary.captures,
-        summary.packets,
-        summary.fragments,
-        summary.skipped,
-        summary.differences
+        summary.captures, summary.packets, summary.fragments, summary.skipped, summary.differences
     );
     Ok(summary.differences == 0)
 }
