@@ -63,25 +63,32 @@ impl<'a> Text<'a> {
         (behind < self.end()).then_some(behind)
     }
 
-    /// Behind blanks, and behind a line end too where the next line continues this one. `None` where
-    /// it does not. There may be nothing but blanks up to the end.
-    pub(super) fn skip_blanks(self, at: usize) -> Option<usize> {
-        let at = at + self.run(at, is_blank);
-        if !self.at(at).is_some_and(is_line_end) {
-            return Some(at);
-        }
+    /// Behind the line end at a place and the blanks that begin the next line; `None` when none do,
+    /// so that the line is not continued.
+    fn continuation(self, at: usize) -> Option<usize> {
         let next = self.past_line_end(at).filter(|next| self.at(*next).is_some_and(is_blank))?;
         Some(next + self.run(next, is_blank))
     }
 
+    /// Behind blanks, and behind a line end too where the next line continues this one. `None` where
+    /// it does not. There may be nothing but blanks up to the end.
+    pub(super) fn skip_blanks(self, at: usize) -> Option<usize> {
+        let at = at + self.run(at, is_blank);
+        match self.at(at) {
+            Some(byte) if is_line_end(byte) => self.continuation(at),
+            _ => Some(at),
+        }
+    }
+
     /// Where `words` begin, in any case, on the line at a place or the lines that continue it. What
-    /// ends with the message is not found, unless only blanks lead up to it.
+    /// a continued line begins with is not found, nor what ends with the message.
     pub(super) fn search(self, at: usize, words: &[u8]) -> Option<usize> {
         let shorter = self.up_to(self.end().checked_sub(words.len())?);
         let mut at = at;
-        while at < shorter.end() {
-            at = shorter.skip_blanks(at)?;
-            if self.begins(at, words) {
+        while let Some(byte) = shorter.at(at) {
+            if is_line_end(byte) {
+                at = shorter.continuation(at)?;
+            } else if self.begins(at, words) {
                 return Some(at);
             }
             at += 1;
