@@ -52,10 +52,10 @@ impl Bench {
             ..Config::default()
         };
         let settings = Settings::default();
-        let model = model(&config, &settings)?;
+        let kernel = Kernel::new(config)?;
         let mut bench = Self {
-            kernel: Kernel::new(config)?,
-            model,
+            model: model(&kernel, &settings)?,
+            kernel,
             settings,
             identification: 0,
             clean: false,
@@ -101,7 +101,7 @@ impl Bench {
             }
             self.kernel.load_rules(family, &with_empty_tables(text))?;
         }
-        self.model = model(self.kernel.config(), settings)?;
+        self.model = model(&self.kernel, settings)?;
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Bench {
         for (name, value) in self.settings.values() {
             self.kernel.set_sysctl(name, value)?;
         }
-        Ok(())
+        self.kernel.set_parameters(self.settings.parameters())
     }
 
     /// A trial that was not held up by the machine while it differed: the two clocks cannot be
@@ -244,9 +244,11 @@ impl Bench {
     }
 }
 
-fn model(config: &Config, settings: &Settings) -> io::Result<Model> {
+fn model(kernel: &Kernel, settings: &Settings) -> io::Result<Model> {
+    let mut sysctls = kernel.parameters();
+    sysctls.extend_from_slice(&settings.sysctls);
     let mut model =
-        Model::new(config, &settings.sysctls, &settings.rules).map_err(io::Error::other)?;
+        Model::new(kernel.config(), &sysctls, &settings.rules).map_err(io::Error::other)?;
     model.add_timeout_policies(&settings::policies()).map_err(io::Error::other)?;
     Ok(model)
 }

@@ -6,6 +6,7 @@
 
 use crate::ctnetlink::Ctnetlink;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use crate::parameters::Parameters;
 use crate::probe::{self, Mark, Probe, Record};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
@@ -73,6 +74,7 @@ pub struct Kernel {
     records: Vec<Record>,
     buffer: Vec<u8>,
     stray: Vec<EventView>,
+    parameters: Parameters,
 }
 
 impl Kernel {
@@ -100,6 +102,7 @@ impl Kernel {
             records: Vec::new(),
             buffer: vec![0; FRAME_MAX],
             stray: Vec::new(),
+            parameters: Parameters::open()?,
             config,
         })
     }
@@ -110,14 +113,32 @@ impl Kernel {
         &self.config
     }
 
-    /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it.
+    /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it, or a
+    /// parameter of a module, `MODULE.PARAMETER`: no other router of this machine works until this
+    /// one is done, and then the parameter is what it was.
     ///
     /// # Errors
     /// When the kernel does not know it or refuses the value.
-    pub fn set_sysctl(&self, name: &str, value: &str) -> io::Result<()> {
+    pub fn set_sysctl(&mut self, name: &str, value: &str) -> io::Result<()> {
         let name = name.replace('/', ".");
         let name = name.strip_prefix("net.netfilter.").unwrap_or(&name);
+        if name.contains('.') {
+            return self.parameters.set(name, value);
+        }
         write_sysctl(&format!("net.netfilter.{name}"), value)
+    }
+
+    /// Brings the parameters of modules to these values, all others to what they were.
+    pub(crate) fn set_parameters<'s>(
+        &mut self,
+        wanted: impl Iterator<Item = (&'s str, &'s str)>,
+    ) -> io::Result<()> {
+        self.parameters.set_all(wanted)
+    }
+
+    /// The parameters of modules that tracking here has too.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        self.parameters.values()
     }
 
     /// Reads a sysctl of conntrack.

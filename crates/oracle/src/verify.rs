@@ -95,7 +95,9 @@ pub fn captures(
                     kernel.load_rules(family, &with_all_chains(rules, family))?;
                 }
             }
-            let model = Model::new(&setup.config, &setup.sysctls, &setup.rules);
+            let mut sysctls = kernel.parameters();
+            sysctls.extend_from_slice(&setup.sysctls);
+            let model = Model::new(&setup.config, &sysctls, &setup.rules);
             let mut model = model.map_err(io::Error::other)?;
             one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
             counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)

@@ -43,6 +43,15 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_generic_timeout", &["600", "100"]),
 ];
 
+/// Parameters of modules, drawn when scenarios are about their helper alone: the machine has them
+/// but once.
+const PARAMETERS: &[(&str, &str, &[&str])] = &[
+    ("sip", "nf_conntrack_sip.sip_direct_signalling", &["0", "1"]),
+    ("sip", "nf_conntrack_sip.sip_direct_media", &["0", "0", "1"]),
+    ("sip", "nf_conntrack_sip.sip_external_media", &["1", "-1", "0"]),
+    ("sip", "nf_conntrack_sip.sip_timeout", &["1000", "90", "17179900"]),
+];
+
 /// Timeout policies that rules name, for `{f}` inet and inet6: all states of each, since what is left
 /// out would be as the sysctls are.
 const POLICIES: &str = "\
@@ -87,6 +96,13 @@ impl Settings {
                 }
             }
         }
+        if random.chance(50) {
+            for &(_, name, values) in PARAMETERS.iter().filter(|(of, ..)| *of == area.name()) {
+                if random.chance(50) {
+                    sysctls.push((name.to_owned(), random.pick(values).to_owned()));
+                }
+            }
+        }
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
@@ -115,6 +131,12 @@ impl Settings {
     /// Whether a rule puts connections into zones.
     pub(crate) fn has_zones(&self) -> bool {
         self.rules.iter().any(|rules| rules.contains("--zone"))
+    }
+
+    /// The parameters of modules among [`Self::sysctls`].
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.sysctls.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(name, _)| PARAMETERS.iter().any(|(_, known, _)| known == name))
     }
 
     /// The value of each sysctl of [`SYSCTLS`].
