@@ -5,6 +5,7 @@
 mod commands;
 mod exit;
 mod helpers;
+mod policies;
 mod report;
 mod rulesets;
 mod terminal;

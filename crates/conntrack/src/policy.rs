@@ -61,8 +61,6 @@ pub struct Declaration {
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     name: Name,
-    family: Family,
-    protocol: u8,
     timeouts: Timeouts,
 }
 
@@ -142,7 +140,7 @@ impl Table {
     /// # Errors
     /// [`Refused`] when its name is taken or there are too many.
     pub fn add_timeout_policy(&mut self, declared: &Declaration) -> Result<(), Refused> {
-        let Declaration { name, family, protocol, ref values } = *declared;
+        let Declaration { name, protocol, ref values, .. } = *declared;
         if self.timeout_policy(&name).is_some() {
             return Err(Refused::Taken);
         }
@@ -155,7 +153,7 @@ impl Table {
                 *place(&mut timeouts) = Timeout::of_policy(*seconds);
             }
         }
-        self.policies.push(Policy { name, family, protocol, timeouts });
+        self.policies.push(Policy { name, timeouts });
         Ok(())
     }
 
@@ -165,27 +163,26 @@ impl Table {
         let at = self.policies.iter().position(|policy| policy.name == *name)?;
         u16::try_from(at).ok()
     }
+}
 
-    /// Whether a rule for this family and protocol can have the policy of this name.
-    ///
-    /// # Errors
-    /// [`Unfit`] says why not.
-    pub fn check_timeout_policy(
-        &self,
-        name: &Name,
-        family: Family,
-        protocol: u8,
-    ) -> Result<(), Unfit> {
-        let found = self.policies.iter().find(|policy| policy.name == *name);
-        let policy = found.ok_or(Unfit::Unknown)?;
-        let tracked = if states(protocol).is_empty() { GENERIC } else { protocol };
-        if policy.family != family {
-            Err(Unfit::Family(policy.family))
-        } else if policy.protocol != tracked {
-            Err(Unfit::Protocol(policy.protocol))
-        } else {
-            Ok(())
-        }
+/// Whether a rule for this family and protocol can have the policy of this name.
+///
+/// # Errors
+/// [`Unfit`] says why not.
+pub fn check(
+    declared: &[Declaration],
+    name: &Name,
+    family: Family,
+    protocol: u8,
+) -> Result<(), Unfit> {
+    let policy = declared.iter().find(|policy| policy.name == *name).ok_or(Unfit::Unknown)?;
+    let tracked = if states(protocol).is_empty() { GENERIC } else { protocol };
+    if policy.family != family {
+        Err(Unfit::Family(policy.family))
+    } else if policy.protocol != tracked {
+        Err(Unfit::Protocol(policy.protocol))
+    } else {
+        Ok(())
     }
 }
 

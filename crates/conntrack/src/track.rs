@@ -8,14 +8,16 @@ use crate::policy;
 use crate::proto::{self, Outcome, Seen, icmp, icmpv6, tcp};
 use crate::sysctl::Events;
 use crate::table::{Drop, Master, Prepared, Table, Template};
+use crate::timeout::{self, Timeout};
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
-use crate::{CtState, Hook, Tracked, timeout};
+use crate::{CtState, Hook, Tracked};
 use keepstate_packet::checksum::{self, Verified};
 use keepstate_packet::{Family, Instant, L4, Parsed, Quoted};
 
-/// A packet can end one connection and begin another, and that one cannot end at once.
-const RESTARTS_MAX: usize = 2;
+/// A packet can end a connection and begin another, and that one cannot end at once. In a zone of one
+/// direction it can meet several that it ends, one for each direction and number of its zone.
+const RESTARTS_MAX: usize = 5;
 /// Buckets of the index in which a connection to throw out is looked for when the table is full.
 pub const EARLY_DROP_BUCKETS_MAX: usize = 8;
 
@@ -205,11 +207,7 @@ impl Table {
                     count(cold, direction, packet);
                 }
                 if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
-                    entry.deadline = if entry.is(CtStatus::CONFIRMED) {
-                        timeout.deadline(now)
-                    } else {
-                        timeout.nanos()
-                    };
+                    refresh(entry, now, timeout);
                 }
                 if events {
                     entry.pending |= changes.0;
@@ -222,10 +220,9 @@ impl Table {
                     count(cold, direction, packet);
                 }
                 self.kill(now, slot);
-                self.slots
-                    .entry_mut(slot)
-                    .into_iter()
-                    .for_each(|e| mark_reply(e, direction, false));
+                if let Some(entry) = self.slots.entry_mut(slot) {
+                    mark_reply(entry, direction, false);
+                }
                 Judged::Belongs
             }
             Outcome::Restart => {
@@ -268,45 +265,24 @@ impl Table {
             None => template.helper,
         };
         let memory = helper.and_then(helpers::first_memory);
-        let mut entry = Entry::new(*tuple, template.zone);
+        let (mut entry, mut cold) = self.blank(*tuple, reply, template);
         if memory.is_some() {
             entry.flags |= Entry::HELPED;
+            cold.helper = helper.unwrap_or(0);
         }
         if memory.is_some() && expectation.is_none() {
             entry.set(CtStatus::HELPER);
         }
-        if template.timeout.is_some() {
-            entry.flags |= Entry::TIMED;
-        }
-        if self.sysctls.acct {
-            entry.flags |= Entry::COUNTED;
-        }
-        let (event_mask, expectation_mask) = self.event_masks(template);
-        let mut master_secmark = 0;
         let mut master = None;
         if let Some(expectation) = &expectation {
             entry.set(CtStatus::EXPECTED);
             entry.flags |= Entry::EXPECTED;
             let conn = expectation.master;
             entry.mark = self.mark(conn).unwrap_or(0);
-            master_secmark = self.secmark(conn);
+            cold.secmark = self.secmark(conn);
             let tuple = self.tuple(conn, Direction::Original);
             master = tuple.map(|tuple| Master { conn, tuple, helper: expectation.helper });
         }
-        self.numbers += 1;
-        self.zoned |= template.zone != Zone::default();
-        let cold = Cold {
-            reply,
-            helper: helper.unwrap_or(0),
-            counters: [(0, 0); 2],
-            number: self.numbers,
-            started: 0,
-            event_mask,
-            expectation_mask,
-            policy: template.timeout.unwrap_or(0),
-            labels: self.labels_used.then_some(0),
-            secmark: master_secmark,
-        };
         let Some(conn) = self.slots.insert(entry, ProtocolRecord::default(), cold) else {
             self.statistics.drop += 1;
             return Err(Drop::TableFull);
@@ -323,6 +299,33 @@ impl Table {
             fulfilled(self, now, conn, expectation);
         }
         Ok(Some(Found { slot: conn.slot, direction: Direction::Original }))
+    }
+
+    /// A connection as its template and the sysctls have it.
+    fn blank(&mut self, tuple: Tuple, reply: Tuple, template: &Template) -> (Entry, Cold) {
+        self.numbers += 1;
+        self.zoned |= template.zone != Zone::default();
+        let mut entry = Entry::new(tuple, template.zone);
+        if template.timeout.is_some() {
+            entry.flags |= Entry::TIMED;
+        }
+        if self.sysctls.acct {
+            entry.flags |= Entry::COUNTED;
+        }
+        let (event_mask, expectation_mask) = self.event_masks(template);
+        let cold = Cold {
+            reply,
+            helper: 0,
+            policy: template.timeout.unwrap_or(0),
+            counters: [(0, 0); 2],
+            number: self.numbers,
+            started: 0,
+            event_mask,
+            expectation_mask,
+            labels: self.labels_used.then_some(0),
+            secmark: 0,
+        };
+        (entry, cold)
     }
 
     /// Which events are told of a connection that is made now, and of what it expects.
@@ -430,6 +433,13 @@ const fn state_of(entry: &Entry, direction: Direction) -> CtState {
         Direction::Original if entry.is(CtStatus::EXPECTED) => CtState::Related,
         Direction::Original => CtState::New,
     }
+}
+
+/// A connection in the table has a deadline; one that is not yet, how long it is to live.
+#[inline]
+fn refresh(entry: &mut Entry, now: Instant, timeout: Timeout) {
+    let confirmed = entry.is(CtStatus::CONFIRMED);
+    entry.deadline = if confirmed { timeout.deadline(now) } else { timeout.nanos() };
 }
 
 fn count(cold: &mut Cold, direction: Direction, packet: &Parsed) {

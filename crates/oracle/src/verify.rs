@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::namespace;
 use crate::observation::{Observation, Side};
 use crate::relocate::{Move, relocate};
+use keepstate_conntrack::policy::Declaration;
 use keepstate_datapath::clock::SystemClock;
 use keepstate_datapath::pcap::Capture;
 use keepstate_engine::Network;
@@ -24,6 +25,8 @@ pub struct Setup {
     pub config: Config,
     /// Sysctls by name.
     pub sysctls: Vec<(String, String)>,
+    /// Timeout policies.
+    pub policies: Vec<Declaration>,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
     /// The networks of [`Config::inside`], to tell where packets come from.
@@ -90,6 +93,9 @@ pub fn captures(
             for (name, value) in &setup.sysctls {
                 kernel.set_sysctl(name, value)?;
             }
+            for declared in &setup.policies {
+                kernel.add_timeout_policy(declared)?;
+            }
             for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
                 if !rules.is_empty() {
                     kernel.load_rules(family, &with_all_chains(rules, family))?;
@@ -99,6 +105,7 @@ pub fn captures(
             sysctls.extend_from_slice(&setup.sysctls);
             let model = Model::new(&setup.config, &sysctls, &setup.rules);
             let mut model = model.map_err(io::Error::other)?;
+            model.add_timeout_policies(&setup.policies).map_err(io::Error::other)?;
             one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
             counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)
         })??;

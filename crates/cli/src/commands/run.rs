@@ -3,6 +3,7 @@
 use super::replay::{interface_name, set_sysctl};
 use crate::{
     exit::Exit,
+    policies,
     report::{Format, Names, Options, Report},
     rulesets,
     terminal::Terminal,
@@ -22,6 +23,7 @@ use std::{
 const CONFIG_HELP: &str = r#"CONFIG:
   interfaces = ["eth0", "eth1"]       what comes in on one leaves by the other
   rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
+  timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
   [sysctl]
   nf_conntrack_tcp_loose = 0
 
@@ -67,6 +69,8 @@ struct Config {
     rules6: Option<PathBuf>,
     #[serde(default)]
     sysctl: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    timeout_policies: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
@@ -86,6 +90,9 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let devices = config.devices().map_err(|error| usage(&error))?;
     let sysctls = config.sysctls(terminal)?;
     let loaded = config.load_rules(&arguments.config, terminal)?;
+    let declared = policies::of_commands(&config.timeout_policies);
+    let declared = declared.map_err(|error| usage(&error))?;
+    policies::check_rules(&declared, &loaded, terminal)?;
     let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
         None => None,
         Some(Ok(duration)) => Some(duration),
@@ -111,6 +118,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
     let host = Host::wire(devices[0], devices[1]);
     let mut engine = Engine::new(seed().map_err(io_error)?, host, sysctls, rulesets);
+    policies::add(engine.conntrack_mut(), &declared, terminal)?;
     signal::catch_end().map_err(io_error)?;
     let mut wire = Wire::open(devices, duration).map_err(io_error)?;
     terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));

@@ -1,7 +1,7 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
 use super::replay::Prefix;
-use crate::{exit::Exit, helpers::Assignments, rulesets, terminal::Terminal};
+use crate::{exit::Exit, helpers::Assignments, policies, rulesets, terminal::Terminal};
 use keepstate_engine::{Network, route::ROUTER_MTU};
 use keepstate_oracle::fuzz::{self, Area, Plan, Progress, report};
 use keepstate_oracle::kernel::Config;
@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// A sysctl by the kernel's own name, such as nf_conntrack_tcp_loose=0
     #[arg(long, value_name = "K=V")]
     sysctl: Vec<String>,
+    /// Timeout policies that rules name: commands of nfct(8), or what `nfct list timeout` prints
+    #[arg(long, value_name = "FILE", conflicts_with = "fuzz")]
+    timeout_policy: Vec<PathBuf>,
     /// Assign helpers behind the rules of the raw tables: `default` (each at its usual port), or
     /// proto:port:helper[,...] such as tcp:21:ftp
     #[arg(long, value_name = "SPEC", default_value = "default")]
@@ -163,6 +166,8 @@ fn text(report: &Report) -> String {
 fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     let mut loaded = rulesets::load_all(arguments.rules.iter().map(|path| (path, None)), terminal)?;
     arguments.helpers.append_to(&mut loaded);
+    let policies = policies::read(&arguments.timeout_policy, terminal)?;
+    policies::check_rules(&policies, &loaded, terminal)?;
     let rules = [Family::V4, Family::V6].map(|family| {
         let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
         ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
@@ -182,7 +187,7 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         mtu: arguments.mtu,
         ..Config::default()
     };
-    Ok(Setup { config, sysctls, rules, inside, moves: arguments.relocate.clone() })
+    Ok(Setup { config, sysctls, policies, rules, inside, moves: arguments.relocate.clone() })
 }
 
 fn network(network: &Network) -> String {

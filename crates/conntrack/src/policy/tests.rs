@@ -109,16 +109,16 @@ fn one_beyond_the_kernels_ticks_is_over_at_once() {
 
 #[test]
 fn rules_have_policies_of_their_family_and_protocol() {
-    let wire = wire("add timeout p inet generic timeout 5");
-    let check = |name, family, protocol| {
-        wire.table.check_timeout_policy(&Name::new(name).expect("a name"), family, protocol)
+    let declared = text::parse("add timeout p inet generic timeout 5").expect("it reads");
+    let fits = |name, family, protocol| {
+        check(&declared, &Name::new(name).expect("a name"), family, protocol)
     };
-    assert_eq!(check("p", Family::V4, 99), Ok(()));
-    assert_eq!(check("p", Family::V4, 33), Ok(()), "DCCP has no tracker any more");
-    assert_eq!(check("p", Family::V4, 6), Err(Unfit::Protocol(GENERIC)));
-    assert_eq!(check("p", Family::V4, 132), Err(Unfit::Protocol(GENERIC)));
-    assert_eq!(check("p", Family::V6, 99), Err(Unfit::Family(Family::V4)));
-    assert_eq!(check("q", Family::V4, 99), Err(Unfit::Unknown));
+    assert_eq!(fits("p", Family::V4, 99), Ok(()));
+    assert_eq!(fits("p", Family::V4, 33), Ok(()), "DCCP has no tracker any more");
+    assert_eq!(fits("p", Family::V4, 6), Err(Unfit::Protocol(GENERIC)));
+    assert_eq!(fits("p", Family::V4, 132), Err(Unfit::Protocol(GENERIC)));
+    assert_eq!(fits("p", Family::V6, 99), Err(Unfit::Family(Family::V4)));
+    assert_eq!(fits("q", Family::V4, 99), Err(Unfit::Unknown));
 }
 
 #[test]

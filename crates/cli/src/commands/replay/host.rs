@@ -2,7 +2,8 @@
 //! `replay`; examples/gateway.toml is one.
 
 use super::Prefix;
-use crate::{exit::Exit, terminal::Terminal};
+use crate::{exit::Exit, policies, terminal::Terminal};
+use keepstate_conntrack::policy::Declaration;
 use keepstate_engine::{Forwarding, Host, Interface, InterfaceIndex, Network, Route};
 use keepstate_packet::InterfaceName;
 use serde::Deserialize;
@@ -21,6 +22,8 @@ struct File {
     route: Vec<RouteEntry>,
     #[serde(default = "default_ttl")]
     default_ttl: u8,
+    #[serde(default)]
+    timeout_policies: Vec<String>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -58,11 +61,12 @@ const fn default_mtu() -> u32 {
 }
 
 /// Reads the file.
-pub(super) fn load(path: &Path, terminal: &Terminal) -> Result<Host, Exit> {
+pub(super) fn load(path: &Path, terminal: &Terminal) -> Result<(Host, Vec<Declaration>), Exit> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
     let host = text.and_then(|text| {
         let file: File = toml::from_str(&text).map_err(|error| error.to_string())?;
-        file.host()
+        let declared = policies::of_commands(&file.timeout_policies)?;
+        Ok((file.host()?, declared))
     });
     host.map_err(|error| {
         terminal.error(format_args!("{}: {error}", path.display()));

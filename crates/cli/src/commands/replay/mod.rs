@@ -5,10 +5,12 @@ mod host;
 use crate::{
     exit::Exit,
     helpers::Assignments,
+    policies,
     report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
     terminal::Terminal,
 };
+use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Sysctls, sysctl::SysctlError};
 use keepstate_datapath::{
     clock::CaptureClock,
@@ -31,7 +33,8 @@ eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
   addresses = ["192.0.2.1/24", "2001:db8::1/64"]
   [[route]]
   to = "0.0.0.0/0"
-  interface = "eth0""#;
+  interface = "eth0"
+  timeout_policies = ["add timeout long inet tcp established 864000"]   above the first [[...]]"#;
 
 /// Arguments of `keepstate replay`.
 #[derive(clap::Args)]
@@ -65,6 +68,10 @@ pub(crate) struct Arguments {
     /// A sysctl of tracking by its kernel name, such as nf_conntrack_tcp_loose=0
     #[arg(long, value_name = "NAME=VALUE")]
     sysctl: Vec<String>,
+    /// Timeout policies that rules name (CT --timeout): commands such as `nfct add timeout long inet
+    /// tcp established 864000`, or what `nfct list timeout` prints
+    #[arg(long, value_name = "FILE")]
+    timeout_policy: Vec<PathBuf>,
     /// Write a pcapng file: each packet with a comment that says what became of it
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -156,7 +163,9 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         assignments.append_to(&mut loaded);
     }
     let sysctls = sysctls(arguments, terminal)?;
-    let (host, options) = host_and_options(arguments, terminal)?;
+    let (host, mut declared, options) = host_and_options(arguments, terminal)?;
+    declared.extend(policies::read(&arguments.timeout_policy, terminal)?);
+    policies::check_rules(&declared, &loaded, terminal)?;
     check_captures(arguments, terminal)?;
     let quiet = terminal.is_quiet();
     let options_of_report = report::Options {
@@ -174,6 +183,7 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     })?;
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
     let mut engine = Engine::new(SEED, host, sysctls, rulesets);
+    policies::add(engine.conntrack_mut(), &declared, terminal)?;
     let mut datapath = Replay::new(options, arguments.captures.clone());
     let result = keepstate_datapath::run(&mut engine, &mut datapath, &mut report);
     let result = result.and_then(|()| report.finish(&mut engine));
@@ -245,14 +255,17 @@ pub(super) fn set_sysctl(
     })
 }
 
-fn host_and_options(arguments: &Arguments, terminal: &Terminal) -> Result<(Host, Options), Exit> {
+fn host_and_options(
+    arguments: &Arguments,
+    terminal: &Terminal,
+) -> Result<(Host, Vec<Declaration>, Options), Exit> {
     let local: Vec<Network> = arguments.local.iter().map(|prefix| prefix.0).collect();
     let incoming = arguments.incoming.or_else(|| InterfaceName::new("eth0")).unwrap_or_default();
     let outgoing = arguments.outgoing.or_else(|| InterfaceName::new("eth1")).unwrap_or_default();
-    let host = match &arguments.host {
+    let (host, declared) = match &arguments.host {
         Some(path) => host::load(path, terminal)?,
-        None if local.is_empty() => Host::router(incoming, outgoing),
-        None => Host::endpoint(incoming, local.clone()),
+        None if local.is_empty() => (Host::router(incoming, outgoing), Vec::new()),
+        None => (Host::endpoint(incoming, local.clone()), Vec::new()),
     };
     let interface = host::incoming(&host, arguments.incoming).ok_or_else(|| {
         terminal.error(format_args!("--in {incoming}: the host has no such interface"));
@@ -268,7 +281,7 @@ fn host_and_options(arguments: &Arguments, terminal: &Terminal) -> Result<(Host,
     };
     // The host's own addresses make a packet of the capture its own, too, when it does not route.
     let local = host::own_addresses(&host, local);
-    Ok((host, Options { interface, local, clock, checksums }))
+    Ok((host, declared, Options { interface, local, clock, checksums }))
 }
 
 /// Says at once which captures cannot be read, before time is spent on the others.
