@@ -82,7 +82,7 @@ const TCP: &[State] = &[
 ];
 const UDP: &[State] = &[("UNREPLIED", |t| &mut t.udp), ("REPLIED", |t| &mut t.udp_stream)];
 const GRE: &[State] = &[("UNREPLIED", |t| &mut t.gre), ("REPLIED", |t| &mut t.gre_stream)];
-/// nfct(8) has no word for HEARTBEAT_SENT.
+/// The kernel takes the last one too, though nfct(8) has no word for it.
 const SCTP: &[State] = &[
     ("CLOSED", |t| &mut t.sctp_closed),
     ("COOKIE_WAIT", |t| &mut t.sctp_cookie_wait),
@@ -91,6 +91,7 @@ const SCTP: &[State] = &[
     ("SHUTDOWN_SENT", |t| &mut t.sctp_shutdown_sent),
     ("SHUTDOWN_RECD", |t| &mut t.sctp_shutdown_recd),
     ("SHUTDOWN_ACK_SENT", |t| &mut t.sctp_shutdown_ack_sent),
+    ("HEARTBEAT_SENT", |t| &mut t.sctp_heartbeat_sent),
 ];
 const ICMP: &[State] = &[("TIMEOUT", |t| &mut t.icmp)];
 const ICMPV6: &[State] = &[("TIMEOUT", |t| &mut t.icmpv6)];

@@ -77,8 +77,9 @@ pub(crate) fn error(routing: &Routing, subject: &Subject<'_>, report: Report) ->
             let group_too = matches!((report.kind, report.code), (2, _) | (4, 2));
             let to_one = parsed.destination.0[0] != 0xff || group_too;
             let from_one = parsed.source.0[0] != 0xff && parsed.source != Address::default();
-            // The model has no link-local addresses, so no link-local neighbours to answer to.
-            let reachable = !is_link_local_v6(Family::V6, parsed.source);
+            // A link-local source is on the link that the packet came from, or nowhere.
+            let reachable = !is_link_local_v6(Family::V6, parsed.source)
+                || routing.route_out(Family::V6, parsed.source) == subject.interface;
             let may = to_one && from_one && reachable && !reports_error_v6(subject);
             may.then(|| error_v6(routing, subject, report))?
         }
@@ -228,13 +229,15 @@ pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>>
 
 /// Whether REJECT may answer: a wrong checksum may mean that the addresses are wrong too. Linux
 /// verifies it for every protocol but those that have another kind: TCP, UDP and over IPv6 all
-/// others with the pseudo-header, over IPv4 all others without.
+/// others with the pseudo-header, over IPv4 all others without. Over IPv6 there has to be something
+/// behind the headers.
 pub(crate) fn checksum_right(subject: &Subject<'_>) -> bool {
     const NOT_VERIFIED: [u8; 5] = [47, 50, 51, 132, 136];
     let parsed = subject.parsed;
     let message = parsed.l4_bytes(subject.bytes);
     match &parsed.l4 {
         L4::Fragment | L4::BrokenChain | L4::NoNextHeader => return false,
+        _ if parsed.family == Family::V6 && message.is_empty() => return false,
         L4::Udp(header) if header.checksum == 0 => return true,
         L4::Tcp(_) | L4::Udp(_) | L4::UdpLite(_) | L4::Icmp(_) | L4::Icmpv6(_) => {}
         L4::Short | L4::Other => {}

@@ -51,7 +51,8 @@ pub(crate) fn check<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<()
     if parsed.ttl <= 1 {
         return Err(Stop::Report(Cause::TtlExceeded, Report::time_exceeded(family)));
     }
-    if family == Family::V6 {
+    // Nobody asks where a packet comes from that goes back to the link it came from.
+    if family == Family::V6 && walk.interface != Some(out) {
         // No host sends from the unspecified address beyond its link (RFC 4291, 2.5.2).
         if parsed.source == Address::default() {
             return Err(Stop::Cause(Cause::Martian));

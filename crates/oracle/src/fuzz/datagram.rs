@@ -1,10 +1,11 @@
 //! Conversations without connections: UDP, UDP-Lite, ICMP and ICMPv6 queries, neighbour discovery
 //! and group membership, errors about anything, and protocols that nobody tracks.
 
-use super::draft::{Body, Damage, Draft, ICMP, ICMPV6, Quote, UDP, UDPLITE};
-use super::flow::Flow;
+use super::draft::{Body, Damage, Draft, ICMP, ICMPV6, Network, Quote, UDP, UDPLITE};
+use super::flow::{self, Flow};
 use super::random::Random;
-use keepstate_packet::Family;
+use crate::observation::Side;
+use keepstate_packet::{Address, Family};
 
 /// Ports that servers listen on.
 const SERVER_PORTS: [u16; 3] = [53, 123, 4500];
@@ -12,8 +13,18 @@ const SERVER_PORTS: [u16; 3] = [53, 123, 4500];
 const QUERIES_V4: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];
 /// ICMPv6 queries and their answers: echo; node information.
 const QUERIES_V6: [(u8, u8); 2] = [(128, 129), (139, 140)];
-/// Protocols without a tracker of their own. (SCTP and GRE have one in the kernel.)
-const GENERIC: [u8; 5] = [4, 41, 88, 103, 253];
+/// Protocols without a tracker of their own, and GRE. Over IPv6 some of them are extension headers,
+/// or say that nothing follows.
+const GENERIC: [u8; 18] =
+    [4, 41, DCCP, GRE, GRE, GRE, ESP, ESP, AH, 2, 88, 103, 253, 255, 0, 43, 59, 60];
+const DCCP: u8 = 33;
+const GRE: u8 = 47;
+const ESP: u8 = 50;
+const AH: u8 = 51;
+/// Errors of ICMP and ICMPv6, the common ones more than once, and types that are none.
+const ERRORS_V4: [u8; 12] = [3, 3, 3, 3, 11, 11, 4, 5, 12, 12, 1, 19];
+const ERRORS_V6: [u8; 12] = [1, 1, 1, 2, 2, 3, 3, 4, REDIRECT, REDIRECT, 100, 127];
+const REDIRECT: u8 = 137;
 
 /// UDP or UDP-Lite between two ends.
 pub(crate) fn udp(random: &mut Random) -> Vec<Draft> {
@@ -48,10 +59,10 @@ pub(crate) fn queries(random: &mut Random) -> Vec<Draft> {
     for sequence in 0..=random.below(7) as u8 {
         let end = random.below(2);
         let mut kind = if end == 0 { query } else { answer };
-        if random.chance(6) {
-            kind = random.byte();
+        if random.chance(10) {
+            kind = if random.chance(50) { random.below(45) as u8 } else { random.byte() };
         }
-        let code = if random.chance(4) { random.byte() } else { 0 };
+        let code = if random.chance(10) { random.byte() } else { 0 };
         let length = random.pick(&[0, 1, 8, 56]);
         let body = Body::Icmp {
             kind,
@@ -86,8 +97,8 @@ pub(crate) fn neighbours(random: &mut Random) -> Vec<Draft> {
 /// An ICMP or ICMPv6 error that quotes a packet before it.
 pub(crate) fn error(random: &mut Random, template: &Draft) -> Draft {
     let (protocol, kind) = match template.network.family {
-        Family::V4 => (ICMP, random.pick(&[3, 3, 3, 11, 4, 5, 12])),
-        Family::V6 => (ICMPV6, random.pick(&[1, 1, 2, 3, 4, 137, 100])),
+        Family::V4 => (ICMP, random.pick(&ERRORS_V4)),
+        Family::V6 => (ICMPV6, random.pick(&ERRORS_V6)),
     };
     let header = if protocol == ICMP { 20 } else { 40 };
     let length = match random.below(10) {
@@ -97,7 +108,7 @@ pub(crate) fn error(random: &mut Random, template: &Draft) -> Draft {
         _ => random.below(header + 28),
     };
     let quote = Quote { back: random.below(12), length, reversed: random.chance(8) };
-    let code = random.pick(&[0, 1, 2, 3, 4, 9, 13, 20]);
+    let mut code = random.pick(&[0, 1, 2, 3, 4, 9, 13, 20]);
     let rest = if random.chance(50) { [0, 0, 5, 0xdc] } else { [0; 4] };
     // Addresses come from the quoted packet unless this error is about somebody else.
     let mut network = template.network;
@@ -105,7 +116,12 @@ pub(crate) fn error(random: &mut Random, template: &Draft) -> Draft {
         network.source = Default::default();
         network.destination = Default::default();
     }
-    let body = Body::Error { kind, code, rest, quote };
+    let mut before = Vec::new();
+    if kind == REDIRECT && random.chance(80) {
+        code = u8::from(random.chance(5));
+        before = redirect(&mut network, random);
+    }
+    let body = Body::Error { kind, code, rest, before, quote };
     let mut draft = Draft::new(template.side, network, protocol, body);
     if random.chance(4) {
         draft.damage = Some(random.pick(&[Damage::Checksum, Damage::Cut(8), Damage::Cut(7)]));
@@ -113,16 +129,53 @@ pub(crate) fn error(random: &mut Random, template: &Draft) -> Draft {
     draft
 }
 
-/// A protocol that has no tracker, or with IPv6 no upper layer at all.
+/// What a redirect (RFC 4861, 4.5) has before the packet that it quotes: target, destination, and the
+/// header of the option. It comes from a router on the link.
+fn redirect(network: &mut Network, random: &mut Random) -> Vec<u8> {
+    if network.source == Address::default() {
+        network.destination = flow::address(Family::V6, Side::A, 1);
+    }
+    if random.chance(90) {
+        network.ttl = 255;
+        network.source.0[..2].copy_from_slice(&[0xfe, 0x80]);
+        network.source.0[15] = 1;
+    }
+    let mut before = random.bytes(32);
+    let option = random.pick(&[4, 4, 4, 4, 4, 1, 2]);
+    before.extend([option, random.pick(&[10, 10, 1, 0]), 0, 0, 0, 0, 0, 0]);
+    if random.chance(5) {
+        before.truncate(random.below(40));
+    }
+    before
+}
+
+/// A protocol that has no tracker, or GRE, or with IPv6 no upper layer at all.
 pub(crate) fn generic(random: &mut Random) -> Vec<Draft> {
     let flow = Flow::new(random, &SERVER_PORTS);
     let protocol = random.pick(&GENERIC);
     let mut drafts = Vec::new();
-    for _ in 0..=random.below(4) {
+    for _ in 0..=random.below(6) {
         let end = random.below(2);
-        let length = random.pick(&[0, 1, 4, 20, 100]);
-        let body = Body::Raw(random.bytes(length));
-        drafts.push(Draft::new(flow.sides[end], flow.network(end, random), protocol, body));
+        let length = random.pick(&[0, 1, 3, 4, 7, 8, 11, 12, 20, 100]);
+        let mut bytes = random.bytes(length);
+        let beginning: &[u8] = match protocol {
+            GRE => random.pick(&[
+                &[0, 0, 8, 0],
+                &[0xb0, 0, 0x65, 0x58],
+                &[0x30, 1, 0x88, 0x0b, 0, 4, 0, 1],
+                &[0x20, 0x81, 0x88, 0x0b, 0, 0, 0, 2],
+                &[0, 1, 8, 0],
+                &[0, 2],
+            ]),
+            AH => &[59, 1, 0, 0],
+            4 => &[0x45, 0, 0, 20],
+            _ => &[],
+        };
+        if random.chance(80) {
+            bytes.iter_mut().zip(beginning).for_each(|(to, from)| *to = *from);
+        }
+        let network = flow.network(end, random);
+        drafts.push(Draft::new(flow.sides[end], network, protocol, Body::Raw(bytes)));
     }
     drafts
 }

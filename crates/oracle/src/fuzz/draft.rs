@@ -97,11 +97,12 @@ pub(crate) enum Body {
         payload: Vec<u8>,
     },
     /// An ICMP or ICMPv6 error; source and destination are taken from what it quotes when the
-    /// network part has none.
+    /// network part has none. Between its eight bytes and the quote stands `before`.
     Error {
         kind: u8,
         code: u8,
         rest: [u8; 4],
+        before: Vec<u8>,
         quote: Quote,
     },
     /// Anything.
@@ -159,12 +160,12 @@ impl Draft {
                 udp(*ports, length.wrapping_add_signed(*length_error), payload)
             }
             Body::Icmp { kind, code, rest, payload } => icmp(*kind, *code, *rest, payload),
-            Body::Error { kind, code, rest, quote } => {
+            Body::Error { kind, code, rest, before, quote } => {
                 let quoted = quoted(earlier, *quote, network.family);
                 if network.source == Address::default() {
                     network = addressed(network, quoted, random);
                 }
-                icmp(*kind, *code, *rest, &requoted(quoted, *quote))
+                icmp(*kind, *code, *rest, &[before.as_slice(), &requoted(quoted, *quote)].concat())
             }
             Body::Raw(bytes) => bytes.clone(),
         };

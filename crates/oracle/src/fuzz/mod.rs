@@ -56,7 +56,7 @@ pub enum Area {
     Helper(u8),
     /// Rule sets.
     Rules,
-    /// Protocols without a tracker.
+    /// Protocols without a tracker, and GRE.
     Generic,
     /// Timeouts of a second, and pauses that are longer.
     Expiry,
@@ -168,7 +168,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         Area::Tcp => 0,
         Area::Sctp => 50,
         Area::Udp => 60,
-        Area::Icmp => random.pick(&[0, 50, 60, 75, 75, 75, 85]),
+        Area::Icmp => random.pick(&[0, 50, 60, 75, 75, 75, 85, 98, 98]),
         Area::Helpers => 90,
         Area::Helper(at) => return (DIALOGUES[usize::from(at)].conversation)(random),
         Area::Generic => 99,
@@ -180,7 +180,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         60..75 => datagram::udp(random),
         75..85 => datagram::queries(random),
         85..89 => datagram::neighbours(random),
-        89..98 => dialogues::any(random),
+        89..97 => dialogues::any(random),
         _ => datagram::generic(random),
     }
 }
@@ -208,6 +208,7 @@ fn interleave(conversations: Vec<Vec<Draft>>, random: &mut Random) -> Vec<Draft>
 fn with_errors(drafts: &mut Vec<Draft>, area: Area, random: &mut Random) {
     let percent = match area {
         Area::Icmp => 25,
+        Area::Generic | Area::Sctp => 8,
         Area::Rules | Area::All | Area::Expiry | Area::Fragments => 3,
         _ => 1,
     };

@@ -126,6 +126,7 @@ impl Rules<'_> {
             ("udp", "udp-a"),
             ("udp", "udp-b"),
             ("udplite", "udplite-a"),
+            ("sctp", "sctp-a"),
             ("icmp", "icmp-a"),
             ("ipv6-icmp", "icmpv6-a"),
             ("gre", "gre-a"),

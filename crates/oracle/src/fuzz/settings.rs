@@ -62,7 +62,7 @@ close_wait 530 last_ack 540 time_wait 550 close 560 syn_sent2 570 retrans 2000 u
 add timeout udp-a-{f} {f} udp unreplied 61 replied 62
 add timeout udplite-a-{f} {f} udplite unreplied 63 replied 64
 add timeout sctp-a-{f} {f} sctp closed 70 cookie_wait 71 cookie_echoed 72 established 73 \
-shutdown_sent 74 shutdown_recd 75 shutdown_ack_sent 76
+shutdown_sent 74 shutdown_recd 75 shutdown_ack_sent 76 heartbeat_sent 77
 add timeout icmp-a-{f} {f} icmp timeout 65
 add timeout icmpv6-a-{f} {f} icmpv6 timeout 66
 add timeout gre-a-{f} {f} gre unreplied 67 replied 68

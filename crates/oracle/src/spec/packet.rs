@@ -328,7 +328,8 @@ fn icmp(
             let about: usize = read(value)?;
             let back = number.checked_sub(about).ok_or("about=N quotes an earlier packet")?;
             let quote = Quote { back, length: QUOTED, reversed: false };
-            *body = Body::Error { kind: *kind, code: *code, rest: *rest, quote };
+            let (kind, code, rest) = (*kind, *code, *rest);
+            *body = Body::Error { kind, code, rest, before: Vec::new(), quote };
         }
         "quote" | "reversed" => {
             let Body::Error { quote, .. } = body else {
