@@ -175,3 +175,6 @@ fn numbers<'a>(helping: &'a mut Helping<'_>) -> Option<&'a mut Numbers> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
