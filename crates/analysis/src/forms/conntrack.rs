@@ -236,10 +236,20 @@ fn field_text(key: &str, value: &str) -> String {
         "use" => String::from("references that the kernel holds to the entry"),
         "id" => String::from("the entry's number, for `conntrack -D --id`"),
         "zone" => String::from("its zone: equal tuples in two zones are two connections"),
-        "zone-orig" | "zone-reply" => String::from("its zone in one direction"),
-        "secctx" => String::from("its security label"),
+        "zone-orig" => String::from(
+            "its zone in the original direction (`-j CT --zone-orig`); the reply direction is in zone 0",
+        ),
+        "zone-reply" => String::from(
+            "its zone in the reply direction (`-j CT --zone-reply`); the original one is in zone 0",
+        ),
+        "secctx" => String::from(
+            "its security context, saved by CONNSECMARK or that of the connection that expected it",
+        ),
         "delta-time" => {
-            format!("age: {}", value.parse().map_or_else(|_| value.into(), prose::seconds))
+            format!(
+                "age (nf_conntrack_timestamp was on): {}",
+                value.parse().map_or_else(|_| value.into(), prose::seconds)
+            )
         }
         "helper" => match helpers::HELPERS.iter().find(|helper| helper.name == value) {
             Some(helper) => format!(
@@ -249,7 +259,10 @@ fn field_text(key: &str, value: &str) -> String {
             ),
             None => String::from("the helper that reads it"),
         },
-        "labels" => String::from("labels, set by the connlabel match"),
+        "labels" => String::from(
+            "labels of 128 possible, set by `-m connlabel --label ... --set`; it had room for them as \
+             a rule with connlabel was loaded when it was made",
+        ),
         "stream_timeout" | "timeout" => String::from("the timeout that a GRE stream is given"),
         "portid" => String::from("the netlink port of the program that caused the event"),
         _ => String::from("a field of the tracker"),
@@ -278,6 +291,7 @@ fn direction(answer: &mut Answer, read: &ConnectionLine) {
         return;
     }
     let (forth, back) = (ends(original), ends(reply));
+    zone(answer, read, &forth, &back);
     if read.has("UNREPLIED") {
         answer.say(
             Topic::Consequences,
@@ -416,7 +430,11 @@ fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
         } else {
             text.push_str("; more is left here than that, so the sysctl was raised or it was just in another state.");
         }
-        answer.assume("timeouts", "Default timeouts; `sysctl -a | grep nf_conntrack` shows yours.");
+        answer.assume(
+            "timeouts",
+            "Default timeouts, and no timeout policy (`-j CT --timeout`); `sysctl -a | grep \
+             nf_conntrack` and `nfct list timeout` show yours.",
+        );
     }
     answer.say(Topic::Consequences, "timeout", text);
     let early = if read.has("ASSURED") {
@@ -518,6 +536,32 @@ fn cautions(answer: &mut Answer, read: &ConnectionLine) {
     }
 }
 
+/// Whose packets are not its own although addresses and ports are.
+fn zone(answer: &mut Answer, read: &ConnectionLine, forth: &str, back: &str) {
+    let in_tuples = read.tuples.iter().flatten();
+    let named = |wanted: &[&str]| {
+        let mut all = read.fields.iter().chain(in_tuples.clone());
+        all.find(|(key, _)| wanted.contains(&key.as_str()))
+    };
+    let Some((key, id)) = named(&["zone", "zone-orig", "zone-reply"]) else { return };
+    let text = match key.as_str() {
+        "zone" => format!(
+            "Only packets that a rule of the raw table puts into zone {id} (`-j CT --zone {id}`), in \
+             both directions, belong to it: any others between these ends are another connection."
+        ),
+        "zone-orig" => format!(
+            "Packets {forth} belong to it only when a rule of the raw table puts them into zone {id} \
+             (`-j CT --zone-orig {id}`); packets {back} are found in zone 0, by whatever interface \
+             they come."
+        ),
+        _ => format!(
+            "Packets {back} belong to it only when a rule of the raw table puts them into zone {id} \
+             (`-j CT --zone-reply {id}`); packets {forth} are found in zone 0."
+        ),
+    };
+    answer.say(Topic::Consequences, "states.zone", text);
+}
+
 fn delete_command(read: &ConnectionLine) -> String {
     let empty = Vec::new();
     let tuple = read.tuples.first().unwrap_or(&empty);
@@ -526,6 +570,14 @@ fn delete_command(read: &ConnectionLine) -> String {
     {
         if let Some(value) = value(tuple, key) {
             out.push_str(&format!(" {option} {value}"));
+        }
+    }
+    let fields = || read.fields.iter().chain(read.tuples.iter().flatten());
+    for (key, option) in
+        [("zone", "-w"), ("zone-orig", "--orig-zone"), ("zone-reply", "--reply-zone")]
+    {
+        if let Some((_, id)) = fields().find(|(known, _)| known == key) {
+            out.push_str(&format!(" {option} {id}"));
         }
     }
     out

@@ -276,6 +276,11 @@ impl Target for Ct {
                  ports in another zone are another connection"
             )));
         }
+        out.push(Piece::Note(
+            "The first CT or NOTRACK rule that a packet meets decides, all others leave it as it is; \
+             everything but a zone counts only for a packet that begins a connection."
+                .into(),
+        ));
         if let Some(used) = &self.timeout {
             out.push(Piece::Effect(format!(
                 "has the connection that it begins live by the timeout policy {} instead of the \
@@ -283,8 +288,8 @@ impl Target for Ct {
                 used.name.as_str()
             )));
             out.push(Piece::Note(
-                "A timeout policy is made with `nfct add timeout NAME ...`; connections that were \
-                 there before keep their timeouts."
+                "A timeout policy is made with `nfct add timeout NAME ...`; for keepstate it is \
+                 declared with --timeout-policy FILE."
                     .into(),
             ));
         }
@@ -300,9 +305,7 @@ impl Target for Ct {
                 list(self.expevents)
             )));
             out.push(Piece::Note(
-                "Naming some events of one kind silences all others of both kinds. The rule counts \
-                 for new connections only."
-                    .into(),
+                "Naming some events of one kind silences all others of both kinds.".into(),
             ));
         }
     }
