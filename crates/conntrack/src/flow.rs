@@ -363,6 +363,8 @@ impl Flow {
             zone: both.then_some(zone.id),
             zone_of: [one(Direction::Original), one(Direction::Reply)],
             counters,
+            secctx: snapshot.secctx.as_deref().map(String::from),
+            labels: (snapshot.labels != 0).then(|| Labels(snapshot.labels.to_le_bytes())),
             age: snapshot.age.map(|age| age.as_secs()),
             helper: snapshot.helper.map(String::from),
             uses: Some(uses),

@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod beside;
+pub mod command;
 pub mod confirm;
 pub mod conn;
 pub mod event;
@@ -28,7 +29,9 @@ mod index;
 pub mod invalid;
 pub mod listing;
 pub mod policy;
+pub mod outside;
 pub mod proto;
+pub mod saved;
 pub mod slots;
 pub mod sysctl;
 pub mod table;

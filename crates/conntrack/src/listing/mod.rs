@@ -13,7 +13,8 @@ mod xml;
 
 pub use line::Line;
 pub use procfs::ProcLine;
-pub use save::SaveLine;
+pub(crate) use save::STATUS_WORDS;
+pub use save::{SaveLine, StatusList};
 pub use xml::Xml;
 
 use crate::event::{Event, EventKind, Snapshot};

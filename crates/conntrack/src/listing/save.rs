@@ -46,9 +46,9 @@ impl fmt::Display for SaveLine<'_> {
     }
 }
 
-/// `SEEN_REPLY,ASSURED`, in the order of their bits.
+/// The status bits that `-u` has words for, in the order of their bits: `SEEN_REPLY,ASSURED`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StatusList(pub(crate) CtStatus);
+pub struct StatusList(pub CtStatus);
 
 impl fmt::Display for StatusList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,126 @@
+//! Commands from a file (`-R FILE`): all are read before the first is run.
+
+use super::{Command, Fault, TableKind, Verb, getopt, parse, run};
+use crate::flow::LabelNames;
+use crate::outside::Ask;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use keepstate_packet::Instant;
+
+/// Most lines of a file.
+pub const LINES_MAX: usize = 1 << 21;
+
+/// The word after `-R`: where the commands are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// A path, `-` for standard input.
+    pub file: &'a str,
+}
+
+impl<'a> Load<'a> {
+    /// That of a command line that begins with `-R FILE`; `None` for any other. What follows is
+    /// passed over.
+    #[must_use]
+    pub fn of(words: &[&'a str]) -> Option<Self> {
+        match words {
+            ["-R" | "--load-file", file, ..] => Some(Self { file }),
+            _ => None,
+        }
+    }
+
+    /// That the file cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> Fault {
+        Fault::parameter(format!("Failed to open file {} for reading", self.file))
+    }
+}
+
+/// The commands of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded(pub Vec<Command>);
+
+impl Loaded {
+    /// Reads a file. Warnings are appended to `warnings`.
+    ///
+    /// # Errors
+    /// [`Fault`] of the first line that is no command, or one that cannot be loaded.
+    pub fn read(
+        text: &str,
+        label_names: Option<&LabelNames>,
+        warnings: &mut String,
+    ) -> Result<Self, Fault> {
+        let mut commands = Vec::new();
+        for line in text.lines().take(LINES_MAX) {
+            let words = getopt::split(line);
+            let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+            if words.first().is_none_or(|word| word.starts_with('#')) {
+                continue;
+            }
+            if words.first() == Some(&"conntrack") {
+                words.remove(0);
+            }
+            let command = parse(&words, label_names, warnings)?;
+            let name = match (command.verb, command.table) {
+                (Verb::Create | Verb::Add | Verb::Update | Verb::Delete, TableKind::Conntrack) => {
+                    commands.push(command);
+                    continue;
+                }
+                (Verb::Flush, TableKind::Conntrack) => {
+                    commands.push(command);
+                    continue;
+                }
+                (verb, table) => name(verb, table),
+            };
+            return Err(Fault::parameter(format!(
+                "Cannot use command `{name}' with --load-file"
+            )));
+        }
+        Ok(Self(commands))
+    }
+
+    /// Runs them, up to the first that fails. What they print of entries is printed, how many there
+    /// were is not.
+    pub fn run(
+        &self,
+        table: &mut dyn Ask,
+        label_names: Option<&LabelNames>,
+        now: Option<Instant>,
+        printed: &mut run::Printed,
+    ) {
+        for command in &self.0 {
+            let mut one = run::Printed::default();
+            run::run(command, table, label_names, now, &mut one);
+            printed.out.push_str(&one.out);
+            let nothing = matches!(command.verb, Verb::Delete | Verb::Update)
+                && one.err.contains("0 flow entries have been");
+            if one.status != 0 && !nothing {
+                printed.err.push_str(&one.err);
+                printed.status = one.status;
+                return;
+            }
+        }
+    }
+}
+
+fn name(verb: Verb, table: TableKind) -> String {
+    let letter = match verb {
+        Verb::None => return String::from("unknown"),
+        Verb::List => 'L',
+        Verb::Create => 'I',
+        Verb::Add => 'A',
+        Verb::Update => 'U',
+        Verb::Delete => 'D',
+        Verb::Get => 'G',
+        Verb::Flush => 'F',
+        Verb::Event => 'E',
+        Verb::Count => 'C',
+        Verb::Stats => 'S',
+        Verb::Version => 'V',
+        Verb::Help => 'h',
+    };
+    match table {
+        TableKind::Expect => format!("-{letter} expect"),
+        TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => format!("-{letter}"),
+    }
+}

@@ -1,0 +1,367 @@
+//! Words into a [`Command`].
+
+use super::getopt::{Found, Long, Value, Words};
+use super::options::{self, Field, LONG, OptionKind, PROTOCOL_LETTERS, VERBS};
+use super::{Command, Fault, TableKind, Verb, protocols, values};
+use crate::flow::{Half, LabelNames, ProtocolInfo, Translation};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use keepstate_packet::{Family, gre, sctp, tcp};
+
+/// Reads the words of a command line, without the name of the program. `label_names` is what
+/// `connlabel.conf` says, `None` when there is no such file. What conntrack(8) warns of is appended
+/// to `warnings`.
+///
+/// # Errors
+/// [`Fault`] for what conntrack(8) refuses.
+pub fn parse(
+    words: &[&str],
+    label_names: Option<&LabelNames>,
+    warnings: &mut String,
+) -> Result<Command, Fault> {
+    let mut reader = Reader {
+        words: Words::new(words),
+        command: Command::default(),
+        family: None,
+        long: Vec::new(),
+        label_names,
+        warnings,
+    };
+    let short = options::short();
+    loop {
+        let long = core::mem::take(&mut reader.long);
+        let found = reader.words.next(&short, &[LONG, &long]);
+        reader.long = long;
+        let Some(found) = found else { break };
+        reader.option(&found?)?;
+    }
+    reader.finish()
+}
+
+struct Reader<'a, 'w> {
+    words: Words<'w>,
+    command: Command,
+    family: Option<Family>,
+    /// The options of the protocol.
+    long: Vec<Long>,
+    label_names: Option<&'a LabelNames>,
+    warnings: &'a mut String,
+}
+
+impl Reader<'_, '_> {
+    fn option(&mut self, found: &Found<'_>) -> Result<(), Fault> {
+        if let Some((_, verb, _)) = VERBS.iter().find(|(l, ..)| u16::from(*l) == found.letter) {
+            return self.verb(*verb, found);
+        }
+        if found.letter >= PROTOCOL_LETTERS {
+            let place = usize::from(found.letter - PROTOCOL_LETTERS);
+            return self.protocol_option(place, found.value.unwrap_or(""));
+        }
+        let Some(kind) = OptionKind::of(found.letter) else { return Ok(()) };
+        if kind == OptionKind::NatRange {
+            self.warnings.push_str("WARNING: ignoring -a, deprecated option.\n");
+            return Ok(());
+        }
+        self.command.given.set(kind);
+        self.value(kind, found)
+    }
+
+    fn verb(&mut self, verb: Verb, found: &Found<'_>) -> Result<(), Fault> {
+        if self.command.verb != Verb::None {
+            return Err(Fault::parameter("Invalid commands combination"));
+        }
+        self.command.verb = verb;
+        if matches!(verb, Verb::Version | Verb::Help) {
+            return Ok(());
+        }
+        self.command.table = match self.words.optional(found) {
+            None => TableKind::Conntrack,
+            Some(word) => table(word)?,
+        };
+        Ok(())
+    }
+
+    fn value(&mut self, kind: OptionKind, found: &Found<'_>) -> Result<(), Fault> {
+        use OptionKind as O;
+        let text = found.value.unwrap_or("");
+        let command = &mut self.command;
+        let flow = &mut command.flow;
+        match kind {
+            O::OrigSrc | O::OrigDst | O::ReplySrc | O::ReplyDst => return self.address(kind, text),
+            O::TupleSrc | O::TupleDst | O::MaskSrc | O::MaskDst => return self.address(kind, text),
+            O::SrcNat | O::DstNat | O::AnyNat => {
+                let text = found.value.or_else(|| self.words.optional(found));
+                return text.map_or(Ok(()), |text| self.translation(kind, text));
+            }
+            O::Label | O::LabelAdd | O::LabelDel => {
+                let text = found.value.or_else(|| self.words.optional(found));
+                return self.labels(kind, text);
+            }
+            O::Protonum => return self.protocol(text),
+            O::Family => return self.set_family(values::family(text)?),
+            O::Timeout => {
+                flow.timeout = Some(values::number(text));
+                command.expected.timeout = flow.timeout;
+            }
+            O::Status => {
+                let status = values::status(text, self.warnings)?;
+                command.status_unset = status.0 == 0;
+                flow.status = Some(flow.status() | status);
+            }
+            O::EventMask => {
+                let more = values::events(text, self.warnings)?;
+                command.events = Some(match command.events {
+                    None => more,
+                    Some(mask) => super::EventMask {
+                        new: mask.new | more.new,
+                        updates: mask.updates | more.updates,
+                        destroy: mask.destroy | more.destroy,
+                    },
+                });
+            }
+            O::Mark => command.mark = Some(values::masked(text)),
+            O::Id => flow.id = Some(values::number(text)),
+            O::Output => values::output(text, &mut command.output, self.warnings)?,
+            O::Secmark => flow.secmark = Some(values::number(text)),
+            O::Zone => flow.zone = Some(values::number(text) as u16),
+            O::OrigZone => flow.zone_of = [Some(values::number(text) as u16), flow.zone_of[1]],
+            O::ReplyZone => flow.zone_of = [flow.zone_of[0], Some(values::number(text) as u16)],
+            O::Zero | O::BufferSize | O::NatRange => {}
+        }
+        Ok(())
+    }
+
+    fn set_family(&mut self, family: Family) -> Result<(), Fault> {
+        if self.family.is_some_and(|known| known != family) {
+            return Err(Fault::parameter("mismatched address family"));
+        }
+        self.family = Some(family);
+        Ok(())
+    }
+
+    fn address(&mut self, kind: OptionKind, text: &str) -> Result<(), Fault> {
+        use OptionKind as O;
+        let (family, address, mask) = values::network(text)?;
+        self.set_family(family)?;
+        let command = &mut self.command;
+        let takes_length = matches!(kind, O::OrigSrc | O::OrigDst | O::TupleSrc | O::TupleDst);
+        if mask.is_some() && !takes_length {
+            return Err(values::no_length(kind));
+        }
+        let place = match kind {
+            O::OrigSrc => &mut command.flow.original.source,
+            O::OrigDst => &mut command.flow.original.destination,
+            O::ReplySrc => &mut command.flow.reply.source,
+            O::ReplyDst => &mut command.flow.reply.destination,
+            O::TupleSrc => &mut command.expected.tuple.source,
+            O::TupleDst => &mut command.expected.tuple.destination,
+            O::MaskSrc => &mut command.masks.source,
+            _ => &mut command.masks.destination,
+        };
+        *place = Some(address);
+        if let Some(mask) = mask {
+            let is_source = matches!(kind, O::OrigSrc | O::TupleSrc);
+            let masks = &mut command.masks;
+            let place = if is_source { &mut masks.source } else { &mut masks.destination };
+            *place = Some(mask);
+            command.given.set(if is_source { O::MaskSrc } else { O::MaskDst });
+        }
+        Ok(())
+    }
+
+    fn translation(&mut self, kind: OptionKind, text: &str) -> Result<(), Fault> {
+        let (family, address, port) = values::translation(text)?;
+        self.set_family(family)?;
+        let translation = Some(Translation { address: Some(address), port });
+        let [source, destination] = &mut self.command.flow.nat;
+        if matches!(kind, OptionKind::SrcNat | OptionKind::AnyNat) {
+            *source = translation;
+        }
+        if matches!(kind, OptionKind::DstNat | OptionKind::AnyNat) {
+            *destination = translation;
+        }
+        Ok(())
+    }
+
+    fn labels(&mut self, kind: OptionKind, text: Option<&str>) -> Result<(), Fault> {
+        let none = LabelNames::default();
+        let names = self.label_names.unwrap_or_else(|| {
+            self.warnings.push_str("nfct_labelmap_new: No such file or directory\n");
+            &none
+        });
+        let (labels, possible) = match text {
+            Some(text) => values::labels(text, names)?,
+            None => (crate::flow::Labels([0xff; crate::flow::LABELS_BYTES]), true),
+        };
+        let command = &mut self.command;
+        command.impossible_label |= !possible;
+        let place = match kind {
+            OptionKind::Label => &mut command.labels,
+            OptionKind::LabelAdd => &mut command.label_add,
+            _ => &mut command.label_del,
+        };
+        let known = place.get_or_insert_default();
+        labels.bits().for_each(|bit| {
+            known.set(bit);
+        });
+        Ok(())
+    }
+
+    fn protocol(&mut self, text: &str) -> Result<(), Fault> {
+        let unsupported = || Fault::parameter(format!("`{text}' unsupported protocol"));
+        let protocol = protocols::number(text).ok_or_else(unsupported)?;
+        self.command.flow.protocol = Some(protocol);
+        self.command.expected.protocol = Some(protocol);
+        let options = options::of_protocol(protocol);
+        for (place, option) in options.iter().enumerate() {
+            let letter = PROTOCOL_LETTERS + place as u16;
+            let long = |name| Long { name, value: Value::Needed, letter };
+            self.long.push(long(option.name));
+            self.long.extend(other_name(option.name).map(long));
+        }
+        Ok(())
+    }
+
+    fn protocol_option(&mut self, place: usize, text: &str) -> Result<(), Fault> {
+        let protocol = self.command.flow.protocol.unwrap_or(0);
+        let Some(option) = options::of_protocol(protocol).get(place) else { return Ok(()) };
+        self.command.given.of_protocol |= 1 << place;
+        let command = &mut self.command;
+        let (flow, expected) = (&mut command.flow, &mut command.expected);
+        let port = || match protocol {
+            gre::PROTOCOL => values::number(text) as u16,
+            _ => values::port(text),
+        };
+        let octet = || values::port(text) as u8;
+        match option.field {
+            Field::Source => flow.original.source_port = Some(port()),
+            Field::Destination => flow.original.destination_port = Some(port()),
+            Field::ReplySource => flow.reply.source_port = Some(port()),
+            Field::ReplyDestination => flow.reply.destination_port = Some(port()),
+            Field::MaskSource => expected.mask.source_port = Some(port()),
+            Field::MaskDestination => expected.mask.destination_port = Some(port()),
+            Field::TupleSource => expected.tuple.source_port = Some(port()),
+            Field::TupleDestination => expected.tuple.destination_port = Some(port()),
+            Field::IcmpType => flow.original.icmp_type = Some(octet()),
+            Field::IcmpCode => flow.original.icmp_code = Some(octet()),
+            Field::IcmpId => flow.original.icmp_id = Some(values::port(text)),
+            Field::State => flow.info = with_state(flow.info, protocol, text)?,
+            Field::OriginalTag | Field::ReplyTag => {
+                let (state, [original, reply]) = match flow.info {
+                    ProtocolInfo::Sctp { state, vtags } => (state, vtags),
+                    _ => (None, [None; 2]),
+                };
+                let tag = Some(values::number(text));
+                let is_original = option.field == Field::OriginalTag;
+                let vtags = if is_original { [tag, reply] } else { [original, tag] };
+                flow.info = ProtocolInfo::Sctp { state, vtags };
+            }
+            Field::Role => {
+                let unknown = || Fault::parameter(format!("Unknown DCCP role `{text}'"));
+                let role = ["client", "server"].iter().position(|role| *role == text);
+                let role = Some(role.ok_or_else(unknown)? as u8);
+                flow.info = ProtocolInfo::Dccp { state: flow.info.state(), role };
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Command, Fault> {
+        let command = &mut self.command;
+        let (verb, table) = (command.verb, command.table);
+        let reads_only = matches!(verb, Verb::List | Verb::None | Verb::Stats);
+        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && !reads_only {
+            let text = "Can't do that command with tables `dying' and `unconfirmed'";
+            return Err(Fault::parameter(text));
+        }
+        if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
+            let name = if verb == Verb::Update { "update" } else { "add" };
+            return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
+        }
+        command.flow.family = self.family;
+        command.expected.family = self.family;
+        complete(command)?;
+        options::check(verb, table, &command.given)?;
+        if let Some(protocol) = command.flow.protocol {
+            let of_table = (verb, table);
+            options::check_protocol(protocol, of_table, &command.given)?;
+        }
+        Ok(self.command)
+    }
+}
+
+/// Checks masks, and puts those of an expectation in their place.
+fn complete(command: &mut Command) -> Result<(), Fault> {
+    use OptionKind as O;
+    let Half { source, destination, .. } = command.masks;
+    if command.table == TableKind::Expect {
+        command.expected.mask.source = source;
+        command.expected.mask.destination = destination;
+        return Ok(());
+    }
+    let given = &command.given;
+    if command.table != TableKind::Conntrack
+        || !matches!(command.verb, Verb::List | Verb::Event | Verb::Update | Verb::Delete)
+    {
+        return Ok(());
+    }
+    if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
+        return Err(Fault::parameter("Can't use --mask-src without --src"));
+    }
+    if given.has(O::MaskDst) && !given.has(O::OrigDst) {
+        return Err(Fault::parameter("Can't use --mask-dst without --dst"));
+    }
+    Ok(())
+}
+
+/// A table, by the start of its name.
+fn table(word: &str) -> Result<TableKind, Fault> {
+    let known = [
+        ("expect", TableKind::Expect),
+        ("conntrack", TableKind::Conntrack),
+        ("dying", TableKind::Dying),
+        ("unconfirmed", TableKind::Unconfirmed),
+    ];
+    let found = known.iter().find(|(name, _)| name.starts_with(word));
+    found
+        .map(|(_, table)| *table)
+        .ok_or_else(|| Fault::parameter(format!("unknown type `{word}'")))
+}
+
+/// What else an option of a protocol is called.
+fn other_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "sport" => "orig-port-src",
+        "dport" => "orig-port-dst",
+        "srckey" => "orig-key-src",
+        "dstkey" => "orig-key-dst",
+        _ => return None,
+    })
+}
+
+fn with_state(info: ProtocolInfo, protocol: u8, name: &str) -> Result<ProtocolInfo, Fault> {
+    // The name of the last state before kernels had SYN_SENT2 there.
+    let name = if protocol == tcp::PROTOCOL && name == "LISTEN" { "SYN_SENT2" } else { name };
+    let (what, protocol_name) = match protocol {
+        tcp::PROTOCOL => ("unknown", "TCP"),
+        sctp::PROTOCOL => ("unknown", "SCTP"),
+        _ => ("Unknown", "DCCP"),
+    };
+    let unknown = || {
+        let text = format!("{what} {protocol_name} state `{name}'");
+        Fault::parameter(text)
+    };
+    // Those that came to SCTP later are unknown to conntrack(8).
+    let known = !(protocol == sctp::PROTOCOL && name.starts_with("HEARTBEAT"));
+    let new = ProtocolInfo::in_state(protocol, name).filter(|_| known).ok_or_else(unknown)?;
+    Ok(match (info, new) {
+        (ProtocolInfo::Sctp { vtags, .. }, ProtocolInfo::Sctp { state, .. }) => {
+            ProtocolInfo::Sctp { state, vtags }
+        }
+        (ProtocolInfo::Dccp { role, .. }, ProtocolInfo::Dccp { state, .. }) => {
+            ProtocolInfo::Dccp { state, role }
+        }
+        (_, new) => new,
+    })
+}

@@ -1,0 +1,459 @@
+//! Puts a command to a table and prints what conntrack(8) prints.
+
+use super::{Command, EventMask, Fault, OptionKind, TableKind, VERSION, Verb, help};
+use crate::flow::{Expected, Flow, Half, LabelNames, Labels};
+use crate::listing::expectation::{ExpectationLine, ExpectationXml};
+use crate::listing::statistics::{CpuLine, ExpectCpuLine};
+use crate::listing::{Kind, Line, SaveLine, Shown, Xml};
+use crate::outside::{Ask, Refusal};
+use crate::tuple::Direction;
+use crate::zone::Zone;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use keepstate_packet::Instant;
+
+/// What a command printed, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+    /// Exit status.
+    pub status: u8,
+}
+
+/// Runs a command, any but `-E`. `label_names` are for `-o labels`, `now` for ages and
+/// `-o timestamp`.
+pub fn run(
+    command: &Command,
+    table: &mut dyn Ask,
+    label_names: Option<&LabelNames>,
+    now: Option<Instant>,
+    printed: &mut Printed,
+) {
+    let mut run = Run { command, table, form: Form::new(command, label_names, now), printed };
+    if let Err(fault) = run.run() {
+        printed.fail(&fault);
+    }
+}
+
+impl Printed {
+    /// Ends with a fault.
+    pub fn fail(&mut self, fault: &Fault) {
+        self.status = fault.status;
+        let _ = write!(self.err, "{fault}");
+    }
+
+    fn say(&mut self, text: impl fmt::Display) {
+        let _ = writeln!(self.err, "conntrack v{VERSION} (conntrack-tools): {text}");
+    }
+
+    fn line(&mut self, text: impl fmt::Display) {
+        let _ = writeln!(self.out, "{text}");
+    }
+}
+
+/// How entries are printed.
+#[derive(Clone, Debug)]
+pub struct Form<'a> {
+    command: &'a Command,
+    shown: Shown<'a>,
+    now: Option<Instant>,
+    shown_count: usize,
+}
+
+impl<'a> Form<'a> {
+    /// As a command asks for.
+    #[must_use]
+    pub fn new(
+        command: &'a Command,
+        label_names: Option<&'a LabelNames>,
+        now: Option<Instant>,
+    ) -> Self {
+        let output = command.output;
+        let shown = Shown {
+            layer3: output.extended,
+            id: output.id,
+            timestamps: output.ktimestamp,
+            labels: label_names.filter(|_| output.labels),
+            when: None,
+            now,
+        };
+        Self { command, shown, now, shown_count: 0 }
+    }
+
+    /// An entry of the table, or an event, with all that stands before it; with a line end.
+    pub fn flow(&mut self, f: &mut impl Write, flow: &Flow, kind: Kind) -> fmt::Result {
+        let output = self.command.output;
+        self.shown_count += 1;
+        if output.save {
+            return writeln!(f, "{}", SaveLine { flow, kind });
+        }
+        if output.xml {
+            if self.shown_count == 1 && self.command.verb != Verb::Delete {
+                f.write_str(Xml::HEAD)?;
+            }
+            let when = self.now.filter(|_| output.timestamp && kind != Kind::Listed);
+            let shown = Shown { when, ..self.shown };
+            return writeln!(f, "{}", Xml { flow, kind, shown });
+        }
+        if output.timestamp && kind != Kind::Listed {
+            self.stamp(f)?;
+        }
+        writeln!(f, "{}", Line { flow, kind, shown: self.shown })
+    }
+
+    /// The same for an expectation.
+    pub fn expected(
+        &mut self,
+        f: &mut impl Write,
+        expected: &Expected,
+        kind: Kind,
+    ) -> fmt::Result {
+        let output = self.command.output;
+        self.shown_count += 1;
+        if output.xml {
+            if self.shown_count == 1 {
+                f.write_str(ExpectationXml::HEAD)?;
+            }
+            let shown = Shown { when: self.now.filter(|_| output.timestamp), ..self.shown };
+            return writeln!(f, "{}", ExpectationXml { expected, kind, shown });
+        }
+        if output.timestamp {
+            self.stamp(f)?;
+        }
+        writeln!(f, "{}", ExpectationLine { expected, kind })
+    }
+
+    /// `[seconds.microseconds]`.
+    fn stamp(&self, f: &mut impl Write) -> fmt::Result {
+        match self.now {
+            Some(Instant(nanos)) => {
+                write!(f, "[{}.{:06}]\t", nanos / 1_000_000_000, nanos / 1000 % 1_000_000)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the time of day: events have their own.
+    pub const fn set_now(&mut self, now: Instant) {
+        self.now = Some(now);
+        self.shown.now = Some(now);
+    }
+
+    /// What stands after the last entry.
+    #[must_use]
+    pub const fn foot(&self) -> &'static str {
+        let ends = matches!(self.command.verb, Verb::List | Verb::Event);
+        match self.command.table {
+            _ if !self.command.output.xml || self.shown_count == 0 || !ends => "",
+            TableKind::Expect => ExpectationXml::FOOT,
+            TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => Xml::FOOT,
+        }
+    }
+
+    /// What conntrack(8) says at the end of `-E`, with a line end.
+    #[must_use]
+    pub fn events_shown(&self) -> String {
+        let what = match self.command.table {
+            TableKind::Expect => "expectation",
+            TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => "flow",
+        };
+        let count = self.shown_count;
+        format!(
+            "conntrack v{VERSION} (conntrack-tools): {count} {what} events have been shown.\n"
+        )
+    }
+}
+
+impl Command {
+    /// Whether `-E` with these options tells this event.
+    #[must_use]
+    pub fn tells(&self, flow: &Flow, kind: Kind) -> bool {
+        let mask = self.events.unwrap_or(EventMask::ALL);
+        let wanted = match kind {
+            Kind::Listed => true,
+            Kind::New => mask.new,
+            Kind::Update => mask.updates,
+            Kind::Destroy => mask.destroy,
+        };
+        wanted && self.selects(flow)
+    }
+}
+
+struct Run<'a, 'p> {
+    command: &'a Command,
+    table: &'a mut dyn Ask,
+    form: Form<'a>,
+    printed: &'p mut Printed,
+}
+
+impl Run<'_, '_> {
+    fn run(&mut self) -> Result<(), Fault> {
+        let is_expect = self.command.table == TableKind::Expect;
+        match (self.command.verb, is_expect) {
+            (Verb::None | Verb::Help, _) => self.printed.out.push_str(&help::text()),
+            (Verb::Version, _) => self.printed.line(format!("conntrack v{VERSION} (conntrack-tools)")),
+            (Verb::List, false) => self.list()?,
+            (Verb::List, true) => self.list_expectations()?,
+            (Verb::Create | Verb::Add, false) => self.create()?,
+            (Verb::Create | Verb::Add, true) => self.expect()?,
+            (Verb::Update, _) => self.update()?,
+            (Verb::Delete, false) => self.delete()?,
+            (Verb::Delete, true) => self.forget()?,
+            (Verb::Get, false) => self.find()?,
+            (Verb::Get, true) => self.find_expectation()?,
+            (Verb::Flush, false) => {
+                self.table.flush(self.command.flow.family).map_err(|r| self.failed(r))?;
+                self.printed.say("connection tracking table has been emptied.");
+            }
+            (Verb::Flush, true) => {
+                self.table.flush_expectations().map_err(|r| self.failed(r))?;
+                self.printed.say("expectation table has been emptied.");
+            }
+            (Verb::Count, false) => {
+                let flows = self.table.flows(TableKind::Conntrack).map_err(|r| self.failed(r))?;
+                self.printed.line(flows.len());
+            }
+            (Verb::Count, true) => {
+                let all = self.table.expectations().map_err(|r| self.failed(r))?;
+                self.printed.line(all.len());
+            }
+            (Verb::Stats, is_expect) => self.statistics(is_expect),
+            // Events come as they happen, not at once.
+            (Verb::Event, _) => {}
+        }
+        Ok(())
+    }
+
+    /// What the table refused.
+    fn failed(&self, refusal: Refusal) -> Fault {
+        let is_expect = self.command.table == TableKind::Expect;
+        Fault::other(match (refusal, self.command.verb, is_expect) {
+            (Refusal::Exists, Verb::Create | Verb::Add, false) => {
+                String::from("Operation failed: Such conntrack exists, try -U to update")
+            }
+            (Refusal::Missing, Verb::Get | Verb::Delete | Verb::Update, false) => {
+                String::from("Operation failed: such conntrack doesn't exist")
+            }
+            (Refusal::Missing, Verb::Create, true) => {
+                String::from("Operation failed: master conntrack not found")
+            }
+            (refusal, ..) => format!("Operation failed: {refusal}"),
+        })
+    }
+
+    fn show(&mut self, flow: &Flow) {
+        let _ = self.form.flow(&mut self.printed.out, flow, Kind::Listed);
+    }
+
+    fn told(&mut self, what: &str) {
+        let count = self.form.shown_count;
+        self.printed.say(format_args!("{count} flow entries have been {what}."));
+    }
+
+    fn list(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        if command.status_unset && command.flow.status().0 == 0 {
+            return Err(self.failed(Refusal::Invalid));
+        }
+        let flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
+        flows.iter().filter(|flow| command.selects(flow)).for_each(|flow| self.show(flow));
+        self.printed.out.push_str(self.form.foot());
+        if command.given.has(OptionKind::Zero) {
+            self.table.zero(command.flow.family).map_err(|r| self.failed(r))?;
+        }
+        self.told("shown");
+        Ok(())
+    }
+
+    fn list_expectations(&mut self) -> Result<(), Fault> {
+        let all = self.table.expectations().map_err(|r| self.failed(r))?;
+        let family = self.command.flow.family;
+        for expected in all.iter().filter(|e| family.is_none() || e.family == family) {
+            let _ = self.form.expected(&mut self.printed.out, expected, Kind::Listed);
+        }
+        self.printed.out.push_str(self.form.foot());
+        let count = self.form.shown_count;
+        self.printed.say(format_args!("{count} expectations have been shown."));
+        Ok(())
+    }
+
+    fn create(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        if command.impossible_label {
+            return Err(self.failed(Refusal::OutOfRange));
+        }
+        let mark = command.mark.map(|mark| mark.value);
+        let wanted = Flow { mark, labels: command.label_add, ..command.flow.clone() };
+        let result = self.table.create(&wanted);
+        let count = match (result, command.verb) {
+            (Ok(()), _) => 1,
+            (Err(Refusal::Exists), Verb::Add) => 0,
+            (Err(refusal), _) => return Err(self.failed(refusal)),
+        };
+        let what = if command.verb == Verb::Add { "added" } else { "created" };
+        self.printed.say(format_args!("{count} flow entries have been {what}."));
+        Ok(())
+    }
+
+    fn update(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        let flows = self.table.flows(TableKind::Conntrack).map_err(|r| self.failed(r))?;
+        for flow in flows.iter().filter(|flow| command.selects(flow)) {
+            let Some(change) = change(command, flow) else { continue };
+            if let Err(refusal) = self.table.update(&change) {
+                let fault = self.failed(refusal);
+                let _ = writeln!(self.printed.err, "{}", fault.text);
+                return Err(fault);
+            }
+            let tuple = flow.tuple(Direction::Original).unwrap_or(flow_tuple(flow));
+            let found = self.table.find(&tuple, flow.zone()).map_err(|r| self.failed(r))?;
+            let found = referenced(&found);
+            self.show(&found);
+        }
+        self.told("updated");
+        self.printed.status = u8::from(self.form.shown_count == 0);
+        Ok(())
+    }
+
+    fn delete(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        let flows = self.table.flows(TableKind::Conntrack).map_err(|r| self.failed(r))?;
+        for flow in flows.iter().filter(|flow| command.selects(flow)) {
+            let Some(tuple) = flow.tuple(Direction::Original) else { continue };
+            self.table.delete(&tuple, flow.zone()).map_err(|r| self.failed(r))?;
+            let kind = if command.output.save { Kind::Destroy } else { Kind::Listed };
+            let _ = self.form.flow(&mut self.printed.out, flow, kind);
+        }
+        self.told("deleted");
+        self.printed.status = u8::from(self.form.shown_count == 0);
+        Ok(())
+    }
+
+    fn find(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        let mut wanted = command.flow.clone();
+        if wanted.original.icmp_type.is_some() {
+            wanted.original.icmp_id = Some(wanted.original.icmp_id.unwrap_or(0));
+        }
+        let tuple = wanted.tuple(Direction::Original).ok_or(Refusal::Invalid);
+        let tuple = tuple.map_err(|r| self.failed(r))?;
+        let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
+        if command.selects(&flow) {
+            let flow = referenced(&flow);
+            self.show(&flow);
+        }
+        self.told("shown");
+        self.printed.status = u8::from(self.form.shown_count == 0);
+        Ok(())
+    }
+
+    fn statistics(&mut self, is_expect: bool) {
+        let all = self.table.statistics();
+        for (cpu, statistics) in (0..).zip(&all) {
+            if is_expect {
+                self.printed.line(ExpectCpuLine { cpu, statistics });
+            } else {
+                self.printed.line(CpuLine { cpu, statistics });
+            }
+        }
+    }
+
+    fn expect(&mut self) -> Result<(), Fault> {
+        let command = self.command;
+        let master = command.flow.original;
+        let wanted = Expected {
+            master,
+            master_protocol: command.flow.protocol,
+            ..command.expected.clone()
+        };
+        self.table.expect(&wanted).map_err(|r| self.failed(r))?;
+        self.printed.say("1 expectations have been created.");
+        Ok(())
+    }
+
+    fn forget(&mut self) -> Result<(), Fault> {
+        let tuple = self.expected_tuple()?;
+        self.table.forget(&tuple).map_err(|r| self.failed(r))?;
+        self.printed.say("1 expectations have been deleted.");
+        Ok(())
+    }
+
+    fn find_expectation(&mut self) -> Result<(), Fault> {
+        let tuple = self.expected_tuple()?;
+        let all = self.table.expectations().map_err(|r| self.failed(r))?;
+        let is = |expected: &&Expected| {
+            let whole = expected.family.zip(expected.protocol);
+            whole.and_then(|(f, p)| expected.tuple.tuple(f, p)) == Some(tuple)
+        };
+        let found = all.iter().find(is).ok_or(Refusal::Missing).map_err(|r| self.failed(r))?;
+        let _ = self.form.expected(&mut self.printed.out, found, Kind::Listed);
+        self.printed.say("1 expectations have been shown.");
+        Ok(())
+    }
+
+    fn expected_tuple(&self) -> Result<crate::Tuple, Fault> {
+        let flow = &self.command.flow;
+        flow.tuple(Direction::Original).ok_or(Refusal::Invalid).map_err(|r| self.failed(r))
+    }
+}
+
+/// A connection that somebody holds while it is printed.
+fn referenced(flow: &Flow) -> Flow {
+    Flow { uses: flow.uses.map(|uses| uses.saturating_add(1)), ..flow.clone() }
+}
+
+fn flow_tuple(flow: &Flow) -> crate::Tuple {
+    crate::Tuple {
+        source: flow.original.source.unwrap_or_default(),
+        destination: flow.original.destination.unwrap_or_default(),
+        source_port: 0,
+        destination_port: 0,
+        protocol: flow.protocol.unwrap_or(0),
+        family: flow.family.unwrap_or(keepstate_packet::Family::V4),
+    }
+}
+
+/// What is to be changed of a connection; `None` when that is nothing.
+fn change(command: &Command, flow: &Flow) -> Option<Flow> {
+    let mark = command.mark.map(|mark| (flow.mark.unwrap_or(0) & !mark.mask) ^ mark.value);
+    let labels = (command.label_add.is_some() || command.label_del.is_some())
+        .then(|| relabelled(command, flow.labels.unwrap_or_default()));
+    let status = command.flow.status.map(|status| status | flow.status());
+    let unchanged = command.flow.timeout.is_none_or(|timeout| flow.timeout == Some(timeout))
+        && mark.is_none_or(|mark| flow.mark == Some(mark))
+        && labels.is_none_or(|labels| flow.labels.unwrap_or_default() == labels)
+        && status.is_none_or(|status| flow.status() == status)
+        && command.flow.info.state().is_none_or(|state| flow.info.state() == Some(state));
+    if unchanged {
+        return None;
+    }
+    Some(Flow {
+        family: command.flow.family,
+        protocol: flow.protocol,
+        original: flow.original,
+        reply: Half::default(),
+        zone: flow.zone,
+        zone_of: flow.zone_of,
+        timeout: command.flow.timeout,
+        status,
+        info: command.flow.info,
+        mark,
+        labels,
+        ..Flow::default()
+    })
+}
+
+fn relabelled(command: &Command, labels: Labels) -> Labels {
+    let add = command.label_add.unwrap_or_default();
+    let remove = command.label_del.unwrap_or_default();
+    let mut out = Labels::default();
+    let places = out.0.iter_mut().zip(labels.0).zip(add.0.iter().zip(remove.0));
+    for ((out, had), (add, remove)) in places {
+        *out = had & !remove | add;
+    }
+    out
+}

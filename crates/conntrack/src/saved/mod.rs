@@ -1,0 +1,373 @@
+//! A table in a file: read, asked and changed as ctnetlink would, written back.
+
+mod lines;
+mod read;
+mod write;
+mod xml;
+
+pub use lines::{expectation_line, flow_line};
+pub use read::{ENTRIES_MAX, ReadError, read};
+pub use xml::{expectation_xml, flow_xml};
+
+use crate::CtStatus;
+use crate::command::TableKind;
+use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo};
+use crate::outside::{Ask, Refusal};
+use crate::table::Statistics;
+use crate::tuple::{self, Direction, Tuple};
+use crate::zone::Zone;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use keepstate_packet::{Family, icmp, icmpv6};
+
+/// The longest timeout, seconds: the kernel counts 250 ticks a second in 31 bits.
+const TIMEOUT_MAX: u32 = i32::MAX as u32 / 250;
+
+/// The tuple that a packet of a connection has, and its zone there.
+type Key = (Tuple, u16);
+
+/// A table that was saved. No time passes in it.
+#[derive(Clone, Debug, Default)]
+pub struct SavedTable {
+    flows: BTreeMap<u64, Flow>,
+    /// Both directions of every connection.
+    places: BTreeMap<Key, u64>,
+    expected: Vec<Expected>,
+    statistics: Vec<Statistics>,
+    numbers: u64,
+    changed: bool,
+}
+
+impl SavedTable {
+    /// A table with these contents. Of two connections with the same tuple the first stays.
+    #[must_use]
+    pub fn new(contents: Contents) -> Self {
+        let mut table = Self { expected: contents.expected, ..Self::default() };
+        for flow in contents.flows {
+            if let Some(keys) = keys(&flow).filter(|keys| table.is_free(keys)) {
+                table.insert(keys, flow);
+            }
+        }
+        table
+    }
+
+    /// With what was counted.
+    #[must_use]
+    pub fn with_statistics(self, statistics: Vec<Statistics>) -> Self {
+        Self { statistics, ..self }
+    }
+
+    /// Whether it differs from what it was made of.
+    #[must_use]
+    pub const fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        let flows = self.flows.values().cloned().collect();
+        Contents { flows, expected: self.expected.clone() }
+    }
+
+    fn is_free(&self, keys: &[Key; 2]) -> bool {
+        keys.iter().all(|key| !self.places.contains_key(key))
+    }
+
+    fn insert(&mut self, keys: [Key; 2], flow: Flow) {
+        self.numbers += 1;
+        keys.iter().for_each(|key| {
+            self.places.insert(*key, self.numbers);
+        });
+        self.flows.insert(self.numbers, flow);
+    }
+
+    fn place(&self, tuple: &Tuple, zone: Zone) -> Option<u64> {
+        let by = |direction| self.places.get(&(*tuple, zone.id_in(direction))).copied();
+        by(Direction::Original).or_else(|| by(Direction::Reply))
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(flow) = self.flows.remove(&number) else { return };
+        for key in keys(&flow).iter().flatten() {
+            self.places.remove(key);
+        }
+        // A master takes what was expected of it along.
+        self.expected.retain(|expected| expected.master != flow.original);
+        self.changed = true;
+    }
+}
+
+/// Under what a connection is found; `None` when something is missing.
+fn keys(flow: &Flow) -> Option<[Key; 2]> {
+    let zone = flow.zone();
+    let key = |direction| Some((flow.tuple(direction)?, zone.id_in(direction)));
+    Some([key(Direction::Original)?, key(Direction::Reply)?])
+}
+
+impl Ask for SavedTable {
+    fn flows(&mut self, table: TableKind) -> Result<Vec<Flow>, Refusal> {
+        Ok(match table {
+            TableKind::Conntrack => self.flows.values().cloned().collect(),
+            TableKind::Expect | TableKind::Dying | TableKind::Unconfirmed => Vec::new(),
+        })
+    }
+
+    fn zero(&mut self, family: Option<Family>) -> Result<(), Refusal> {
+        for flow in self.flows.values_mut() {
+            if family.is_none_or(|family| flow.family == Some(family)) {
+                flow.counters = flow.counters.map(|counters| counters.map(|_| (0, 0)));
+                self.changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, tuple: &Tuple, zone: Zone) -> Result<Flow, Refusal> {
+        let place = self.place(tuple, zone).ok_or(Refusal::Missing)?;
+        self.flows.get(&place).cloned().ok_or(Refusal::Missing)
+    }
+
+    fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
+        let flow = created(wanted)?;
+        let keys = keys(&flow).ok_or(Refusal::Invalid)?;
+        if !self.is_free(&keys) {
+            return Err(Refusal::Exists);
+        }
+        if status_is_forbidden(wanted.status()) {
+            return Err(Refusal::Busy);
+        }
+        if self.flows.len() >= ENTRIES_MAX {
+            return Err(Refusal::Full);
+        }
+        let highest = self.flows.values().filter_map(|flow| flow.id).max();
+        let id = highest.unwrap_or(0).wrapping_add(1);
+        self.insert(keys, Flow { id: Some(id), ..flow });
+        self.changed = true;
+        Ok(())
+    }
+
+    fn update(&mut self, change: &Flow) -> Result<(), Refusal> {
+        if change.family.is_none() || change.nat.iter().any(Option::is_some) {
+            return Err(Refusal::Unsupported);
+        }
+        let tuple = change.tuple(Direction::Original).ok_or(Refusal::Invalid)?;
+        let place = self.place(&tuple, change.zone()).ok_or(Refusal::Missing)?;
+        let flow = self.flows.get_mut(&place).ok_or(Refusal::Missing)?;
+        update(flow, change)?;
+        self.changed = true;
+        Ok(())
+    }
+
+    fn delete(&mut self, tuple: &Tuple, zone: Zone) -> Result<(), Refusal> {
+        let place = self.place(tuple, zone).ok_or(Refusal::Missing)?;
+        self.remove(place);
+        Ok(())
+    }
+
+    fn flush(&mut self, family: Option<Family>) -> Result<(), Refusal> {
+        let gone = |flow: &Flow| family.is_none_or(|family| flow.family == Some(family));
+        let numbers: Vec<u64> =
+            self.flows.iter().filter(|(_, flow)| gone(flow)).map(|(number, _)| *number).collect();
+        numbers.into_iter().for_each(|number| self.remove(number));
+        Ok(())
+    }
+
+    fn expectations(&mut self) -> Result<Vec<Expected>, Refusal> {
+        Ok(self.expected.clone())
+    }
+
+    fn expect(&mut self, expected: &Expected) -> Result<(), Refusal> {
+        let family = expected.family.ok_or(Refusal::Invalid)?;
+        let protocol = expected.protocol.ok_or(Refusal::Invalid)?;
+        let of_master = expected.master_protocol.unwrap_or(protocol);
+        let master = expected.master.tuple(family, of_master).ok_or(Refusal::Invalid)?;
+        let place = self.place(&master, Zone::default()).ok_or(Refusal::Missing)?;
+        let master = self.flows.get(&place).ok_or(Refusal::Missing)?;
+        let helper = master.helper.clone().ok_or(Refusal::Unsupported)?;
+        expected.tuple.tuple(family, protocol).ok_or(Refusal::Invalid)?;
+        let same = |other: &Expected| {
+            (other.tuple, other.mask, other.protocol)
+                == (expected.tuple, expected.mask, expected.protocol)
+        };
+        if self.expected.iter().any(same) {
+            return Err(Refusal::Exists);
+        }
+        if self.expected.len() >= ENTRIES_MAX {
+            return Err(Refusal::Full);
+        }
+        let master = master.original;
+        self.expected.push(Expected { helper: Some(helper), master, ..expected.clone() });
+        self.changed = true;
+        Ok(())
+    }
+
+    fn forget(&mut self, tuple: &Tuple) -> Result<(), Refusal> {
+        let is = |expected: &Expected| {
+            let whole = expected.family.zip(expected.protocol);
+            whole.and_then(|(family, protocol)| expected.tuple.tuple(family, protocol))
+                == Some(*tuple)
+        };
+        let place = self.expected.iter().position(is).ok_or(Refusal::Missing)?;
+        self.expected.remove(place);
+        self.changed = true;
+        Ok(())
+    }
+
+    fn flush_expectations(&mut self) -> Result<(), Refusal> {
+        self.changed |= !self.expected.is_empty();
+        self.expected.clear();
+        Ok(())
+    }
+
+    fn statistics(&mut self) -> Vec<Statistics> {
+        if self.statistics.is_empty() {
+            self.statistics.push(Statistics::default());
+        }
+        self.statistics.clone()
+    }
+}
+
+/// Status that no program may set.
+fn status_is_forbidden(status: CtStatus) -> bool {
+    [CtStatus::EXPECTED, CtStatus::CONFIRMED, CtStatus::DYING]
+        .iter()
+        .any(|bit| status.contains(*bit))
+}
+
+/// Status bits that a program may set; others that it names are passed over.
+const SETTABLE: u32 =
+    CtStatus::SEEN_REPLY.0 | CtStatus::ASSURED.0 | CtStatus::FIXED_TIMEOUT.0;
+
+/// The connection that a request makes.
+fn created(wanted: &Flow) -> Result<Flow, Refusal> {
+    let (Some(family), Some(protocol)) = (wanted.family, wanted.protocol) else {
+        return Err(Refusal::Unsupported);
+    };
+    if wanted.zone.is_some() && wanted.zone_of.iter().any(Option::is_some)
+        || wanted.zone_of.iter().all(Option::is_some)
+    {
+        return Err(Refusal::Invalid);
+    }
+    let (original, mut reply) = both_halves(wanted, protocol)?;
+    original.tuple(family, protocol).ok_or(Refusal::Invalid)?;
+    reply.tuple(family, protocol).ok_or(Refusal::Invalid)?;
+    let timeout = wanted.timeout.ok_or(Refusal::Invalid)?.min(TIMEOUT_MAX);
+    let mut status = CtStatus(wanted.status().0 & SETTABLE) | CtStatus::CONFIRMED;
+    status = status | translate(wanted, &original, &mut reply);
+    let nonzero = |zone: Option<u16>| zone.filter(|id| *id != 0);
+    let info = match wanted.info {
+        ProtocolInfo::Dccp { .. } => ProtocolInfo::None,
+        info => info,
+    };
+    Ok(Flow {
+        family: Some(family),
+        protocol: Some(protocol),
+        original: kept(&original, family, protocol),
+        reply: kept(&reply, family, protocol),
+        status: Some(status),
+        timeout: Some(timeout),
+        info,
+        mark: Some(wanted.mark.unwrap_or(0)),
+        zone: nonzero(wanted.zone),
+        zone_of: wanted.zone_of.map(nonzero),
+        helper: wanted.helper.clone(),
+        uses: Some(1),
+        labels: wanted.labels,
+        ..Flow::default()
+    })
+}
+
+/// What a table keeps of a half: what its tuple has.
+fn kept(half: &Half, family: Family, protocol: u8) -> Half {
+    half.tuple(family, protocol).as_ref().map_or(*half, Half::of)
+}
+
+/// Both directions, the one that is not described being the other's inverse.
+fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half), Refusal> {
+    let (mut original, mut reply) = (wanted.original, wanted.reply);
+    if matches!(protocol, icmp::PROTOCOL | icmpv6::PROTOCOL) {
+        let kind = original.icmp_type.ok_or(Refusal::Invalid)?;
+        tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
+        original.icmp_id = Some(original.icmp_id.unwrap_or(0));
+        let Half { icmp_type, icmp_code, icmp_id, .. } = original.inverse(protocol);
+        reply = Half { icmp_type, icmp_code, icmp_id, ..reply };
+    }
+    let described = |half: &Half| half.source.is_some() || half.destination.is_some();
+    if !described(&reply) {
+        return Ok((original, original.inverse(protocol)));
+    }
+    if !described(&original) {
+        let inverse = reply.inverse(protocol);
+        let Half { icmp_type, icmp_code, icmp_id, .. } = original;
+        let original = match protocol {
+            icmp::PROTOCOL | icmpv6::PROTOCOL => Half { icmp_type, icmp_code, icmp_id, ..inverse },
+            _ => inverse,
+        };
+        return Ok((original, reply));
+    }
+    Ok((original, reply))
+}
+
+/// Sets translation up, as the nat table would.
+fn translate(wanted: &Flow, original: &Half, reply: &mut Half) -> CtStatus {
+    let [source, destination] = wanted.nat;
+    if source.is_none() && destination.is_none() {
+        return CtStatus(0);
+    }
+    let mut status = CtStatus::SRC_NAT_DONE | CtStatus::DST_NAT_DONE;
+    if let Some(to) = destination {
+        reply.source = to.address.or(reply.source);
+        reply.source_port = to.port.or(reply.source_port);
+    }
+    if let Some(to) = source {
+        reply.destination = to.address.or(reply.destination);
+        reply.destination_port = to.port.or(reply.destination_port);
+    }
+    if (reply.source, reply.source_port) != (original.destination, original.destination_port) {
+        status = status | CtStatus::DST_NAT;
+    }
+    if (reply.destination, reply.destination_port) != (original.source, original.source_port) {
+        status = status | CtStatus::SRC_NAT;
+    }
+    status
+}
+
+fn update(flow: &mut Flow, change: &Flow) -> Result<(), Refusal> {
+    if let Some(timeout) = change.timeout {
+        if flow.status().contains(CtStatus::FIXED_TIMEOUT) {
+            return Err(Refusal::Forbidden);
+        }
+        flow.timeout = Some(timeout.min(TIMEOUT_MAX));
+    }
+    if let Some(status) = change.status {
+        let added = CtStatus(status.0 & !flow.status().0);
+        if status_is_forbidden(added) {
+            return Err(Refusal::Busy);
+        }
+        flow.status = Some(CtStatus(added.0 & SETTABLE) | flow.status());
+    }
+    match (change.info, &mut flow.info) {
+        (ProtocolInfo::None, _) => {}
+        (ProtocolInfo::Tcp { state: new }, ProtocolInfo::Tcp { state }) => *state = new,
+        (
+            ProtocolInfo::Sctp { state: Some(new), vtags: [Some(_), Some(_)] },
+            ProtocolInfo::Sctp { state, vtags },
+        ) => {
+            *state = Some(new);
+            if let ProtocolInfo::Sctp { vtags: given, .. } = change.info {
+                *vtags = given;
+            }
+        }
+        (ProtocolInfo::Sctp { .. }, _) => return Err(Refusal::Invalid),
+        _ => {}
+    }
+    flow.mark = change.mark.or(flow.mark);
+    if change.labels.is_some() {
+        flow.labels = change.labels.filter(|labels| *labels != Labels::default());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
