@@ -1,8 +1,8 @@
-//! Exit statuses: the same four for every verb.
+//! Exit statuses.
 
 use std::process::ExitCode;
 
-/// How a command ends.
+/// How a command ends: the same four statuses for every verb of keepstate's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0: clean, allowed, equal.
@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Findings,
     /// 2: wrong usage or unreadable input.
     Usage,
+    /// That of a familiar command, which has its own.
+    Familiar(u8),
     /// 3: a needed privilege or kernel feature is missing.
     Unavailable,
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Clean => 0,
             Exit::Findings => 1,
             Exit::Usage => 2,
+            Exit::Familiar(status) => status,
             Exit::Unavailable => 3,
         })
     }

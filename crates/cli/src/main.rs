@@ -37,6 +37,13 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // A link named like the familiar command is that command.
+    let mut words = std::env::args_os();
+    let name = words.next().map(std::path::PathBuf::from);
+    if name.as_deref().and_then(std::path::Path::file_name).is_some_and(|n| n == "conntrack") {
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return commands::conntrack::run(&words, &Terminal::new(Color::Auto, false)).into();
+    }
     let arguments = Arguments::parse();
     let terminal = Terminal::new(arguments.color, arguments.quiet);
     arguments.command.run(&terminal).into()

@@ -13,6 +13,15 @@ pub struct ConnId {
     pub(crate) generation: u32,
 }
 
+impl ConnId {
+    /// The number that listings give the connection (`id=`). Like the kernel's it tells those that
+    /// are there apart, and may come again.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.slot.wrapping_add(1) ^ self.generation.rotate_right(12)
+    }
+}
+
 /// Status bits (`enum ip_conntrack_status` of the kernel's user-space API, same bit numbers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CtStatus(pub u32);

@@ -374,11 +374,13 @@ impl Flow {
         }
     }
 
-    /// As an event tells it: no references, and a mark only when there is one.
+    /// As an event of this instant tells it: no references, and a mark only when there is one.
     #[must_use]
-    pub fn of_event(snapshot: &Snapshot, id: u32) -> Self {
+    pub fn of_event(snapshot: &Snapshot, id: u32, now: Instant) -> Self {
         let mark = (snapshot.mark != 0).then_some(snapshot.mark);
-        Self { mark, uses: None, ..Self::of(snapshot, id, 0) }
+        let started = snapshot.age.map(|age| now.0.saturating_sub(age.as_nanos() as u64));
+        let stopped = started.map(|_| now.0);
+        Self { mark, uses: None, started, stopped, ..Self::of(snapshot, id, 0) }
     }
 
     /// The half of a direction.
@@ -528,7 +530,8 @@ impl Contents {
         }
         let flow = |conn| {
             let children_count = children.get(&conn).copied().unwrap_or(0);
-            Some(Flow::of(&table.snapshot(now, conn)?, table.number(conn)?, children_count))
+            let flow = Flow::of(&table.snapshot(now, conn)?, conn.number(), children_count);
+            Some(Flow { started: table.started(conn), age: None, ..flow })
         };
         let flows = table.connections(now).into_iter().filter_map(flow).collect();
         let expected = table.expectations(now);

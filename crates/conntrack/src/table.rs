@@ -276,12 +276,12 @@ impl Table {
         })
     }
 
-    /// The number of a connection (`id=` of listings), counted from the table's first; `None` when
-    /// it has gone.
+    /// When a connection was confirmed, nanoseconds since 1970 (`nf_conntrack_timestamp`); `None`
+    /// when that was not written down, or it has gone.
     #[must_use]
-    pub fn number(&self, conn: ConnId) -> Option<u32> {
+    pub fn started(&self, conn: ConnId) -> Option<u64> {
         self.slots.live(conn)?;
-        self.slots.cold(conn.slot).map(|cold| cold.number as u32)
+        self.slots.cold(conn.slot).map(|cold| cold.started).filter(|started| *started != 0)
     }
 
     /// The tuple of a connection in one direction; `None` when it has gone.

@@ -1,6 +1,7 @@
 //! The verbs, one a file. A new one is a file here and two lines below.
 
 mod check;
+pub(crate) mod conntrack;
 mod explain;
 mod replay;
 mod run;
@@ -17,6 +18,9 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Say exactly what a rule, a rule set, a connection line or a log line means
     Explain(explain::Arguments),
+    /// Look at and change a connection table, with the verbs and options of conntrack(8)
+    #[command(disable_help_flag = true)]
+    Conntrack(conntrack::Arguments),
     /// Push the same packets through this machine's own kernel, difference by difference
     Verify(verify::Arguments),
     /// Filter live traffic
@@ -30,6 +34,7 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, terminal),
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
+            Self::Conntrack(arguments) => conntrack::run(&arguments.words, terminal),
             Self::Verify(arguments) => verify::run(arguments, terminal),
             Self::Run(arguments) => run::run(arguments, terminal),
         }

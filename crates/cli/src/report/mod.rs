@@ -153,6 +153,11 @@ impl Report {
         })
     }
 
+    /// The time of the latest packet.
+    pub(crate) const fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// After the last packet: the connection table, the summary, the warnings.
     pub(crate) fn finish(mut self, engine: &mut Engine) -> io::Result<()> {
         let elapsed = self.clock.elapsed();

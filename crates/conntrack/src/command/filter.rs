@@ -9,14 +9,13 @@ impl Command {
     #[must_use]
     pub fn selects(&self, flow: &Flow) -> bool {
         let of_tuples = self.selects_tuples(flow) && self.selects_translation(flow);
-        let labels = self.labels.is_none_or(|wanted| {
-            flow.labels.is_some_and(|labels| labels.contains(&wanted))
-        });
+        let labels = self
+            .labels
+            .is_none_or(|wanted| flow.labels.is_some_and(|labels| labels.contains(&wanted)));
         let by_id = self.flow.id.is_none_or(|id| flow.id == Some(id));
         let common = of_tuples && labels && by_id;
         match self.verb {
             Verb::Update => common,
-            Verb::Delete => common && self.selects_mark(flow) && self.selects_zone(flow),
             _ => {
                 common
                     && self.selects_mark(flow)
@@ -27,13 +26,23 @@ impl Command {
         }
     }
 
-    fn selects_tuples(&self, flow: &Flow) -> bool {
+    pub(super) fn selects_tuples(&self, flow: &Flow) -> bool {
         let wanted = &self.flow;
         let same = |wanted: Option<u8>, has: Option<u8>| wanted.is_none_or(|w| has == Some(w));
         wanted.family.is_none_or(|family| flow.family == Some(family))
             && same(wanted.protocol, flow.protocol)
             && agrees(&wanted.original, &flow.original, &self.masks)
-            && agrees(&wanted.reply, &flow.reply, &Half::default())
+            && agrees(&self.reply(), &flow.reply, &Half::default())
+    }
+
+    /// The same command without the masks of addresses.
+    pub(super) fn unmasked(&self) -> Self {
+        Self { masks: Half::default(), ..self.clone() }
+    }
+
+    /// What is wanted of the reply: the type of the answer follows from that of the question.
+    fn reply(&self) -> Half {
+        Half { icmp_type: None, ..self.flow.reply }
     }
 
     fn selects_mark(&self, flow: &Flow) -> bool {
@@ -41,12 +50,12 @@ impl Command {
     }
 
     fn selects_zone(&self, flow: &Flow) -> bool {
-        let same = |wanted: Option<u16>, has| wanted.is_none_or(|_| wanted == has);
+        let same = |wanted: Option<u16>, has: Option<u16>| {
+            wanted.is_none_or(|wanted| has.unwrap_or(0) == wanted)
+        };
         let [original, reply] = self.flow.zone_of;
         let [has_original, has_reply] = flow.zone_of;
-        same(self.flow.zone, flow.zone)
-            && same(original, has_original)
-            && same(reply, has_reply)
+        same(self.flow.zone, flow.zone) && same(original, has_original) && same(reply, has_reply)
     }
 
     fn selects_status(&self, flow: &Flow) -> bool {

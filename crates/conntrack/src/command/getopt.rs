@@ -102,7 +102,10 @@ impl<'a> Words<'a> {
         let letter = letters.next().unwrap_or('-');
         self.letters = letters.as_str();
         let value = u8::try_from(letter).ok().filter(|letter| *letter != b':').and_then(|letter| {
-            known.iter().find(|(known, _)| *known == letter).map(|(letter, value)| (*letter, *value))
+            known
+                .iter()
+                .find(|(known, _)| *known == letter)
+                .map(|(letter, value)| (*letter, *value))
         });
         let Some((letter, value)) = value else {
             let fault = self.unknown();

@@ -34,10 +34,12 @@ pub(super) fn text() -> String {
         out.push_str(&format!("  -{}, --{name:<10} {purpose}\n", char::from(letter)));
     }
     out.push_str("  -R, --load-file  run the commands of a file\n\nOptions:\n");
-    let options = LONG.iter().filter(|long| VERBS.iter().all(|(l, ..)| u16::from(*l) != long.letter));
+    let options =
+        LONG.iter().filter(|long| VERBS.iter().all(|(l, ..)| u16::from(*l) != long.letter));
     for long in options {
         let letter = u8::try_from(long.letter).ok().filter(u8::is_ascii_alphabetic);
-        let short = letter.map_or_else(|| String::from("    "), |l| format!("-{}, ", char::from(l)));
+        let short =
+            letter.map_or_else(|| String::from("    "), |l| format!("-{}, ", char::from(l)));
         out.push_str(&format!("  {short}--{}\n", long.name));
     }
     out.push_str("\nEach protocol of -p has options of its own: see conntrack(8).\n");

@@ -72,9 +72,7 @@ impl Loaded {
                 }
                 (verb, table) => name(verb, table),
             };
-            return Err(Fault::parameter(format!(
-                "Cannot use command `{name}' with --load-file"
-            )));
+            return Err(Fault::parameter(format!("Cannot use command `{name}' with --load-file")));
         }
         Ok(Self(commands))
     }

@@ -403,9 +403,7 @@ pub(super) fn check_protocol(
 }
 
 /// Whether some of the options are coupled.
-fn check_each(
-    options: impl Iterator<Item = (&'static str, Rule, bool)>,
-) -> Result<bool, Fault> {
+fn check_each(options: impl Iterator<Item = (&'static str, Rule, bool)>) -> Result<bool, Fault> {
     let mut is_coupled = false;
     for (name, rule, given) in options {
         match (rule, given) {

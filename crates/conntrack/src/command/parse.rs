@@ -4,6 +4,7 @@ use super::getopt::{Found, Long, Value, Words};
 use super::options::{self, Field, LONG, OptionKind, PROTOCOL_LETTERS, VERBS};
 use super::{Command, Fault, TableKind, Verb, protocols, values};
 use crate::flow::{Half, LabelNames, ProtocolInfo, Translation};
+use crate::tuple;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -38,6 +39,9 @@ pub fn parse(
     }
     reader.finish()
 }
+
+/// What conntrack(8) says where there is no `connlabel.conf`.
+const NO_LABEL_NAMES: &str = "nfct_labelmap_new: No such file or directory\n";
 
 struct Reader<'a, 'w> {
     words: Words<'w>,
@@ -122,7 +126,13 @@ impl Reader<'_, '_> {
             }
             O::Mark => command.mark = Some(values::masked(text)),
             O::Id => flow.id = Some(values::number(text)),
-            O::Output => values::output(text, &mut command.output, self.warnings)?,
+            O::Output => {
+                let had_labels = command.output.labels;
+                values::output(text, &mut command.output, self.warnings)?;
+                if command.output.labels && !had_labels && self.label_names.is_none() {
+                    self.warnings.push_str(NO_LABEL_NAMES);
+                }
+            }
             O::Secmark => flow.secmark = Some(values::number(text)),
             O::Zone => flow.zone = Some(values::number(text) as u16),
             O::OrigZone => flow.zone_of = [Some(values::number(text) as u16), flow.zone_of[1]],
@@ -187,7 +197,7 @@ impl Reader<'_, '_> {
     fn labels(&mut self, kind: OptionKind, text: Option<&str>) -> Result<(), Fault> {
         let none = LabelNames::default();
         let names = self.label_names.unwrap_or_else(|| {
-            self.warnings.push_str("nfct_labelmap_new: No such file or directory\n");
+            self.warnings.push_str(NO_LABEL_NAMES);
             &none
         });
         let (labels, possible) = match text {
@@ -201,6 +211,15 @@ impl Reader<'_, '_> {
             OptionKind::LabelAdd => &mut command.label_add,
             _ => &mut command.label_del,
         };
+        let other = match kind {
+            OptionKind::LabelAdd => OptionKind::LabelDel,
+            OptionKind::LabelDel => OptionKind::LabelAdd,
+            _ => OptionKind::NatRange,
+        };
+        if command.given.has(other) {
+            let text = "cannot use --label-add and --label-del at the same time";
+            return Err(Fault::other(text));
+        }
         let known = place.get_or_insert_default();
         labels.bits().for_each(|bit| {
             known.set(bit);
@@ -243,7 +262,13 @@ impl Reader<'_, '_> {
             Field::MaskDestination => expected.mask.destination_port = Some(port()),
             Field::TupleSource => expected.tuple.source_port = Some(port()),
             Field::TupleDestination => expected.tuple.destination_port = Some(port()),
-            Field::IcmpType => flow.original.icmp_type = Some(octet()),
+            Field::IcmpType => {
+                // conntrack(8) knows what answers only when the family was said before.
+                let kind = octet();
+                let answer = self.family.and_then(|_| tuple::inverse_type(protocol, kind));
+                flow.original.icmp_type = Some(kind);
+                flow.reply.icmp_type = Some(answer.unwrap_or(u8::MAX));
+            }
             Field::IcmpCode => flow.original.icmp_code = Some(octet()),
             Field::IcmpId => flow.original.icmp_id = Some(values::port(text)),
             Field::State => flow.info = with_state(flow.info, protocol, text)?,
@@ -279,10 +304,18 @@ impl Reader<'_, '_> {
             let name = if verb == Verb::Update { "update" } else { "add" };
             return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
         }
+        use OptionKind as O;
+        if command.given.has(O::AnyNat) && command.given.any(&[O::SrcNat, O::DstNat]) {
+            let text = "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'";
+            return Err(Fault::parameter(text));
+        }
         command.flow.family = self.family;
         command.expected.family = self.family;
         complete(command)?;
         options::check(verb, table, &command.given)?;
+        if command.given.has(O::Zero) && filters(command) {
+            return Err(Fault::parameter("Can't use -z with filtering parameters"));
+        }
         if let Some(protocol) = command.flow.protocol {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
@@ -315,6 +348,25 @@ fn complete(command: &mut Command) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether what is listed is picked by anything that `-z` would not follow.
+fn filters(command: &Command) -> bool {
+    use OptionKind as O;
+    command.given.any(&[
+        O::OrigSrc,
+        O::OrigDst,
+        O::ReplySrc,
+        O::ReplyDst,
+        O::Protonum,
+        O::Status,
+        O::Mark,
+        O::Secmark,
+        O::Zone,
+        O::OrigZone,
+        O::ReplyZone,
+        O::Label,
+    ])
+}
+
 /// A table, by the start of its name.
 fn table(word: &str) -> Result<TableKind, Fault> {
     let known = [
@@ -324,9 +376,7 @@ fn table(word: &str) -> Result<TableKind, Fault> {
         ("unconfirmed", TableKind::Unconfirmed),
     ];
     let found = known.iter().find(|(name, _)| name.starts_with(word));
-    found
-        .map(|(_, table)| *table)
-        .ok_or_else(|| Fault::parameter(format!("unknown type `{word}'")))
+    found.map(|(_, table)| *table).ok_or_else(|| Fault::parameter(format!("unknown type `{word}'")))
 }
 
 /// What else an option of a protocol is called.

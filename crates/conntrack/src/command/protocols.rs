@@ -74,7 +74,8 @@ const NAMED: [(&str, u8); 50] = [
 pub(super) fn number(text: &str) -> Option<u8> {
     let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     let lower_or_upper = |name: &str| {
-        name == text || (name.eq_ignore_ascii_case(text) && !text.contains(|c: char| c.is_lowercase()))
+        name == text
+            || (name.eq_ignore_ascii_case(text) && !text.contains(|c: char| c.is_lowercase()))
     };
     let named = || NAMED.iter().find(|(name, _)| lower_or_upper(name));
     if let Some((_, number)) = known.or_else(named) {

@@ -106,12 +106,7 @@ impl<'a> Form<'a> {
     }
 
     /// The same for an expectation.
-    pub fn expected(
-        &mut self,
-        f: &mut impl Write,
-        expected: &Expected,
-        kind: Kind,
-    ) -> fmt::Result {
+    pub fn expected(&mut self, f: &mut impl Write, expected: &Expected, kind: Kind) -> fmt::Result {
         let output = self.command.output;
         self.shown_count += 1;
         if output.xml {
@@ -162,9 +157,7 @@ impl<'a> Form<'a> {
             TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => "flow",
         };
         let count = self.shown_count;
-        format!(
-            "conntrack v{VERSION} (conntrack-tools): {count} {what} events have been shown.\n"
-        )
+        format!("conntrack v{VERSION} (conntrack-tools): {count} {what} events have been shown.\n")
     }
 }
 
@@ -195,7 +188,9 @@ impl Run<'_, '_> {
         let is_expect = self.command.table == TableKind::Expect;
         match (self.command.verb, is_expect) {
             (Verb::None | Verb::Help, _) => self.printed.out.push_str(&help::text()),
-            (Verb::Version, _) => self.printed.line(format!("conntrack v{VERSION} (conntrack-tools)")),
+            (Verb::Version, _) => {
+                self.printed.line(format!("conntrack v{VERSION} (conntrack-tools)"))
+            }
             (Verb::List, false) => self.list()?,
             (Verb::List, true) => self.list_expectations()?,
             (Verb::Create | Verb::Add, false) => self.create()?,
@@ -241,6 +236,13 @@ impl Run<'_, '_> {
             (Refusal::Missing, Verb::Create, true) => {
                 String::from("Operation failed: master conntrack not found")
             }
+            (Refusal::Invalid, Verb::Add, false) => {
+                String::from("Operation failed: Invalid argument")
+            }
+            (Refusal::Forbidden, ..) => String::from(
+                "Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do \
+                 this",
+            ),
             (refusal, ..) => format!("Operation failed: {refusal}"),
         })
     }
@@ -302,20 +304,35 @@ impl Run<'_, '_> {
     fn update(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let flows = self.table.flows(TableKind::Conntrack).map_err(|r| self.failed(r))?;
+        let mut updated_count = 0_usize;
         for flow in flows.iter().filter(|flow| command.selects(flow)) {
             let Some(change) = change(command, flow) else { continue };
-            if let Err(refusal) = self.table.update(&change) {
+            let result = self.table.update(&change);
+            if result == Err(Refusal::Missing) {
+                let _ = writeln!(self.printed.err, "Operation failed: {}", Refusal::Missing);
+                continue;
+            }
+            if let Err(refusal) = result {
                 let fault = self.failed(refusal);
-                let _ = writeln!(self.printed.err, "{}", fault.text);
+                if refusal != Refusal::Forbidden {
+                    let _ = writeln!(self.printed.err, "{}", fault.text);
+                }
                 return Err(fault);
             }
-            let tuple = flow.tuple(Direction::Original).unwrap_or(flow_tuple(flow));
-            let found = self.table.find(&tuple, flow.zone()).map_err(|r| self.failed(r))?;
-            let found = referenced(&found);
-            self.show(&found);
+            let Some(tuple) = flow.tuple(Direction::Original) else { continue };
+            let found = match self.table.find(&tuple, Zone::default()) {
+                // It has gone meanwhile.
+                Err(Refusal::Missing) => continue,
+                found => referenced(&found.map_err(|r| self.failed(r))?),
+            };
+            updated_count += 1;
+            // Here masks do not count.
+            if command.unmasked().selects(&found) {
+                self.show(&found);
+            }
         }
-        self.told("updated");
-        self.printed.status = u8::from(self.form.shown_count == 0);
+        self.printed.say(format_args!("{updated_count} flow entries have been updated."));
+        self.printed.status = u8::from(updated_count == 0);
         Ok(())
     }
 
@@ -335,13 +352,12 @@ impl Run<'_, '_> {
 
     fn find(&mut self) -> Result<(), Fault> {
         let command = self.command;
-        let mut wanted = command.flow.clone();
-        if wanted.original.icmp_type.is_some() {
-            wanted.original.icmp_id = Some(wanted.original.icmp_id.unwrap_or(0));
-        }
-        let tuple = wanted.tuple(Direction::Original).ok_or(Refusal::Invalid);
-        let tuple = tuple.map_err(|r| self.failed(r))?;
+        let tuple = asked_tuple(&command.flow).map_err(|r| self.failed(r))?;
         let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
+        if !command.selects_tuples(&flow) {
+            // The kernel has shown one, and conntrack(8) has passed it over.
+            return Err(Fault::other("Operation failed: Success"));
+        }
         if command.selects(&flow) {
             let flow = referenced(&flow);
             self.show(&flow);
@@ -365,11 +381,8 @@ impl Run<'_, '_> {
     fn expect(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let master = command.flow.original;
-        let wanted = Expected {
-            master,
-            master_protocol: command.flow.protocol,
-            ..command.expected.clone()
-        };
+        let wanted =
+            Expected { master, master_protocol: command.flow.protocol, ..command.expected.clone() };
         self.table.expect(&wanted).map_err(|r| self.failed(r))?;
         self.printed.say("1 expectations have been created.");
         Ok(())
@@ -406,24 +419,25 @@ fn referenced(flow: &Flow) -> Flow {
     Flow { uses: flow.uses.map(|uses| uses.saturating_add(1)), ..flow.clone() }
 }
 
-fn flow_tuple(flow: &Flow) -> crate::Tuple {
-    crate::Tuple {
-        source: flow.original.source.unwrap_or_default(),
-        destination: flow.original.destination.unwrap_or_default(),
-        source_port: 0,
-        destination_port: 0,
-        protocol: flow.protocol.unwrap_or(0),
-        family: flow.family.unwrap_or(keepstate_packet::Family::V4),
+/// The original tuple that is asked for.
+fn asked_tuple(wanted: &Flow) -> Result<crate::Tuple, Refusal> {
+    let mut wanted = wanted.clone();
+    if let Some(kind) = wanted.original.icmp_type {
+        crate::tuple::inverse_type(wanted.protocol.unwrap_or(0), kind).ok_or(Refusal::Invalid)?;
+        wanted.original.icmp_id = Some(wanted.original.icmp_id.unwrap_or(0));
     }
+    wanted.tuple(Direction::Original).ok_or(Refusal::Invalid)
 }
 
-/// What is to be changed of a connection; `None` when that is nothing.
+/// What is to be changed of a connection; `None` when that is nothing. conntrack(8) does not say in
+/// which zone, so that only connections in none are changed.
 fn change(command: &Command, flow: &Flow) -> Option<Flow> {
     let mark = command.mark.map(|mark| (flow.mark.unwrap_or(0) & !mark.mask) ^ mark.value);
     let labels = (command.label_add.is_some() || command.label_del.is_some())
         .then(|| relabelled(command, flow.labels.unwrap_or_default()));
     let status = command.flow.status.map(|status| status | flow.status());
-    let unchanged = command.flow.timeout.is_none_or(|timeout| flow.timeout == Some(timeout))
+    // What was left of its time has passed on since it was listed.
+    let unchanged = command.flow.timeout.is_none()
         && mark.is_none_or(|mark| flow.mark == Some(mark))
         && labels.is_none_or(|labels| flow.labels.unwrap_or_default() == labels)
         && status.is_none_or(|status| flow.status() == status)
@@ -436,8 +450,6 @@ fn change(command: &Command, flow: &Flow) -> Option<Flow> {
         protocol: flow.protocol,
         original: flow.original,
         reply: Half::default(),
-        zone: flow.zone,
-        zone_of: flow.zone_of,
         timeout: command.flow.timeout,
         status,
         info: command.flow.info,

@@ -1,0 +1,249 @@
+//! What conntrack-tools 1.4.7 says, asked of it.
+
+extern crate std;
+
+use super::run::{Printed, run};
+use super::*;
+use crate::flow::{Contents, LabelNames};
+use crate::saved::SavedTable;
+use alloc::vec::Vec;
+
+fn labels() -> LabelNames {
+    label_names(
+        "# comment\n0 zero\n1 one\n2 two words\n5\tfive\n127 last\n128 none\n3 three\n3 drei\n4 three\n",
+    )
+}
+
+fn put(table: &mut SavedTable, line: &str) -> Printed {
+    let mut printed = Printed::default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let names = labels();
+    match parse(&words, Some(&names), &mut printed.err) {
+        Ok(command) => run(&command, table, Some(&names), None, &mut printed),
+        Err(fault) => printed.fail(&fault),
+    }
+    printed
+}
+
+/// A conversation: `$ ` a command, `O ` and `E ` its output, `= ` its exit status.
+fn converse(text: &str) {
+    let mut table = SavedTable::new(Contents::default());
+    let mut printed = Printed::default();
+    let mut seen = Printed::default();
+    let mut command = "";
+    for line in text.lines() {
+        let (kind, rest) = line.split_at(line.len().min(2));
+        match kind {
+            "$ " => {
+                command = rest;
+                printed = put(&mut table, rest);
+                seen = Printed::default();
+            }
+            "O " => seen.out += &alloc::format!("{rest}\n"),
+            "E " => seen.err += &alloc::format!("conntrack v1.4.7 (conntrack-tools): {rest}\n"),
+            "T " => {
+                seen.err += "Try `conntrack -h' or 'conntrack --help' for more information.\n";
+            }
+            "W " => seen.err += &alloc::format!("{rest}\n"),
+            "= " => {
+                seen.status = rest.parse().expect("a status");
+                assert_eq!(printed, seen, "{command}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn create_find_change_delete() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 20 --state LISTEN -u SEEN_REPLY -t 50
+E 1 flow entries have been created.
+= 0
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 20 --state LISTEN -u SEEN_REPLY -t 50
+E Operation failed: Such conntrack exists, try -U to update
+= 1
+$ -A -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 20 --state LISTEN -u SEEN_REPLY -t 50
+E 0 flow entries have been added.
+= 0
+$ -L
+O tcp      6 50 SYN_SENT2 src=1.1.1.1 dst=2.2.2.2 sport=10 dport=20 src=2.2.2.2 dst=1.1.1.1 sport=20 dport=10 mark=0 use=1
+E 1 flow entries have been shown.
+= 0
+$ -G -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 20 -o extended
+O ipv4     2 tcp      6 50 SYN_SENT2 src=1.1.1.1 dst=2.2.2.2 sport=10 dport=20 src=2.2.2.2 dst=1.1.1.1 sport=20 dport=10 mark=0 use=2
+E 1 flow entries have been shown.
+= 0
+$ -G -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 21
+E Operation failed: such conntrack doesn't exist
+= 1
+$ -U -s 1.1.1.1 -m 0x15/0xf -u ASSURED
+O tcp      6 50 SYN_SENT2 src=1.1.1.1 dst=2.2.2.2 sport=10 dport=20 src=2.2.2.2 dst=1.1.1.1 sport=20 dport=10 [ASSURED] mark=21 use=2
+E 1 flow entries have been updated.
+= 0
+$ -U -p tcp -m 5
+W Operation failed: Operation not supported
+E Operation failed: Operation not supported
+= 1
+$ -L -o save
+O -A -t 50 -u SEEN_REPLY,ASSURED -s 1.1.1.1 -d 2.2.2.2 -r 2.2.2.2 -q 1.1.1.1 -p tcp --sport 10 --dport 20 --reply-port-src 20 --reply-port-dst 10 --state SYN_SENT2
+E 1 flow entries have been shown.
+= 0
+$ -C
+O 1
+= 0
+$ -D -p tcp --dport 20
+O tcp      6 50 SYN_SENT2 src=1.1.1.1 dst=2.2.2.2 sport=10 dport=20 src=2.2.2.2 dst=1.1.1.1 sport=20 dport=10 [ASSURED] mark=21 use=1
+E 1 flow entries have been deleted.
+= 0
+$ -D -p tcp --dport 20
+E 0 flow entries have been deleted.
+= 1
+",
+    );
+}
+
+#[test]
+fn refusals_say_what_conntrack_says() {
+    let faults = "\
+$ -L -D
+E Invalid commands combination
+$ -X
+E unknown option `-X'
+$ -L --foo
+E unknown option `--foo'
+$ -L --state ESTABLISHED
+E unknown option `--state'
+$ -L --sport 10 -p tcp
+E unknown option `--sport'
+$ -L -p tcp --s 1
+E unknown option `--s'
+$ -L -s
+E option `-s' requires an argument
+$ -L -p tcp --sport
+E option `--sport' requires an argument
+$ -L foo
+E unknown type `foo'
+$ -L -s 1.1.1.1.1
+E Invalid IP address `1.1.1.1.1'
+$ -L -s 1.1.1.1/33
+E Invalid netmask
+$ -L -r 1.1.1.1/24
+E CIDR notation unavailable for `--reply-src'
+$ -L -s 1.1.1.1 -d ::1
+E mismatched address family
+$ -L -f 4
+E `4' unsupported protocol
+$ -L -p 256
+E `256' unsupported protocol
+$ -L -p tcp --state closed
+E unknown TCP state `closed'
+$ -L -p dccp --role foo
+E Unknown DCCP role `foo'
+$ -L -u A,B
+E Bad parameter `B'
+$ -L -n 1.1.1.1:
+E No port specified after `:'
+$ -L -n 1.1.1.1:99x
+E Invalid port `99x'
+$ -L -n -j
+E cannot specify `--src-nat' or `--dst-nat' with `--any-nat'
+$ -L -e NEW
+E Illegal option `--event-mask' with this command
+$ -L -z -m 1
+E Can't use -z with filtering parameters
+$ -L --mask-src 255.0.0.0
+E Can't use --mask-src without --src
+$ -L -l nope
+E unknown label 'nope'
+$ -L -l two
+E unknown label 'two'
+$ -I
+E You need to supply the `--protonum' option for this command
+$ -I -p udp -s 1.1.1.1 -d 2.2.2.2 -t 5
+E you have to specify `--sport' and `--dport'
+$ -I -p udp -s 1.1.1.1 -t 5
+E you have to specify `--src' and `--dst'
+$ -I -p sctp -s 1.1.1.1 -d 2.2.2.2 -t 5 --state CLOSED
+E You need to supply the `--orig-vtag' option for this command
+$ -A expect
+E Can't do --add on expectations
+$ -F dying
+E Can't do that command with tables `dying' and `unconfirmed'
+$ -D expect -s 1.1.1.1
+E You need to supply the `--dst' option for this command
+$ -I expect -s 1.1.1.1 -d 2.2.2.2 -p tcp -t 5 --tuple-src 4.4.4.4 --tuple-dst 5.5.5.5
+E You need to supply the `--mask-src' option for this command
+";
+    for pair in faults.lines().collect::<Vec<_>>().chunks(2) {
+        converse(&alloc::format!("{}\n{}\nT \n= 2\n", pair[0], pair[1]));
+    }
+}
+
+#[test]
+fn numbers_wrap_and_end_as_in_c() {
+    let flow = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let command = parse(&words, None, &mut String::new()).expect(line);
+        (command.flow, command.mark)
+    };
+    assert_eq!(flow("-L -p tcp --sport 65546").0.original.source_port, Some(10));
+    assert_eq!(flow("-L -p tcp --sport 021").0.original.source_port, Some(21));
+    assert_eq!(flow("-L -p tcp --sport 0x21").0.original.source_port, Some(0));
+    assert_eq!(flow("-L -p gre --srckey 0x21").0.original.source_port, Some(33));
+    assert_eq!(flow("-L -w -1").0.zone, Some(65535));
+    let mark = |value, mask| Some(Masked { value, mask });
+    assert_eq!(flow("-L -m 010").1, mark(8, u32::MAX));
+    assert_eq!(flow("-L -m 99999999999/0xf").1, mark(1_215_752_191, 15));
+    assert_eq!(flow("-L -m -1").1, mark(u32::MAX, u32::MAX));
+    assert_eq!(flow("-L -s 1.1").0.original.source, flow("-L -s 1.0.0.1").0.original.source);
+}
+
+#[test]
+fn labels_are_added_removed_and_asked_for() {
+    let mut table = SavedTable::new(Contents::default());
+    let made = put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 50 --label-add one,last");
+    assert_eq!(made.status, 0);
+    let shown = |table: &mut SavedTable, line: &str| put(table, line).out;
+    assert!(shown(&mut table, "-L -o labels").ends_with("mark=0 use=1 labels=one,last\n"));
+    assert!(
+        shown(&mut table, "-L -o labels,xml")
+            .contains("<mark>0</mark><labels><label>one</label><label>last</label></labels><use>")
+    );
+    assert!(!shown(&mut table, "-L").contains("labels"));
+    assert!(!shown(&mut table, "-L -l one").is_empty());
+    assert!(!shown(&mut table, "-L -l one,last").is_empty());
+    assert!(shown(&mut table, "-L -l zero").is_empty());
+    let both = put(&mut table, "-U -s 1.1.1.1 --label-add zero --label-del one -o labels");
+    assert!(both.err.contains("cannot use --label-add and --label-del at the same time"));
+    assert_eq!(both.status, 1);
+    put(&mut table, "-U -s 1.1.1.1 --label-del one");
+    let changed = put(&mut table, "-U -s 1.1.1.1 --label-add zero -o labels");
+    assert!(changed.out.ends_with("use=2 labels=zero,last\n"), "{changed:?}");
+    assert!(put(&mut table, "-U -s 1.1.1.1 --label-del").err.contains("1 flow entries"));
+    assert!(!shown(&mut table, "-L -o labels").contains("labels"));
+    let impossible = put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.3 -p 99 -t 50 --label-add none");
+    assert!(impossible.err.contains("Operation failed: Numerical result out of range"));
+}
+
+#[test]
+fn files_of_commands_are_read_whole_before_anything_is_done() {
+    let load = |text: &str, table: &mut SavedTable| {
+        let mut printed = Printed::default();
+        match Loaded::read(text, None, &mut printed.err) {
+            Ok(loaded) => loaded.run(table, None, None, &mut printed),
+            Err(fault) => printed.fail(&fault),
+        }
+        printed
+    };
+    let one = "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t \"50\"";
+    let mut table = SavedTable::new(Contents::default());
+    let listing = load(&alloc::format!("{one}\n-L\n"), &mut table);
+    assert!(listing.err.contains("Cannot use command `-L' with --load-file"));
+    assert!(table.contents().flows.is_empty());
+    assert_eq!(load(&alloc::format!("\n# a comment\n \t\n{one}"), &mut table).status, 0);
+    let again = load(&alloc::format!("{one}\n-I -s 1.1.1.1 -d 2.2.2.3 -p 99 -t 5"), &mut table);
+    assert_eq!((again.status, table.contents().flows.len()), (1, 1));
+    assert_eq!(load("-D -w 123", &mut table), Printed::default());
+}

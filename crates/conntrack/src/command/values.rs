@@ -99,7 +99,9 @@ pub(super) fn network(text: &str) -> Result<(Family, Address, Option<Address>), 
     let (length, rest) = unsigned(length, 10);
     let wrong = || Fault::parameter("Invalid netmask");
     let length = u32::try_from(length).ok().filter(|l| *l <= longest && rest.is_empty());
-    Ok((family, address, Some(prefix(length.ok_or_else(wrong)?))))
+    let length = length.ok_or_else(wrong)?;
+    // The longest is as good as none.
+    Ok((family, address, (length != longest).then(|| prefix(length))))
 }
 
 /// The mask with this many leading ones.
@@ -188,8 +190,7 @@ pub(super) fn events(text: &str, warnings: &mut String) -> Result<EventMask, Fau
 
 /// `-o`, added to what was asked for before.
 pub(super) fn output(text: &str, output: &mut Output, warnings: &mut String) -> Result<(), Fault> {
-    let known =
-        ["xml", "extended", "timestamp", "id", "ktimestamp", "labels", "userspace", "save"];
+    let known = ["xml", "extended", "timestamp", "id", "ktimestamp", "labels", "userspace", "save"];
     words(text, warnings, &known, |place| {
         let wanted = match place {
             0 => &mut output.xml,

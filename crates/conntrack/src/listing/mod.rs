@@ -93,7 +93,9 @@ impl<'a> EventLine<'a> {
 
 impl fmt::Display for EventLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flow = Flow::of_event(self.snapshot, 0);
+        let flow = Flow::of_event(self.snapshot, 0, Instant(0));
+        // The line shows the age alone.
+        let flow = Flow { started: None, stopped: None, ..flow };
         Line { flow: &flow, kind: self.kind, shown: Shown::default() }.fmt(f)
     }
 }

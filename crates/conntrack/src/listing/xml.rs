@@ -88,12 +88,8 @@ pub(super) fn addresses(f: &mut fmt::Formatter<'_>, half: &Half, family: Family)
     write!(f, "<src>{}</src><dst>{}</dst>", ip(half.source), ip(half.destination))
 }
 
-/// `<sport>1</sport><dport>2</dport>`, or what the protocol has instead.
+/// `<sport>1</sport><dport>2</dport>`, or the keys of GRE. Of ICMP nothing is shown.
 pub(super) fn ports(f: &mut fmt::Formatter<'_>, half: &Half, protocol: u8) -> fmt::Result {
-    if let (Some(kind), Some(code)) = (half.icmp_type, half.icmp_code) {
-        let id = half.icmp_id.unwrap_or(0);
-        return write!(f, "<type>{kind}</type><code>{code}</code><id>{id}</id>");
-    }
     let (Some(source), Some(destination)) = (half.source_port, half.destination_port) else {
         return Ok(());
     };
@@ -113,6 +109,7 @@ fn independent(f: &mut fmt::Formatter<'_>, flow: &Flow, shown: &Shown<'_>) -> fm
     }
     number(f, "timeout", flow.timeout)?;
     number(f, "mark", flow.mark)?;
+    labels(f, flow, shown)?;
     number(f, "secmark", flow.secmark)?;
     if let Some(context) = &flow.secctx {
         write!(f, "<secctx>{context}</secctx>")?;
@@ -128,7 +125,6 @@ fn independent(f: &mut fmt::Formatter<'_>, flow: &Flow, shown: &Shown<'_>) -> fm
         f.write_str("<unreplied/>")?;
     }
     timestamps(f, flow, shown)?;
-    labels(f, flow, shown)?;
     f.write_str("</meta>")
 }
 

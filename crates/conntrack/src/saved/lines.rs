@@ -198,16 +198,13 @@ impl FlowReader {
 
     fn info(&mut self, protocol: u8, state: Option<&str>) -> Result<(), ReadError> {
         let known = state.map(|name| {
-            ProtocolInfo::in_state(protocol, name)
-                .ok_or_else(|| ReadError::wrong("state", name))
+            ProtocolInfo::in_state(protocol, name).ok_or_else(|| ReadError::wrong("state", name))
         });
         let info = known.transpose()?.unwrap_or_default();
         let vtags = self.vtags;
         self.flow.info = match (info, self.gre, protocol) {
             (ProtocolInfo::Sctp { state, .. }, ..) => ProtocolInfo::Sctp { state, vtags },
-            (ProtocolInfo::Dccp { state, .. }, ..) => {
-                ProtocolInfo::Dccp { state, role: self.role }
-            }
+            (ProtocolInfo::Dccp { state, .. }, ..) => ProtocolInfo::Dccp { state, role: self.role },
             (ProtocolInfo::None, [Some(timeout), Some(stream_timeout)], _) => {
                 ProtocolInfo::Gre { timeout, stream_timeout }
             }

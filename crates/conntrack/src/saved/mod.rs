@@ -11,7 +11,7 @@ pub use xml::{expectation_xml, flow_xml};
 
 use crate::CtStatus;
 use crate::command::TableKind;
-use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo};
+use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo, has_ports};
 use crate::outside::{Ask, Refusal};
 use crate::table::Statistics;
 use crate::tuple::{self, Direction, Tuple};
@@ -140,6 +140,10 @@ impl Ask for SavedTable {
         if self.flows.len() >= ENTRIES_MAX {
             return Err(Refusal::Full);
         }
+        // Its time is up as it begins.
+        if flow.timeout == Some(0) {
+            return Ok(());
+        }
         let highest = self.flows.values().filter_map(|flow| flow.id).max();
         let id = highest.unwrap_or(0).wrapping_add(1);
         self.insert(keys, Flow { id: Some(id), ..flow });
@@ -155,7 +159,11 @@ impl Ask for SavedTable {
         let place = self.place(&tuple, change.zone()).ok_or(Refusal::Missing)?;
         let flow = self.flows.get_mut(&place).ok_or(Refusal::Missing)?;
         update(flow, change)?;
+        let is_over = flow.timeout == Some(0);
         self.changed = true;
+        if is_over {
+            self.remove(place);
+        }
         Ok(())
     }
 
@@ -236,20 +244,23 @@ fn status_is_forbidden(status: CtStatus) -> bool {
 }
 
 /// Status bits that a program may set; others that it names are passed over.
-const SETTABLE: u32 =
-    CtStatus::SEEN_REPLY.0 | CtStatus::ASSURED.0 | CtStatus::FIXED_TIMEOUT.0;
+const SETTABLE: u32 = CtStatus::SEEN_REPLY.0 | CtStatus::ASSURED.0 | CtStatus::FIXED_TIMEOUT.0;
 
 /// The connection that a request makes.
 fn created(wanted: &Flow) -> Result<Flow, Refusal> {
     let (Some(family), Some(protocol)) = (wanted.family, wanted.protocol) else {
         return Err(Refusal::Unsupported);
     };
-    if wanted.zone.is_some() && wanted.zone_of.iter().any(Option::is_some)
-        || wanted.zone_of.iter().all(Option::is_some)
-    {
-        return Err(Refusal::Invalid);
+    // Each zone has to find none before it.
+    let [of_original, of_reply] = wanted.zone_of;
+    let mut zone = wanted.zone.unwrap_or(0);
+    for one_way in [of_original, of_reply].into_iter().flatten() {
+        if zone != 0 {
+            return Err(Refusal::Invalid);
+        }
+        zone = one_way;
     }
-    let (original, mut reply) = both_halves(wanted, protocol)?;
+    let (original, mut reply, protocol) = both_halves(wanted, protocol)?;
     original.tuple(family, protocol).ok_or(Refusal::Invalid)?;
     reply.tuple(family, protocol).ok_or(Refusal::Invalid)?;
     let timeout = wanted.timeout.ok_or(Refusal::Invalid)?.min(TIMEOUT_MAX);
@@ -283,30 +294,56 @@ fn kept(half: &Half, family: Family, protocol: u8) -> Half {
     half.tuple(family, protocol).as_ref().map_or(*half, Half::of)
 }
 
-/// Both directions, the one that is not described being the other's inverse.
-fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half), Refusal> {
-    let (mut original, mut reply) = (wanted.original, wanted.reply);
-    if matches!(protocol, icmp::PROTOCOL | icmpv6::PROTOCOL) {
-        let kind = original.icmp_type.ok_or(Refusal::Invalid)?;
-        tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
-        original.icmp_id = Some(original.icmp_id.unwrap_or(0));
-        let Half { icmp_type, icmp_code, icmp_id, .. } = original.inverse(protocol);
-        reply = Half { icmp_type, icmp_code, icmp_id, ..reply };
-    }
+/// Both directions, the one that is not described being the other's inverse, and the protocol.
+fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half, u8), Refusal> {
     let described = |half: &Half| half.source.is_some() || half.destination.is_some();
-    if !described(&reply) {
-        return Ok((original, original.inverse(protocol)));
+    let (original, reply) = (&wanted.original, &wanted.reply);
+    if !described(original) {
+        // Without ports the reply does not know its protocol, and lends the original none.
+        let protocol = if reply.source_port.is_some() { protocol } else { 0 };
+        let reply = filled(reply, protocol)?;
+        return Ok((reply.inverse(protocol), reply, protocol));
     }
-    if !described(&original) {
-        let inverse = reply.inverse(protocol);
-        let Half { icmp_type, icmp_code, icmp_id, .. } = original;
-        let original = match protocol {
-            icmp::PROTOCOL | icmpv6::PROTOCOL => Half { icmp_type, icmp_code, icmp_id, ..inverse },
-            _ => inverse,
-        };
-        return Ok((original, reply));
+    let original = filled(original, protocol)?;
+    if let Some(kind) = original.icmp_type {
+        tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
     }
-    Ok((original, reply))
+    let answers = reply.icmp_type.map_or(original.inverse(protocol), |kind| Half {
+        icmp_type: Some(kind),
+        ..original.inverse(protocol)
+    });
+    let reply = if described(reply) {
+        let Half { icmp_type, icmp_code, icmp_id, .. } = answers;
+        filled(&Half { icmp_type, icmp_code, icmp_id, ..*reply }, protocol)?
+    } else {
+        answers
+    };
+    if let Some(kind) = reply.icmp_type {
+        tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
+    }
+    Ok((original, reply, protocol))
+}
+
+/// A half of which something is said; what of it is not said is zero, but ports cannot be missing
+/// altogether.
+fn filled(half: &Half, protocol: u8) -> Result<Half, Refusal> {
+    let zero = Some(keepstate_packet::Address([0; 16]));
+    let mut out =
+        Half { source: half.source.or(zero), destination: half.destination.or(zero), ..*half };
+    match protocol {
+        icmp::PROTOCOL | icmpv6::PROTOCOL => {
+            half.icmp_type.ok_or(Refusal::Invalid)?;
+            out.icmp_code = Some(half.icmp_code.unwrap_or(0));
+            out.icmp_id = Some(half.icmp_id.unwrap_or(0));
+        }
+        protocol if has_ports(protocol) => {
+            half.source_port.or(half.destination_port).ok_or(Refusal::Invalid)?;
+            out.source_port = Some(half.source_port.unwrap_or(0));
+            out.destination_port = Some(half.destination_port.unwrap_or(0));
+        }
+        _ => {}
+    }
+    Ok(out)
 }
 
 /// Sets translation up, as the nat table would.

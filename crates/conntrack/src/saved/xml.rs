@@ -142,9 +142,6 @@ fn ports(text: &str) -> Result<Half, ReadError> {
     Ok(Half {
         source_port: either("sport", "srckey")?,
         destination_port: either("dport", "dstkey")?,
-        icmp_type: value(text, "type")?,
-        icmp_code: value(text, "code")?,
-        icmp_id: value(text, "id")?,
         ..Half::default()
     })
 }

@@ -11,14 +11,14 @@ use crate::{
     terminal::Terminal,
 };
 use keepstate_conntrack::policy::Declaration;
-use keepstate_conntrack::{Sysctls, sysctl::SysctlError};
+use keepstate_conntrack::{Sysctls, flow::Contents, saved::SavedTable, sysctl::SysctlError};
 use keepstate_datapath::{
     clock::CaptureClock,
     pcap::Capture,
     replay::{Checksums, Options, Replay},
 };
 use keepstate_engine::{Engine, Host, Network};
-use keepstate_packet::{Address, Family, InterfaceName};
+use keepstate_packet::{Address, Family, Instant, InterfaceName};
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 const HOST_HELP: &str = r#"Without --host and --local the filter is a router: eth0 has 100.127.253.1/30 and fd4d:4154:a::1/64,
@@ -81,6 +81,10 @@ pub(crate) struct Arguments {
     /// Print the connections that are there at the end, as `conntrack -L -o extended` does
     #[arg(long)]
     conntrack: bool,
+    /// Write the connections and expectations that are there at the end to a file, for `keepstate
+    /// conntrack --saved FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(super) save_table: Option<PathBuf>,
     /// Print what happens to connections, as `conntrack -E -o timestamp` does
     #[arg(long)]
     events: bool,
@@ -157,16 +161,59 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     }
 }
 
-fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
-    let mut loaded = load_rules(arguments, terminal)?;
-    if let Some(assignments) = &arguments.helpers {
-        assignments.append_to(&mut loaded);
+/// Everything that the arguments ask for, ready to run.
+struct Prepared {
+    loaded: Vec<Loaded>,
+    sysctls: Sysctls,
+    host: Host,
+    declared: Vec<Declaration>,
+    options: Options,
+}
+
+impl Prepared {
+    fn new(arguments: &Arguments, terminal: &Terminal) -> Result<Self, Exit> {
+        let mut loaded = load_rules(arguments, terminal)?;
+        if let Some(assignments) = &arguments.helpers {
+            assignments.append_to(&mut loaded);
+        }
+        let sysctls = sysctls(arguments, terminal)?;
+        let (host, mut declared, options) = host_and_options(arguments, terminal)?;
+        declared.extend(policies::read(&arguments.timeout_policy, terminal)?);
+        policies::check_rules(&declared, &loaded, terminal)?;
+        check_captures(arguments, terminal)?;
+        Ok(Self { loaded, sysctls, host, declared, options })
     }
-    let sysctls = sysctls(arguments, terminal)?;
-    let (host, mut declared, options) = host_and_options(arguments, terminal)?;
-    declared.extend(policies::read(&arguments.timeout_policy, terminal)?);
-    policies::check_rules(&declared, &loaded, terminal)?;
-    check_captures(arguments, terminal)?;
+
+    fn engine(self, arguments: &Arguments, terminal: &Terminal) -> Result<(Engine, Replay), Exit> {
+        let rulesets = self.loaded.into_iter().map(|loaded| loaded.ruleset).collect();
+        let mut engine = Engine::new(SEED, self.host, self.sysctls, rulesets);
+        policies::add(engine.conntrack_mut(), &self.declared, terminal)?;
+        Ok((engine, Replay::new(self.options, arguments.captures.clone())))
+    }
+}
+
+/// Runs the captures through a filter and tells an observer; nothing is printed but warnings.
+pub(super) fn engine_after(
+    arguments: &Arguments,
+    terminal: &Terminal,
+    observer: &mut impl keepstate_datapath::Observer,
+) -> Result<Engine, Exit> {
+    let (mut engine, mut datapath) =
+        Prepared::new(arguments, terminal)?.engine(arguments, terminal)?;
+    let result = keepstate_datapath::run(&mut engine, &mut datapath, observer);
+    tell(&datapath, terminal);
+    match result {
+        Ok(()) => Ok(engine),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Exit::Clean),
+        Err(error) => {
+            terminal.error(error);
+            Err(Exit::Usage)
+        }
+    }
+}
+
+fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
+    let prepared = Prepared::new(arguments, terminal)?;
     let quiet = terminal.is_quiet();
     let options_of_report = report::Options {
         format: arguments.format,
@@ -176,17 +223,18 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         summary: !quiet,
         write: arguments.write.as_deref(),
     };
-    let report = Report::new(&options_of_report, terminal, Names::new(&loaded));
+    let report = Report::new(&options_of_report, terminal, Names::new(&prepared.loaded));
     let mut report = report.map_err(|error| {
         terminal.error(error);
         Exit::Usage
     })?;
-    let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
-    let mut engine = Engine::new(SEED, host, sysctls, rulesets);
-    policies::add(engine.conntrack_mut(), &declared, terminal)?;
-    let mut datapath = Replay::new(options, arguments.captures.clone());
+    let (mut engine, mut datapath) = prepared.engine(arguments, terminal)?;
     let result = keepstate_datapath::run(&mut engine, &mut datapath, &mut report);
+    let latest = report.latest();
     let result = result.and_then(|()| report.finish(&mut engine));
+    if let (Ok(()), Some(path)) = (&result, &arguments.save_table) {
+        super::conntrack::save(path, &table_of(&engine, latest), terminal)?;
+    }
     tell(&datapath, terminal);
     match result {
         Ok(()) => Ok(()),
@@ -197,6 +245,12 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
             Err(Exit::Usage)
         }
     }
+}
+
+/// The table of an engine, to be asked from outside.
+pub(super) fn table_of(engine: &Engine, now: Instant) -> SavedTable {
+    let table = engine.conntrack();
+    SavedTable::new(Contents::of(table, now)).with_statistics(vec![*table.statistics()])
 }
 
 /// What went wrong with captures, and what was done about them.
