@@ -1,4 +1,4 @@
-//! `net.netfilter.*` by their own names.
+//! `net.netfilter.*` and `net.ipv4.ipfrag_*` by their own names.
 
 use crate::timeout::Timeout;
 
@@ -37,6 +37,8 @@ pub struct Sysctls {
     pub timeouts: Timeouts,
     /// `nf_conntrack_sip.*`.
     pub sip: Sip,
+    /// `ipfrag_*` and `nf_conntrack_frag6_*`.
+    pub fragments: Fragments,
 }
 
 /// The parameters of the kernel's module `nf_conntrack_sip`, set as `nf_conntrack_sip.NAME`.
@@ -51,6 +53,42 @@ pub struct Sip {
     /// `sip_timeout`: how long signalling connections live, seconds; reckoned in ticks of the
     /// kernel's clock in 32 bits.
     pub timeout: u32,
+}
+
+/// Limits of fragments that wait for others. No high threshold can be set below its low one, nor
+/// the other way; nothing else reads the low ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragments {
+    /// `net.ipv4.ipfrag_high_thresh`: once more bytes wait, no fragment is taken.
+    pub high_thresh: u64,
+    /// `net.ipv4.ipfrag_low_thresh`.
+    pub low_thresh: u64,
+    /// `net.ipv4.ipfrag_time`.
+    pub timeout: Timeout,
+    /// `net.ipv4.ipfrag_max_dist`: a datagram begins anew when more fragments than these have come
+    /// from its sender since its last one; 0 for no limit.
+    pub max_dist: u32,
+    /// `nf_conntrack_frag6_high_thresh`.
+    pub frag6_high_thresh: u64,
+    /// `nf_conntrack_frag6_low_thresh`.
+    pub frag6_low_thresh: u64,
+    /// `nf_conntrack_frag6_timeout`.
+    pub frag6_timeout: Timeout,
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        const MEBIBYTE: u64 = 1024 * 1024;
+        Self {
+            high_thresh: 4 * MEBIBYTE,
+            low_thresh: 3 * MEBIBYTE,
+            timeout: Timeout::seconds(30),
+            max_dist: 64,
+            frag6_high_thresh: 4 * MEBIBYTE,
+            frag6_low_thresh: 3 * MEBIBYTE,
+            frag6_timeout: Timeout::seconds(60),
+        }
+    }
 }
 
 /// `nf_conntrack_events`: which connections tell what happens to them. It is asked when a connection
@@ -150,6 +188,7 @@ impl Default for Sysctls {
                 external_media: false,
                 timeout: 3600,
             },
+            fragments: Fragments::default(),
         }
     }
 }
@@ -162,6 +201,8 @@ enum Place<'a> {
     Byte(&'a mut u8),
     Events(&'a mut Events),
     Number(&'a mut u32),
+    /// A number of bytes, with the least and the most that it may be.
+    Bytes(&'a mut u64, u64, u64),
     Seconds(&'a mut Timeout),
 }
 
@@ -193,6 +234,11 @@ impl Sysctls {
             (Place::Number(to), (false, value)) if value <= i64::from(i32::MAX) => {
                 *to = value as u32;
             }
+            (Place::Bytes(to, least, most), (false, value))
+                if (least..=most).contains(&value.unsigned_abs()) =>
+            {
+                *to = value.unsigned_abs();
+            }
             (Place::Seconds(to), (negative, value @ 0..=SECONDS)) => {
                 *to = Timeout::seconds(if negative { -value } else { value });
             }
@@ -214,19 +260,31 @@ impl Sysctls {
             Place::Byte(value) => i64::from(*value),
             Place::Events(value) => *value as i64,
             Place::Number(value) => i64::from(*value),
+            Place::Bytes(value, ..) => i64::try_from(*value).unwrap_or(i64::MAX),
             Place::Seconds(value) => value.as_secs(),
         })
     }
 
     fn place(&mut self, name: &str) -> Option<Place<'_>> {
-        use Place::{Byte, Number, Seconds, Switch, Truth};
-        let t = &mut self.timeouts;
+        use Place::{Byte, Bytes, Number, Seconds, Switch, Truth};
+        let (t, f) = (&mut self.timeouts, &mut self.fragments);
         if let Some(parameter) = name.strip_prefix("nf_conntrack_sip.") {
             return Some(match parameter {
                 "sip_direct_signalling" => Truth(&mut self.sip.direct_signalling),
                 "sip_direct_media" => Truth(&mut self.sip.direct_media),
                 "sip_external_media" => Truth(&mut self.sip.external_media),
                 "sip_timeout" => Number(&mut self.sip.timeout),
+                _ => return None,
+            });
+        }
+        let prefixes = ["net.ipv4.", "net/ipv4/"];
+        let ipv4 = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+        if let Some(ipfrag) = ipv4.strip_prefix("ipfrag_") {
+            return Some(match ipfrag {
+                "high_thresh" => Bytes(&mut f.high_thresh, f.low_thresh, u64::MAX),
+                "low_thresh" => Bytes(&mut f.low_thresh, 0, f.high_thresh),
+                "time" => Seconds(&mut f.timeout),
+                "max_dist" => Number(&mut f.max_dist),
                 _ => return None,
             });
         }
@@ -267,6 +325,9 @@ impl Sysctls {
             "gre_timeout" => Seconds(&mut t.gre),
             "gre_timeout_stream" => Seconds(&mut t.gre_stream),
             "generic_timeout" => Seconds(&mut t.generic),
+            "frag6_high_thresh" => Bytes(&mut f.frag6_high_thresh, f.frag6_low_thresh, u64::MAX),
+            "frag6_low_thresh" => Bytes(&mut f.frag6_low_thresh, 0, f.frag6_high_thresh),
+            "frag6_timeout" => Seconds(&mut f.frag6_timeout),
             _ => return None,
         })
     }

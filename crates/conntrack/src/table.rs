@@ -17,12 +17,12 @@ use crate::slots::{CONNECTIONS_MAX, Slots};
 use crate::sysctl::Sysctls;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
-use crate::{event, proto, timeout};
+use crate::{CtState, Tracked, event, proto, timeout};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use keepstate_packet::{Instant, Parsed};
+use keepstate_packet::{Instant, Parsed, tcp};
 
 /// What a rule in the raw table decides for a packet before tracking sees it (`-j CT`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -363,6 +363,25 @@ impl Table {
         self.slots.live(conn).filter(|entry| entry.has(Entry::HELPED))?;
         let helper = self.slots.cold(conn.slot)?.helper;
         HELPERS.get(usize::from(helper)).map(|helper| helper.name)
+    }
+
+    /// Whether Linux joined the pieces of a packet with data for its helper to read: they are cut
+    /// anew after that. Helpers of UDP connections see what is RELATED to them, too, one way.
+    #[must_use]
+    pub fn was_joined(&self, tracked: &Tracked) -> bool {
+        let entry = tracked.conn.and_then(|conn| Some((conn, self.slots.live(conn)?)));
+        let Some((conn, _)) = entry.filter(|(_, entry)| entry.has(Entry::HELPED)) else {
+            return false;
+        };
+        let helper = self.slots.cold(conn.slot).map(|cold| usize::from(cold.helper));
+        let helper = helper.and_then(|helper| HELPERS.get(helper));
+        let established = tracked.state == CtState::Established;
+        let way_back = tracked.direction == Some(Direction::Reply);
+        helper.is_some_and(|helper| match (helper.name, helper.protocol) {
+            ("ftp", _) | ("sip", tcp::PROTOCOL) => established,
+            ("sip", _) => tracked.state != CtState::Related || !way_back,
+            _ => false,
+        })
     }
 
     /// The helper that announced a connection (`-m helper`): that of its master, which may have

@@ -21,6 +21,8 @@ pub(crate) struct Subject<'a> {
     /// Where it came in; `None`: the host itself sent it.
     pub(crate) interface: Option<InterfaceIndex>,
     pub(crate) now: Instant,
+    /// Tracking has found its checksum right.
+    pub(crate) verified: bool,
 }
 
 /// An error to report: type, code, and octets 4 to 8 of the message.
@@ -37,6 +39,11 @@ impl Report {
             Family::V4 => Self { kind: icmp::TIME_EXCEEDED, code: 0, rest: 0 },
             Family::V6 => Self { kind: 3, code: 0, rest: 0 },
         }
+    }
+
+    /// The rest of a datagram did not come in time.
+    pub(crate) const fn reassembly_time_exceeded(family: Family) -> Self {
+        Self { code: 1, ..Self::time_exceeded(family) }
     }
 
     pub(crate) const fn too_big(family: Family, mtu: u32) -> Self {
@@ -244,6 +251,12 @@ pub(crate) fn checksum_right(subject: &Subject<'_>) -> bool {
     }
     if NOT_VERIFIED.contains(&parsed.protocol) {
         return true;
+    }
+    // Linux sums the IPv4 header as well, taking for granted that it comes to nothing: not when
+    // options were filled in, whose checksum is mended on the way out.
+    let options = parsed.family == Family::V4 && parsed.has_options;
+    if options && !subject.verified && !checksum::ipv4_header_valid(subject.bytes) {
+        return false;
     }
     let sum = match (parsed.family, parsed.protocol) {
         (Family::V4, 6 | 17) | (Family::V6, _) => {

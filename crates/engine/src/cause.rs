@@ -31,11 +31,13 @@ pub enum Cause {
     FragOverlap,
     /// No room for a fragment, or a datagram longer than any may be.
     FragLimit,
+    /// The other fragments did not come in time.
+    FragTimeout,
 }
 
 impl Cause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Short,
         Self::Malformed,
         Self::BadChecksum,
@@ -48,6 +50,7 @@ impl Cause {
         Self::TableFull,
         Self::FragOverlap,
         Self::FragLimit,
+        Self::FragTimeout,
     ];
 
     /// The stable code.
@@ -66,6 +69,7 @@ impl Cause {
             Self::TableFull => "table-full",
             Self::FragOverlap => "frag-overlap",
             Self::FragLimit => "frag-limit",
+            Self::FragTimeout => "frag-timeout",
         }
     }
 }

@@ -2,22 +2,23 @@
 //! and the next deadline are polled.
 
 use crate::{
+    answer::Report,
     cause::Cause,
     command::{Command, CommandError, Reply},
-    defrag::{self, Datagram, Defrag, Gathered},
+    defrag::{self, Datagram, Defrag, Expired, Gathered},
     receive::{self, Refused},
     recorder::Recorder,
-    route::{Host, Interface, InterfaceIndex},
+    route::{Host, Interface, InterfaceIndex, Routed},
     routing::Routing,
     rules::{Rules, RulesByFamily},
     transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
-    walk::{self, Meets, Walk},
+    walk::{self, Meets, Stop, Walk},
 };
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use keepstate_conntrack::table::Prepared;
-use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, Zone};
-use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed};
+use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zone};
+use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine, TableState},
     model::{Ruleset, TableName},
@@ -339,9 +340,7 @@ impl Engine {
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let interface = packet
-            .interface
-            .filter(|_| !self.routing.is_declared_local(parsed.family, parsed.source));
+        let interface = self.incoming(packet, parsed);
         let meets = Meets {
             routing: &self.routing,
             conntrack: &mut self.conntrack,
@@ -355,6 +354,14 @@ impl Engine {
         walk.end(result, answers, &mut self.transmits)
     }
 
+    /// Where a packet comes in; `None` for one that the host itself sends.
+    #[inline]
+    fn incoming(&self, packet: &Packet<'_>, parsed: &Parsed) -> Option<InterfaceIndex> {
+        let is_own =
+            |_: &InterfaceIndex| self.routing.is_declared_local(parsed.family, parsed.source);
+        packet.interface.filter(|interface| !is_own(interface))
+    }
+
     /// What becomes of a fragment: the one that completes a datagram stands for all of it.
     #[cold]
     fn gather<R: Recorder>(
@@ -365,13 +372,19 @@ impl Engine {
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let (verdict, cause) = match self.defrag.gather(now, parsed, packet.bytes) {
+        self.expire_fragments(now, answers);
+        let limits = self.conntrack.sysctls().fragments;
+        let interface = self.incoming(packet, parsed);
+        let gathered = self.defrag.gather(now, &limits, parsed, packet.bytes, interface);
+        let (verdict, cause) = match gathered {
             Gathered::Alone => return self.walk(now, packet, parsed, None, answers, recorder),
             Gathered::Whole(datagram) => {
                 return self.complete(now, packet, datagram, answers, recorder);
             }
             Gathered::Held => (Verdict::Held, None),
-            Gathered::Discarded(cause) => (Verdict::Drop, Some(cause)),
+            // A header cut short is seen before anything could be held.
+            Gathered::Discarded(Cause::Short) => (Verdict::Drop, Some(Cause::Short)),
+            Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
         };
         recorder.end(verdict, cause);
         Disposition { verdict, cause, hook: None, tracked: None, rule: None, output: None }
@@ -397,16 +410,54 @@ impl Engine {
                 output: None,
             };
         };
-        let mut whole = Packet { bytes: &mut datagram.bytes, ..*packet };
-        let disposition = self.walk(now, &mut whole, &mut parsed, None, answers, recorder);
+        let interface = self.incoming(packet, &parsed);
+        let meets = Meets {
+            routing: &self.routing,
+            conntrack: &mut self.conntrack,
+            rules: self.rules.of_mut(parsed.family).as_mut(),
+            log: &mut self.lines,
+        };
+        let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
+        (walk.link, walk.mark) = (packet.link, packet.mark);
+        (walk.interface, walk.largest_piece) = (interface, datagram.largest as u32);
+        let result = walk.walk();
+        let disposition = walk.end(result, answers, &mut self.transmits);
         if let Some(Output { interface, .. }) = disposition.output {
-            let pieces = defrag::cut(&datagram, &parsed);
+            let mtu = self.host().interface(interface).map_or(u32::MAX, |one| one.mtu);
+            self.draw_together(&mut datagram, &parsed, disposition.tracked.as_ref());
+            let pieces = match defrag::cut(&datagram, &parsed, mtu) {
+                Ok(pieces) => pieces,
+                Err(cause) => {
+                    let (verdict, cause) = (Verdict::Drop, Some(cause));
+                    return Disposition { verdict, cause, output: None, ..disposition };
+                }
+            };
             for bytes in pieces.unwrap_or_else(|| vec![datagram.bytes]) {
                 let origin = Origin::Forwarded;
                 self.transmits.push(Transmit { origin, interface, answers, bytes });
             }
         }
         Disposition { output: None, ..disposition }
+    }
+
+    /// Who on Linux wants to have more of a datagram in one piece than its first one may hold: who
+    /// looks for a TCP socket, SCTP's checksum, helpers.
+    fn draw_together(&self, datagram: &mut Datagram, parsed: &Parsed, tracked: Option<&Tracked>) {
+        const TCP_HEADER: usize = 20;
+        let tracked = tracked.filter(|tracked| tracked.state != CtState::Untracked);
+        match parsed.protocol {
+            tcp::PROTOCOL if parsed.family == Family::V4 => {
+                datagram.draw_header(parsed, TCP_HEADER);
+            }
+            sctp::PROTOCOL if tracked.is_some() && self.conntrack.sysctls().checksum => {
+                datagram.draw_header(parsed, sctp::HEADER_LENGTH);
+            }
+            _ => {}
+        }
+        let joined = |tracked: &Tracked| self.conntrack.was_joined(tracked);
+        if !parsed.payload(&datagram.bytes).is_empty() && tracked.is_some_and(joined) {
+            datagram.forget_cuts();
+        }
     }
 
     /// What becomes of a packet that the IP layer refuses before any hook.
@@ -448,9 +499,37 @@ impl Engine {
         }
     }
 
+    /// Forgets datagrams whose time is up and tells their senders. Over IPv4 only the host that a
+    /// datagram was for tells that it did not become whole.
+    fn expire_fragments(&mut self, now: Instant, answers: u32) {
+        while let Some(Expired { first, interface, count }) = self.defrag.expire(now) {
+            if let Some(counted) = self.cause_counts.get_mut(Cause::FragTimeout as usize) {
+                *counted += count as u64;
+            }
+            let (Some(mut bytes), Some(interface)) = (first, interface) else { continue };
+            let Ok(mut parsed) = Parsed::new(&bytes) else { continue };
+            let is_told = parsed.family == Family::V6
+                || self.routing.route_in(&parsed, interface) == Routed::Local;
+            if !is_told {
+                continue;
+            }
+            let report = Report::reassembly_time_exceeded(parsed.family);
+            let meets = Meets {
+                routing: &self.routing,
+                conntrack: &mut self.conntrack,
+                rules: self.rules.of_mut(parsed.family).as_mut(),
+                log: &mut self.lines,
+            };
+            let mut recorder = ();
+            let mut walk = Walk::new(now, meets, &mut recorder, &mut parsed, &mut bytes);
+            walk.interface = Some(interface);
+            walk.end(Err(Stop::Report(Cause::FragTimeout, report)), answers, &mut self.transmits);
+        }
+    }
+
     /// Lets time pass: removes at most [`EXPIRED_MAX`] connections that have expired.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.defrag.expire(now);
+        self.expire_fragments(now, 0);
         if self.conntrack.expire(now, EXPIRED_MAX) < EXPIRED_MAX {
             self.swept = now;
         }
@@ -521,6 +600,11 @@ impl Engine {
         let rulesets = [Family::V4, Family::V6].into_iter().filter_map(|f| self.ruleset(f));
         let used = rulesets.map(Ruleset::needs).any(|needs| needs.labels);
         self.conntrack.set_labels_used(used);
+    }
+
+    /// Forgets all fragments that wait, and tells nobody.
+    pub fn forget_fragments(&mut self) {
+        self.defrag = Defrag::default();
     }
 
     /// The oldest packet that the engine made and that was not yet taken.

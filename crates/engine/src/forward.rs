@@ -64,11 +64,12 @@ pub(crate) fn check<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<()
         }
     }
     let mtu = walk.routing.host().interface(out).map_or(u32::MAX, |interface| interface.mtu);
-    if parsed.length > mtu {
+    let pieces_fit = walk.largest_piece != 0 && walk.largest_piece <= mtu;
+    if parsed.length > mtu && !pieces_fit {
         if family == Family::V6 || ipv4::dont_fragment(walk.bytes) {
             return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));
         }
-        walk.cut_to = Some(mtu);
+        walk.cut_to = Some(mtu).filter(|_| walk.largest_piece == 0);
     }
     Ok(())
 }

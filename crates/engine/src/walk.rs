@@ -13,7 +13,7 @@ use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked};
-use keepstate_packet::{Instant, LinkInfo, Parsed, rewrite};
+use keepstate_packet::{Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
 use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
 
 /// A packet on its way, and the parts of the engine that it meets.
@@ -41,6 +41,9 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) rule: Option<PolicyOrRule>,
     /// The most bytes that the way out takes at once, when the packet has more (IPv4).
     pub(crate) cut_to: Option<u32>,
+    /// Bytes of the largest piece that the packet came in, 0 when it came whole: no piece is cut
+    /// larger, and pieces that fitted each are never too big together.
+    pub(crate) largest_piece: u32,
     /// The host's own answer to a packet, of whose connection it is said to be RELATED.
     pub(crate) is_answer: bool,
 }
@@ -97,6 +100,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             prepared: None,
             rule: None,
             cut_to: None,
+            largest_piece: 0,
             is_answer: false,
         }
     }
@@ -203,8 +207,23 @@ impl<R: Recorder> Walk<'_, R> {
         }
     }
 
+    /// Whether tracking has looked at the packet's checksum and found it right.
+    fn is_verified(&self) -> bool {
+        let unknown = [CtState::Untracked, CtState::Invalid];
+        let tracked = self.tracked.is_some_and(|tracked| !unknown.contains(&tracked.state));
+        let verifies =
+            matches!(self.parsed.protocol, icmp::PROTOCOL | tcp::PROTOCOL | udp::PROTOCOL);
+        tracked && verifies && self.conntrack.sysctls().checksum
+    }
+
     fn subject(&self) -> Subject<'_> {
-        Subject { parsed: self.parsed, bytes: self.bytes, interface: self.interface, now: self.now }
+        Subject {
+            parsed: self.parsed,
+            bytes: self.bytes,
+            interface: self.interface,
+            now: self.now,
+            verified: self.is_verified(),
+        }
     }
 
     /// Sends an answer through the hooks of what the host itself sends.

@@ -3,7 +3,7 @@
 mod traffic;
 
 use keepstate_conntrack::{CtState, Sysctls};
-use keepstate_engine::defrag::{BYTES_MAX, QUEUES_MAX};
+use keepstate_engine::defrag::{self, BYTES_MAX};
 use keepstate_engine::{Cause, Engine, Origin, Verdict};
 use keepstate_packet::checksum;
 use proptest::prelude::*;
@@ -43,9 +43,7 @@ fn forwarded(engine: &mut Engine) -> Vec<Vec<u8>> {
 /// As a router passes it on.
 fn passed_on(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes[8] -= 1;
-    bytes[10..12].fill(0);
-    let sum = checksum::compute(&bytes[..20]);
-    bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+    seal(&mut bytes);
     bytes
 }
 
@@ -89,8 +87,8 @@ fn an_overlap_ends_the_queue_and_a_duplicate_does_not() {
     send(&mut engine, START, &mut pieces[0].clone(), 0);
     assert_eq!(send(&mut engine, START, &mut pieces[0].clone(), 0).verdict, Verdict::Held);
     let overlapping = send(&mut engine, START, &mut fragment(head, 9, 32, 48, data), 0);
-    assert_eq!(overlapping.verdict, Verdict::Drop);
-    assert_eq!(overlapping.reason(), Some("frag-overlap"));
+    assert_eq!(overlapping.verdict, Verdict::Held, "nothing tells it from one that waits");
+    assert_eq!(overlapping.reason(), Some("frag-overlap"), "but the reason");
     // The second piece alone begins anew.
     assert_eq!(send(&mut engine, START, &mut pieces[1], 0).verdict, Verdict::Held);
     assert_eq!(send(&mut engine, START, &mut pieces[0], 0).verdict, Verdict::Accept);
@@ -109,34 +107,127 @@ fn a_queue_lives_thirty_seconds() {
 }
 
 #[test]
-fn queues_are_counted() {
-    let mut engine = router(Sysctls::default(), vec![]);
-    let whole = udp(CLIENT, SERVER, &[7; 100]);
-    for identification in 0..u16::try_from(QUEUES_MAX).unwrap() {
-        let mut first = fragments(&whole, identification, &[40]).remove(0);
-        assert_eq!(send(&mut engine, START, &mut first, 0).verdict, Verdict::Held);
+fn only_who_a_datagram_was_for_tells_that_it_did_not_become_whole() {
+    let router_itself = ([100, 127, 253, 1], 53);
+    for (server, answered) in [(SERVER, false), (router_itself, true)] {
+        let mut engine = router(Sysctls::default(), vec![]);
+        let mut pieces = fragments(&udp(CLIENT, server, &[7; 100]), 9, &[40, 80]);
+        send(&mut engine, START, &mut pieces[1], 0);
+        send(&mut engine, START, &mut pieces[0], 0);
+        engine.handle_timeout(START.plus(Duration::from_secs(29)));
+        assert!(engine.poll_transmit().is_none(), "there is time yet");
+        engine.handle_timeout(START.plus(Duration::from_secs(30)));
+        assert_eq!(engine.cause_counts()[Cause::FragTimeout as usize], 2);
+        let answer = engine.poll_transmit();
+        assert_eq!(answer.is_some(), answered, "{server:?}");
+        if let Some(answer) = answer {
+            assert_eq!(answer.origin, Origin::Made);
+            assert_eq!(answer.bytes[20..22], [11, 1], "reassembly time exceeded");
+            assert_eq!(answer.bytes[28..], pieces[0], "about the first piece");
+        }
     }
-    let mut pieces = fragments(&whole, u16::MAX, &[40]);
-    let refused = send(&mut engine, START, &mut pieces[0], 0);
-    assert_eq!((refused.verdict, refused.cause), (Verdict::Drop, Some(Cause::FragLimit)));
-    let mut completing = fragments(&whole, 0, &[40]).remove(1);
-    assert_eq!(send(&mut engine, START, &mut completing, 0).verdict, Verdict::Accept);
-    assert_eq!(send(&mut engine, START, &mut pieces[0], 0).verdict, Verdict::Held, "room again");
+    let mut engine = router(Sysctls::default(), vec![]);
+    let mut pieces = fragments(&udp(CLIENT, router_itself, &[7; 100]), 9, &[40]);
+    send(&mut engine, START, &mut pieces[1], 0);
+    engine.handle_timeout(START.plus(Duration::from_secs(30)));
+    assert!(engine.poll_transmit().is_none(), "nor without the first piece");
 }
 
 #[test]
-fn bytes_are_counted() {
-    let mut engine = router(Sysctls::default(), vec![]);
+fn a_datagram_whose_pieces_come_too_far_apart_begins_anew() {
+    let mut sysctls = Sysctls::default();
+    sysctls.set("net.ipv4.ipfrag_max_dist", "3").unwrap();
+    for (others, whole) in [(2, true), (3, false)] {
+        let mut engine = router(sysctls.clone(), vec![]);
+        let mut pieces = fragments(&udp(CLIENT, SERVER, &[7; 100]), 9, &[40]);
+        send(&mut engine, START, &mut pieces[0], 0);
+        for identification in 0..others {
+            let mut other = fragments(&udp(CLIENT, SERVER, &[7; 100]), 100 + identification, &[40]);
+            send(&mut engine, START, &mut other[0], 0);
+        }
+        let verdict = send(&mut engine, START, &mut pieces[1], 0).verdict;
+        assert_eq!(verdict == Verdict::Accept, whole, "{others} between them");
+    }
+}
+
+#[test]
+fn congestion_that_a_piece_met_is_kept() {
+    for (codepoints, kept) in [([2, 2], 2), ([2, 3], 3), ([1, 2], 1), ([0, 0], 0)] {
+        let mut engine = router(Sysctls::default(), vec![]);
+        let mut pieces = fragments(&udp(CLIENT, SERVER, &[7; 100]), 9, &[40]);
+        for (piece, codepoint) in pieces.iter_mut().zip(codepoints) {
+            piece[1] = codepoint;
+            seal(piece);
+            send(&mut engine, START, piece, 0);
+        }
+        let out = forwarded(&mut engine);
+        assert!(out.iter().all(|piece| piece[1] == kept), "{codepoints:?}: {out:x?}");
+        assert_eq!(out.len(), 2);
+    }
+}
+
+fn seal(packet: &mut [u8]) {
+    packet[10..12].fill(0);
+    let sum = checksum::compute(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// What a queue and the first of two pieces of 60 bytes cost.
+const QUEUE: usize = 200 + defrag::charge(60);
+
+fn limited_to(bytes: usize) -> Engine {
+    let mut sysctls = Sysctls::default();
+    sysctls.set("net.ipv4.ipfrag_low_thresh", "0").unwrap();
+    sysctls.set("net.ipv4.ipfrag_high_thresh", &bytes.to_string()).unwrap();
+    router(sysctls, vec![])
+}
+
+#[test]
+fn once_more_waits_than_may_nothing_is_taken() {
+    let mut engine = limited_to(3 * QUEUE);
+    let whole = udp(CLIENT, SERVER, &[7; 100]);
+    let mut said = Vec::new();
+    for identification in 0..5 {
+        let mut first = fragments(&whole, identification, &[40]).remove(0);
+        said.push(send(&mut engine, START, &mut first, 0).cause);
+    }
+    let limit = Some(Cause::FragLimit);
+    assert_eq!(said, [None, None, None, None, limit], "one more than there is room for");
+    let mut completing = fragments(&whole, 0, &[40]).remove(1);
+    let refused = send(&mut engine, START, &mut completing.clone(), 0);
+    assert_eq!(refused.cause, limit, "not even what would make room");
+    let later = START.plus(Duration::from_secs(30));
+    assert_eq!(send(&mut engine, later, &mut completing, 0).cause, None, "room again");
+}
+
+#[test]
+fn a_queue_that_ends_makes_room() {
+    let mut engine = limited_to(3 * QUEUE);
+    let whole = udp(CLIENT, SERVER, &[7; 100]);
+    for identification in 0..100 {
+        for mut piece in fragments(&whole, identification, &[40]) {
+            assert_eq!(send(&mut engine, START, &mut piece, 0).cause, None);
+        }
+    }
+}
+
+#[test]
+fn no_limit_is_above_ours() {
+    let mut engine = limited_to(usize::MAX >> 1);
     let whole = udp(CLIENT, SERVER, &vec![7; 60_000]);
-    let mut held = 0;
-    let refused = (0..=u16::MAX).find_map(|identification| {
-        let mut first = fragments(&whole, identification, &[59_992]).remove(0);
-        held += first.len();
-        let disposition = send(&mut engine, START, &mut first, 0);
-        (disposition.verdict == Verdict::Drop).then_some(disposition.cause)
+    let cost = 200 + defrag::charge(60_012);
+    let refused = (0..=u16::MAX).find(|identification| {
+        let mut first = fragments(&whole, *identification, &[59_992]).remove(0);
+        send(&mut engine, START, &mut first, 0).cause == Some(Cause::FragLimit)
     });
-    assert_eq!(refused, Some(Some(Cause::FragLimit)));
-    assert!(held > BYTES_MAX && held - 60_020 <= BYTES_MAX, "{held}");
+    assert_eq!(refused.map(usize::from), Some(BYTES_MAX / cost + 1));
+}
+
+#[test]
+fn what_a_packet_costs_is_what_linux_allocates_for_it() {
+    let lengths = [28, 60, 84, 1500, 3020, 3516, 4020, 8020, 16_020, 60_020];
+    let costs = lengths.map(defrag::charge);
+    assert_eq!(costs, [704, 768, 768, 2176, 3712, 4352, 8448, 12_544, 20_736, 61_696]);
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use crate::compare::{self, Difference};
 use crate::fuzz::coverage::{Before, Coverage};
-use crate::fuzz::{INSIDE, Settings, Step, renumber, settings};
+use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::{Observation, Side};
@@ -11,11 +11,11 @@ use keepstate_datapath::clock::SystemClock;
 use keepstate_packet::Family;
 use std::{io, thread, time::Duration};
 
-/// Most identifications of fragments that one trial uses, a prime so that they come back late.
-const IDENTIFICATIONS: u32 = 251;
-
 /// Most trials until one is not held up.
 const TRIES_MAX: u32 = 5;
+
+/// When the kernel has given up all fragments that wait under [`Settings`].
+const FRAGMENT_LIFE: Duration = Duration::from_millis(3200);
 
 /// A trial that takes longer than this was held up.
 const STALL: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ pub(crate) struct Bench {
     kernel: Kernel,
     model: Model,
     settings: Settings,
-    /// Trials so far, times the identifications that one may use.
+    /// Identifications of fragments that trials have used so far.
     identification: u32,
     /// The kernel's table is empty.
     clean: bool,
@@ -67,6 +67,7 @@ impl Bench {
             bench.kernel.add_timeout_policy(&declared)?;
         }
         bench.set_sysctls()?;
+        bench.kernel.silence_late_answers(true)?;
         Ok(bench)
     }
 
@@ -93,6 +94,9 @@ impl Bench {
         self.clean = true;
         let before = std::mem::replace(&mut self.settings, settings.clone());
         self.set_sysctls()?;
+        if before.mtu != settings.mtu {
+            self.kernel.set_mtu(settings.mtu)?;
+        }
         let families = [Family::V4, Family::V6];
         for ((family, text), before) in families.into_iter().zip(&settings.rules).zip(&before.rules)
         {
@@ -140,7 +144,23 @@ impl Bench {
         }
         self.clean = false;
         self.model.flush();
-        self.identification = self.identification.wrapping_add(IDENTIFICATIONS);
+        if packets.iter().any(|step| matches!(step, Step::Sleep(_))) {
+            self.kernel.forget_fragments(FRAGMENT_LIFE)?;
+            self.kernel.silence_late_answers(false)?;
+            let trial = self.steps(packets);
+            self.kernel.silence_late_answers(true)?;
+            return trial;
+        }
+        self.steps(packets)
+    }
+
+    fn steps(&mut self, packets: &[Step]) -> io::Result<Trial> {
+        let before = packets.iter().filter_map(|step| match step {
+            Step::Packet { bytes, .. } => Some(bytes.as_slice()),
+            Step::Sleep(_) => None,
+        });
+        let from = self.identification;
+        self.identification = from.wrapping_add(identifications(before));
         self.began = self.clock.elapsed();
         self.model.set_elapsed(self.began);
         let mut trial = Trial::default();
@@ -154,11 +174,15 @@ impl Bench {
                     // until then an expired master's expectations are still there.
                     self.kernel.connections()?;
                     self.follow_clock();
-                    self.model.expire();
+                    let (kernel, ours) = (self.kernel.stray_sent()?, self.model.expire());
+                    trial.differences = compare::late_answers(kernel, ours);
                     trial.observations.push(None);
+                    if !trial.differences.is_empty() {
+                        return Ok(trial);
+                    }
                 }
                 Step::Packet { side, bytes } => {
-                    let renumbered = renumber(bytes, self.identification);
+                    let renumbered = renumber(bytes, from);
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
                     self.follow_clock();
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
@@ -246,6 +270,8 @@ impl Bench {
 
 fn model(kernel: &Kernel, settings: &Settings) -> io::Result<Model> {
     let mut sysctls = kernel.parameters();
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    sysctls.extend(settings.values().map(owned));
     sysctls.extend_from_slice(&settings.sysctls);
     let mut model =
         Model::new(kernel.config(), &sysctls, &settings.rules).map_err(io::Error::other)?;

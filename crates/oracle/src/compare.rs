@@ -3,7 +3,7 @@
 use crate::observation::{EventView, Fate, Observation, Sent};
 use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::{Direction, Zone};
-use keepstate_packet::{Family, Parsed};
+use keepstate_packet::{Family, ipv6};
 use std::fmt::Debug;
 
 /// How far the two views of a timeout may lie apart, seconds: each rounds in its own way.
@@ -39,7 +39,7 @@ pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference>
     if kernel.direction != ours.direction {
         found.push(Difference::new("direction", &kernel.direction, &ours.direction));
     }
-    sent("bytes", &joined(&kernel.out), &joined(&ours.out), false, &mut found);
+    sent("bytes", &kernel.out, &ours.out, false, &mut found);
     sent("generated", &kernel.generated, &ours.generated, true, &mut found);
     events(&kernel.events, &ours.events, &mut found);
     found
@@ -49,6 +49,17 @@ pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference>
 /// tracking saw it.
 fn discarded_piece(kernel: &Observation, ours: &Observation) -> bool {
     kernel.fate == Fate::Held && ours.fate == Fate::Dropped && ours.state.is_none()
+}
+
+/// What the two do not share of what they sent outside of any packet, in whatever order.
+#[must_use]
+pub fn late_answers(mut kernel: Vec<Sent>, mut ours: Vec<Sent>) -> Vec<Difference> {
+    let order = |sent: &Sent| (sent.side as u8, masked(&sent.bytes, true));
+    kernel.sort_by_key(order);
+    ours.sort_by_key(order);
+    let mut found = Vec::new();
+    sent("late answer", &kernel, &ours, true, &mut found);
+    found
 }
 
 fn sent(
@@ -68,34 +79,11 @@ fn sent(
     }
 }
 
-/// The pieces of a datagram that leaves in pieces, as one without lengths, offsets and header
-/// checksum: where the kernel cuts depends on the memory its buffers happened to have.
-fn joined(sent: &[Sent]) -> Vec<Sent> {
-    let pieces: Vec<_> = sent.iter().filter_map(|one| piece(&one.bytes)).collect();
-    let Some(first) = sent.first().filter(|_| pieces.len() == sent.len()) else {
-        return sent.to_vec();
-    };
-    let mut pieces = pieces;
-    pieces.sort_by_key(|(offset, ..)| *offset);
-    let mut bytes = pieces.first().map_or(Vec::new(), |(_, header, _)| header.clone());
-    bytes.extend(pieces.iter().flat_map(|(.., data)| *data));
-    vec![Sent { side: first.side, bytes }]
-}
-
-/// Offset, header without what differs between pieces, data; `None` when it is no fragment.
-fn piece(bytes: &[u8]) -> Option<(usize, Vec<u8>, &[u8])> {
-    let parsed = Parsed::new(bytes).ok()?;
-    let offset = usize::from(parsed.fragment?.offset);
-    let begin = match parsed.family {
-        Family::V4 => usize::from(bytes[0] & 15) * 4,
-        Family::V6 => 48,
-    };
-    let mut header = bytes.get(..begin)?.to_vec();
-    match parsed.family {
-        Family::V4 => [2..4, 6..8, 10..12].into_iter().for_each(|range| header[range].fill(0)),
-        Family::V6 => [4..6, 42..48].into_iter().for_each(|range| header[range].fill(0)),
-    }
-    Some((offset, header, &bytes[begin..]))
+/// Where the fragment header of an IPv6 packet begins.
+fn fragment_header(bytes: &[u8]) -> Option<usize> {
+    bytes.first().filter(|first| **first >> 4 == 6)?;
+    let mut headers = ipv6::ExtensionHeaders::of(bytes);
+    headers.find(|header| header.protocol == ipv6::FRAGMENT).map(|header| header.offset)
 }
 
 fn packets(sent: &[Sent]) -> String {
@@ -114,8 +102,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// checksums over them.
 fn masked(bytes: &[u8], made: bool) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    if bytes.len() >= 48 && bytes[0] >> 4 == 6 && bytes[6] == 44 {
-        bytes[44..48].fill(0);
+    if let Some(at) = fragment_header(&bytes).filter(|at| at + 8 <= bytes.len()) {
+        bytes[at + 4..at + 8].fill(0);
     }
     if bytes.first().is_none_or(|first| first >> 4 != 4) || bytes.len() < 20 {
         return bytes;

@@ -15,7 +15,7 @@ use keepstate_engine::route::ROUTER_MTU;
 use keepstate_packet::Family;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
-use std::{fmt::Write as _, fs};
+use std::{fmt::Write as _, fs, thread, time::Duration};
 
 /// Longest frame read from a device, bytes.
 const FRAME_MAX: usize = 1 << 17;
@@ -75,6 +75,9 @@ pub struct Kernel {
     buffer: Vec<u8>,
     stray: Vec<EventView>,
     parameters: Parameters,
+    stray_sent: Vec<Sent>,
+    /// Fragments wait, or did: an answer may come when their time is up.
+    answers_late: bool,
 }
 
 impl Kernel {
@@ -103,6 +106,8 @@ impl Kernel {
             buffer: vec![0; FRAME_MAX],
             stray: Vec::new(),
             parameters: Parameters::open()?,
+            stray_sent: Vec::new(),
+            answers_late: false,
             config,
         })
     }
@@ -113,19 +118,41 @@ impl Kernel {
         &self.config
     }
 
-    /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it, or a
-    /// parameter of a module, `MODULE.PARAMETER`: no other router of this machine works until this
-    /// one is done, and then the parameter is what it was.
+    /// Sets a sysctl of conntrack by its name, with or without `net.netfilter.` before it, or one of
+    /// `net.ipv4.ipfrag_*`, or a parameter of a module, `MODULE.PARAMETER`: no other router of this
+    /// machine works until this one is done, and then the parameter is what it was.
     ///
     /// # Errors
     /// When the kernel does not know it or refuses the value.
     pub fn set_sysctl(&mut self, name: &str, value: &str) -> io::Result<()> {
         let name = name.replace('/', ".");
-        let name = name.strip_prefix("net.netfilter.").unwrap_or(&name);
+        let names = ["net.netfilter.", "net.ipv4."];
+        let name = names.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
         if name.contains('.') {
             return self.parameters.set(name, value);
         }
-        write_sysctl(&format!("net.netfilter.{name}"), value)
+        let prefix = if name.starts_with("ipfrag_") { "net.ipv4" } else { "net.netfilter" };
+        write_sysctl(&format!("{prefix}.{name}"), value)
+    }
+
+    /// Sets the MTU of both interfaces.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn set_mtu(&mut self, mtu: u32) -> io::Result<()> {
+        let device = |device: &String| format!("link set dev {device} mtu {mtu}\n");
+        let batch: String = self.config.interfaces.iter().map(device).collect();
+        run("ip", &["-batch", "-"], &batch)?;
+        self.config.mtu = mtu;
+        Ok(())
+    }
+
+    /// Whether the router tells of fragments whose time is up, before any rule could see that.
+    ///
+    /// # Errors
+    /// When nft fails.
+    pub fn silence_late_answers(&self, silent: bool) -> io::Result<()> {
+        run("nft", &["-f", "-"], probe::late_answers(silent)).map(|_| ())
     }
 
     /// Brings the parameters of modules to these values, all others to what they were.
@@ -199,12 +226,44 @@ impl Kernel {
         let mut events = Vec::new();
         self.conntrack.drain(&mut events)?;
         let sent = self.sent()?;
+        self.answers_late |= self.records.iter().any(|record| record.mark == Mark::Fragment);
         Ok(observation(packet, &self.records, sent, events))
     }
 
     /// What has come since the last packet: timers' doing.
     fn discard_stray(&mut self) -> io::Result<()> {
-        self.conntrack.drain(&mut self.stray)
+        self.conntrack.drain(&mut self.stray)?;
+        if self.answers_late {
+            self.records.clear();
+            self.probe.drain(&mut self.records)?;
+            let sent = self.sent()?;
+            self.stray_sent.extend(sent);
+        }
+        Ok(())
+    }
+
+    /// Lets all fragments that wait be given up, which takes so long when there are any, and what
+    /// is said of them be forgotten.
+    ///
+    /// # Errors
+    /// When a device or a socket fails.
+    pub fn forget_fragments(&mut self, life: Duration) -> io::Result<()> {
+        if std::mem::take(&mut self.answers_late) {
+            thread::sleep(life);
+            self.answers_late = true;
+            self.stray_sent()?;
+            self.answers_late = false;
+        }
+        Ok(())
+    }
+
+    /// Takes what the router sent outside of any packet: of fragments whose time was up.
+    ///
+    /// # Errors
+    /// When a device or a socket fails.
+    pub fn stray_sent(&mut self) -> io::Result<Vec<Sent>> {
+        self.discard_stray()?;
+        Ok(std::mem::take(&mut self.stray_sent))
     }
 
     /// Takes the events that came outside of any packet: expiry in the background, deletions.

@@ -127,10 +127,17 @@ impl Model {
         self.now = START.plus(elapsed);
     }
 
-    /// Removes what has expired, without a word.
-    pub fn expire(&mut self) {
+    /// Removes what has expired; what it sends then, of fragments whose time was up.
+    pub fn expire(&mut self) -> Vec<Sent> {
         self.engine.handle_timeout(self.now);
         self.events();
+        self.sent().map(|(_, sent)| sent).collect()
+    }
+
+    fn sent(&mut self) -> impl Iterator<Item = (Origin, Sent)> {
+        let next = || self.engine.poll_transmit();
+        std::iter::from_fn(next)
+            .map(|sent| (sent.origin, Sent { side: side_of(sent.interface), bytes: sent.bytes }))
     }
 
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
@@ -159,9 +166,9 @@ impl Model {
             .into_iter()
             .collect();
         let mut generated = Vec::new();
-        while let Some(sent) = self.engine.poll_transmit() {
-            let into = if sent.origin == Origin::Forwarded { &mut out } else { &mut generated };
-            into.push(Sent { side: side_of(sent.interface), bytes: sent.bytes });
+        for (origin, sent) in self.sent() {
+            let into = if origin == Origin::Forwarded { &mut out } else { &mut generated };
+            into.push(sent);
         }
         let fate = match disposition.verdict {
             Verdict::Accept if !out.is_empty() => Fate::Forwarded,
@@ -207,8 +214,9 @@ impl Model {
         all
     }
 
-    /// Forgets all connections.
+    /// Forgets all connections, and fragments that wait.
     pub fn flush(&mut self) {
+        self.engine.forget_fragments();
         // Flushing has nothing that it could refuse.
         let _ = self.engine.handle_command(self.now, Command::Flush);
         self.events();

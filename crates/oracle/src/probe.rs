@@ -77,10 +77,11 @@ pub(crate) fn table() -> String {
          ct state vmap {{ invalid : goto pI, untracked : goto pU }}\n}}",
         rx = log("f")
     );
+    t.push_str("chain late {}\n");
     // Group membership reports of the router itself come by timers, and would be counted by rules.
     t.push_str(
         "chain own { type filter hook output priority -500; policy accept;\n\
-         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n}\n",
+         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
     );
     for hook in ["input", "postrouting"] {
         let _ = writeln!(
@@ -93,6 +94,17 @@ pub(crate) fn table() -> String {
     }
     t.push_str("}\n");
     t
+}
+
+/// Commands that have nothing of what the router says of fragments whose time is up reach its rules,
+/// or all of it again.
+pub(crate) const fn late_answers(silent: bool) -> &'static str {
+    if silent {
+        "add rule inet keepstate_probe late icmp type time-exceeded icmp code 1 drop\n\
+         add rule inet keepstate_probe late icmpv6 type time-exceeded icmpv6 code 1 drop\n"
+    } else {
+        "flush chain inet keepstate_probe late\n"
+    }
 }
 
 /// Bit n of `number` to the n-th status bit.

@@ -10,6 +10,9 @@ const TRIALS_MAX: usize = 2000;
 /// Most trials of which each loads its rules anew.
 const RELOADS_MAX: usize = 400;
 
+/// Most trials with a pause in each.
+const PAUSES_MAX: usize = 40;
+
 /// What has to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -28,7 +31,11 @@ pub(crate) fn shrink(
     first: Trial,
     depth: Depth,
 ) -> io::Result<Finding> {
-    let left = if depth == Depth::Packets { TRIALS_MAX } else { RELOADS_MAX };
+    let left = match depth {
+        _ if packets.iter().any(|step| matches!(step, Step::Sleep(_))) => PAUSES_MAX,
+        Depth::Packets => TRIALS_MAX,
+        Depth::Counters => RELOADS_MAX,
+    };
     let all = bench.settings().clone();
     let mut shrinker = Shrinker { bench, left, depth };
     let mut fewer = shrinker.drop_packets(packets.clone())?;

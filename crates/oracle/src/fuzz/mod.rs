@@ -21,7 +21,7 @@ mod tcp;
 
 pub use coverage::Coverage;
 pub use flow::INSIDE;
-pub(crate) use fragments::renumber;
+pub(crate) use fragments::{identifications, renumber};
 pub use run::{Finding, Outcome, Plan, Progress, run};
 pub use settings::Settings;
 
@@ -120,7 +120,8 @@ pub enum Step {
     Sleep(Duration),
 }
 
-/// Of so many scenarios of [`Area::All`] one is about expiry: pauses are slow.
+/// Of so many scenarios of [`Area::All`] and [`Area::Fragments`] one is about expiry: pauses are
+/// slow.
 const EXPIRY_EVERY: u64 = 1024;
 
 /// The settings of scenario `number`: those of its epoch.
@@ -132,7 +133,8 @@ pub fn settings(seed: u64, area: Area, number: u64) -> Settings {
 }
 
 fn about_expiry(area: Area, number: u64) -> bool {
-    area == Area::Expiry || area == Area::All && number % EXPIRY_EVERY == EXPIRY_EVERY - 1
+    let mixed = matches!(area, Area::All | Area::Fragments);
+    area == Area::Expiry || mixed && number % EXPIRY_EVERY == EXPIRY_EVERY - 1
 }
 
 /// The packets of scenario `number`.

@@ -1,7 +1,7 @@
 //! A finding as text for people: the settings, the packets with both views, what differs, and the
 //! command that repeats it.
 
-use super::{Area, Finding, Step};
+use super::{Area, Finding, Settings, Step};
 use crate::{compare, describe, observation::Observation};
 use std::fmt::Write as _;
 
@@ -14,6 +14,9 @@ pub fn text(seed: u64, area: Area, finding: &Finding) -> String {
     }
     for (name, value) in &finding.settings.sysctls {
         let _ = writeln!(text, "  sysctl {name}={value}");
+    }
+    if finding.settings.mtu != Settings::default().mtu {
+        let _ = writeln!(text, "  mtu {}", finding.settings.mtu);
     }
     for (name, rules) in ["iptables", "ip6tables"].into_iter().zip(&finding.settings.rules) {
         for line in rules.lines().filter(|line| !line.starts_with(':')) {

@@ -2,6 +2,7 @@
 
 use super::{Area, random::Random, rules};
 use keepstate_conntrack::policy::{Declaration, text};
+use keepstate_engine::route::ROUTER_MTU;
 use keepstate_packet::Family;
 
 /// Sysctls with the values that scenarios use; the first is the default of a new namespace.
@@ -41,6 +42,10 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_icmp_timeout", &["30", "33"]),
     ("nf_conntrack_icmpv6_timeout", &["30", "34"]),
     ("nf_conntrack_generic_timeout", &["600", "100"]),
+    ("ipfrag_max_dist", &["64", "0", "1", "3", "20", "1000"]),
+    // What waits is given up before another scenario uses its identification.
+    ("ipfrag_time", &["2"]),
+    ("nf_conntrack_frag6_timeout", &["2"]),
 ];
 
 /// Parameters of modules, drawn when scenarios are about their helper alone: the machine has them
@@ -76,13 +81,24 @@ pub(crate) fn policies() -> Vec<Declaration> {
     families.flat_map(|f| text::parse(&POLICIES.replace("{f}", f)).unwrap_or_default()).collect()
 }
 
-/// Sysctls and rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What ways out take that cut: no less, or IPv6 ends.
+const MTUS: [u32; 6] = [1280, 1281, 1300, 1400, 1500, 2000];
+
+/// Sysctls, rules and what the links take.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Name and value; those not named have their defaults.
     pub sysctls: Vec<(String, String)>,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
+    /// MTU of both interfaces, bytes.
+    pub mtu: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { sysctls: Vec::new(), rules: Default::default(), mtu: ROUTER_MTU }
+    }
 }
 
 impl Settings {
@@ -106,21 +122,27 @@ impl Settings {
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
-            (true, _) if area.is_helpers() || area == Area::All => rules::helpers_only(family),
+            (true, Area::All | Area::Fragments) => rules::helpers_only(family),
+            (true, _) if area.is_helpers() => rules::helpers_only(family),
             (true, _) => String::new(),
             (false, _) => rules::ruleset(random, family, dropping),
         });
-        Self { sysctls, rules }
+        let cuts = area == Area::Fragments && random.chance(50);
+        let mtu = if cuts { random.pick(&MTUS) } else { ROUTER_MTU };
+        Self { sysctls, rules, mtu }
     }
 
     /// Timeouts of one second, with the helpers.
     pub(crate) fn short(random: &mut Random) -> Self {
-        let timeouts = SYSCTLS.iter().map(|(name, _)| *name).filter(|n| n.contains("timeout"));
+        let timeouts = SYSCTLS
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|n| n.contains("_time") && !n.contains("stamp"));
         let sysctls = timeouts
-            .filter(|_| random.chance(70))
+            .filter(|name| random.chance(70) || name.contains("frag"))
             .map(|name| (name.to_owned(), "1".to_owned()))
             .collect();
-        Self { sysctls, rules: [Family::V4, Family::V6].map(rules::helpers_only) }
+        Self { sysctls, rules: [Family::V4, Family::V6].map(rules::helpers_only), mtu: ROUTER_MTU }
     }
 
     /// Whether a rule remembers packets that it has seen, beyond its counters.
