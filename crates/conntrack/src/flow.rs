@@ -91,6 +91,15 @@ impl Half {
         }
     }
 
+    /// What stands in the place of ports: for ICMP the identifier, and type and code. Compared with
+    /// those of the other direction they always differ, and so it is with conntrack(8).
+    fn ends(&self) -> (Option<u16>, Option<u16>) {
+        match (self.icmp_type, self.icmp_code) {
+            (Some(kind), Some(code)) => (self.icmp_id, Some(u16::from_be_bytes([kind, code]))),
+            _ => (self.source_port, self.destination_port),
+        }
+    }
+
     /// Whether nothing at all is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -426,7 +435,7 @@ impl Flow {
     #[must_use]
     pub fn is_source_port_translated(&self) -> bool {
         self.status().contains(CtStatus::SRC_NAT_DONE)
-            && self.original.source_port != self.reply.destination_port
+            && self.original.ends().0 != self.reply.ends().1
     }
 
     /// Whether the destination address was translated.
@@ -440,7 +449,7 @@ impl Flow {
     #[must_use]
     pub fn is_destination_port_translated(&self) -> bool {
         self.status().contains(CtStatus::DST_NAT_DONE)
-            && self.original.destination_port != self.reply.source_port
+            && self.original.ends().1 != self.reply.ends().0
     }
 }
 

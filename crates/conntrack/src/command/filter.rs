@@ -26,13 +26,17 @@ impl Command {
         }
     }
 
-    pub(super) fn selects_tuples(&self, flow: &Flow) -> bool {
+    pub(super) fn selects_reply(&self, flow: &Flow) -> bool {
+        agrees(&self.reply(), &flow.reply, &Half::default())
+    }
+
+    fn selects_tuples(&self, flow: &Flow) -> bool {
         let wanted = &self.flow;
         let same = |wanted: Option<u8>, has: Option<u8>| wanted.is_none_or(|w| has == Some(w));
         wanted.family.is_none_or(|family| flow.family == Some(family))
             && same(wanted.protocol, flow.protocol)
             && agrees(&wanted.original, &flow.original, &self.masks)
-            && agrees(&self.reply(), &flow.reply, &Half::default())
+            && self.selects_reply(flow)
     }
 
     /// The same command without the masks of addresses.

@@ -97,6 +97,8 @@ pub struct Output {
     pub save: bool,
     /// `userspace`.
     pub userspace: bool,
+    /// `proc`: as the file in `/proc/net`. conntrack(8) does not have it.
+    pub proc: bool,
 }
 
 /// Which events are wanted (`-e`).

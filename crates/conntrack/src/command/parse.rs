@@ -277,7 +277,7 @@ impl Reader<'_, '_> {
                     ProtocolInfo::Sctp { state, vtags } => (state, vtags),
                     _ => (None, [None; 2]),
                 };
-                let tag = Some(values::number(text));
+                let tag = Some(values::decimal(text));
                 let is_original = option.field == Field::OriginalTag;
                 let vtags = if is_original { [tag, reply] } else { [original, tag] };
                 flow.info = ProtocolInfo::Sctp { state, vtags };

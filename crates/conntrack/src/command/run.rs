@@ -2,9 +2,9 @@
 
 use super::{Command, EventMask, Fault, OptionKind, TableKind, VERSION, Verb, help};
 use crate::flow::{Expected, Flow, Half, LabelNames, Labels};
-use crate::listing::expectation::{ExpectationLine, ExpectationXml};
+use crate::listing::expectation::{ExpectationLine, ExpectationProcLine, ExpectationXml};
 use crate::listing::statistics::{CpuLine, ExpectCpuLine};
-use crate::listing::{Kind, Line, SaveLine, Shown, Xml};
+use crate::listing::{Kind, Line, ProcLine, SaveLine, Shown, Xml};
 use crate::outside::{Ask, Refusal};
 use crate::tuple::Direction;
 use crate::zone::Zone;
@@ -91,6 +91,9 @@ impl<'a> Form<'a> {
         if output.save {
             return writeln!(f, "{}", SaveLine { flow, kind });
         }
+        if output.proc {
+            return writeln!(f, "{}", ProcLine { flow, now: self.now });
+        }
         if output.xml {
             if self.shown_count == 1 && self.command.verb != Verb::Delete {
                 f.write_str(Xml::HEAD)?;
@@ -115,6 +118,9 @@ impl<'a> Form<'a> {
             }
             let shown = Shown { when: self.now.filter(|_| output.timestamp), ..self.shown };
             return writeln!(f, "{}", ExpectationXml { expected, kind, shown });
+        }
+        if output.proc {
+            return writeln!(f, "{}", ExpectationProcLine::of(expected));
         }
         if output.timestamp {
             self.stamp(f)?;
@@ -354,7 +360,7 @@ impl Run<'_, '_> {
         let command = self.command;
         let tuple = asked_tuple(&command.flow).map_err(|r| self.failed(r))?;
         let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
-        if !command.selects_tuples(&flow) {
+        if !command.selects_reply(&flow) {
             // The kernel has shown one, and conntrack(8) has passed it over.
             return Err(Fault::other("Operation failed: Success"));
         }

@@ -46,9 +46,14 @@ pub(super) fn number(text: &str) -> u32 {
     unsigned(text, 0).0 as u32
 }
 
-/// atoi(3) into 16 bits, as ports are read.
+/// atoi(3): no base but ten.
+pub(super) fn decimal(text: &str) -> u32 {
+    unsigned(text, 10).0 as u32
+}
+
+/// The same in 16 bits, as ports are read.
 pub(super) fn port(text: &str) -> u16 {
-    unsigned(text, 10).0 as u16
+    decimal(text) as u16
 }
 
 /// `VALUE[/MASK]`.
@@ -190,7 +195,8 @@ pub(super) fn events(text: &str, warnings: &mut String) -> Result<EventMask, Fau
 
 /// `-o`, added to what was asked for before.
 pub(super) fn output(text: &str, output: &mut Output, warnings: &mut String) -> Result<(), Fault> {
-    let known = ["xml", "extended", "timestamp", "id", "ktimestamp", "labels", "userspace", "save"];
+    let known =
+        ["xml", "extended", "timestamp", "id", "ktimestamp", "labels", "userspace", "save", "proc"];
     words(text, warnings, &known, |place| {
         let wanted = match place {
             0 => &mut output.xml,
@@ -200,7 +206,8 @@ pub(super) fn output(text: &str, output: &mut Output, warnings: &mut String) -> 
             4 => &mut output.ktimestamp,
             5 => &mut output.labels,
             6 => &mut output.userspace,
-            _ => &mut output.save,
+            7 => &mut output.save,
+            _ => &mut output.proc,
         };
         *wanted = true;
     })?;

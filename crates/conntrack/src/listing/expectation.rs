@@ -3,6 +3,7 @@
 use super::{Ip, Kind, Shown, layer3, line, xml};
 use crate::event::Announcement;
 use crate::flow::{Expected, Half, protocol_name};
+use crate::helpers::{HELPERS, Helper};
 use core::fmt;
 use keepstate_packet::{Family, icmp, icmpv6};
 
@@ -148,6 +149,19 @@ pub struct ExpectationProcLine<'a> {
     pub expected: &'a Expected,
     /// The name of its class, where its helper gives it one.
     pub class_name: Option<&'a str>,
+}
+
+impl<'a> ExpectationProcLine<'a> {
+    /// With the name that its helper gives its class.
+    #[must_use]
+    pub fn of(expected: &'a Expected) -> Self {
+        let named = |helper: &&Helper| Some(helper.name) == expected.helper.as_deref();
+        let policies = HELPERS.iter().find(named).map_or(&[][..], |helper| helper.policies);
+        let class = usize::try_from(expected.class).ok();
+        // The only class of a helper goes by the helper's name here, and by none there.
+        let policy = class.and_then(|class| policies.get(class)).filter(|_| policies.len() > 1);
+        Self { expected, class_name: policy.map(|policy| policy.name) }
+    }
 }
 
 impl fmt::Display for ExpectationProcLine<'_> {

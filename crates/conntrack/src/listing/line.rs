@@ -97,7 +97,7 @@ fn tail(f: &mut fmt::Formatter<'_>, flow: &Flow, shown: &Shown<'_>) -> fmt::Resu
 }
 
 /// Whole seconds between two clock readings that are themselves cut to seconds.
-fn age(flow: &Flow, now: Option<Instant>) -> Option<u64> {
+pub(super) fn age(flow: &Flow, now: Option<Instant>) -> Option<u64> {
     const SECOND: u64 = 1_000_000_000;
     match (flow.started, flow.stopped.or(now.map(|now| now.0))) {
         (Some(started), Some(until)) => Some((until / SECOND).saturating_sub(started / SECOND)),

@@ -4,16 +4,21 @@ use super::{layer3, line};
 use crate::CtStatus;
 use crate::flow::{Flow, Half, ProtocolInfo, protocol_name, states};
 use core::fmt;
-use keepstate_packet::{Address, Family, gre, icmp, icmpv6};
+use keepstate_packet::{Address, Family, Instant, gre, icmp, icmpv6};
 
 /// A connection as `/proc/net/nf_conntrack` shows it, without a line end. The reader of the file
 /// holds one reference more than the table.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcLine<'a>(pub &'a Flow);
+pub struct ProcLine<'a> {
+    /// The connection.
+    pub flow: &'a Flow,
+    /// The time of day, for its age.
+    pub now: Option<Instant>,
+}
 
 impl fmt::Display for ProcLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flow = self.0;
+        let flow = self.flow;
         let family = flow.family.unwrap_or(Family::V4);
         let protocol = flow.protocol.unwrap_or(0);
         let (l3_name, l3_number) = layer3(family);
@@ -43,7 +48,7 @@ impl fmt::Display for ProcLine<'_> {
         } else if flow.status().contains(CtStatus::ASSURED) {
             f.write_str(" [ASSURED]")?;
         }
-        tail(f, flow)
+        tail(f, flow, self.now)
     }
 }
 
@@ -97,7 +102,7 @@ impl fmt::Display for Full {
     }
 }
 
-fn tail(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
+fn tail(f: &mut fmt::Formatter<'_>, flow: &Flow, now: Option<Instant>) -> fmt::Result {
     write!(f, " mark={}", flow.mark.unwrap_or(0))?;
     if let Some(context) = &flow.secctx {
         write!(f, " secctx={context}")?;
@@ -106,7 +111,7 @@ fn tail(f: &mut fmt::Formatter<'_>, flow: &Flow) -> fmt::Result {
     if !one_way {
         write!(f, " zone={}", flow.zone.unwrap_or(0))?;
     }
-    if let Some(age) = flow.age {
+    if let Some(age) = line::age(flow, now) {
         write!(f, " delta-time={age}")?;
     }
     write!(f, " use={}", flow.uses.unwrap_or(1).saturating_add(1))

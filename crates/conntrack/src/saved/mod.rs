@@ -11,14 +11,14 @@ pub use xml::{expectation_xml, flow_xml};
 
 use crate::CtStatus;
 use crate::command::TableKind;
-use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo, has_ports};
+use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo, Translation, has_ports};
 use crate::outside::{Ask, Refusal};
 use crate::table::Statistics;
 use crate::tuple::{self, Direction, Tuple};
 use crate::zone::Zone;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use keepstate_packet::{Family, icmp, icmpv6};
+use keepstate_packet::{Family, icmp, icmpv6, tcp, udp};
 
 /// The longest timeout, seconds: the kernel counts 250 ticks a second in 31 bits.
 const TIMEOUT_MAX: u32 = i32::MAX as u32 / 250;
@@ -82,6 +82,17 @@ impl SavedTable {
         self.flows.insert(self.numbers, flow);
     }
 
+    /// Whether the original direction of what is wanted is there already.
+    fn has_original(&self, wanted: &Flow) -> bool {
+        let (Some(family), Some(protocol)) = (wanted.family, wanted.protocol) else {
+            return false;
+        };
+        let half =
+            filled(&wanted.original, protocol).ok().filter(|_| is_described(&wanted.original));
+        let tuple = half.and_then(|half| half.tuple(family, protocol));
+        tuple.is_some_and(|tuple| self.place(&tuple, wanted.zone()).is_some())
+    }
+
     fn place(&self, tuple: &Tuple, zone: Zone) -> Option<u64> {
         let by = |direction| self.places.get(&(*tuple, zone.id_in(direction))).copied();
         by(Direction::Original).or_else(|| by(Direction::Reply))
@@ -129,7 +140,11 @@ impl Ask for SavedTable {
     }
 
     fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
-        let flow = created(wanted)?;
+        let flow = match created(wanted) {
+            // The kernel looks for it before it looks at its reply.
+            Err(Refusal::Invalid) if self.has_original(wanted) => return Err(Refusal::Exists),
+            created => created?,
+        };
         let keys = keys(&flow).ok_or(Refusal::Invalid)?;
         if !self.is_free(&keys) {
             return Err(Refusal::Exists);
@@ -296,9 +311,8 @@ fn kept(half: &Half, family: Family, protocol: u8) -> Half {
 
 /// Both directions, the one that is not described being the other's inverse, and the protocol.
 fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half, u8), Refusal> {
-    let described = |half: &Half| half.source.is_some() || half.destination.is_some();
     let (original, reply) = (&wanted.original, &wanted.reply);
-    if !described(original) {
+    if !is_described(original) {
         // Without ports the reply does not know its protocol, and lends the original none.
         let protocol = if reply.source_port.is_some() { protocol } else { 0 };
         let reply = filled(reply, protocol)?;
@@ -312,7 +326,7 @@ fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half, u8), Refusal>
         icmp_type: Some(kind),
         ..original.inverse(protocol)
     });
-    let reply = if described(reply) {
+    let reply = if is_described(reply) {
         let Half { icmp_type, icmp_code, icmp_id, .. } = answers;
         filled(&Half { icmp_type, icmp_code, icmp_id, ..*reply }, protocol)?
     } else {
@@ -322,6 +336,10 @@ fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half, u8), Refusal>
         tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
     }
     Ok((original, reply, protocol))
+}
+
+fn is_described(half: &Half) -> bool {
+    half.source.is_some() || half.destination.is_some()
 }
 
 /// A half of which something is said; what of it is not said is zero, but ports cannot be missing
@@ -352,14 +370,17 @@ fn translate(wanted: &Flow, original: &Half, reply: &mut Half) -> CtStatus {
     if source.is_none() && destination.is_none() {
         return CtStatus(0);
     }
+    // Programs can ask for ports of TCP and UDP only.
+    let has_port = matches!(wanted.protocol, Some(tcp::PROTOCOL | udp::PROTOCOL));
+    let port = |to: Translation| to.port.filter(|_| has_port);
     let mut status = CtStatus::SRC_NAT_DONE | CtStatus::DST_NAT_DONE;
     if let Some(to) = destination {
         reply.source = to.address.or(reply.source);
-        reply.source_port = to.port.or(reply.source_port);
+        reply.source_port = port(to).or(reply.source_port);
     }
     if let Some(to) = source {
         reply.destination = to.address.or(reply.destination);
-        reply.destination_port = to.port.or(reply.destination_port);
+        reply.destination_port = port(to).or(reply.destination_port);
     }
     if (reply.source, reply.source_port) != (original.destination, original.destination_port) {
         status = status | CtStatus::DST_NAT;

@@ -49,7 +49,7 @@ fn each_form_says_the_same_of_a_connection() {
 #[test]
 fn forms_are_printed_as_they_were_read() {
     let flows = contents(LISTED).flows;
-    let proc = ProcLine(&Flow { helper: None, ..flows[0].clone() }).to_string();
+    let proc = ProcLine { flow: &Flow { helper: None, ..flows[0].clone() }, now: None }.to_string();
     assert_eq!(proc, PROC);
     assert_eq!(SaveLine { flow: &flows[1], kind: Kind::Listed }.to_string(), SAVE);
     let numbered = Flow { id: Some(2_039_155_713), ..flows[0].clone() };
