@@ -11,7 +11,7 @@ pub use outside::{ExpectError, NewExpectation};
 use crate::Table;
 use crate::conn::ConnId;
 use crate::event::{Announcement, Changes, Event, EventKind, ExpectationChanges, Snapshot};
-use crate::helpers::HELPERS;
+use crate::helpers::{self, HELPERS};
 use crate::timeout;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
@@ -250,8 +250,8 @@ impl Table {
         if let Some(key) = refreshed {
             self.remove_expectation(now, &key);
         }
-        let policies = HELPERS.get(usize::from(expectation.helper)).map(|h| h.policies);
-        let policy = policies.and_then(|policies| policies.get(usize::from(request.class)));
+        let modules = &self.sysctls.modules;
+        let policy = helpers::policy(expectation.helper, request.class, modules);
         let max = policy.map_or(0, |policy| policy.max as usize);
         let of_class = || self.expectations.of_class(master, request.class);
         if max != 0 && of_class().count() >= max {

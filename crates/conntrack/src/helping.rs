@@ -2,7 +2,7 @@
 
 use crate::conn::{ConnId, CtStatus, Entry};
 use crate::expect::{Expectation, Refused, Request};
-use crate::helpers::{HELPERS, Memory};
+use crate::helpers::{self, HELPERS, Memory};
 use crate::table::{Drop, Table};
 use crate::timeout::{self, Timeout};
 use crate::tuple::{Direction, Tuple};
@@ -64,8 +64,8 @@ impl<'a> Helping<'a> {
     /// # Errors
     /// [`Refused`] when it cannot be expected.
     pub(crate) fn expect(&mut self, request: Request) -> Result<(), Refused> {
-        let policies = HELPERS.get(usize::from(self.helper)).map_or(&[][..], |h| h.policies);
-        let policy = policies.get(usize::from(request.class)).ok_or(Refused::Full)?;
+        let modules = &self.table.sysctls.modules;
+        let policy = helpers::policy(self.helper, request.class, modules).ok_or(Refused::Full)?;
         let expectation = Expectation {
             request,
             master: self.conn,

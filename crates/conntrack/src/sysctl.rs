@@ -1,6 +1,9 @@
 //! `net.netfilter.*` and `net.ipv4.ipfrag_*` by their own names.
 
+pub mod module;
+
 use crate::timeout::Timeout;
+use module::Modules;
 
 /// Highest value of a timeout in seconds, and the lowest with its sign turned: what the kernel can
 /// hold in jiffies at 250 a second.
@@ -39,6 +42,8 @@ pub struct Sysctls {
     pub sip: Sip,
     /// `ipfrag_*` and `nf_conntrack_frag6_*`.
     pub fragments: Fragments,
+    /// Parameters of the other helpers' modules.
+    pub modules: Modules,
 }
 
 /// The parameters of the kernel's module `nf_conntrack_sip`, set as `nf_conntrack_sip.NAME`.
@@ -189,6 +194,7 @@ impl Default for Sysctls {
                 timeout: 3600,
             },
             fragments: Fragments::default(),
+            modules: Modules::default(),
         }
     }
 }
@@ -210,11 +216,15 @@ impl Sysctls {
     /// Sets one by its kernel name, with or without `net.netfilter.` (dots or slashes) before it.
     /// Values are written as the kernel reads them: decimal, `0x` hexadecimal, or octal after `0`,
     /// white space around them, and whatever follows white space does not count. What is out of its
-    /// range is refused as there, nothing is cut to it; timeouts may be negative.
+    /// range is refused as there, nothing is cut to it; timeouts may be negative. A parameter of a
+    /// module is `MODULE.PARAMETER`.
     ///
     /// # Errors
     /// [`SysctlError`] when the name is unknown, the value is out of range, or nobody may set it.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
+        if module::is_parameter(name) {
+            return self.modules.set(name, value);
+        }
         if READ_ONLY.contains(&short(name)) {
             return Err(SysctlError::ReadOnly);
         }
@@ -251,6 +261,9 @@ impl Sysctls {
     /// `nf_conntrack_count` is the table's: [`crate::Table::count`].
     #[must_use]
     pub fn value(&self, name: &str) -> Option<i64> {
+        if module::is_parameter(name) {
+            return self.modules.value(name);
+        }
         if short(name) == "nf_conntrack_buckets" {
             return Some(BUCKETS);
         }

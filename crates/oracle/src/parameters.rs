@@ -15,7 +15,9 @@ const GATE: &str = "/sys/module/nf_conntrack";
 
 /// Parameters that tracking here has too; what they are set to when nobody asks for anything else
 /// is the machine's affair.
-const KNOWN: [&str; 4] = [
+const KNOWN: [&str; 6] = [
+    "nf_conntrack_ftp.loose",
+    "nf_conntrack_amanda.master_timeout",
     "nf_conntrack_sip.sip_direct_signalling",
     "nf_conntrack_sip.sip_direct_media",
     "nf_conntrack_sip.sip_external_media",

@@ -33,7 +33,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 6667,
         expects: &["tcp"],
         what: "DCC transfers, from any source",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "sane",
@@ -41,7 +41,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 6566,
         expects: &["tcp"],
         what: "the data connection of a network scanner",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "amanda",
@@ -49,7 +49,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 10_080,
         expects: &["tcp"],
         what: "backup data connections",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "Q.931",

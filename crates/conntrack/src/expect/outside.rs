@@ -8,7 +8,7 @@
 use super::{Expectation, Key, Refused, Request};
 use crate::conn::{ConnId, Entry};
 use crate::event::{Announcement, Snapshot};
-use crate::helpers::HELPERS;
+use crate::helpers;
 use crate::table::Table;
 use crate::timeout;
 use crate::tuple::Tuple;
@@ -117,12 +117,13 @@ impl Table {
         }
         let (master, _) = self.find(now, master, *zone).ok_or(ExpectError::NoMaster)?;
         let helper = self.helper_index(master).ok_or(ExpectError::NoHelper)?;
-        let policies = HELPERS.get(usize::from(helper)).map_or(&[][..], |helper| helper.policies);
-        let policy = policies.get(*class as usize).ok_or(ExpectError::Invalid)?;
+        let class = u8::try_from(*class).map_err(|_| ExpectError::Invalid)?;
+        let policy = helpers::policy(helper, class, &self.sysctls.modules);
+        let policy = policy.ok_or(ExpectError::Invalid)?;
         let request = Request {
             tuple: *tuple,
             mask: over_source(mask, tuple),
-            class: *class as u8,
+            class,
             permanent: flags & Announcement::PERMANENT != 0,
             inactive: flags & Announcement::INACTIVE != 0,
             of_any_master: false,

@@ -4,7 +4,7 @@
 //! Only the beginning of a segment is looked at, and only where a line begins: behind a segment
 //! that ended with a line feed. A command or answer that begins like one of the four below and
 //! cannot be read to its end drops the packet, so that its sender repeats it whole. An address
-//! that is not the speaker's own is not expected (`loose` of the kernel's module is 0). As observed
+//! that is not the speaker's own is not expected, unless `nf_conntrack_ftp.loose` is set. As observed
 //! on Linux 6.18, including what its number reader lets through: octets and ports are not held to
 //! their range, a port is taken modulo 65536.
 
@@ -122,15 +122,18 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     }
     match told {
         Told::Place((address, port)) if address == tuple.source => {
-            helping.expect(announce(&inverse, port)).map_err(|_| Drop::Helper)
+            let place = (inverse.destination, port);
+            helping.expect(announce(&inverse, place)).map_err(|_| Drop::Helper)
+        }
+        Told::Place(place) if helping.table.sysctls.modules.ftp_loose => {
+            helping.expect(announce(&inverse, place)).map_err(|_| Drop::Helper)
         }
         _ => Ok(()),
     }
 }
 
 /// The data connection comes from the other side, from any port.
-fn announce(inverse: &Tuple, port: u16) -> Request {
-    let place = (inverse.destination, port);
+fn announce(inverse: &Tuple, place: Place) -> Request {
     Request::new(tcp::PROTOCOL, (Some(inverse.source), None), place, inverse.family)
 }
 

@@ -4,11 +4,15 @@
 //! it may do to the table is its [`Helping`]; entering an expectation, its limits and its life are
 //! `crate::expect`'s.
 
+pub mod amanda;
 pub mod ftp;
+pub mod irc;
+pub mod sane;
 pub mod sip;
 pub mod tftp;
 
 use crate::helping::Helping;
+use crate::sysctl::module::Modules;
 use crate::table::Drop;
 use core::time::Duration;
 use keepstate_packet::{Family, tcp, udp};
@@ -83,6 +87,33 @@ pub static HELPERS: &[Helper] = &[
         memory: || Memory::Sip(sip::Numbers::default()),
         help: sip::help_tcp,
     },
+    Helper {
+        name: "irc",
+        protocol: tcp::PROTOCOL,
+        port: 6667,
+        families: &[Family::V4],
+        policies: &[irc::POLICY],
+        memory: || Memory::Nothing,
+        help: irc::help,
+    },
+    Helper {
+        name: "amanda",
+        protocol: udp::PROTOCOL,
+        port: 10_080,
+        families: BOTH,
+        policies: &[amanda::POLICY],
+        memory: || Memory::Nothing,
+        help: amanda::help,
+    },
+    Helper {
+        name: "sane",
+        protocol: tcp::PROTOCOL,
+        port: 6566,
+        families: BOTH,
+        policies: &[sane::POLICY],
+        memory: || Memory::Sane(sane::Asked::default()),
+        help: sane::help,
+    },
 ];
 
 /// Index of the helper of this name for connections of this family and protocol
@@ -96,12 +127,24 @@ pub fn index_of(name: &str, family: Family, protocol: u8) -> Option<u16> {
     HELPERS.iter().position(wanted).map(|index| index as u16)
 }
 
+/// What holds for the expectations of a class of a helper, as the parameters of its module ask for;
+/// `None` when there is no such class.
+pub(crate) fn policy(helper: u16, class: u8, modules: &Modules) -> Option<Policy> {
+    let helper = HELPERS.get(usize::from(helper))?;
+    let policy = *helper.policies.get(usize::from(class))?;
+    Some(match helper.name {
+        "irc" => irc::policy(modules),
+        _ => policy,
+    })
+}
+
 /// What a helper remembers of a connection.
 #[derive(Debug)]
 pub(crate) enum Memory {
     Nothing,
     Ftp(ftp::Lines),
     Sip(sip::Numbers),
+    Sane(sane::Asked),
 }
 
 /// What a new connection's helper remembers of it.

@@ -115,3 +115,37 @@ fn numbers_are_read_as_the_kernel_reads_them() {
         assert_eq!(read(text), value, "{text:?}");
     }
 }
+
+#[test]
+fn parameters_of_modules_are_set_by_their_own_names() {
+    let parameters = [
+        ("nf_conntrack_ftp.loose", 0),
+        ("nf_conntrack_irc.max_dcc_channels", 8),
+        ("nf_conntrack_irc.dcc_timeout", 300),
+        ("nf_conntrack_amanda.master_timeout", 300),
+        ("nf_conntrack_netbios_ns.timeout", 3),
+        ("nf_conntrack_snmp.timeout", 30),
+    ];
+    for (name, default) in parameters {
+        let mut sysctls = Sysctls::default();
+        assert_eq!(sysctls.value(name), Some(default), "{name}");
+        assert_eq!(sysctls.set(name, "1"), Ok(()), "{name}");
+        for (other, default) in parameters {
+            let expected = if other == name { 1 } else { default };
+            assert_eq!(sysctls.value(other), Some(expected), "{other} after {name}");
+        }
+        for value in ["", "-1", "99999999999"] {
+            assert_eq!(sysctls.set(name, value), Err(SysctlError::BadValue), "{name}={value}");
+        }
+    }
+    for (value, expected) in
+        [("Y", Ok(1)), ("n", Ok(0)), ("on", Ok(1)), ("off", Ok(0)), ("x", Err(()))]
+    {
+        let mut sysctls = Sysctls::default();
+        let set = sysctls.set("nf_conntrack_ftp.loose", value).map_err(|_| ());
+        let value_is = set.map(|()| sysctls.value("nf_conntrack_ftp.loose").unwrap_or(-1));
+        assert_eq!(value_is, expected, "{value}");
+    }
+    let unknown = Sysctls::default().set("nf_conntrack_ftp.nothing", "1");
+    assert_eq!(unknown, Err(SysctlError::UnknownName));
+}

@@ -51,6 +51,8 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
 /// Parameters of modules, drawn when scenarios are about their helper alone: the machine has them
 /// but once.
 const PARAMETERS: &[(&str, &str, &[&str])] = &[
+    ("ftp", "nf_conntrack_ftp.loose", &["1", "1", "0"]),
+    ("amanda", "nf_conntrack_amanda.master_timeout", &["77", "1000", "300"]),
     ("sip", "nf_conntrack_sip.sip_direct_signalling", &["0", "1"]),
     ("sip", "nf_conntrack_sip.sip_direct_media", &["0", "0", "1"]),
     ("sip", "nf_conntrack_sip.sip_external_media", &["1", "-1", "0"]),

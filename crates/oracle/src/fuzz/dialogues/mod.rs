@@ -1,8 +1,11 @@
 //! What the programs say to each other that conntrack helpers listen to, one file a helper: real
 //! dialogues, the connections they announce, and some that are not as announced.
 
+mod amanda;
 mod datagrams;
 mod ftp;
+mod irc;
+mod sane;
 mod sip;
 mod stream;
 mod tftp;
@@ -58,6 +61,24 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         assignments: &[("udp", 69, "tftp", BOTH)],
         conversation: tftp::conversation,
         messages: &[tftp::MESSAGES],
+    },
+    Dialogue {
+        name: "irc",
+        assignments: &[("tcp", 6667, "irc", &[Family::V4])],
+        conversation: irc::conversation,
+        messages: &[irc::MESSAGES],
+    },
+    Dialogue {
+        name: "amanda",
+        assignments: &[("udp", 10_080, "amanda", BOTH)],
+        conversation: amanda::conversation,
+        messages: &[amanda::MESSAGES],
+    },
+    Dialogue {
+        name: "sane",
+        assignments: &[("tcp", 6566, "sane", BOTH)],
+        conversation: sane::conversation,
+        messages: &[sane::MESSAGES],
     },
 ];
 

@@ -24,6 +24,13 @@ impl<'r> Stream<'r> {
         stream
     }
 
+    /// A connection of its own, such as a datagram has announced: opened, used and ended.
+    pub(super) fn alone(random: &'r mut Random, flow: Flow) -> Vec<Draft> {
+        let mut stream = Stream { random, flow, next: [0; 2], drafts: Vec::new() };
+        stream.another(flow);
+        stream.drafts
+    }
+
     /// Closes it from the client's side.
     pub(super) fn close(&mut self) {
         self.segment(0, FIN | ACK, b"");

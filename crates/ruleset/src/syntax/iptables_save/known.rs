@@ -83,5 +83,4 @@ pub(super) const TARGETS: &[&str] = &[
 ];
 
 /// Conntrack helpers.
-pub const HELPERS: &[&str] =
-    &["amanda", "h323", "irc", "netbios-ns", "pptp", "Q.931", "RAS", "sane", "snmp"];
+pub const HELPERS: &[&str] = &["h323", "netbios-ns", "pptp", "Q.931", "RAS", "snmp"];

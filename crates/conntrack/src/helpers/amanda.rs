@@ -1,0 +1,61 @@
+//! The Amanda helper: a backup client's answer names the ports of its data connections.
+//!
+//! Only what the client answers to the server's requests is read: behind `CONNECT `, up to the end
+//! of the line, the numbers that follow `DATA `, `MESG `, `INDEX ` and `STATE `. Each answer lets
+//! the connection live on for a while, since the next may be long in coming. As observed on Linux
+//! 6.18: a number of more than five digits is cut to five, and taken modulo 65536.
+
+use super::Policy;
+use crate::expect::Request;
+use crate::helping::Helping;
+use crate::table::Drop;
+use crate::tuple::Direction;
+use core::time::Duration;
+use keepstate_packet::tcp;
+
+/// One for each kind.
+pub const POLICY: Policy = Policy { name: "amanda", max: 4, timeout: Duration::from_secs(180) };
+
+const CONNECT: &[u8] = b"CONNECT ";
+const KINDS: [&[u8]; 4] = [b"DATA ", b"MESG ", b"INDEX ", b"STATE "];
+/// Digits of a port that are read.
+const DIGITS_MAX: usize = 5;
+
+pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
+    if helping.direction == Direction::Original {
+        return Ok(());
+    }
+    helping.live_on(helping.table.sysctls.modules.amanda_master_timeout);
+    let Some(original) = helping.tuple_in(Direction::Original) else { return Ok(()) };
+    let payload = helping.payload();
+    let Some(line) = after(payload, CONNECT) else { return Ok(()) };
+    let Some(end) = line.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+    let line = line.get(..end).unwrap_or(line);
+    let mut refused = false;
+    for told in KINDS.iter().filter_map(|kind| after(line, kind)) {
+        let port = number(told);
+        if port == 0 {
+            break;
+        }
+        let place = (original.destination, port);
+        let source = (Some(original.source), None);
+        let data = Request::new(tcp::PROTOCOL, source, place, original.family);
+        refused |= helping.expect(data).is_err();
+    }
+    if refused { Err(Drop::Helper) } else { Ok(()) }
+}
+
+/// What stands after the first `words`.
+fn after<'a>(text: &'a [u8], words: &[u8]) -> Option<&'a [u8]> {
+    let at = text.windows(words.len()).position(|window| window == words)?;
+    text.get(at + words.len()..)
+}
+
+/// The port that a text begins with; 0 for none.
+fn number(text: &[u8]) -> u16 {
+    let digits = text.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |n: u32, digit| n * 10 + u32::from(digit - b'0')) as u16
+}
+
+#[cfg(test)]
+mod tests;
