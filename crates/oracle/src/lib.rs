@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod model;
 pub mod namespace;
 pub mod observation;
+pub mod packetdrill;
 mod parameters;
 mod probe;
 pub mod relocate;

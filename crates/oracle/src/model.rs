@@ -3,7 +3,7 @@
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use keepstate_conntrack::policy::Declaration;
-use keepstate_conntrack::{Hook, Sysctls, Table, event::Snapshot};
+use keepstate_conntrack::{Hook, Sysctls, Table, Tuple, event::Snapshot};
 use keepstate_engine::{
     Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Verdict,
     command::ChainCounters,
@@ -212,6 +212,36 @@ impl Model {
         let reply = self.engine.handle_command(self.now, Command::ListExpectations);
         let Ok(Reply::Expectations(all)) = reply else { return Vec::new() };
         all
+    }
+
+    /// Forgets the connection with this tuple in its original direction, if it is there.
+    pub fn delete(&mut self, original: &Tuple) {
+        // Gone already is as good.
+        let _ = self.engine.handle_command(self.now, Command::Delete(*original));
+    }
+
+    /// Puts a rule set in iptables-save form in place of the one of its family; counters begin at
+    /// zero, connections stay.
+    ///
+    /// # Errors
+    /// The faults of the rule set.
+    pub fn load_rules(&mut self, family: Family, text: &str) -> Result<(), String> {
+        let ruleset = iptables_save::parse(text, family)
+            .map_err(|faults| format!("{family:?} rules: {faults:?}"))?;
+        self.chains.retain(|(of, _)| *of != family);
+        self.chains.push((family, chains(&ruleset)));
+        let command = Command::ReplaceRuleset(Box::new(ruleset));
+        let replaced = self.engine.handle_command(self.now, command);
+        replaced.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Sets a sysctl of conntrack by its name.
+    ///
+    /// # Errors
+    /// When it is unknown or the value is refused.
+    pub fn set_sysctl(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let set = self.engine.conntrack_mut().sysctls_mut().set(name, value);
+        set.map_err(|error| format!("{name}={value}: {error}"))
     }
 
     /// Forgets all connections, and fragments that wait.

@@ -245,11 +245,7 @@ impl<F: FnMut(State, Kind)> Walk<'_, F> {
                 self.has_tag_of(direction)?;
             }
             Kind::CookieAck => self.association.inits = [false; 2],
-            Kind::Heartbeat | Kind::HeartbeatAck => {
-                if !self.heartbeat(kind)? {
-                    return Ok(());
-                }
-            }
+            Kind::Heartbeat | Kind::HeartbeatAck if !self.heartbeat(kind)? => return Ok(()),
             _ => {}
         }
         let before = self.judged.state;
