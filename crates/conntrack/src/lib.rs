@@ -17,6 +17,7 @@ extern crate std;
 
 pub mod beside;
 pub mod command;
+pub mod complaint;
 pub mod confirm;
 pub mod conn;
 pub mod event;

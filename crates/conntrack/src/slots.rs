@@ -146,6 +146,10 @@ impl Slots {
         self.entry_mut(conn.slot).filter(|e| e.generation == conn.generation && e.has(Entry::LIVE))
     }
 
+    pub(crate) fn record(&self, slot: u32) -> Option<&ProtocolRecord> {
+        self.slots.get(slot as usize).map(|slot| &slot.record)
+    }
+
     #[inline]
     pub(crate) fn cold(&self, slot: u32) -> Option<&Cold> {
         self.cold.get(slot as usize)

@@ -19,6 +19,7 @@ use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use crate::{CtState, Tracked, event, proto, timeout};
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -108,6 +109,8 @@ pub struct Table {
     pub(crate) labels_used: bool,
     /// Security contexts by their marks, from 1.
     pub(crate) contexts: Vec<Arc<str>>,
+    /// What is to be logged of INVALID packets, a line each.
+    pub(crate) complaints: String,
     /// Whether one was ever made in a zone: then a tuple may be there more than once.
     pub(crate) zoned: bool,
     /// A connection that its last packet killed; rules may still look at it until the next packet.
@@ -147,6 +150,7 @@ impl Table {
             policies: Vec::new(),
             labels_used: false,
             contexts: Vec::new(),
+            complaints: String::new(),
             zoned: false,
             lingering: None,
             sweep: 0,

@@ -37,6 +37,11 @@ impl Timeout {
         self.0 as i64 / NANOS
     }
 
+    /// In the kernel's ticks, as its log has them.
+    pub(crate) const fn ticks(self) -> u32 {
+        (self.0 as i64 / (NANOS / TICKS as i64)) as u32
+    }
+
     /// As a duration; zero when it is over at once.
     #[must_use]
     pub const fn as_duration(self) -> Duration {

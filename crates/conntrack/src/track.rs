@@ -1,5 +1,6 @@
 //! Conntrack's own hook: finds the connection of a packet, or makes one.
 
+use crate::complaint::Subject;
 use crate::conn::{Cold, CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::helpers;
@@ -23,9 +24,9 @@ pub const EARLY_DROP_BUCKETS_MAX: usize = 8;
 
 /// A connection found for a packet.
 #[derive(Clone, Copy)]
-struct Found {
-    slot: u32,
-    direction: Direction,
+pub(crate) struct Found {
+    pub(crate) slot: u32,
+    pub(crate) direction: Direction,
 }
 
 /// What a packet is to the connection found for it.
@@ -229,16 +230,38 @@ impl Table {
                 self.destroy(now, slot);
                 Judged::Ended
             }
+            Outcome::Ignored(ignored) => {
+                mark_reply(entry, direction, events);
+                self.complain_of_ignored(&Subject::new(packet, bytes, found), &ignored);
+                Judged::Belongs
+            }
             Outcome::Invalid { invalid, shorten } => {
-                let left = timeout::remaining(entry.deadline, now);
-                if let Some(shorten) = shorten.filter(|to| tcp::shortened(left, *to)) {
-                    entry.deadline = shorten.deadline(now);
-                }
-                if !entry.is(CtStatus::CONFIRMED) {
-                    self.forget(now, slot);
-                }
+                self.refuse(now, &Subject::new(packet, bytes, found), &invalid, shorten);
                 Judged::Invalid(invalid)
             }
+        }
+    }
+
+    /// What an INVALID packet does to the connection that it was found to belong to.
+    #[cold]
+    fn refuse(
+        &mut self,
+        now: Instant,
+        subject: &Subject<'_>,
+        invalid: &Invalid,
+        shorten: Option<Timeout>,
+    ) {
+        self.complain_of_packet(subject, invalid);
+        let slot = subject.found.slot;
+        let Some(entry) = self.slots.entry_mut(slot) else { return };
+        let left = timeout::remaining(entry.deadline, now);
+        let confirmed = entry.is(CtStatus::CONFIRMED);
+        if let Some(shorten) = shorten.filter(|to| tcp::shortened(left, *to)) {
+            entry.deadline = shorten.deadline(now);
+            self.complain_of_close(subject, shorten);
+        }
+        if !confirmed {
+            self.forget(now, slot);
         }
     }
 
@@ -375,7 +398,10 @@ impl Table {
         match message {
             icmp::Message::Query => None,
             icmp::Message::Untracked => Some(Tracked::UNTRACKED),
-            icmp::Message::Invalid(reason) => Some(self.invalid(Invalid::new(reason))),
+            icmp::Message::Invalid(reason) => {
+                self.complain(packet, bytes, reason);
+                Some(self.invalid(Invalid::new(reason)))
+            }
             icmp::Message::Error { quoted } => {
                 let related = self.related(now, packet, bytes, quoted, zone);
                 Some(
@@ -403,7 +429,11 @@ impl Table {
         let found = self.lookup(now, hash, &answer, zone, None)?;
         let conn = self.slots.id(found.slot)?;
         let expected = self.tuple(conn, found.direction)?.destination;
-        (packet.destination == expected).then_some(Tracked {
+        if packet.destination != expected {
+            self.complain_of_error(packet, expected);
+            return None;
+        }
+        Some(Tracked {
             state: CtState::Related,
             direction: Some(found.direction),
             conn: Some(conn),

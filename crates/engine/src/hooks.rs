@@ -11,9 +11,12 @@ use crate::engine::PolicyOrRule;
 use crate::recorder::Recorder;
 use crate::rules::TableSet;
 use crate::walk::{Stop, Walk};
+use alloc::vec::Vec;
 use keepstate_conntrack::{CtState, Hook, table::Drop};
+use keepstate_packet::InterfaceName;
 use keepstate_ruleset::evaluate::{Traversal, evaluate};
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::targets::log;
 use keepstate_ruleset::verdict::Verdict;
 
 /// What a stage does.
@@ -88,17 +91,17 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 
 #[inline(never)]
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
+    let [in_interface, out_interface] = interfaces(walk);
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
         return Ok(());
     };
     walk.recorder.table(walk.parsed.family, name, hook);
-    let named = |index| walk.routing.host().interface(index).map(|interface| interface.name);
     let mut traversal = Traversal {
         now: walk.now,
         hook,
-        in_interface: walk.interface.and_then(named),
-        out_interface: walk.out.and_then(named),
+        in_interface,
+        out_interface,
         packet: walk.parsed,
         bytes: walk.bytes,
         link: walk.link,
@@ -146,12 +149,49 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
             }
             None => walk.conntrack.track_in(now, hook, parsed, walk.bytes, template),
         };
+        if walk.conntrack.sysctls().log_invalid != 0 {
+            complain(walk, hook);
+        }
         walk.tracked = Some(tracked.map_err(stop)?);
     }
     if let Some(tracked) = &walk.tracked {
         walk.recorder.tracked(tracked);
     }
     Ok(())
+}
+
+/// Where the packet came in, and where it leaves, as far as that is known.
+#[inline]
+fn interfaces<R>(walk: &Walk<'_, R>) -> [Option<InterfaceName>; 2] {
+    let named = |index| walk.routing.host().interface(index).map(|interface| interface.name);
+    [walk.interface.and_then(named), walk.out.and_then(named)]
+}
+
+/// Logs what tracking has to say of a packet that it finds INVALID.
+#[cold]
+#[inline(never)]
+fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook) {
+    let complaints = walk.conntrack.take_complaints();
+    let [in_interface, out_interface] = interfaces(walk);
+    let mut lines = Vec::new();
+    let traversal = Traversal {
+        now: walk.now,
+        hook,
+        in_interface,
+        out_interface,
+        packet: walk.parsed,
+        bytes: walk.bytes,
+        link: walk.link,
+        mark: walk.mark,
+        secmark: walk.secmark,
+        tracked: None,
+        template: &mut walk.template,
+        conntrack: walk.conntrack,
+        local: walk.routing,
+        log: &mut lines,
+    };
+    let complained = complaints.lines().map(|complaint| log::complaint(complaint, &traversal));
+    walk.log.extend(complained);
 }
 
 #[inline]

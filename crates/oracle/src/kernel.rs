@@ -7,7 +7,7 @@
 use crate::ctnetlink::Ctnetlink;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::parameters::Parameters;
-use crate::probe::{self, Mark, Probe, Record};
+use crate::probe::{self, Complaints, Mark, Probe, Record};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
@@ -70,6 +70,7 @@ pub struct Kernel {
     taps: [Tap; 2],
     indexes: [u32; 2],
     probe: Probe,
+    complaints: Complaints,
     conntrack: Ctnetlink,
     records: Vec<Record>,
     buffer: Vec<u8>,
@@ -90,6 +91,9 @@ impl Kernel {
         let [a, b] = &config.interfaces;
         let taps = [Tap::open(a)?, Tap::open(b)?];
         configure(&config)?;
+        for family in [2, 10] {
+            write_sysctl(&format!("net.netfilter.nf_log.{family}"), "nfnetlink_log")?;
+        }
         run("nft", &["-f", "-"], &probe::table())?;
         let index = |name: &str| -> io::Result<u32> {
             let listing = run("ip", &["-o", "link", "show", "dev", name], "")?;
@@ -101,6 +105,7 @@ impl Kernel {
             taps,
             indexes,
             probe: Probe::open()?,
+            complaints: Complaints::open()?,
             conntrack: Ctnetlink::open()?,
             records: Vec::new(),
             buffer: vec![0; FRAME_MAX],
@@ -227,7 +232,9 @@ impl Kernel {
         self.conntrack.drain(&mut events)?;
         let sent = self.sent()?;
         self.answers_late |= self.records.iter().any(|record| record.mark == Mark::Fragment);
-        Ok(observation(packet, &self.records, sent, events))
+        let complaints = self.complaints.drain()?;
+        let observed = observation(packet, &self.records, sent, events);
+        Ok(Observation { complaints, ..observed })
     }
 
     /// What has come since the last packet: timers' doing.
@@ -409,6 +416,7 @@ fn observation(
         generated,
         events,
         reason: None,
+        complaints: Vec::new(),
     }
 }
 

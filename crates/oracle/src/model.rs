@@ -2,6 +2,7 @@
 
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use crate::probe::COMPLAINT;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, Tuple, event::Snapshot};
 use keepstate_engine::{
@@ -158,6 +159,7 @@ impl Model {
         };
         let disposition = self.engine.handle_packet(self.now, packet);
         let output = disposition.output;
+        let (events, complaints) = self.told();
         let mut out: Vec<_> = output
             .map(|output| Sent {
                 side: side_of(output.interface),
@@ -183,21 +185,34 @@ impl Model {
             status: None,
             out,
             generated,
-            events: self.events(),
+            events,
+            complaints,
             reason: disposition.reason(),
         }
     }
 
     /// The events that wait.
     pub fn events(&mut self) -> Vec<EventView> {
-        std::iter::from_fn(|| self.engine.poll_event())
-            .filter_map(|event| match event {
+        self.told().0
+    }
+
+    /// The events that wait, and what was logged of INVALID packets.
+    fn told(&mut self) -> (Vec<EventView>, Vec<String>) {
+        let (mut events, mut complaints) = (Vec::new(), Vec::new());
+        while let Some(event) = self.engine.poll_event() {
+            match event {
                 Event::Conntrack(event) => {
-                    Some(EventView { kind: event.kind, snapshot: event.snapshot })
+                    events.push(EventView { kind: event.kind, snapshot: event.snapshot });
                 }
-                Event::Log(_) => None,
-            })
-            .collect()
+                Event::Log(line) => {
+                    let complaint = line.text.split(" IN=").next().unwrap_or_default();
+                    if complaint.starts_with(COMPLAINT) {
+                        complaints.push(complaint.trim_end().to_owned());
+                    }
+                }
+            }
+        }
+        (events, complaints)
     }
 
     /// All connections.

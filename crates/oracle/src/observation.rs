@@ -62,6 +62,8 @@ pub struct Observation {
     pub generated: Vec<Sent>,
     /// Events of the connection table, in order.
     pub events: Vec<EventView>,
+    /// What was logged of a packet that tracking finds INVALID, or nearly so.
+    pub complaints: Vec<String>,
     /// The reason code, where the one who was asked gives any.
     pub reason: Option<&'static str>,
 }

@@ -144,11 +144,15 @@ pub(crate) struct Probe {
 impl Probe {
     /// Listens; the rules are loaded apart, with [`table`].
     pub(crate) fn open() -> io::Result<Self> {
+        Self::of_group(GROUP)
+    }
+
+    fn of_group(group: u16) -> io::Result<Self> {
         let socket = Socket::open(netlink::NETFILTER, QUEUE)?;
         let mut mode = (SNAP as u32).to_be_bytes().to_vec();
         mode.extend([2, 0]); // NFULNL_COPY_PACKET
         for (kind, value) in [(1, vec![1]), (2, mode), (5, 1u32.to_be_bytes().to_vec())] {
-            let mut message = Writer::new(MSG_CONFIG, REQUEST_ACK, 0, GROUP);
+            let mut message = Writer::new(MSG_CONFIG, REQUEST_ACK, 0, group);
             message.attribute(kind, &value);
             crate::ctnetlink::request(&socket, &message.finish())?;
         }
@@ -157,21 +161,54 @@ impl Probe {
 
     /// Appends all records that wait.
     pub(crate) fn drain(&mut self, records: &mut Vec<Record>) -> io::Result<()> {
+        self.receive(|attributes| records.extend(record(attributes)))
+    }
+
+    fn receive(&mut self, mut each: impl FnMut(Attributes<'_>)) -> io::Result<()> {
         let mut lengths = [0; RECEIVE_MAX];
         loop {
             let count = self.socket.receive_many(&mut self.buffer, SLOT, &mut lengths)?;
             for (datagram, length) in self.buffer.chunks(SLOT).zip(lengths).take(count) {
                 let messages = Messages(&datagram[..length.min(SLOT)]);
-                records.extend(
-                    messages
-                        .filter(|message| message.kind == MSG_PACKET)
-                        .filter_map(|message| record(message.attributes())),
-                );
+                let packets = messages.filter(|message| message.kind == MSG_PACKET);
+                packets.for_each(|message| each(message.attributes()));
             }
             if count < RECEIVE_MAX {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What the kernel logs of packets that tracking finds INVALID (`nf_conntrack_log_invalid`), where
+/// NFLOG is its logger.
+#[derive(Debug)]
+pub(crate) struct Complaints(Probe);
+
+/// What the complaints begin with.
+pub(crate) const COMPLAINT: &str = "nf_ct_proto_";
+
+impl Complaints {
+    /// NFLOG group of what names none.
+    const GROUP: u16 = 0;
+
+    /// Listens.
+    pub(crate) fn open() -> io::Result<Self> {
+        Probe::of_group(Self::GROUP).map(Self)
+    }
+
+    /// The complaints that wait, without what describes the packet.
+    pub(crate) fn drain(&mut self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        self.0.receive(|attributes| {
+            let mut prefixes = attributes.filter(|(kind, _)| *kind == PREFIX);
+            let prefix = prefixes.next().map_or("", |(_, value)| text(value));
+            // The LOG target comes here, too, and what helpers say of packets that they drop.
+            if prefix.starts_with(COMPLAINT) {
+                found.push(prefix.trim_end().to_owned());
+            }
+        })?;
+        Ok(found)
     }
 }
 

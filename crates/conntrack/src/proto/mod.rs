@@ -129,6 +129,8 @@ pub(crate) enum Outcome {
         /// What has changed.
         changes: Changes,
     },
+    /// It belongs to it, and changes nothing; it is not counted.
+    Ignored(tcp::Ignored),
     /// It belongs to it, and the connection goes at once.
     Kill,
     /// It is INVALID; `shorten` lowers what the connection has left to live.

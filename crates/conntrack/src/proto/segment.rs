@@ -17,7 +17,7 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     let known = tcp::Seen { state, direction: seen.direction, status: record.entry.status() };
     match tcp::packet(seen.sysctls, &known, windows, &segment) {
         tcp::Outcome::Accept(accept) => accepted(record, &accept),
-        tcp::Outcome::Ignored(_) => Outcome::Accept { timeout: None, changes: Changes(0) },
+        tcp::Outcome::Ignored(ignored) => Outcome::Ignored(ignored),
         tcp::Outcome::Invalid { invalid, shorten } => Outcome::Invalid { invalid, shorten },
         tcp::Outcome::Kill => {
             record.entry.state = State::Close as u8;

@@ -107,6 +107,25 @@ fn prefix(arguments: &mut Arguments<'_>, given: &Given) -> Option<String> {
     Some(given.value.get(..end).unwrap_or("").into())
 }
 
+/// The line of what tracking complains of (`nf_conntrack_log_invalid`): the complaint, a blank at its
+/// end, and the packet with all that a line can tell of it.
+#[must_use]
+pub fn complaint(complaint: &str, traversal: &Traversal<'_>) -> LogLine {
+    let log = Log {
+        prefix: complaint.into(),
+        level: COMPLAINT_LEVEL,
+        tcp_sequence: true,
+        tcp_options: true,
+        ip_options: true,
+        uid: true,
+        macdecode: true,
+    };
+    LogLine { level: log.level, text: line::text(&log, traversal) }
+}
+
+/// Notice.
+const COMPLAINT_LEVEL: u8 = 5;
+
 impl Target for Log {
     fn name(&self) -> &'static str {
         EXTENSION.name

@@ -254,7 +254,8 @@ fn outside(sender: &mut Peer, receiver: &Peer, numbers: &Numbers) -> Fit {
         // acknowledgment must not become INVALID then.
         sender.end = numbers.end;
         sender.flags |= Peer::DATA_UNACKNOWLEDGED;
-        return Fit::Tolerated(invalid);
+        // How many bytes more than expected, as the log counts them.
+        return Fit::Tolerated(Invalid { distance: Some(overshoot), ..invalid });
     }
     if let Some(distance) = ack_over {
         return Fit::Outside(invalid(Reason::AckOver, distance, receiver.end));

@@ -9,7 +9,7 @@ fn the_first_number_must_be_allowed() {
     let mut scene = Scene::established();
     scene.accept(Original, &segment(ACK, 1100, 500, 0), State::Established);
     let outside = Scene::established().push(Original, &segment(ACK, 1101, 500, 1));
-    let invalid = numbers(Reason::SeqOver, 1, 1100);
+    let invalid = numbers(Reason::SeqOver, 3, 1100);
     assert_eq!(outside, Outcome::Ignored(Ignored::Window(invalid)));
 }
 
@@ -106,7 +106,7 @@ fn a_closed_window_allows_a_probe_of_one_byte() {
     scene.accept(Reply, &closed, State::Established);
     scene.accept(Original, &segment(ACK, 1101, 500, 0), State::Established);
     let beyond = scene.push(Original, &segment(ACK, 1102, 500, 0));
-    assert_eq!(beyond, Outcome::Ignored(Ignored::Window(numbers(Reason::SeqOver, 1, 1101))));
+    assert_eq!(beyond, Outcome::Ignored(Ignored::Window(numbers(Reason::SeqOver, 2, 1101))));
 }
 
 #[test]
