@@ -15,9 +15,13 @@ use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 
 const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
--A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n\
+-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\n\
+-A PREROUTING -p udp -m udp --dport 1:99 -j CT --zone-orig 3 --ctevents new,destroy\n\
+-A PREROUTING -p udp -m udp --sport 1:99 -j CT --zone-reply 3\nCOMMIT\n\
 *filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+-A FORWARD -m connlabel --label 5 --set -m connbytes --connbytes 3 --connbytes-mode packets \
+--connbytes-dir both\n\
 -A FORWARD -m conntrack --ctstate INVALID -m limit --limit 1/sec -j LOG\n\
 -A FORWARD -p tcp -m tcp --dport 99 -j REJECT --reject-with tcp-reset\n\
 -A FORWARD -p udp -m udp --dport 99 -j REJECT\nCOMMIT\n";
@@ -25,7 +29,12 @@ const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 const CONNECTIONS_MAX: u32 = 16;
 
 fuzz_target!(|data: &[u8]| {
-    let sysctls = Sysctls { max: CONNECTIONS_MAX, checksum: false, ..Sysctls::default() };
+    let sysctls = Sysctls {
+        max: CONNECTIONS_MAX,
+        checksum: false,
+        log_invalid: u8::MAX,
+        ..Sysctls::default()
+    };
     let name = |n| InterfaceName::new(n).unwrap();
     let rules = [Family::V4, Family::V6].map(|family| parse(RULES, family).unwrap());
     let mut engine =
