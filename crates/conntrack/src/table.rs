@@ -369,10 +369,10 @@ impl Table {
         HELPERS.get(usize::from(helper)).map(|helper| helper.name)
     }
 
-    /// Whether Linux joined the pieces of a packet with data for its helper to read: they are cut
-    /// anew after that. Helpers of UDP connections see what is RELATED to them, too, one way.
+    /// Whether Linux joined the pieces of a packet, with data or without, for its helper to read: they
+    /// are cut anew after that. Helpers of UDP connections see what is RELATED to them, too, one way.
     #[must_use]
-    pub fn was_joined(&self, tracked: &Tracked) -> bool {
+    pub fn was_joined(&self, tracked: &Tracked, data: bool) -> bool {
         let entry = tracked.conn.and_then(|conn| Some((conn, self.slots.live(conn)?)));
         let Some((conn, _)) = entry.filter(|(_, entry)| entry.has(Entry::HELPED)) else {
             return false;
@@ -382,8 +382,9 @@ impl Table {
         let established = tracked.state == CtState::Established;
         let way_back = tracked.direction == Some(Direction::Reply);
         helper.is_some_and(|helper| match (helper.name, helper.protocol) {
-            ("ftp", _) | ("sip", tcp::PROTOCOL) => established,
-            ("sip", _) => tracked.state != CtState::Related || !way_back,
+            ("ftp", _) => established,
+            ("sip", tcp::PROTOCOL) => established && data,
+            ("sip", _) => data && (tracked.state != CtState::Related || !way_back),
             _ => false,
         })
     }

@@ -105,7 +105,11 @@ fn reports_error_v6(subject: &Subject<'_>) -> bool {
     let message = subject.parsed.l4_bytes(subject.bytes);
     subject.parsed.protocol == icmpv6::PROTOCOL
         && subject.parsed.l4 != L4::Fragment
-        && message.first().is_none_or(|kind| icmpv6::is_error(*kind))
+        && match message.first() {
+            Some(kind) => icmpv6::is_error(*kind),
+            // The type may be in another piece (RFC 8200, 4.5).
+            None => !subject.parsed.fragment.is_some_and(|fragment| fragment.more),
+        }
 }
 
 fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {

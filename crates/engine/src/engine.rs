@@ -454,8 +454,8 @@ impl Engine {
             }
             _ => {}
         }
-        let joined = |tracked: &Tracked| self.conntrack.was_joined(tracked);
-        if !parsed.payload(&datagram.bytes).is_empty() && tracked.is_some_and(joined) {
+        let data = !parsed.payload(&datagram.bytes).is_empty();
+        if tracked.is_some_and(|tracked| self.conntrack.was_joined(tracked, data)) {
             datagram.forget_cuts();
         }
     }

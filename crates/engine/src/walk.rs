@@ -12,7 +12,7 @@ use crate::transmit::{Bounded, Origin, Transmit};
 use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
-use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Tracked};
+use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
 use keepstate_packet::{Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
 use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
 
@@ -170,7 +170,11 @@ impl<R: Recorder> Walk<'_, R> {
             Err(Stop::Rule) => (Verdict::Drop, None),
             Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
             Err(Stop::Reject(with)) => {
-                let answer = reject::answer(self.routing, &self.subject(), with);
+                let mut subject = self.subject();
+                // A reset asks for the sum anew once a packet is being forwarded.
+                subject.verified &=
+                    with != RejectWith::TcpReset || self.hook != Some(Hook::Forward);
+                let answer = reject::answer(self.routing, &subject, with);
                 if let (RejectWith::TcpReset, Some(_), Some(tracked)) =
                     (with, &answer, &self.tracked)
                 {
@@ -209,11 +213,14 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Whether tracking has looked at the packet's checksum and found it right.
     fn is_verified(&self) -> bool {
-        let unknown = [CtState::Untracked, CtState::Invalid];
-        let tracked = self.tracked.is_some_and(|tracked| !unknown.contains(&tracked.state));
+        let without_look = [Reason::Short, Reason::Malformed, Reason::BadChecksum];
+        let looked = |tracked: Tracked| match tracked.invalid {
+            Some(invalid) => !without_look.contains(&invalid.reason),
+            None => tracked.state != CtState::Untracked,
+        };
         let verifies =
             matches!(self.parsed.protocol, icmp::PROTOCOL | tcp::PROTOCOL | udp::PROTOCOL);
-        tracked && verifies && self.conntrack.sysctls().checksum
+        verifies && self.conntrack.sysctls().checksum && self.tracked.is_some_and(looked)
     }
 
     fn subject(&self) -> Subject<'_> {

@@ -141,7 +141,13 @@ fn error(sent: &[(Side, Vec<u8>)], side: Side, random: &mut Random) -> Option<(S
         quote,
     };
     let side = if side == Side::A { Side::B } else { Side::A };
-    Some((side, Draft::new(side, network, protocol, body).bytes(sent, random)))
+    let bytes = Draft::new(side, network, protocol, body).bytes(sent, random);
+    // Nobody lives on the links of the router to be told anything.
+    let nobody = |address: Address| {
+        address.0.starts_with(&ROUTER_V4[..2]) || address.0.starts_with(&ROUTER_V6[..4])
+    };
+    let parsed = Parsed::new(&bytes).ok()?;
+    (!nobody(parsed.source) && !nobody(parsed.destination)).then_some((side, bytes))
 }
 
 impl Datagram {

@@ -125,6 +125,8 @@ impl Settings {
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
             (true, Area::All | Area::Fragments) => rules::helpers_only(family),
+            // Of a later IPv6 fragment iptables-nft looks for ports in the IPv6 header.
+            (_, Area::Fragments) if family == Family::V6 => rules::helpers_only(family),
             (true, _) if area.is_helpers() => rules::helpers_only(family),
             (true, _) => String::new(),
             (false, _) => rules::ruleset(random, family, dropping),
