@@ -15,6 +15,9 @@ use keepstate_packet::{Address, Instant, Parsed};
 pub trait Ways: Debug {
     /// Whether packets to this address would leave on the interface that the packet leaves on.
     fn leaves_alike(&self, address: Address) -> bool;
+    /// When the host itself sends the packet to the broadcast address of a network of the interface
+    /// that it leaves on: the length of the network's prefix.
+    fn broadcast_prefix(&self, destination: Address) -> Option<u8>;
 }
 
 /// A packet of a helper's connection on the last leg of its way, and the table.
@@ -113,6 +116,11 @@ impl<'a> Helping<'a> {
             let confirmed = entry.is(CtStatus::CONFIRMED);
             entry.deadline = if confirmed { timeout.deadline(self.now) } else { timeout.nanos() };
         }
+    }
+
+    /// The prefix length of the network to all of which the host sends this packet.
+    pub(crate) fn broadcast_prefix(&self) -> Option<u8> {
+        self.ways.broadcast_prefix(self.packet.destination)
     }
 
     /// Whether packets to this address would leave where this one leaves.

@@ -8,13 +8,19 @@ use core::time::Duration;
 use keepstate_packet::{Instant, Parsed, checksum};
 use std::vec::Vec;
 
-/// Nothing leaves where the packet leaves.
-#[derive(Debug)]
-pub(crate) struct Elsewhere;
+/// Nothing leaves where the packet leaves, and it is a broadcast when a prefix is given.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) broadcast_prefix: Option<u8>,
+}
 
 impl crate::Ways for Elsewhere {
     fn leaves_alike(&self, _: keepstate_packet::Address) -> bool {
         false
+    }
+
+    fn broadcast_prefix(&self, _: keepstate_packet::Address) -> Option<u8> {
+        self.broadcast_prefix
     }
 }
 
@@ -23,6 +29,8 @@ pub(crate) struct Wire {
     pub(crate) table: Table,
     pub(crate) now: Instant,
     pub(crate) template: Template,
+    /// Of the network to all of which packets go, as if the host sent them.
+    pub(crate) broadcast_prefix: Option<u8>,
 }
 
 impl Wire {
@@ -32,7 +40,12 @@ impl Wire {
 
     pub(crate) fn with(sysctls: Sysctls) -> Self {
         let now = Instant(1_000_000_000_000);
-        Self { table: Table::new([1, 2], sysctls), now, template: Template::default() }
+        Self {
+            table: Table::new([1, 2], sysctls),
+            now,
+            template: Template::default(),
+            broadcast_prefix: None,
+        }
     }
 
     pub(crate) fn wait(&mut self, duration: Duration) {
@@ -49,7 +62,13 @@ impl Wire {
     pub(crate) fn send(&mut self, packet: &[u8]) -> Result<Tracked, Drop> {
         let parsed = Parsed::new(packet).expect("an IP packet");
         let tracked = self.track(packet)?;
-        let helped = self.table.help(self.now, &tracked, &parsed, packet, &Elsewhere);
+        let helped = self.table.help(
+            self.now,
+            &tracked,
+            &parsed,
+            packet,
+            &Elsewhere { broadcast_prefix: self.broadcast_prefix },
+        );
         match helped.and_then(|()| self.table.confirm(self.now, &tracked)) {
             Ok(()) => Ok(tracked),
             Err(drop) => {

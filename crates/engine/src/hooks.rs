@@ -204,7 +204,8 @@ fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
 fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {
-            let ways = walk.routing.ways(walk.parsed.family, walk.out);
+            let own = walk.interface.is_none() && !walk.is_copy;
+            let ways = walk.routing.ways(walk.parsed.family, walk.out, own);
             walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes, &ways).map_err(stop)
         }
         _ => Ok(()),

@@ -25,6 +25,7 @@ pub(crate) struct WaysBeside<'a> {
     routing: &'a Routing,
     family: Family,
     out: Option<InterfaceIndex>,
+    own: bool,
 }
 
 impl Ways for WaysBeside<'_> {
@@ -36,6 +37,13 @@ impl Ways for WaysBeside<'_> {
             Some(Kind::Unspecified) if family == Family::V4 => self.out.is_none(),
             _ => self.out.is_some() && routing.route_out(family, address) == self.out,
         }
+    }
+
+    fn broadcast_prefix(&self, destination: Address) -> Option<u8> {
+        let interface = self.routing.host.interface(self.out.filter(|_| self.own)?)?;
+        let networks = interface.addresses.iter().filter(|network| network.family == Family::V4);
+        let all = |network: &&Network| last_v4(network) == Some(destination);
+        networks.clone().find(all).map(|network| network.prefix)
     }
 }
 
@@ -279,9 +287,19 @@ impl Routing {
     }
 
     /// The ways of other packets, beside that of one which leaves on `out`; `None` for one that is
-    /// for the host itself.
-    pub(crate) const fn ways(&self, family: Family, out: Option<InterfaceIndex>) -> WaysBeside<'_> {
-        WaysBeside { routing: self, family, out }
+    /// for the host itself. `own`: the host itself sends that one.
+    pub(crate) const fn ways(
+        &self,
+        family: Family,
+        out: Option<InterfaceIndex>,
+        own: bool,
+    ) -> WaysBeside<'_> {
+        WaysBeside { routing: self, family, out, own }
+    }
+
+    /// Whether a packet to this address is one for all hosts on a network.
+    pub(crate) fn is_broadcast(&self, family: Family, address: Address) -> bool {
+        self.networks(family).kind(address) == Some(Kind::Broadcast)
     }
 
     /// Whether an address is one of the host's own.
@@ -356,15 +374,19 @@ fn networks_v4(host: &Host) -> Vec<(Network, Kind)> {
         (network([255; 4], 32), Kind::Broadcast),
     ]);
     for (connected, _) in connected(host, Family::V4) {
-        // A /31 and a /32 have no broadcast address (RFC 3021).
-        if connected.prefix < 31 {
-            let last = number(connected.address) | !prefix_mask(connected.prefix);
-            let octets = Address::v6(last.to_be_bytes()).v4_octets();
-            all.push((network(octets, 32), Kind::Broadcast));
+        if let Some(last) = last_v4(&connected) {
+            all.push((network(last.v4_octets(), 32), Kind::Broadcast));
         }
     }
     all.extend(own_and_routes(host, Family::V4));
     all
+}
+
+/// The broadcast address of an IPv4 network; a /31 and a /32 have none (RFC 3021).
+fn last_v4(network: &Network) -> Option<Address> {
+    let last = number(network.address) | !prefix_mask(network.prefix);
+    let octets = Address::v6(last.to_be_bytes()).v4_octets();
+    (network.prefix < 31).then(|| Address::v4(octets))
 }
 
 fn networks_v6(host: &Host) -> Vec<(Network, Kind)> {

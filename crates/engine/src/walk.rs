@@ -46,6 +46,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) largest_piece: u32,
     /// The host's own answer to a packet, of whose connection it is said to be RELATED.
     pub(crate) is_answer: bool,
+    /// The copy of a broadcast that comes back to the host which sends it.
+    pub(crate) is_copy: bool,
 }
 
 /// Why a walk ends before its last hook.
@@ -102,6 +104,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             cut_to: None,
             largest_piece: 0,
             is_answer: false,
+            is_copy: false,
         }
     }
 }
@@ -135,6 +138,13 @@ impl<R: Recorder> Walk<'_, R> {
             return Err(Stop::Cause(Cause::NoRoute));
         }
         traverse(self, Hook::Output)?;
+        if self.routing.is_broadcast(self.parsed.family, self.parsed.destination) {
+            self.is_copy = true;
+            let copy = traverse(self, Hook::Postrouting);
+            self.is_copy = false;
+            // Of a copy that a rule drops nothing is left; the packet itself goes its own way.
+            let _ = copy;
+        }
         traverse(self, Hook::Postrouting)
     }
 

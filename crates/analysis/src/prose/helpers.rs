@@ -97,7 +97,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 137,
         expects: &["udp"],
         what: "answers to a broadcast query",
-        here: false,
+        here: true,
     },
     HelperProse {
         name: "snmp",
@@ -105,7 +105,7 @@ pub const HELPERS: &[HelperProse] = &[
         port: 161,
         expects: &["udp"],
         what: "answers to a broadcast query",
-        here: false,
+        here: true,
     },
 ];
 

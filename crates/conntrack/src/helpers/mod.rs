@@ -5,6 +5,7 @@
 //! `crate::expect`'s.
 
 pub mod amanda;
+pub mod broadcast;
 pub mod ftp;
 pub mod irc;
 pub mod sane;
@@ -114,6 +115,24 @@ pub static HELPERS: &[Helper] = &[
         memory: || Memory::Sane(sane::Asked::default()),
         help: sane::help,
     },
+    Helper {
+        name: "netbios-ns",
+        protocol: udp::PROTOCOL,
+        port: broadcast::NETBIOS_NS_PORT,
+        families: &[Family::V4],
+        policies: &[broadcast::NETBIOS_NS],
+        memory: || Memory::Nothing,
+        help: broadcast::help_netbios_ns,
+    },
+    Helper {
+        name: "snmp",
+        protocol: udp::PROTOCOL,
+        port: broadcast::SNMP_PORT,
+        families: &[Family::V4],
+        policies: &[broadcast::SNMP],
+        memory: || Memory::Nothing,
+        help: broadcast::help_snmp,
+    },
 ];
 
 /// Index of the helper of this name for connections of this family and protocol
@@ -134,6 +153,8 @@ pub(crate) fn policy(helper: u16, class: u8, modules: &Modules) -> Option<Policy
     let policy = *helper.policies.get(usize::from(class))?;
     Some(match helper.name {
         "irc" => irc::policy(modules),
+        "netbios-ns" => broadcast::netbios_ns(modules),
+        "snmp" => broadcast::snmp(modules),
         _ => policy,
     })
 }

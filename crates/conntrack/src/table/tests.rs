@@ -120,7 +120,7 @@ proptest! {
         let packets: Vec<_> = ports.iter().map(|(port, reply)| packet(*port, *reply)).collect();
         let mut one_by_one = Wire::new();
         let expected: Vec<_> = packets.iter().map(|p| one_by_one.send(p).expect("it arrives")).collect();
-        let Wire { mut table, now, template } = Wire::new();
+        let Wire { mut table, now, template, broadcast_prefix } = Wire::new();
         let mut results: Vec<Tracked> = Vec::new();
         // Later batches meet connections that earlier ones have made.
         for batch in packets.chunks(16) {
@@ -137,7 +137,7 @@ proptest! {
             }
         }
         prop_assert_eq!(results, expected);
-        prop_assert_eq!(Wire { table, now, template }.listing(), one_by_one.listing());
+        prop_assert_eq!(Wire { table, now, template, broadcast_prefix }.listing(), one_by_one.listing());
     }
 }
 

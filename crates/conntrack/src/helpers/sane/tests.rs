@@ -9,12 +9,15 @@ use keepstate_packet::{
     tcp::{ACK, PROTOCOL, PSH, SYN},
 };
 
+/// Who says what.
+type Said<'a> = (Direction, &'a [u8]);
+
 const CLIENT: u16 = 20_001;
 const START: &[u8] = &[0, 0, 0, 7, 0, 0, 0, 1];
 const ANSWER: &[u8] = &[0, 0, 0, 0, 0, 0, 7, 0xd1, 0, 0, 0x12, 0x34, 0, 0, 0, 0];
 
 /// Plays what client (`Original`) and server say, and returns the table.
-fn play(peers: Peers, said: &[(Direction, &[u8])]) -> Wire {
+fn play(peers: Peers, said: &[Said<'_>]) -> Wire {
     let family = if peers.source.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut wire = Wire::new();
     wire.template.helper = super::super::index_of("sane", family, PROTOCOL);
@@ -58,7 +61,7 @@ fn the_client_opens_the_data_connection() {
 fn one_answer_follows_one_request() {
     let peers = Peers::new("10.1.0.2", "10.2.0.2");
     let (asks, answers) = (Direction::Original, Direction::Reply);
-    let cases: [(&[(Direction, &[u8])], usize); 6] = [
+    let cases: [(&[Said<'_>], usize); 6] = [
         (&[(answers, ANSWER)], 0),
         (&[(asks, START), (answers, b"\0"), (answers, ANSWER)], 0),
         (&[(asks, START), (asks, b"another"), (answers, ANSWER)], 1),

@@ -85,7 +85,9 @@ fn a_dropped_first_request_leaves_nothing() {
     let request = peers.udp((CLIENT, 69), b"\0\x01f\0octet\0");
     let parsed = Parsed::new(&request).expect("an IP packet");
     let tracked = wire.track(&request).expect("it is tracked");
-    wire.table.help(wire.now, &tracked, &parsed, &request, &Elsewhere).expect("it is expected");
+    wire.table
+        .help(wire.now, &tracked, &parsed, &request, &Elsewhere::default())
+        .expect("it is expected");
     assert_eq!(wire.table.expectations(wire.now).len(), 1);
     let data = peers.turned().udp((3000, CLIENT), b"\0\x03\0\x01x");
     wire.template.helper = None;

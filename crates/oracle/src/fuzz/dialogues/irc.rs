@@ -52,7 +52,7 @@ fn offer(dialogue: &mut Stream<'_>, port: u16) -> Vec<u8> {
         1 => u32::from_be_bytes(dialogue.flow.addresses[1].v4_octets()),
         _ => u32::from_be_bytes(own),
     };
-    let kind = random.pick(&MESSAGES.kinds);
+    let kind = random.pick(MESSAGES.kinds);
     let mut line = String::new();
     line.push_str(random.pick(&["", "", "", "", " ", "\r\n", "  \n", "\0", "@"]));
     line.push_str(random.pick(&[

@@ -83,4 +83,4 @@ pub(super) const TARGETS: &[&str] = &[
 ];
 
 /// Conntrack helpers.
-pub const HELPERS: &[&str] = &["h323", "netbios-ns", "pptp", "Q.931", "RAS", "snmp"];
+pub const HELPERS: &[&str] = &["h323", "pptp", "Q.931", "RAS"];
