@@ -58,7 +58,7 @@ impl core::error::Error for Unexplained {}
 
 const KNOWN: &str = "help: paste a row of `iptables -L`, a line of `iptables -S` or iptables-save, \
                      an `iptables ...` command, a whole listing or rule file, a line of `conntrack \
-                     -L`, `-E` or `-L expect`, of /proc/net/nf_conntrack, of the LOG target or of \
+                     -L`, `-E`, `-L expect` or `-S`, a `conntrack ...` command, a line of /proc/net/nf_conntrack, of the LOG target or of \
                      a trace, or a code such as KS0101";
 
 /// Explains a text by itself.
@@ -112,6 +112,15 @@ fn of_form(
         Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(cleaned, form)),
         Form::ConntrackLine | Form::ConntrackEvent => {
             forms::conntrack::explain(text, line).ok_or(Unexplained::Unknown(None))
+        }
+        Form::ConntrackXml => {
+            forms::conntrack_xml::explain(text, line).ok_or(Unexplained::Unknown(None))
+        }
+        Form::ConntrackCommand => {
+            forms::conntrack_command::explain(text, line).ok_or(Unexplained::Unknown(None))
+        }
+        Form::ConntrackStatistics => {
+            forms::statistics::explain(text, line).ok_or(Unexplained::Unknown(None))
         }
         Form::ExpectLine => forms::expect::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::LogLine => forms::log::explain(text, line, rules).ok_or(Unexplained::Unknown(None)),

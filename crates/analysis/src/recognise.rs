@@ -1,5 +1,6 @@
 //! What kind of text was pasted.
 
+use crate::forms::{conntrack_command, statistics};
 use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 
 /// A kind of text.
@@ -27,6 +28,12 @@ pub enum Form {
     ConntrackLine,
     /// `conntrack -E`.
     ConntrackEvent,
+    /// `conntrack -o xml`, an element.
+    ConntrackXml,
+    /// A command of conntrack(8), or a line of `conntrack -o save`.
+    ConntrackCommand,
+    /// `conntrack -S`.
+    ConntrackStatistics,
     /// `conntrack -L expect`, `-E expect`, or `/proc/net/nf_conntrack_expect`.
     ExpectLine,
     /// A line of the LOG target.
@@ -86,6 +93,15 @@ fn one(line: &str) -> Option<Form> {
     let has = |word: &str| line.split_whitespace().any(|w| w.starts_with(word));
     if line.is_empty() {
         return None;
+    }
+    if line.contains("<flow") && line.contains("<layer3 ") {
+        return Some(Form::ConntrackXml);
+    }
+    if conntrack_command::is_command(line) {
+        return Some(Form::ConntrackCommand);
+    }
+    if statistics::is_line(line) {
+        return Some(Form::ConntrackStatistics);
     }
     if line.contains("TRACE: ") || line.starts_with("trace id ") || line.starts_with("PACKET: ") {
         return Some(Form::TraceLine);

@@ -190,3 +190,66 @@ fn a_nat_table_beside_it_does_not_keep_a_rule_from_being_run() {
     assert!(answer.experiments().any(|e| e.runs[0].name == "as it is" && e.differs_at == Some(2)));
     assert!(answer.assumptions.iter().any(|assumption| assumption.about == "nat-table"));
 }
+
+#[test]
+fn a_conntrack_command_says_what_it_does_and_what_follows() {
+    let answer = answer("sudo conntrack -D -p tcp -s 192.0.2.0/24 --dport 22 --state ESTABLISHED");
+    assert_eq!(answer.form, "conntrack-command");
+    says(&answer, "form.conntrack-command", "forgets connections");
+    says(&answer, "-s 192.0.2.0", "where 255.255.255.0 has ones");
+    says(&answer, "effect.conntrack-command", "NEW");
+    says(&answer, "effect.status", "1 when nothing does");
+    assert!(answer.fact("mind.deletes-all").is_none());
+    says(&explain_text("conntrack -D").unwrap(), "mind.deletes-all", "every connection goes");
+    says(&explain_text("conntrack -U -m 1 -u ASSURED").unwrap(), "mind.mark-and-status", "-u");
+    says(&explain_text("conntrack -U -m 1").unwrap(), "mind.no-family", "-f ipv4");
+}
+
+#[test]
+fn a_saved_connection_is_a_command_and_no_rule() {
+    let answer = answer(
+        "-A -t 431998 -u SEEN_REPLY,ASSURED -s 10.0.0.2 -d 10.0.0.1 -r 10.0.0.1 -q 10.0.0.2 -p tcp \
+         --sport 50804 --dport 21 --reply-port-src 21 --reply-port-dst 50804 --state ESTABLISHED",
+    );
+    assert_eq!(answer.form, "conntrack-command");
+    says(&answer, "form.conntrack-command", "-o save");
+    says(&answer, "-t 431998", "4 days");
+    assert!(explain_text("-A INPUT -p tcp -j ACCEPT").unwrap().rule.is_some());
+}
+
+#[test]
+fn a_refused_conntrack_command_is_told_why() {
+    let answer = answer("conntrack -I -s 1.1.1.1 -d 2.2.2.2 -p udp -t 5");
+    says(&answer, "fault.conntrack", "you have to specify `--sport' and `--dport'");
+    says(&answer, "fault.status", "2");
+}
+
+#[test]
+fn xml_is_told_as_its_line_is() {
+    let xml = "<flow type=\"new\"><meta direction=\"original\"><layer3 protonum=\"2\" \
+               protoname=\"ipv4\"><src>10.0.0.2</src><dst>10.0.0.1</dst></layer3><layer4 \
+               protonum=\"6\" protoname=\"tcp\"><sport>50804</sport><dport>21</dport></layer4></meta>\
+               <meta direction=\"reply\"><layer3 protonum=\"2\" protoname=\"ipv4\">\
+               <src>10.0.0.1</src><dst>10.0.0.2</dst></layer3><layer4 protonum=\"6\" \
+               protoname=\"tcp\"><sport>21</sport><dport>50804</dport></layer4></meta><meta \
+               direction=\"independent\"><state>SYN_SENT</state><timeout>120</timeout>\
+               <id>2666957846</id><unreplied/></meta><helper>ftp</helper></flow>";
+    let answer = answer(&format!("<?xml version=\"1.0\"?>\n<conntrack>\n{xml}\n</conntrack>"));
+    assert_eq!(answer.form, "conntrack-event");
+    says(&answer, "form.xml", "XML");
+    says(&answer, "states.unreplied", "10.0.0.2:50804 > 10.0.0.1:21");
+    says(&answer, "states.helper", "RELATED");
+}
+
+#[test]
+fn counters_say_what_they_count_and_what_to_do_about_them() {
+    let answer = answer(
+        "cpu=0   \tfound=0 invalid=5 insert=0 insert_failed=2 drop=2 early_drop=0 error=0 \
+         search_restart=0 clash_resolve=9 chaintoolong=0",
+    );
+    assert_eq!(answer.form, "conntrack-statistics");
+    says(&answer, "invalid=5", "INVALID");
+    says(&answer, "mind.insert_failed", "DNS");
+    says(&answer, "clash_resolve=9", "merged");
+    assert!(answer.fact("mind.early_drop").is_none(), "nothing was thrown out");
+}

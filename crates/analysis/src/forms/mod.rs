@@ -1,9 +1,12 @@
 //! Texts that are no single rule: what each of their fields says, and what follows.
 
 pub mod conntrack;
+pub mod conntrack_command;
+pub mod conntrack_xml;
 pub mod diagnostic;
 pub mod expect;
 pub mod file;
 pub mod log;
 pub mod policy;
+pub mod statistics;
 pub mod trace;

@@ -57,7 +57,7 @@ impl FlowReader {
             return self.flag(flag);
         }
         match word.split_once('=') {
-            Some((key, value)) => self.pair(key, value.trim_end_matches(',')),
+            Some((key, value)) => self.pair(key, value),
             None if self.halves == 0 => {
                 self.head.push(word.to_string());
                 Ok(())
@@ -87,7 +87,7 @@ impl FlowReader {
     fn pair(&mut self, key: &str, value: &str) -> Result<(), ReadError> {
         if self.halves == 0 && matches!(key, "timeout" | "stream_timeout") {
             let place = if key == "timeout" { &mut self.gre[0] } else { &mut self.gre[1] };
-            *place = Some(number(key, value)?);
+            *place = Some(number(key, value.trim_end_matches(','))?);
             return Ok(());
         }
         match key {

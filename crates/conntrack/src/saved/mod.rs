@@ -18,7 +18,7 @@ use crate::tuple::{self, Direction, Tuple};
 use crate::zone::Zone;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use keepstate_packet::{Family, icmp, icmpv6, tcp, udp};
+use keepstate_packet::{Address, Family, icmp, icmpv6, sctp, tcp, udp};
 
 /// The longest timeout, seconds: the kernel counts 250 ticks a second in 31 bits.
 const TIMEOUT_MAX: u32 = i32::MAX as u32 / 250;
@@ -42,8 +42,9 @@ impl SavedTable {
     /// A table with these contents. Of two connections with the same tuple the first stays.
     #[must_use]
     pub fn new(contents: Contents) -> Self {
-        let mut table = Self { expected: contents.expected, ..Self::default() };
-        for flow in contents.flows {
+        let expected = contents.expected.into_iter().map(normal_expectation).collect();
+        let mut table = Self { expected, ..Self::default() };
+        for flow in contents.flows.into_iter().map(normal) {
             if let Some(keys) = keys(&flow).filter(|keys| table.is_free(keys)) {
                 table.insert(keys, flow);
             }
@@ -106,6 +107,59 @@ impl SavedTable {
         // A master takes what was expected of it along.
         self.expected.retain(|expected| expected.master != flow.original);
         self.changed = true;
+    }
+}
+
+/// A connection as a table has it, whatever form it was read in.
+fn normal(flow: Flow) -> Flow {
+    let (Some(family), Some(protocol)) = (flow.family, flow.protocol) else { return flow };
+    Flow {
+        original: kept(&flow.original, family, protocol),
+        reply: kept(&flow.reply, family, protocol),
+        status: Some(flow.status()),
+        zone: flow.zone.filter(|id| *id != 0),
+        age: flow.age.filter(|_| flow.started.is_none()),
+        stopped: None,
+        nat: [None; 2],
+        ..flow
+    }
+}
+
+/// An expectation as a table has it: no form that it is read in needs to say all.
+fn normal_expectation(expected: Expected) -> Expected {
+    let protocol = expected.protocol.unwrap_or(0);
+    let of_master = expected.master_protocol.unwrap_or(tcp::PROTOCOL);
+    Expected {
+        tuple: whole(&expected.tuple, protocol),
+        mask: whole(&expected.mask, protocol),
+        master: whole(&expected.master, of_master),
+        master_protocol: Some(of_master),
+        id: None,
+        ..expected
+    }
+}
+
+/// A half with zeros in place of what is not known of it, and nothing that its protocol lacks.
+fn whole(half: &Half, protocol: u8) -> Half {
+    let zero = Some(Address([0; 16]));
+    let addresses = Half {
+        source: half.source.or(zero),
+        destination: half.destination.or(zero),
+        ..Half::default()
+    };
+    match protocol {
+        icmp::PROTOCOL | icmpv6::PROTOCOL => Half {
+            icmp_type: half.icmp_type.or(Some(0)),
+            icmp_code: half.icmp_code.or(Some(0)),
+            icmp_id: half.icmp_id.or(Some(0)),
+            ..addresses
+        },
+        protocol if has_ports(protocol) => Half {
+            source_port: half.source_port.or(Some(0)),
+            destination_port: half.destination_port.or(Some(0)),
+            ..addresses
+        },
+        _ => addresses,
     }
 }
 
@@ -282,9 +336,11 @@ fn created(wanted: &Flow) -> Result<Flow, Refusal> {
     let mut status = CtStatus(wanted.status().0 & SETTABLE) | CtStatus::CONFIRMED;
     status = status | translate(wanted, &original, &mut reply);
     let nonzero = |zone: Option<u16>| zone.filter(|id| *id != 0);
-    let info = match wanted.info {
-        ProtocolInfo::Dccp { .. } => ProtocolInfo::None,
-        info => info,
+    let info = match (protocol, wanted.info) {
+        (tcp::PROTOCOL, info @ ProtocolInfo::Tcp { .. })
+        | (sctp::PROTOCOL, info @ ProtocolInfo::Sctp { .. }) => info,
+        (tcp::PROTOCOL, _) => ProtocolInfo::Tcp { state: 0 },
+        _ => ProtocolInfo::None,
     };
     Ok(Flow {
         family: Some(family),
@@ -345,7 +401,7 @@ fn is_described(half: &Half) -> bool {
 /// A half of which something is said; what of it is not said is zero, but ports cannot be missing
 /// altogether.
 fn filled(half: &Half, protocol: u8) -> Result<Half, Refusal> {
-    let zero = Some(keepstate_packet::Address([0; 16]));
+    let zero = Some(Address([0; 16]));
     let mut out =
         Half { source: half.source.or(zero), destination: half.destination.or(zero), ..*half };
     match protocol {

@@ -6,7 +6,7 @@ use super::read::{ENTRIES_MAX, ReadError};
 use crate::CtStatus;
 use crate::event::Announcement;
 use crate::flow::{Contents, Expected, Flow, Half, ProtocolInfo, states};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use core::net::IpAddr;
 use keepstate_packet::{Address, Family, sctp, tcp};
 
@@ -82,14 +82,14 @@ pub fn flow_xml(element: &str) -> Result<Flow, ReadError> {
         timeout: value(rest, "timeout")?,
         mark: value(rest, "mark")?,
         secmark: value(rest, "secmark")?,
-        secctx: inner(rest, "secctx").map(ToString::to_string),
+        secctx: word(rest, "secctx")?,
         zone: value(rest, "zone")?,
         uses: value(rest, "use")?,
         id: value(rest, "id")?,
         age: value(rest, "deltatime")?,
         started: value(rest, "start")?,
         stopped: value(rest, "stop")?,
-        helper: inner(rest, "helper").map(ToString::to_string),
+        helper: word(rest, "helper")?,
         ..Flow::default()
     };
     flow.family = family;
@@ -116,6 +116,15 @@ fn state(protocol: u8, name: &str) -> Result<ProtocolInfo, ReadError> {
 
 fn value<T: TryFrom<u64>>(text: &str, name: &str) -> Result<Option<T>, ReadError> {
     inner(text, name).map(|value| number(name, value)).transpose()
+}
+
+/// A name: one word.
+fn word(text: &str, name: &str) -> Result<Option<String>, ReadError> {
+    let Some(word) = inner(text, name) else { return Ok(None) };
+    if word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(ReadError::wrong(name, word));
+    }
+    Ok(Some(word.to_string()))
 }
 
 fn counters(meta: &str) -> Result<Option<(u64, u64)>, ReadError> {
@@ -182,7 +191,7 @@ pub fn expectation_xml(element: &str) -> Result<Expected, ReadError> {
             | flag("<inactive/>", Announcement::INACTIVE)
             | flag("<userspace/>", Announcement::USERSPACE),
         class: value(meta, "class")?.unwrap_or(0),
-        helper: inner(meta, "helper-name").map(ToString::to_string),
+        helper: word(meta, "helper-name")?,
         zone: value(meta, "zone")?,
         id: None,
     })
