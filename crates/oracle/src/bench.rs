@@ -212,7 +212,8 @@ impl Bench {
             if zoned { None } else { Before::of(self.model.table(), self.model.now(), bytes) };
         let ours = self.model.push(side, family(bytes), bytes);
         if let Some(before) = &before {
-            self.coverage.packet(before, bytes, &ours);
+            let after = Before::of(self.model.table(), self.model.now(), bytes);
+            self.coverage.packet(before, after.as_ref(), bytes, &ours);
         }
         ours
     }

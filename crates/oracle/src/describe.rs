@@ -1,6 +1,8 @@
 //! One line about a packet, for people who read differences.
 
 use crate::observation::Side;
+use keepstate_conntrack::proto::sctp::Kind;
+use keepstate_packet::sctp::{self, Chunks, SctpHeader};
 use keepstate_packet::{Family, L4, Parsed};
 
 /// The packet in one line.
@@ -36,8 +38,27 @@ pub fn packet(side: Side, bytes: &[u8]) -> String {
         L4::UdpLite(u) => {
             format!("UDP-Lite {} > {} coverage {}", u.source_port, u.destination_port, u.length)
         }
+        L4::Other if p.protocol == sctp::PROTOCOL => association(p.l4_bytes(bytes)),
+        L4::Other => format!("protocol {}", p.protocol),
         other => format!("{other:?}"),
     };
     let ttl = bytes.get(if p.family == Family::V4 { 8 } else { 7 }).copied().unwrap_or(0);
     format!("{arrow} {source} > {destination} ttl {ttl} length {} {l4}", p.length)
+}
+
+/// Ports, tag and chunks of an SCTP packet.
+fn association(packet: &[u8]) -> String {
+    let Some(header) = SctpHeader::read(packet) else { return "SCTP cut".to_owned() };
+    let chunks: Vec<String> = Chunks::of(packet)
+        .map(|chunk| {
+            let name = match Kind::of(chunk.kind) {
+                Kind::Other => format!("{:#x}", chunk.kind),
+                kind => kind.name().to_owned(),
+            };
+            format!("{name} flags {} length {}", chunk.flags, chunk.length)
+        })
+        .collect();
+    let (source, destination) = (header.source_port, header.destination_port);
+    let tag = header.verification_tag;
+    format!("SCTP {source} > {destination} tag {tag:#x} [{}]", chunks.join(", "))
 }

@@ -4,6 +4,7 @@
 //! of the packet; tracking itself counts nothing. A cell that no packet can reach says why.
 
 mod grid;
+mod others;
 mod sctp;
 mod tcp;
 
@@ -12,7 +13,7 @@ use super::dialogues::{DIALOGUES, Messages};
 use crate::observation::Observation;
 use grid::Grid;
 use keepstate_conntrack::proto::sctp::Association;
-use keepstate_conntrack::{CtState, Direction, Table, Tuple, Zone};
+use keepstate_conntrack::{CtState, CtStatus, Direction, Table, Tuple, Zone};
 use keepstate_packet::{Instant, Parsed};
 use std::fmt::Write as _;
 
@@ -24,6 +25,8 @@ const DIRECTIONS: [(Direction, &str); 2] =
 pub struct Coverage {
     tcp: Grid,
     sctp: Grid,
+    others: Grid,
+    types: Grid,
     messages: Vec<(&'static Messages, Grid)>,
 }
 
@@ -34,7 +37,13 @@ impl Default for Coverage {
             let cells = messages.kinds.iter().map(|kind| (String::new(), *kind, None));
             (messages, Grid::new(messages.helper, "kinds of message", cells))
         };
-        Self { tcp: tcp::grid(), sctp: sctp::grid(), messages: kinds.map(grid).collect() }
+        Self {
+            tcp: tcp::grid(),
+            sctp: sctp::grid(),
+            others: others::grid(),
+            types: others::types(),
+            messages: kinds.map(grid).collect(),
+        }
     }
 }
 
@@ -45,6 +54,8 @@ pub(crate) struct Before {
     /// The tracker's state, by number.
     state: u8,
     association: Option<Association>,
+    /// `None` when it is not known.
+    status: Option<CtStatus>,
     helper: Option<&'static str>,
 }
 
@@ -59,11 +70,16 @@ impl Before {
                 direction,
                 state: table.state(conn)?,
                 association: table.association(conn).copied(),
+                status: table.status(conn),
                 helper: table.helper(conn),
             },
-            None => {
-                Self { direction: Direction::Original, state: 0, association: None, helper: None }
-            }
+            None => Self {
+                direction: Direction::Original,
+                state: 0,
+                association: None,
+                status: None,
+                helper: None,
+            },
         })
     }
 }
@@ -72,8 +88,18 @@ impl Before {
 const BEFORE_THE_STATE: [&str; 4] = ["short", "malformed", "bad-checksum", "bad-flags"];
 
 impl Coverage {
-    /// Counts a packet that tracking has seen.
-    pub(crate) fn packet(&mut self, before: &Before, packet: &[u8], seen: &Observation) {
+    /// Counts a packet that tracking has seen. `after` is its connection as it stands then: a first
+    /// packet has its helper only there.
+    pub(crate) fn packet(
+        &mut self,
+        before: &Before,
+        after: Option<&Before>,
+        packet: &[u8],
+        seen: &Observation,
+    ) {
+        if let Some(kind) = Parsed::new(packet).ok().as_ref().and_then(others::kind) {
+            self.types.visit(kind);
+        }
         let judged = matches!(
             seen.state,
             Some(CtState::New | CtState::Established | CtState::Related | CtState::Invalid)
@@ -88,9 +114,13 @@ impl Coverage {
         for cell in sctp::cells(before, &parsed, packet) {
             self.sctp.visit(cell);
         }
+        if let Some(cell) = others::cell(before, &parsed) {
+            self.others.visit(cell);
+        }
         let payload = parsed.payload(packet);
+        let helper = before.helper.or_else(|| after?.helper);
         for (messages, grid) in &mut self.messages {
-            if before.helper == Some(messages.helper)
+            if helper == Some(messages.helper)
                 && let Some(kind) = (messages.kind)(payload)
                 && let Some(cell) = messages.kinds.iter().position(|known| *known == kind)
             {
@@ -110,12 +140,17 @@ impl Coverage {
             }
             _ => wide || area == Area::Helpers,
         };
+        let others = wide.then_some(&self.others);
+        let types = (wide || area == Area::Icmp).then_some(&self.types);
         let tcp = (wide || area == Area::Tcp).then_some(&self.tcp);
         let sctp = (wide || area == Area::Sctp).then_some(&self.sctp);
         let helpers = self.messages.iter().filter(|(m, _)| of_helper(m)).map(|(_, grid)| grid);
-        tcp.into_iter().chain(sctp).chain(helpers).fold(String::new(), |mut text, grid| {
-            let _ = write!(text, "{grid}");
-            text
-        })
+        tcp.into_iter().chain(sctp).chain(others).chain(types).chain(helpers).fold(
+            String::new(),
+            |mut text, grid| {
+                let _ = write!(text, "{grid}");
+                text
+            },
+        )
     }
 }

@@ -103,8 +103,10 @@ impl Area {
     }
 }
 
-/// How long a pause is: no timeout of [`Settings::short`] ends near it.
-const PAUSE: Duration = Duration::from_millis(1500);
+/// How long pauses are: no timeout of [`Settings::short`] ends near it, nor do the two seconds after
+/// which UDP's connections are streams.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(1500), Duration::from_millis(1500), Duration::from_millis(2700)];
 
 /// What happens next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +162,7 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
     if about_expiry(area, number) {
-        steps.insert(random.below(steps.len() + 1), Step::Sleep(PAUSE));
+        steps.insert(random.below(steps.len() + 1), Step::Sleep(random.pick(&PAUSES)));
     }
     steps
 }

@@ -176,8 +176,15 @@ impl Talk<'_> {
         self.flow.addresses[end] = flow::address(before.family, before.sides[end], host);
         for _ in 0..=self.random.below(2) {
             self.send(end, &[HEARTBEAT]);
-            if self.random.chance(20) {
-                self.one(1 - end);
+            if self.random.chance(30) {
+                let end = self.random.below(2);
+                self.one(end);
+            }
+            if self.random.chance(15) {
+                // Before it is answered the tag of the other way counts as 0.
+                let kind = self.random.pick(&CHUNKS);
+                let chunk = self.chunk(1 - end, kind, 0);
+                self.emit(1 - end, 0, vec![chunk]);
             }
             if self.random.chance(80) {
                 self.send(1 - end, &[HEARTBEAT_ACK]);
