@@ -4,8 +4,8 @@ use crate::conn::{ConnId, CtStatus, Entry};
 use crate::event::{Changes, EventKind};
 use crate::table::{Drop, Table};
 use crate::tuple::Direction;
-use crate::{Tracked, timeout};
-use keepstate_packet::Instant;
+use crate::{Tracked, helpers, timeout};
+use keepstate_packet::{Instant, gre};
 
 impl Table {
     /// The end of a walk that nothing has stopped (last in INPUT and POSTROUTING): confirms a new
@@ -192,6 +192,9 @@ impl Table {
             entry.set(CtStatus::DYING);
         }
         self.tell(now, conn, EventKind::Destroy, Changes::DESTROY);
+        if self.is_helped(conn) {
+            helpers::ended(self, now, conn);
+        }
         for hash in hashes.into_iter().flatten() {
             self.index.remove(hash, slot);
         }
@@ -211,11 +214,16 @@ impl Table {
     fn forget_beside(&mut self, conn: ConnId) {
         let Some(entry) = self.slots.live(conn) else { return };
         let (helped, expected) = (entry.has(Entry::HELPED), entry.has(Entry::EXPECTED));
+        let is_gre = entry.tuple.protocol == gre::PROTOCOL;
         if helped {
             self.helped.remove(&conn);
         }
-        if expected {
-            self.masters.remove(&conn);
+        if expected
+            && let Some(master) = self.masters.remove(&conn)
+            && is_gre
+        {
+            // Even one that was never confirmed takes the keys of its control connection with it.
+            helpers::pptp::unmap_keys(self, master.conn);
         }
     }
 }

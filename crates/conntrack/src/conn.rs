@@ -1,6 +1,7 @@
 //! One connection.
 
 use crate::proto::{sctp, tcp};
+use crate::timeout::Timeout;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use keepstate_packet::Address;
@@ -206,6 +207,8 @@ pub(crate) enum ProtocolRecord {
     Sctp(sctp::Association),
     /// UDP: traffic after this instant is a stream, nanoseconds.
     Udp { stream_after: u64 },
+    /// GRE: how long it lasts, and how long once answered.
+    Gre { timeout: Timeout, stream: Timeout },
 }
 
 const _: () = assert!(size_of::<ProtocolRecord>() == 64, "one cache line");

@@ -137,7 +137,10 @@ impl Slots {
         self.live(conn)?;
         match &self.slots.get(conn.slot as usize)?.record {
             ProtocolRecord::Sctp(association) => Some(association),
-            ProtocolRecord::None | ProtocolRecord::Tcp(_) | ProtocolRecord::Udp { .. } => None,
+            ProtocolRecord::None
+            | ProtocolRecord::Tcp(_)
+            | ProtocolRecord::Udp { .. }
+            | ProtocolRecord::Gre { .. } => None,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::hash::Keys;
 use crate::helpers::{self, HELPERS};
 use crate::index::Index;
 use crate::policy::Policy;
+use crate::proto::gre::KeyMap;
 use crate::slots::{CONNECTIONS_MAX, Slots};
 use crate::sysctl::Sysctls;
 use crate::tuple::{Direction, Tuple};
@@ -95,6 +96,8 @@ pub struct Table {
     /// The `nf_conntrack_max` that the index was sized for.
     pub(crate) sized_for: u32,
     pub(crate) expectations: Expectations,
+    /// What PPTP's control connections say of the keys of GRE.
+    pub(crate) gre_keys: KeyMap,
     /// What helpers remember, by connection.
     pub(crate) helped: BTreeMap<ConnId, helpers::Memory>,
     /// The masters of expected connections, by connection.
@@ -122,6 +125,7 @@ pub struct Table {
 /// The look-up of a packet, begun: its tuple and the hash of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
+    /// Not there yet for PPTP's GRE ([`Table::prepare_keyed`]).
     pub(crate) tuple: Option<Tuple>,
     /// In the default zone.
     pub(crate) hash: u64,
@@ -142,6 +146,7 @@ impl Table {
             sized_for: sysctls.max,
             sysctls,
             expectations: Expectations::default(),
+            gre_keys: KeyMap::default(),
             helped: BTreeMap::new(),
             masters: BTreeMap::new(),
             events: Queue::new(event::EVENTS_MAX_DEFAULT),
@@ -211,6 +216,14 @@ impl Table {
         let tuple = Tuple::of(packet, bytes);
         let hash = tuple.as_ref().map_or(0, |tuple| self.keys.hash(tuple, 0));
         Prepared { tuple, hash, supposed: None }
+    }
+
+    /// The look-up of PPTP's GRE, whose source key is known only when the packets before it have
+    /// been tracked. `None` for every other packet.
+    #[cold]
+    pub(crate) fn prepare_keyed(&self, packet: &Parsed, bytes: &[u8]) -> Option<Prepared> {
+        let tuple = Tuple::of_keyed(packet, bytes, &self.gre_keys)?;
+        Some(Prepared { tuple: Some(tuple), hash: self.keys.hash(&tuple, 0), supposed: None })
     }
 
     /// Second stage of a batch: has the packet's line of the index fetched.

@@ -78,7 +78,12 @@ impl Table {
         if let Some(tracked) = self.icmp(now, hook, packet, bytes, template.zone) {
             return Ok(tracked);
         }
-        let Some(tuple) = &prepared.tuple else { return Ok(self.invalid(no_tuple(packet))) };
+        let Some(tuple) = &prepared.tuple else {
+            let Some(prepared) = self.prepare_keyed(packet, bytes) else {
+                return Ok(self.invalid(no_tuple(packet)));
+            };
+            return self.track_prepared(now, hook, packet, bytes, template, &prepared);
+        };
         let hash = if template.zone == Zone::default() {
             prepared.hash
         } else {
@@ -423,7 +428,7 @@ impl Table {
         zone: Zone,
     ) -> Option<Tracked> {
         let quoted = packet.packet(bytes).get(quoted as usize..)?;
-        let quoted = Tuple::of_quoted(&Quoted::new(packet.family, quoted)?)?;
+        let quoted = Tuple::of_quoted(&Quoted::new(packet.family, quoted)?, &self.gre_keys)?;
         let answer = quoted.invert()?;
         let hash = self.keys.hash(&answer, zone.id_in(Direction::Original));
         let found = self.lookup(now, hash, &answer, zone, None)?;

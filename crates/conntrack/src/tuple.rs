@@ -4,6 +4,8 @@
 //! directions, type and code in [`Tuple::destination_port`]; inverting such a tuple turns the query
 //! into its answer. Types that belong to no query have no inverse, so they begin no connection.
 
+use crate::proto::gre::KeyMap;
+use keepstate_packet::gre::GreHeader;
 use keepstate_packet::icmp::{self, IcmpHeader};
 use keepstate_packet::{Address, Family, L4, Parsed, Quoted, gre, icmpv6, sctp, tcp, udp};
 
@@ -48,8 +50,9 @@ pub struct Tuple {
 
 impl Tuple {
     /// The tuple of a packet. A header that is cut after the ports has one, as in the kernel; that it
-    /// is cut is for its tracker to say. `None` when it is cut before the end of the ports, or when
-    /// there is none (a later fragment, a broken chain of extension headers).
+    /// is cut is for its tracker to say. `None` when it is cut before the end of the ports, when
+    /// there is none (a later fragment, a broken chain of extension headers), and for PPTP's GRE,
+    /// of which the table has to say the source key.
     #[inline]
     #[must_use]
     pub fn of(packet: &Parsed, bytes: &[u8]) -> Option<Self> {
@@ -72,21 +75,43 @@ impl Tuple {
         })
     }
 
+    /// The tuple of PPTP's GRE; `None` for every other packet.
+    pub(crate) fn of_keyed(packet: &Parsed, bytes: &[u8], keys: &KeyMap) -> Option<Self> {
+        let (L4::Short | L4::Other, gre::PROTOCOL) = (&packet.l4, packet.protocol) else {
+            return None;
+        };
+        let destination_port = call_id(packet.l4_bytes(bytes))?;
+        let tuple = Self {
+            source: packet.source,
+            destination: packet.destination,
+            source_port: 0,
+            destination_port,
+            protocol: gre::PROTOCOL,
+            family: packet.family,
+        };
+        Some(Self { source_port: keys.source_key(&tuple), ..tuple })
+    }
+
     /// The tuple of a packet that an ICMP error quotes.
-    #[must_use]
-    pub fn of_quoted(quoted: &Quoted<'_>) -> Option<Self> {
+    pub(crate) fn of_quoted(quoted: &Quoted<'_>, keys: &KeyMap) -> Option<Self> {
+        let call_id = (quoted.protocol == gre::PROTOCOL).then(|| call_id(quoted.l4)).flatten();
         let (source_port, destination_port) = match quoted.protocol {
             icmp::PROTOCOL | icmpv6::PROTOCOL => icmp_ports(&quoted.icmp()?),
-            protocol => ports_of(protocol, quoted.l4)?,
+            protocol => match call_id {
+                Some(call_id) => (0, call_id),
+                None => ports_of(protocol, quoted.l4)?,
+            },
         };
-        Some(Self {
+        let tuple = Self {
             source: quoted.source,
             destination: quoted.destination,
             source_port,
             destination_port,
             protocol: quoted.protocol,
             family: quoted.family,
-        })
+        };
+        let keyed = call_id.map(|_| keys.source_key(&tuple));
+        Some(Self { source_port: keyed.unwrap_or(source_port), ..tuple })
     }
 
     /// The tuple of the answers; `None` for ICMP types that ask nothing.
@@ -169,16 +194,19 @@ fn ports_of(protocol: u8, l4: &[u8]) -> Option<(u16, u16)> {
     Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
 
-/// PPTP's GRE (RFC 2637, 4.1) is told apart by its call identifier, in the place of the destination
-/// port; any other version 1 has no tuple, version 0 has no ports.
+/// GRE has none. Version 1 has no tuple here: where it is PPTP's, its call identifiers stand in place of
+/// the ports, and where it carries something else, Linux has none either.
 fn gre_keys(l4: &[u8]) -> Option<(u16, u16)> {
-    const PPP: [u8; 2] = [0x88, 0x0b];
-    let Some([_, flags, protocol @ .., _, _, high, low]) = l4.first_chunk::<8>() else {
-        return Some((0, 0));
-    };
-    match flags & 7 {
-        1 if *protocol == PPP => Some((0, u16::from_be_bytes([*high, *low]))),
-        1 => None,
-        _ => Some((0, 0)),
-    }
+    let cut = l4.len() < CALL_ID_END;
+    let version = l4.get(1).map_or(0, |flags| flags & 7);
+    (cut || version != 1).then_some((0, 0))
+}
+
+/// Length of a GRE header of version 1 up to its call identifier.
+const CALL_ID_END: usize = 8;
+
+/// The call identifier of PPTP's GRE (RFC 2637, 4.1).
+fn call_id(l4: &[u8]) -> Option<u16> {
+    let header = GreHeader::read(l4).filter(|header| header.protocol == gre::PPP)?;
+    header.call_id(l4)
 }

@@ -80,8 +80,8 @@ pub const HELPERS: &[HelperProse] = &[
         watches: "tcp",
         port: 1723,
         expects: &["gre"],
-        what: "the GRE tunnel",
-        here: false,
+        what: "the GRE packets of a call, both ways",
+        here: true,
     },
     HelperProse {
         name: "tftp",

@@ -8,15 +8,17 @@ pub mod amanda;
 pub mod broadcast;
 pub mod ftp;
 pub mod irc;
+pub mod pptp;
 pub mod sane;
 pub mod sip;
 pub mod tftp;
 
+use crate::conn::ConnId;
 use crate::helping::Helping;
 use crate::sysctl::module::Modules;
-use crate::table::Drop;
+use crate::table::{Drop, Table};
 use core::time::Duration;
-use keepstate_packet::{Family, tcp, udp};
+use keepstate_packet::{Family, Instant, tcp, udp};
 
 /// A conntrack helper for connections of one protocol. A name can stand for several.
 #[derive(Debug)]
@@ -133,6 +135,15 @@ pub static HELPERS: &[Helper] = &[
         memory: || Memory::Nothing,
         help: broadcast::help_snmp,
     },
+    Helper {
+        name: "pptp",
+        protocol: tcp::PROTOCOL,
+        port: 1723,
+        families: &[Family::V4],
+        policies: &[pptp::POLICY],
+        memory: || Memory::Pptp(pptp::Control::default()),
+        help: pptp::help,
+    },
 ];
 
 /// Index of the helper of this name for connections of this family and protocol
@@ -166,9 +177,18 @@ pub(crate) enum Memory {
     Ftp(ftp::Lines),
     Sip(sip::Numbers),
     Sane(sane::Asked),
+    Pptp(pptp::Control),
 }
 
 /// What a new connection's helper remembers of it.
 pub(crate) fn first_memory(helper: u16) -> Option<Memory> {
     HELPERS.get(usize::from(helper)).map(|helper| (helper.memory)())
+}
+
+/// What helpers do when one of their connections leaves the table.
+pub(crate) fn ended(table: &mut Table, now: Instant, conn: ConnId) {
+    match table.helped.get(&conn) {
+        Some(Memory::Pptp(_)) => pptp::clear(table, now, conn),
+        Some(Memory::Nothing | Memory::Ftp(_) | Memory::Sip(_) | Memory::Sane(_)) | None => {}
+    }
 }

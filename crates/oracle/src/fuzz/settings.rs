@@ -42,6 +42,8 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_icmp_timeout", &["30", "33"]),
     ("nf_conntrack_icmpv6_timeout", &["30", "34"]),
     ("nf_conntrack_generic_timeout", &["600", "100"]),
+    ("nf_conntrack_gre_timeout", &["30", "36"]),
+    ("nf_conntrack_gre_timeout_stream", &["180", "190"]),
     ("ipfrag_max_dist", &["64", "0", "1", "3", "20", "1000"]),
     // What waits is given up before another scenario uses its identification.
     ("ipfrag_time", &["2"]),

@@ -5,6 +5,7 @@ mod amanda;
 mod datagrams;
 mod ftp;
 mod irc;
+mod pptp;
 mod sane;
 mod sip;
 mod stream;
@@ -79,6 +80,12 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         assignments: &[("tcp", 6566, "sane", BOTH)],
         conversation: sane::conversation,
         messages: &[sane::MESSAGES],
+    },
+    Dialogue {
+        name: "pptp",
+        assignments: &[("tcp", 1723, "pptp", &[Family::V4])],
+        conversation: pptp::conversation,
+        messages: &[pptp::MESSAGES],
     },
 ];
 
