@@ -9,6 +9,7 @@ use keepstate_oracle::kernel::{Config, Kernel};
 use keepstate_oracle::namespace;
 use keepstate_oracle::observation::Side;
 use keepstate_packet::{Family, Parsed, link::network_packet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -44,13 +45,15 @@ fn by_link(folder: &Path, line: &str, input: &str) -> Output {
     child.wait_with_output().expect("an end")
 }
 
-/// `s/from/to/g` on every line.
+/// What sed(1) makes of a text.
 fn edited(script: &str, text: &str) -> String {
-    script.split(';').filter(|one| !one.trim().is_empty()).fold(text.to_owned(), |text, one| {
-        let mut parts = one.trim().split('/').skip(1);
-        let (from, to) = (parts.next().expect(one), parts.next().expect(one));
-        text.replace(from, to)
-    })
+    if script.trim().is_empty() {
+        return text.to_owned();
+    }
+    let sed = Command::new("sed").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut sed = sed.expect("sed");
+    sed.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+    String::from_utf8(sed.wait_with_output().expect("an end").stdout).expect("a text")
 }
 
 /// The command files: `command ; OK|BAD` runs it, `command ;` alone is a line of input for the next
@@ -254,9 +257,10 @@ fn the_same_traffic_is_listed_and_told_alike() {
             let listed = LISTINGS.map(|words| (words, real(words).expect("conntrack")));
             let proc = fs::read("/proc/thread-self/net/nf_conntrack")?;
             let proc_expect = fs::read("/proc/thread-self/net/nf_conntrack_expect")?;
-            Ok::<_, std::io::Error>((events, listed, proc, proc_expect))
+            let counted = real(&["-S"]).expect("conntrack").stdout;
+            Ok::<_, std::io::Error>((events, listed, proc, proc_expect, counted))
         });
-        let (events, listed, proc, proc_expect) = match ran {
+        let (events, listed, proc, proc_expect, counted) = match ran {
             Ok(Ok(seen)) => seen,
             Ok(Err(error)) | Err(error) => return eprintln!("skipped: {error}"),
         };
@@ -266,6 +270,9 @@ fn the_same_traffic_is_listed_and_told_alike() {
             assert_eq!(ours.stderr, theirs.stderr, "{name} {words:?}");
             assert_eq!(ours.status, theirs.status, "{name} {words:?}");
         }
+        let sums = counters(&counted);
+        assert_eq!(counters(&ours(&capture, &["-S"]).stdout), sums, "{name} -S");
+        assert!(sums.len() > 5, "{sums:?}");
         let told = ours(&capture, &["-E"]);
         let told: Vec<String> =
             String::from_utf8_lossy(&told.stdout).lines().map(settled).collect();
@@ -276,6 +283,18 @@ fn the_same_traffic_is_listed_and_told_alike() {
         let as_proc = ours(&capture, &["-L", "expect", "-o", "proc"]);
         assert_eq!(lines(&as_proc.stdout), lines(&proc_expect), "{name} /proc of expectations");
     }
+}
+
+/// What all processors have counted, but for what was put there to be told of.
+fn counters(text: &[u8]) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for word in String::from_utf8_lossy(text).split_whitespace() {
+        let (name, value) = word.split_once('=').expect("a counter");
+        if !matches!(name, "cpu" | "insert") {
+            *sums.entry(name.to_owned()).or_default() += value.parse::<u64>().expect("a number");
+        }
+    }
+    sums
 }
 
 /// splitmix64.

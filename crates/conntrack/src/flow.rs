@@ -8,7 +8,7 @@ use crate::event::{Announcement, Snapshot};
 use crate::proto::tcp;
 use crate::tuple::{self, Direction, Tuple};
 use crate::zone::Zone;
-use crate::{ConnId, CtStatus, Table};
+use crate::{ConnId, CtStatus, Table, Timeout};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -537,10 +537,18 @@ impl Contents {
         for master in table.masters.values() {
             *children.entry(master.conn).or_default() += 1;
         }
+        let timeouts = &table.sysctls().timeouts;
+        let seconds = |timeout: Timeout| timeout.as_secs() as u32;
+        let (timeout, stream_timeout) = (seconds(timeouts.gre), seconds(timeouts.gre_stream));
+        let gre_timeouts = ProtocolInfo::Gre { timeout, stream_timeout };
         let flow = |conn| {
             let children_count = children.get(&conn).copied().unwrap_or(0);
             let flow = Flow::of(&table.snapshot(now, conn)?, conn.number(), children_count);
-            Some(Flow { started: table.started(conn), age: None, ..flow })
+            let info = match flow.protocol {
+                Some(gre::PROTOCOL) => gre_timeouts,
+                _ => flow.info,
+            };
+            Some(Flow { started: table.started(conn), age: None, info, ..flow })
         };
         let flows = table.connections(now).into_iter().filter_map(flow).collect();
         let expected = table.expectations(now);

@@ -58,8 +58,10 @@ pub enum Drop {
 /// Counters, as `conntrack -S` names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Packets found INVALID.
+    /// Packets found INVALID, those below apart.
     pub invalid: u64,
+    /// ICMP messages found INVALID before a connection was looked for.
+    pub error: u64,
     /// Connections confirmed.
     pub insert: u64,
     /// Connections that could not be confirmed.

@@ -405,14 +405,11 @@ impl Table {
             icmp::Message::Untracked => Some(Tracked::UNTRACKED),
             icmp::Message::Invalid(reason) => {
                 self.complain(packet, bytes, reason);
-                Some(self.invalid(Invalid::new(reason)))
+                Some(self.icmp_error(reason))
             }
             icmp::Message::Error { quoted } => {
                 let related = self.related(now, packet, bytes, quoted, zone);
-                Some(
-                    related
-                        .unwrap_or_else(|| self.invalid(Invalid::new(Reason::IcmpErrorUntracked))),
-                )
+                Some(related.unwrap_or_else(|| self.icmp_error(Reason::IcmpErrorUntracked)))
             }
         }
     }
@@ -444,6 +441,13 @@ impl Table {
             conn: Some(conn),
             invalid: None,
         })
+    }
+
+    /// An ICMP message that is INVALID before a connection is looked for: an error to the counters.
+    fn icmp_error(&mut self, reason: Reason) -> Tracked {
+        self.statistics.error += 1;
+        let invalid = Some(Invalid::new(reason));
+        Tracked { state: CtState::Invalid, direction: None, conn: None, invalid }
     }
 
     #[inline(never)]

@@ -45,7 +45,12 @@ const COUNTERS: &[(&str, &str, Option<&str>)] = &[
         "connections without [ASSURED] thrown out to make room for new ones",
         Some("The table is, or was, full: see drop."),
     ),
-    ("error", "packets with a broken ICMP error or header, found before tracking", None),
+    (
+        "error",
+        "ICMP messages that were INVALID before a connection was looked for: broken, of an unknown \
+         type, or errors about packets of no known connection",
+        None,
+    ),
     ("icmp_error", "ICMP errors that could not be handled (old kernels)", None),
     ("search_restart", "look-ups begun again because the table was resized meanwhile", None),
     (

@@ -33,7 +33,7 @@ const HELP: &str = "Which table:\n  \
     keepstate conntrack --saved table -D -s 192.0.2.7\n\n\
     A link called `conntrack` to this program is this verb.";
 
-/// Arguments of `keepstate conntrack`.
+// Arguments of `keepstate conntrack`; what it does is said where the verbs are listed.
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
@@ -126,7 +126,8 @@ impl Source {
 pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
     if words.first().is_some_and(|word| word == "--help") {
         let mut command = <Arguments as clap::Args>::augment_args(
-            clap::Command::new("keepstate conntrack").about("The connection table from outside"),
+            clap::Command::new("keepstate conntrack")
+                .about("The connection table from outside, with the verbs of conntrack(8)"),
         );
         // Whoever reads our output has seen enough when this fails.
         let _ = command.print_help();

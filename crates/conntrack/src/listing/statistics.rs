@@ -16,16 +16,17 @@ impl fmt::Display for CpuLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = self.statistics;
         write!(f, "cpu={:<4}\t", self.cpu)?;
-        // `found`, `error`, `search_restart` and `chaintoolong` tell of the kernel's own table: of
-        // its search for free ports, of its templates, its rehashing and its chains.
+        // `found`, `search_restart` and `chaintoolong` tell of the kernel's own table: of its search
+        // for free ports, its rehashing and its chains. `insert` counts what programs put there, not
+        // what packets make.
         let counters = [
             ("found", 0),
             ("invalid", counted.invalid),
-            ("insert", counted.insert),
+            ("insert", 0),
             ("insert_failed", counted.insert_failed),
             ("drop", counted.drop),
             ("early_drop", counted.early_drop),
-            ("error", 0),
+            ("error", counted.error),
             ("search_restart", 0),
             ("clash_resolve", counted.clash_resolve),
             ("chaintoolong", 0),
