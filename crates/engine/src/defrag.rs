@@ -287,6 +287,11 @@ impl Defrag {
         })
     }
 
+    /// What all that waits costs, IPv4 and IPv6.
+    pub(crate) fn charges(&self) -> [usize; 2] {
+        [self.charge_v4, self.charge_v6]
+    }
+
     /// Whether anything waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queues.is_empty()

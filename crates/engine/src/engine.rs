@@ -602,6 +602,12 @@ impl Engine {
         self.conntrack.set_labels_used(used);
     }
 
+    /// What the fragments that wait count for, in bytes ([`crate::defrag::charge`]): IPv4, IPv6.
+    #[must_use]
+    pub fn fragment_charges(&self) -> [usize; 2] {
+        self.defrag.charges()
+    }
+
     /// Forgets all fragments that wait, and tells nobody.
     pub fn forget_fragments(&mut self) {
         self.defrag = Defrag::default();

@@ -259,6 +259,12 @@ impl Model {
         set.map_err(|error| format!("{name}={value}: {error}"))
     }
 
+    /// What the fragments that wait count for, in bytes: IPv4, IPv6.
+    #[must_use]
+    pub fn fragment_charges(&self) -> [usize; 2] {
+        self.engine.fragment_charges()
+    }
+
     /// Forgets all connections, and fragments that wait.
     pub fn flush(&mut self) {
         self.engine.forget_fragments();
