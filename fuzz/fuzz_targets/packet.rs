@@ -14,7 +14,10 @@ fuzz_target!(|data: &[u8]| {
     }
     let Ok(parsed) = Parsed::new(frame) else { return };
     assert!(parsed.length as usize <= frame.len(), "the packet is inside the bytes");
-    assert!(u64::from(parsed.l4_offset) <= u64::from(parsed.length), "so is its upper-layer header");
+    assert!(
+        u64::from(parsed.l4_offset) <= u64::from(parsed.length),
+        "so is its upper-layer header"
+    );
     let _ = checksum::verify(&parsed, frame);
     if let Some(quoted) = Quoted::of(&parsed, frame) {
         let _ = (quoted.ports(), quoted.icmp());

@@ -10,7 +10,8 @@ fuzz_target!(|data: &[u8]| {
     for family in [Family::V4, Family::V6] {
         let Ok(ruleset) = parse(text, family) else { continue };
         let once = print(&ruleset, Print::default());
-        let again = parse(&once, family).unwrap_or_else(|e| panic!("{e:?}\nin what was printed:\n{once}"));
+        let again =
+            parse(&once, family).unwrap_or_else(|e| panic!("{e:?}\nin what was printed:\n{once}"));
         assert_eq!(once, print(&again, Print::default()), "printing is a fixpoint");
     }
 });

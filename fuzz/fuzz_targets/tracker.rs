@@ -9,7 +9,7 @@
 
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{Engine, Host, InterfaceIndex, Packet};
-use keepstate_packet::{Family, InterfaceName, Instant, LinkInfo, checksum};
+use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, checksum};
 use keepstate_ruleset::syntax::iptables_save::parse;
 use libfuzzer_sys::fuzz_target;
 use std::time::Duration;

@@ -35,7 +35,7 @@ struct Recording {
 
 /// Those who judge.
 enum Judge {
-    Engine(Model),
+    Engine(Box<Model>),
     Kernel(Kernel),
 }
 
@@ -214,7 +214,7 @@ fn config() -> Config {
 fn the_engine_says_what_was_recorded() {
     for recording in recordings() {
         let model = Model::new(&config(), &[], &recording.rules()).expect("a model");
-        let mut judge = Judge::Engine(model);
+        let mut judge = Judge::Engine(Box::new(model));
         for (said, became) in &recording.lines {
             assert_eq!(&recording.play(&mut judge, said), became, "{}: {said}", recording.helper);
         }
