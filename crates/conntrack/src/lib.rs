@@ -20,6 +20,7 @@ pub mod command;
 pub mod complaint;
 pub mod confirm;
 pub mod conn;
+pub mod conncount;
 pub mod event;
 pub mod expect;
 pub mod flow;

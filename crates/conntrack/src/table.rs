@@ -7,6 +7,7 @@
 //! [`Table::track_prepared`] for one after the other, with the results of one by one.
 
 use crate::conn::{ConnId, CtStatus, Entry, Slot};
+use crate::conncount::Counts;
 use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
 use crate::expect::Expectations;
 use crate::hash::Keys;
@@ -114,6 +115,8 @@ pub struct Table {
     pub(crate) labels_used: bool,
     /// Security contexts by their marks, from 1.
     pub(crate) contexts: Vec<Arc<str>>,
+    /// Connections that rules count.
+    pub(crate) counts: Counts,
     /// What is to be logged of INVALID packets, a line each.
     pub(crate) complaints: String,
     /// Whether one was ever made in a zone: then a tuple may be there more than once.
@@ -157,6 +160,7 @@ impl Table {
             policies: Vec::new(),
             labels_used: false,
             contexts: Vec::new(),
+            counts: Counts::default(),
             complaints: String::new(),
             zoned: false,
             lingering: None,

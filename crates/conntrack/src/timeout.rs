@@ -9,6 +9,8 @@ use keepstate_packet::Instant;
 const NANOS: i64 = 1_000_000_000;
 /// Ticks of the kernel in a second.
 const TICKS: u32 = 250;
+/// A tick, nanoseconds.
+pub(crate) const TICK_NANOS: u64 = NANOS as u64 / TICKS as u64;
 
 /// How long a connection is to live, ready to be added to the clock: nanoseconds. A negative one is
 /// held as the kernel does, as the number that its two's complement makes: longer than all others

@@ -597,6 +597,7 @@ impl Engine {
 
     /// Whether new connections have labels hangs on the rules that are in use now.
     fn tell_labels_used(&mut self) {
+        self.conntrack.forget_counts();
         let rulesets = [Family::V4, Family::V6].into_iter().filter_map(|f| self.ruleset(f));
         let used = rulesets.map(Ruleset::needs).any(|needs| needs.labels);
         self.conntrack.set_labels_used(used);

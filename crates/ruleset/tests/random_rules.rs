@@ -91,6 +91,12 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m conntrack ! --ctrepldstport {}", &["1", "80:90"]),
     ("-m mark --mark {}", &["1", "0x10/0xff", "010", "4294967295/0xf0", "0"]),
     ("-m connlabel --label {}", &["0", "127", "0x10", "010 --set", "\"5\"", "128", "x"]),
+    (
+        "-m connlimit --connlimit-above {}",
+        &["0", "3", "0x10 --connlimit-mask 24", "3 --connlimit-daddr", "-1", "4294967296"],
+    ),
+    ("-m connlimit ! --connlimit-upto {} --connlimit-saddr --connlimit-mask 0", &["3"]),
+    ("-m connlimit --connlimit-upto {} --connlimit-mask 16", &["3", "4294967295"]),
     ("-m connlabel ! --label {} --set", &["3", "99"]),
     (
         "-m connbytes --connbytes {} --connbytes-mode packets --connbytes-dir both",

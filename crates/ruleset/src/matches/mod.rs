@@ -13,6 +13,7 @@ pub mod addrtype;
 pub mod comment;
 pub mod connbytes;
 pub mod connlabel;
+pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
 pub mod helper;
@@ -37,6 +38,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     comment::EXTENSION,
     connbytes::EXTENSION,
     connlabel::EXTENSION,
+    connlimit::EXTENSION,
     connmark::EXTENSION,
     conntrack::EXTENSION,
     helper::EXTENSION,

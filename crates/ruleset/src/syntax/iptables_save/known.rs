@@ -6,7 +6,6 @@ pub(super) const MATCHES: &[&str] = &[
     "bpf",
     "cgroup",
     "cluster",
-    "connlimit",
     "cpu",
     "dccp",
     "devgroup",
