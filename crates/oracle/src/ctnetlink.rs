@@ -2,6 +2,7 @@
 
 use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
 use crate::observation::EventView;
+use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{
     CtStatus, Direction, Tuple, Zone,
@@ -57,6 +58,15 @@ const TIMESTAMP: u16 = 20;
 const LABELS: u16 = 22;
 /// `CTA_TUPLE_ZONE`, within a tuple.
 const TUPLE_ZONE: u16 = 3;
+
+/// `CTA_EXPECT_*`.
+const EXPECT_MASTER: u16 = 1;
+const EXPECT_TUPLE: u16 = 2;
+const EXPECT_MASK: u16 = 3;
+const EXPECT_TIMEOUT: u16 = 4;
+const EXPECT_HELP_NAME: u16 = 6;
+const EXPECT_FLAGS: u16 = 8;
+const EXPECT_CLASS: u16 = 9;
 
 /// TCP states by their number in `CTA_PROTOINFO_TCP_STATE`.
 const TCP_STATES: [&str; 10] = [
@@ -174,7 +184,7 @@ impl Ctnetlink {
     /// One connection; `None` when it is not there.
     pub(crate) fn connection(&self, original: &Tuple) -> io::Result<Option<Snapshot>> {
         let mut message = Writer::new(CT_GET, REQUEST_ACK, original.family as u8, 0);
-        write_tuple(&mut message, original);
+        write_tuple(&mut message, TUPLE_ORIG, original);
         self.commands.send(&message.finish())?;
         let mut buffer = [0; 8192];
         let mut found = None;
@@ -208,10 +218,47 @@ impl Ctnetlink {
         request(&self.commands, &message.finish())
     }
 
+    /// Makes an expectation, which must not be there yet.
+    pub(crate) fn create_expectation(&self, wanted: &NewExpectation) -> io::Result<()> {
+        let mut message = Writer::new(EXP_NEW, REQUEST_CREATE, wanted.tuple.family as u8, 0);
+        write_tuple(&mut message, EXPECT_MASTER, &wanted.master);
+        write_tuple(&mut message, EXPECT_TUPLE, &wanted.tuple);
+        write_tuple(&mut message, EXPECT_MASK, &wanted.mask);
+        message.attribute(EXPECT_FLAGS, &wanted.flags.to_be_bytes());
+        message.attribute(EXPECT_CLASS, &wanted.class.to_be_bytes());
+        request(&self.commands, &message.finish())
+    }
+
+    /// Sets how many seconds an expectation has.
+    pub(crate) fn change_expectation(&self, wanted: &NewExpectation, left: u32) -> io::Result<()> {
+        let mut message = Writer::new(EXP_NEW, REQUEST_ACK, wanted.tuple.family as u8, 0);
+        write_tuple(&mut message, EXPECT_MASTER, &wanted.master);
+        write_tuple(&mut message, EXPECT_TUPLE, &wanted.tuple);
+        write_tuple(&mut message, EXPECT_MASK, &wanted.mask);
+        message.attribute(EXPECT_TIMEOUT, &left.to_be_bytes());
+        request(&self.commands, &message.finish())
+    }
+
+    /// Deletes the expectation that a packet with this tuple would fulfil.
+    pub(crate) fn delete_expectation(&self, tuple: &Tuple) -> io::Result<()> {
+        let mut message = Writer::new(EXP_DELETE, REQUEST_ACK, tuple.family as u8, 0);
+        write_tuple(&mut message, EXPECT_TUPLE, tuple);
+        request(&self.commands, &message.finish())
+    }
+
+    /// Deletes all expectations, or those of the masters that have this helper.
+    pub(crate) fn flush_expectations(&self, helper: Option<&str>) -> io::Result<()> {
+        let mut message = Writer::new(EXP_DELETE, REQUEST_ACK, 2, 0);
+        if let Some(name) = helper {
+            message.attribute(EXPECT_HELP_NAME, &[name.as_bytes(), &[0]].concat());
+        }
+        request(&self.commands, &message.finish())
+    }
+
     /// Deletes a connection; it may be gone already.
     pub(crate) fn delete(&self, original: &Tuple) -> io::Result<()> {
         let mut message = Writer::new(CT_DELETE, REQUEST_ACK, original.family as u8, 0);
-        write_tuple(&mut message, original);
+        write_tuple(&mut message, TUPLE_ORIG, original);
         match request(&self.commands, &message.finish()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -350,8 +397,8 @@ fn tuple(value: &[u8]) -> Option<Tuple> {
     Some(tuple)
 }
 
-fn write_tuple(message: &mut Writer, tuple: &Tuple) {
-    message.nested(TUPLE_ORIG, |message| {
+fn write_tuple(message: &mut Writer, kind: u16, tuple: &Tuple) {
+    message.nested(kind, |message| {
         message.nested(1, |message| match tuple.family {
             Family::V4 => {
                 message.attribute(1, &tuple.source.v4_octets());

@@ -8,6 +8,7 @@ use crate::ctnetlink::Ctnetlink;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::parameters::Parameters;
 use crate::probe::{self, Complaints, Mark, Probe, Record};
+use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
@@ -320,6 +321,38 @@ impl Kernel {
     /// When the socket fails.
     pub fn expectations(&self) -> io::Result<Vec<Snapshot>> {
         self.conntrack.expectations()
+    }
+
+    /// Makes an expectation from outside.
+    ///
+    /// # Errors
+    /// With the kernel's error number when it refuses.
+    pub fn create_expectation(&self, wanted: &NewExpectation) -> io::Result<()> {
+        self.conntrack.create_expectation(wanted)
+    }
+
+    /// Gives an expectation so many seconds.
+    ///
+    /// # Errors
+    /// With the kernel's error number when it refuses.
+    pub fn change_expectation(&self, wanted: &NewExpectation, seconds: u32) -> io::Result<()> {
+        self.conntrack.change_expectation(wanted, seconds)
+    }
+
+    /// Deletes the expectation that a packet with this tuple would fulfil.
+    ///
+    /// # Errors
+    /// With the kernel's error number when it refuses.
+    pub fn delete_expectation(&self, tuple: &Tuple) -> io::Result<()> {
+        self.conntrack.delete_expectation(tuple)
+    }
+
+    /// Deletes all expectations, or those of the masters that have this helper.
+    ///
+    /// # Errors
+    /// With the kernel's error number when it refuses.
+    pub fn flush_expectations(&self, helper: Option<&str>) -> io::Result<()> {
+        self.conntrack.flush_expectations(helper)
     }
 
     /// Forgets all connections, and their expectations with them.

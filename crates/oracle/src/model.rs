@@ -222,6 +222,11 @@ impl Model {
         all.into_iter().map(|(_, snapshot)| snapshot).collect()
     }
 
+    /// The engine's connection table, to work on from outside, and its time.
+    pub fn table_mut(&mut self) -> (&mut Table, Instant) {
+        (self.engine.conntrack_mut(), self.now)
+    }
+
     /// All expectations, oldest first.
     pub fn expectations(&mut self) -> Vec<Snapshot> {
         let reply = self.engine.handle_command(self.now, Command::ListExpectations);
