@@ -65,21 +65,6 @@ impl State {
             Self::HeartbeatSent => "HEARTBEAT_SENT",
         }
     }
-
-    /// Whether a full table may throw the association out early although it is ASSURED: it is
-    /// closing.
-    #[must_use]
-    pub const fn can_early_drop(self) -> bool {
-        match self {
-            Self::ShutdownSent | Self::ShutdownRecd | Self::ShutdownAckSent => true,
-            Self::None
-            | Self::Closed
-            | Self::CookieWait
-            | Self::CookieEchoed
-            | Self::Established
-            | Self::HeartbeatSent => false,
-        }
-    }
 }
 
 /// A chunk as the table knows it: its column.
