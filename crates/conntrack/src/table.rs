@@ -34,6 +34,9 @@ pub struct Template {
     pub notrack: bool,
     /// `--zone`, `--zone-orig`, `--zone-reply`.
     pub zone: Zone,
+    /// `--zone mark`: the zone's number is the mark that the packet has when tracking begins, whatever
+    /// it was when the rule attached the template.
+    pub zone_is_mark: bool,
     /// `--helper`, as an index into [`crate::helpers`]' list.
     pub helper: Option<u16>,
     /// `--timeout`, as [`Table::timeout_policy`] finds it.

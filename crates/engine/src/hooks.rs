@@ -142,6 +142,9 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
 #[inline(never)]
 fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop> {
     if walk.tracked.is_none() {
+        if walk.template.zone_is_mark {
+            walk.template.zone.id = (walk.mark & 0xffff) as u16;
+        }
         let (now, parsed, template) = (walk.now, &*walk.parsed, &walk.template);
         let tracked = match walk.prepared {
             Some(prepared) => {

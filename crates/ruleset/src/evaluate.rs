@@ -304,9 +304,17 @@ fn protocol(traversal: &Traversal<'_>) -> Option<u8> {
 
 #[cold]
 fn behind_extension_headers(packet: &Parsed, bytes: &[u8]) -> Option<u8> {
-    let mut headers = ipv6::ExtensionHeaders::of(packet.packet(bytes));
-    if headers.any(|header| header.protocol == ipv6::AUTHENTICATION) {
-        return Some(ipv6::AUTHENTICATION);
+    // Unlike tracking, rules read as far as the segments left in a routing header.
+    const SEGMENTS_LEFT_END: usize = 4;
+    let packet_bytes = packet.packet(bytes);
+    for header in ipv6::ExtensionHeaders::of(packet_bytes) {
+        if header.protocol == ipv6::AUTHENTICATION {
+            return Some(ipv6::AUTHENTICATION);
+        }
+        let cut = packet_bytes.len() < header.offset + SEGMENTS_LEFT_END;
+        if header.protocol == ipv6::ROUTING && cut {
+            return None;
+        }
     }
     (packet.l4 != L4::BrokenChain).then_some(packet.protocol)
 }

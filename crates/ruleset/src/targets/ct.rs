@@ -193,13 +193,14 @@ impl Target for Ct {
     }
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
-        let id = match self.zone {
-            ZoneId::Number(id) => id,
-            ZoneId::Mark => (traversal.mark & 0xFFFF) as u16,
+        let (id, zone_is_mark) = match self.zone {
+            ZoneId::Number(id) => (id, false),
+            ZoneId::Mark => (0, true),
         };
         let template = Template {
             notrack: self.notrack,
             zone: Zone { id, directions: self.directions },
+            zone_is_mark,
             helper: self.helper,
             timeout: self.timeout.and_then(|used| traversal.conntrack.timeout_policy(&used.name)),
             event_masks: (self.ctevents | self.expevents != 0)
