@@ -8,7 +8,7 @@ use crate::{
     defrag::{self, Datagram, Defrag, Expired, Gathered},
     receive::{self, Refused},
     recorder::Recorder,
-    route::{Host, Interface, InterfaceIndex, Routed},
+    route::{Forwarding, Host, Interface, InterfaceIndex, Routed},
     routing::Routing,
     rules::{Rules, RulesByFamily},
     transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
@@ -500,7 +500,7 @@ impl Engine {
     }
 
     /// Forgets datagrams whose time is up and tells their senders. Over IPv4 only the host that a
-    /// datagram was for tells that it did not become whole.
+    /// datagram was for tells that it did not become whole; a bump in the wire tells nobody.
     fn expire_fragments(&mut self, now: Instant, answers: u32) {
         while let Some(Expired { first, interface, count }) = self.defrag.expire(now) {
             if let Some(counted) = self.cause_counts.get_mut(Cause::FragTimeout as usize) {
@@ -510,7 +510,7 @@ impl Engine {
             let Ok(mut parsed) = Parsed::new(&bytes) else { continue };
             let is_told = parsed.family == Family::V6
                 || self.routing.route_in(&parsed, interface) == Routed::Local;
-            if !is_told {
+            if !is_told || self.host().forwarding == Forwarding::Wire {
                 continue;
             }
             let report = Report::reassembly_time_exceeded(parsed.family);
