@@ -4,7 +4,7 @@ use crate::conn::{ConnId, CtStatus, Entry};
 use crate::event::{Changes, EventKind};
 use crate::table::{Drop, Table};
 use crate::tuple::Direction;
-use crate::{Tracked, helpers, timeout};
+use crate::{Tracked, helpers, proto, timeout};
 use keepstate_packet::{Instant, gre};
 
 impl Table {
@@ -116,6 +116,9 @@ impl Table {
     /// Removes at most `budget` connections that have expired, looking at no more than
     /// [`EXPIRE_LOOKS`] times as many, and the expectations whose time is up. The next call goes
     /// on where this one ends. Returns how many are gone.
+    ///
+    /// After a packet was dropped because the table was full, one round also takes connections that
+    /// are not ASSURED or are closing, as long as the table is [`CROWDED_PERCENT`] full.
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
         self.expire_expectations(now);
         let mut gone = 0;
@@ -126,12 +129,27 @@ impl Table {
             }
             let slot = if self.sweep < self.slots.len() { self.sweep } else { 0 };
             self.sweep = slot + 1;
-            if self.has_expired(now, slot) {
+            let gives_way = self.pressed > 0 && self.is_crowded() && self.gives_way(slot);
+            self.pressed = self.pressed.saturating_sub(1);
+            if gives_way || self.has_expired(now, slot) {
                 self.destroy(now, slot);
                 gone += 1;
             }
         }
         gone
+    }
+
+    fn is_crowded(&self) -> bool {
+        let max = self.sysctls.max as usize;
+        max != 0 && self.slots.count() >= max / 100 * CROWDED_PERCENT
+    }
+
+    fn gives_way(&self, slot: u32) -> bool {
+        self.slots.entry(slot).is_some_and(|entry| {
+            let listed = entry.is(CtStatus::CONFIRMED) && !entry.is(CtStatus::DYING);
+            let closing = proto::is_closing(entry.tuple.protocol, entry.state);
+            entry.has(Entry::LIVE) && listed && (closing || !entry.is(CtStatus::ASSURED))
+        })
     }
 
     fn has_expired(&self, now: Instant, slot: u32) -> bool {
@@ -227,6 +245,9 @@ impl Table {
         }
     }
 }
+
+/// How full of `nf_conntrack_max` the table has to be for connections to give way before their time.
+pub const CROWDED_PERCENT: usize = 95;
 
 /// Slots that [`Table::expire`] looks at for each connection that it may remove.
 pub const EXPIRE_LOOKS: usize = 16;

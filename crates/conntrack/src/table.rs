@@ -126,6 +126,8 @@ pub struct Table {
     pub(crate) zoned: bool,
     /// A connection that its last packet killed; rules may still look at it until the next packet.
     pub(crate) lingering: Option<ConnId>,
+    /// Slots that [`Table::expire`] has still to look at since a packet found the table full.
+    pub(crate) pressed: u32,
     /// Where [`Table::expire`] goes on.
     pub(crate) sweep: u32,
 }
@@ -167,6 +169,7 @@ impl Table {
             complaints: String::new(),
             zoned: false,
             lingering: None,
+            pressed: 0,
             sweep: 0,
         }
     }

@@ -285,6 +285,7 @@ impl Table {
         let max = self.sysctls.max as usize;
         if max != 0 && self.slots.count() >= max && !self.early_drop(now, hash) {
             self.statistics.drop += 1;
+            self.pressed = self.slots.len();
             return Err(Drop::TableFull);
         }
         let expectation = self.fulfil(now, tuple, template.zone);

@@ -68,6 +68,26 @@ pub(crate) fn tracker(protocol: u8) -> &'static Tracker {
     place.and_then(|place| TRACKERS.get(usize::from(*place))).unwrap_or(&GENERIC)
 }
 
+/// Whether a connection in this state is being closed, so that it may give way to others.
+pub(crate) fn is_closing(protocol: u8, state: u8) -> bool {
+    use keepstate_packet::{sctp as sctp_packet, tcp as tcp_packet};
+    match protocol {
+        tcp_packet::PROTOCOL => matches!(
+            tcp::State::of(state),
+            tcp::State::FinWait
+                | tcp::State::CloseWait
+                | tcp::State::LastAck
+                | tcp::State::TimeWait
+                | tcp::State::Close
+        ),
+        sctp_packet::PROTOCOL => matches!(
+            sctp::State::of(state),
+            sctp::State::ShutdownSent | sctp::State::ShutdownRecd | sctp::State::ShutdownAckSent
+        ),
+        _ => false,
+    }
+}
+
 impl Tracker {
     #[inline]
     pub(crate) fn packet(&self, seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {

@@ -179,6 +179,38 @@ fn a_table_full_of_assured_connections_drops_the_packet() {
     assert_eq!(wire.table.statistics().early_drop, 0);
 }
 
+/// After a packet was dropped for want of room, one round of the sweep takes what is closing or not
+/// ASSURED, down to 95 % of the limit.
+#[test]
+fn a_crowded_table_is_cleared_of_what_is_closing() {
+    let mut wire = Wire::with(Sysctls { max: 100, ..Sysctls::default() });
+    let answered = |wire: &mut Wire, port| {
+        for reply in [false, true] {
+            wire.send(&packet(port, reply)).expect("room");
+        }
+    };
+    (0..90).for_each(|port| answered(&mut wire, port));
+    wire.wait(Duration::from_secs(3));
+    for port in 0..90 {
+        wire.send(&packet(port, true)).expect("there");
+    }
+    for port in 90..100 {
+        let (there, back) = ((port, 80), (80, port));
+        wire.send(&peers().tcp(there, 0x02, (0, 0), b"")).expect("room");
+        wire.send(&peers().turned().tcp(back, 0x12, (0, 1), b"")).expect("room");
+        wire.send(&peers().tcp(there, 0x10, (1, 1), b"")).expect("room");
+        wire.send(&peers().tcp(there, 0x11, (1, 1), b"")).expect("room");
+    }
+    assert_eq!(wire.table.expire(wire.now, 1000), 0, "nothing goes before a packet was dropped");
+    assert_eq!(wire.send(&packet(1000, false)), Err(Drop::TableFull));
+    assert_eq!(wire.table.expire(wire.now, 1000), 6);
+    assert_eq!((wire.table.count(), wire.table.statistics().early_drop), (94, 0));
+    let udp = wire.listing().iter().filter(|line| line.contains(" udp ")).count();
+    assert_eq!(udp, 90, "who is ASSURED stays");
+    (1000..1006).for_each(|port| answered(&mut wire, port));
+    assert_eq!(wire.table.expire(wire.now, 1000), 0, "it was one round");
+}
+
 #[test]
 fn an_unconfirmed_connection_counts() {
     let mut wire = Wire::with(Sysctls { max: 1, ..Sysctls::default() });
