@@ -136,7 +136,8 @@ pub enum ProtocolInfo {
     Sctp {
         /// State: an index into [`states`].
         state: Option<u8>,
-        /// Verification tags, original and reply.
+        /// Verification tags, original and reply, as conntrack(8) takes and prints them: with their
+        /// octets in reverse.
         vtags: [Option<u32>; 2],
     },
     /// DCCP, which Linux tracks no more; commands and old listings still name it.
@@ -462,7 +463,7 @@ fn info(snapshot: &Snapshot) -> ProtocolInfo {
     let state = state.and_then(|name| ProtocolInfo::in_state(snapshot.original.protocol, name));
     match (state.unwrap_or_default(), snapshot.tags) {
         (ProtocolInfo::Sctp { state, .. }, Some(tags)) => {
-            ProtocolInfo::Sctp { state, vtags: tags.map(Some) }
+            ProtocolInfo::Sctp { state, vtags: tags.map(|tag| Some(tag.swap_bytes())) }
         }
         (other, _) => other,
     }

@@ -406,7 +406,12 @@ impl Table {
             icmp::Message::Untracked => Some(Tracked::UNTRACKED),
             icmp::Message::Invalid(reason) => {
                 self.complain(packet, bytes, reason);
-                Some(self.icmp_error(reason))
+                Some(match packet.l4 {
+                    L4::Fragment | L4::BrokenChain | L4::NoNextHeader => {
+                        self.invalid(Invalid::new(reason))
+                    }
+                    _ => self.icmp_error(reason),
+                })
             }
             icmp::Message::Error { quoted } => {
                 let related = self.related(now, packet, bytes, quoted, zone);

@@ -11,7 +11,7 @@ use crate::zone::Zone;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write};
-use keepstate_packet::Instant;
+use keepstate_packet::{Family, Instant};
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -279,7 +279,9 @@ impl Run<'_, '_> {
 
     fn list_expectations(&mut self) -> Result<(), Fault> {
         let all = self.table.expectations().map_err(|r| self.failed(r))?;
-        let family = self.command.flow.family;
+        // Where nothing says otherwise they are those of IPv4; the file in `/proc` has all.
+        let default = (!self.command.output.proc).then_some(Family::V4);
+        let family = self.command.flow.family.or(default);
         for expected in all.iter().filter(|e| family.is_none() || e.family == family) {
             let _ = self.form.expected(&mut self.printed.out, expected, Kind::Listed);
         }

@@ -173,7 +173,7 @@ impl fmt::Display for ExpectationProcLine<'_> {
             Some(timeout) => write!(f, "{timeout} ")?,
             None => f.write_str("- ")?,
         }
-        write!(f, "l3proto = {} proto={protocol}", layer3(family).1)?;
+        write!(f, "l3proto = {} proto={protocol} ", layer3(family).1)?;
         super::procfs::half(f, &expected.tuple, protocol, family)?;
         f.write_str(" ")?;
         flags(f, expected.flags, ["PERMANENT", "INACTIVE", "USERSPACE"], ",")?;
