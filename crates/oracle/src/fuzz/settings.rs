@@ -42,8 +42,6 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_icmp_timeout", &["30", "33"]),
     ("nf_conntrack_icmpv6_timeout", &["30", "34"]),
     ("nf_conntrack_generic_timeout", &["600", "100"]),
-    ("nf_conntrack_gre_timeout", &["30", "36"]),
-    ("nf_conntrack_gre_timeout_stream", &["180", "190"]),
     ("ipfrag_max_dist", &["64", "0", "1", "3", "20", "1000"]),
     // What waits is given up before another scenario uses its identification.
     ("ipfrag_time", &["2"]),
@@ -173,5 +171,18 @@ impl Settings {
             let set = self.sysctls.iter().find(|(key, _)| key == name);
             (name, set.map_or(values[0], |(_, value)| value.as_str()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SYSCTLS;
+
+    #[test]
+    fn each_sysctl_is_drawn_once() {
+        for (at, (name, _)) in SYSCTLS.iter().enumerate() {
+            let first = SYSCTLS.iter().position(|(other, _)| other == name);
+            assert_eq!(first, Some(at), "{name} is there twice");
+        }
     }
 }
