@@ -211,6 +211,30 @@ fn a_crowded_table_is_cleared_of_what_is_closing() {
     assert_eq!(wire.table.expire(wire.now, 1000), 0, "it was one round");
 }
 
+/// Sources that never answer: each takes the place of another one, or none, and no memory is taken.
+#[test]
+fn a_flood_of_syns_takes_no_more_than_the_limit() {
+    const MAX: u32 = 1000;
+    let mut wire = Wire::with(Sysctls { max: MAX, ..Sysctls::default() });
+    wire.table.set_events_max(0);
+    let syn = |n: u32| {
+        let source = std::format!("10.1.{}.{}", n >> 8 & 255, n & 255);
+        let port = (n >> 16) as u16 + 1000;
+        Peers::new(&source, "10.2.0.2").tcp((port, 80), 0x02, (n, 0), b"")
+    };
+    (0..MAX).for_each(|n| assert!(wire.send(&syn(n)).is_ok()));
+    let bytes = wire.table.bytes();
+    let mut dropped = 0;
+    for n in MAX..100_000 {
+        dropped += u64::from(wire.send(&syn(n)).is_err());
+        assert!(wire.table.count() <= MAX as usize);
+    }
+    let statistics = *wire.table.statistics();
+    assert_eq!(statistics.drop, dropped);
+    assert_eq!(statistics.early_drop + dropped, 99_000);
+    assert_eq!(wire.table.bytes(), bytes);
+}
+
 #[test]
 fn an_unconfirmed_connection_counts() {
     let mut wire = Wire::with(Sysctls { max: 1, ..Sysctls::default() });
