@@ -47,8 +47,16 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
 
 /// What stands after the first `words`.
 fn after<'a>(text: &'a [u8], words: &[u8]) -> Option<&'a [u8]> {
-    let at = text.windows(words.len()).position(|window| window == words)?;
-    text.get(at + words.len()..)
+    let first = words.first()?;
+    let mut rest = text;
+    loop {
+        let at = rest.iter().position(|byte| byte == first)?;
+        rest = rest.get(at..)?;
+        if let Some(found) = rest.strip_prefix(words) {
+            return Some(found);
+        }
+        rest = rest.get(1..)?;
+    }
 }
 
 /// The port that a text begins with; 0 for none.
