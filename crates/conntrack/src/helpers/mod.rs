@@ -7,6 +7,7 @@
 pub mod amanda;
 pub mod broadcast;
 pub mod ftp;
+pub mod h323;
 pub mod irc;
 pub mod pptp;
 pub mod sane;
@@ -144,6 +145,33 @@ pub static HELPERS: &[Helper] = &[
         memory: || Memory::Pptp(pptp::Control::default()),
         help: pptp::help,
     },
+    Helper {
+        name: "RAS",
+        protocol: udp::PROTOCOL,
+        port: 1719,
+        families: BOTH,
+        policies: &[h323::ras::POLICY],
+        memory: || Memory::Ras(h323::ras::Registration::default()),
+        help: h323::ras::help,
+    },
+    Helper {
+        name: "Q.931",
+        protocol: tcp::PROTOCOL,
+        port: 1720,
+        families: BOTH,
+        policies: &[h323::h245::POLICY],
+        memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
+        help: h323::q931::help,
+    },
+    Helper {
+        name: "H.245",
+        protocol: tcp::PROTOCOL,
+        port: 0,
+        families: &[],
+        policies: &[h323::h245::POLICY],
+        memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
+        help: h323::h245::help,
+    },
 ];
 
 /// Index of the helper of this name for connections of this family and protocol
@@ -170,6 +198,11 @@ pub(crate) fn policy(helper: u16, class: u8, modules: &Modules) -> Option<Policy
     })
 }
 
+/// Index of the helper of this name, for [`crate::expect::Request::assigns`].
+pub(crate) fn index_named(name: &str) -> Option<u16> {
+    HELPERS.iter().position(|helper| helper.name == name).map(|index| index as u16)
+}
+
 /// What a helper remembers of a connection.
 #[derive(Debug)]
 pub(crate) enum Memory {
@@ -178,6 +211,8 @@ pub(crate) enum Memory {
     Sip(sip::Numbers),
     Sane(sane::Asked),
     Pptp(pptp::Control),
+    Ras(h323::ras::Registration),
+    Tpkt(h323::tpkt::Announced),
 }
 
 /// What a new connection's helper remembers of it.
@@ -189,6 +224,6 @@ pub(crate) fn first_memory(helper: u16) -> Option<Memory> {
 pub(crate) fn ended(table: &mut Table, now: Instant, conn: ConnId) {
     match table.helped.get(&conn) {
         Some(Memory::Pptp(_)) => pptp::clear(table, now, conn),
-        Some(Memory::Nothing | Memory::Ftp(_) | Memory::Sip(_) | Memory::Sane(_)) | None => {}
+        Some(_) | None => {}
     }
 }

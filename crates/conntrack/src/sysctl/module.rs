@@ -25,6 +25,15 @@ pub struct Modules {
     pub netbios_ns_timeout: Duration,
     /// `nf_conntrack_snmp.timeout`: how long answers are waited for, whole seconds.
     pub snmp_timeout: Duration,
+    /// `nf_conntrack_h323.default_rrq_ttl`: how long a registration lasts that does not say so,
+    /// seconds.
+    pub h323_default_rrq_ttl: u32,
+    /// `nf_conntrack_h323.gkrouted_only`, unless 0: calls to a registered end point are expected from
+    /// its gatekeeper only.
+    pub h323_gkrouted_only: i32,
+    /// `nf_conntrack_h323.callforward_filter`: a forwarded call is not expected when both ends are
+    /// reached by the same way.
+    pub h323_callforward_filter: bool,
 }
 
 impl Default for Modules {
@@ -36,6 +45,9 @@ impl Default for Modules {
             amanda_master_timeout: Timeout::seconds(300),
             netbios_ns_timeout: Duration::from_secs(3),
             snmp_timeout: Duration::from_secs(30),
+            h323_default_rrq_ttl: 300,
+            h323_gkrouted_only: 1,
+            h323_callforward_filter: true,
         }
     }
 }
@@ -47,6 +59,8 @@ enum Place<'a> {
     Count(&'a mut u32, u32),
     Seconds(&'a mut Duration),
     Timeout(&'a mut Timeout),
+    Unsigned(&'a mut u32),
+    Integer(&'a mut i32),
 }
 
 impl Modules {
@@ -61,6 +75,12 @@ impl Modules {
             Place::Count(to, max) => {
                 let in_range = Some(number()?).filter(|value| (1..=max).contains(value));
                 *to = in_range.ok_or(SysctlError::BadValue)?;
+            }
+            Place::Unsigned(to) => *to = number()?,
+            Place::Integer(to) => {
+                let (negative, value) = super::number(value).ok_or(SysctlError::BadValue)?;
+                let value = if negative { -value } else { value };
+                *to = i32::try_from(value).map_err(|_| SysctlError::BadValue)?;
             }
             Place::Timeout(to) => {
                 let in_range = Some(number()?).filter(|value| *value <= TIMEOUT_SECONDS_MAX);
@@ -78,7 +98,8 @@ impl Modules {
     pub(super) fn value(&self, name: &str) -> Option<i64> {
         Some(match self.clone().place(name)? {
             Place::Switch(value) => i64::from(*value),
-            Place::Count(value, _) => i64::from(*value),
+            Place::Count(value, _) | Place::Unsigned(value) => i64::from(*value),
+            Place::Integer(value) => i64::from(*value),
             Place::Seconds(value) => value.as_secs() as i64,
             Place::Timeout(value) => value.as_secs(),
         })
@@ -93,6 +114,9 @@ impl Modules {
             "amanda.master_timeout" => Place::Timeout(&mut self.amanda_master_timeout),
             "netbios_ns.timeout" => Seconds(&mut self.netbios_ns_timeout),
             "snmp.timeout" => Seconds(&mut self.snmp_timeout),
+            "h323.default_rrq_ttl" => Place::Unsigned(&mut self.h323_default_rrq_ttl),
+            "h323.gkrouted_only" => Place::Integer(&mut self.h323_gkrouted_only),
+            "h323.callforward_filter" => Switch(&mut self.h323_callforward_filter),
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@
 mod amanda;
 mod datagrams;
 mod ftp;
+mod h323;
 mod irc;
 mod pptp;
 mod sane;
@@ -50,6 +51,12 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         assignments: &[("tcp", 21, "ftp", BOTH)],
         conversation: ftp::conversation,
         messages: &[ftp::MESSAGES],
+    },
+    Dialogue {
+        name: "h323",
+        assignments: &[("udp", 1719, "RAS", BOTH), ("tcp", 1720, "Q.931", BOTH)],
+        conversation: h323::conversation,
+        messages: &h323::MESSAGES,
     },
     Dialogue {
         name: "sip",

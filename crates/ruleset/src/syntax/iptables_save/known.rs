@@ -82,4 +82,4 @@ pub(super) const TARGETS: &[&str] = &[
 ];
 
 /// Conntrack helpers.
-pub const HELPERS: &[&str] = &["h323", "Q.931", "RAS"];
+pub const HELPERS: &[&str] = &[];
