@@ -10,7 +10,6 @@ use crate::extension::{
 };
 use crate::model::TableName;
 use crate::needs::{Needs, PolicyUse};
-use crate::syntax::iptables_save::HELPERS_UNSUPPORTED;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
@@ -117,15 +116,10 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
     let name = given.value.as_str();
     let of_name = || HELPERS.iter().filter(|helper| helper.name == name);
     if of_name().next().is_none() {
-        let known = HELPERS_UNSUPPORTED.contains(&name);
-        let (code, text) = if known {
-            (code::TARGET_UNSUPPORTED, format!("helper `{name}` is not supported yet"))
-        } else {
-            (code::UNKNOWN_NAME, format!("no helper is called `{name}`"))
-        };
-        let fault = Diagnostic::new(code, given.value_span, text);
+        let text = format!("no helper is called `{name}`");
+        let fault = Diagnostic::new(code::UNKNOWN_NAME, given.value_span, text);
         let near = nearest(name, HELPERS.iter().map(|helper| helper.name));
-        arguments.fault(match near.filter(|_| !known) {
+        arguments.fault(match near {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
             None => fault,
         });

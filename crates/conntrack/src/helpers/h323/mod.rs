@@ -114,3 +114,6 @@ impl<'a> Speech<'a> {
 fn expect(helping: &mut Helping<'_>, request: Request) -> Result<(), Drop> {
     helping.expect(request).map_err(|_| Drop::Helper)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,3 @@ pub(super) const TARGETS: &[&str] = &[
     "TTL",
     "ULOG",
 ];
-
-/// Conntrack helpers.
-pub const HELPERS: &[&str] = &[];

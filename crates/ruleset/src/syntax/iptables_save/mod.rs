@@ -21,7 +21,6 @@ pub use file::{
     parse, parse_bytes,
 };
 pub use header::{EXPANSION_MAX, interface_pattern};
-pub use known::HELPERS as HELPERS_UNSUPPORTED;
 pub use link::{CIRCLES_MAX, check};
 pub use print::{Print, print, print_header, print_rule};
 

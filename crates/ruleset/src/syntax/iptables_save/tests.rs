@@ -149,7 +149,8 @@ fn unknown_is_told_from_not_yet() {
         let source = format!("*raw\n-A PREROUTING {rule}\nCOMMIT\n");
         faults(&source).iter().map(|fault| fault.code).collect::<Vec<_>>()
     };
-    assert_eq!(raw("-p udp -j CT --helper RAS"), [code::TARGET_UNSUPPORTED]);
+    assert_eq!(raw("-p udp -j CT --helper RAS"), []);
+    assert_eq!(raw("-p udp -j CT --helper h323"), [code::UNKNOWN_NAME]);
     assert_eq!(raw("-p tcp -j CT --helper ftpp"), [code::UNKNOWN_NAME]);
     assert_eq!(raw("-p udp -j CT --helper ftp"), [code::PROTOCOL_NEEDED]);
     assert_eq!(raw("-j CT --timeout x"), [code::PROTOCOL_NEEDED]);
