@@ -131,6 +131,10 @@ impl<'a> Subject<'a> {
 
 /// What is wrong with a packet by itself.
 fn unconnected(packet: &Parsed, bytes: &[u8], reason: Reason) -> Option<String> {
+    // In a later fragment nobody looks for a header.
+    if packet.l4 == L4::Fragment {
+        return None;
+    }
     if let L4::Icmpv6(header) = &packet.l4
         && header.kind == REDIRECT
         && reason != Reason::BadChecksum
