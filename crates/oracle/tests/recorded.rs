@@ -36,7 +36,7 @@ struct Recording {
 /// Those who judge.
 enum Judge {
     Engine(Box<Model>),
-    Kernel(Kernel),
+    Kernel(Box<Kernel>),
 }
 
 impl Judge {
@@ -235,7 +235,7 @@ fn so_does_the_kernel() {
                     kernel.load_rules(family, &rules).expect("rules");
                 }
             }
-            let mut judge = Judge::Kernel(kernel);
+            let mut judge = Judge::Kernel(Box::new(kernel));
             let mut text = format!("{}\n", recording.head);
             for (said, became) in &recording.lines {
                 let theirs = recording.play(&mut judge, said);
@@ -246,7 +246,7 @@ fn so_does_the_kernel() {
                 fs::write(&recording.path, text).expect("written");
             }
             let Judge::Kernel(back) = judge else { return };
-            kernel = back;
+            kernel = *back;
         }
     });
     if let Err(error) = asked {

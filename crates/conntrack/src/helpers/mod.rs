@@ -159,7 +159,7 @@ pub static HELPERS: &[Helper] = &[
         protocol: tcp::PROTOCOL,
         port: 1720,
         families: BOTH,
-        policies: &[h323::h245::POLICY],
+        policies: &[h323::q931::POLICY],
         memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
         help: h323::q931::help,
     },
@@ -222,8 +222,7 @@ pub(crate) fn first_memory(helper: u16) -> Option<Memory> {
 
 /// What helpers do when one of their connections leaves the table.
 pub(crate) fn ended(table: &mut Table, now: Instant, conn: ConnId) {
-    match table.helped.get(&conn) {
-        Some(Memory::Pptp(_)) => pptp::clear(table, now, conn),
-        Some(_) | None => {}
+    if let Some(Memory::Pptp(_)) = table.helped.get(&conn) {
+        pptp::clear(table, now, conn);
     }
 }

@@ -10,7 +10,7 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_conntrack::conncount::Key;
-use keepstate_conntrack::{CtStatus, Direction, Tuple, Zone};
+use keepstate_conntrack::{CtStatus, Direction, Tuple};
 use keepstate_packet::{Address, Family};
 
 const UPTO: u8 = 0;
@@ -121,7 +121,7 @@ impl Match for ConnLimit {
             None => Tuple::of(traversal.packet, traversal.bytes),
         };
         let Some(tuple) = tuple else { return Answer::Hotdrop };
-        let zone = conn.and_then(|conn| traversal.conntrack.zone(conn)).unwrap_or(Zone::default());
+        let zone = conn.and_then(|conn| traversal.conntrack.zone(conn)).unwrap_or_default();
         let status = conn.and_then(|conn| traversal.conntrack.status(conn)).unwrap_or_default();
         let confirmed = status.contains(CtStatus::CONFIRMED);
         if state.credit <= 1 {

@@ -12,7 +12,7 @@ use crate::table::Drop;
 use core::time::Duration;
 use keepstate_packet::{tcp, udp};
 
-/// Media of four channels in both directions, T.120 and H.245.
+/// Media of four channels in both directions, and T.120.
 pub(crate) const POLICY: Policy = Policy { name: "", max: 18, timeout: Duration::from_secs(240) };
 
 pub(in crate::helpers) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
@@ -69,8 +69,8 @@ fn channel(
 /// RTP goes to the even port, RTCP to the odd one next to it, whichever was named.
 fn media(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result<(), Drop> {
     let Some(port) = speech.own_port(place) else { return Ok(()) };
-    let rtp = speech.to_speaker(udp::PROTOCOL, port & !1);
-    let rtcp = speech.to_speaker(udp::PROTOCOL, port | 1);
+    let rtp = speech.towards_speaker(udp::PROTOCOL, port & !1);
+    let rtcp = speech.towards_speaker(udp::PROTOCOL, port | 1);
     expect(helping, rtp)?;
     expect(helping, rtcp).inspect_err(|_| helping.withdraw(&rtp))
 }
@@ -78,6 +78,6 @@ fn media(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result
 /// Any number of T.120 connections.
 fn t120(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result<(), Drop> {
     let Some(port) = speech.own_port(place) else { return Ok(()) };
-    let request = speech.to_speaker(tcp::PROTOCOL, port);
+    let request = speech.towards_speaker(tcp::PROTOCOL, port);
     expect(helping, Request { permanent: true, ..request })
 }

@@ -101,7 +101,7 @@ impl<'a> Speech<'a> {
     }
 
     /// A connection from the other end to a port of the speaker.
-    fn to_speaker(&self, protocol: u8, port: u16) -> Request {
+    fn towards_speaker(&self, protocol: u8, port: u16) -> Request {
         self.to(protocol, (self.inverse.destination, port))
     }
 

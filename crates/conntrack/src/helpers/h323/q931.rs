@@ -6,15 +6,19 @@ use super::per::{self, Note};
 use super::{Mark, Speech, expect, h245, tpkt};
 use crate::CtState;
 use crate::expect::Request;
-use crate::helpers;
+use crate::helpers::{self, Policy};
 use crate::helping::Helping;
 use crate::table::Drop;
+use core::time::Duration;
 use keepstate_packet::tcp;
 
 /// Octet 1 of every message (Q.931, 4.2).
 const PROTOCOL_DISCRIMINATOR: u8 = 0x08;
 /// The information element that holds H323-UserInformation (Q.931, 4.5.30).
 const USER_USER: u8 = 0x7e;
+
+/// As many as of H.245, and H.245 itself.
+pub(crate) const POLICY: Policy = Policy { name: "", max: 20, timeout: Duration::from_secs(240) };
 
 pub(in crate::helpers) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     if helping.state != CtState::Established {
@@ -77,7 +81,7 @@ fn announced(notes: &[Note], mark: Mark) -> Option<&Note> {
 
 fn control(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result<(), Drop> {
     let Some(port) = speech.own_port(place) else { return Ok(()) };
-    let request = speech.to_speaker(tcp::PROTOCOL, port);
+    let request = speech.towards_speaker(tcp::PROTOCOL, port);
     expect(helping, Request { assigns: helpers::index_named("H.245"), ..request })
 }
 
