@@ -168,7 +168,7 @@ fn wanted(random: &mut Numbers) -> NewExpectation {
         tuple: tuple([source, CLIENT], ports, expected),
         mask,
         zone: Default::default(),
-        class: random.pick(&[0, 0, 0, 0, 1, 3, 4, 255, u32::MAX]) as u32,
+        class: random.pick(&[0, 0, 0, 0, 1, 3, 4, 255, u32::MAX]),
         flags: random.pick(&[0, 0, 0, 1, 2, 3, 4, 5, 8]),
     }
 }

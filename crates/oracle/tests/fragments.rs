@@ -44,7 +44,7 @@ fn piece(family: Family, number: u16, offset: u16, length: u16, more: bool) -> V
             let mut header = vec![0x45, 0];
             header.extend((20 + length).to_be_bytes());
             header.extend(number.to_be_bytes());
-            header.extend((offset / 8 | (u16::from(more) << 13)).to_be_bytes());
+            header.extend(((offset / 8) | (u16::from(more) << 13)).to_be_bytes());
             header.extend([64, 17, 0, 0, 10, 0, 0, 1, 198, 51, 100, 2]);
             let sum = checksum::compute(&header);
             header[10..12].copy_from_slice(&sum.to_be_bytes());

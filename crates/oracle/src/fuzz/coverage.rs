@@ -133,12 +133,13 @@ impl Coverage {
     #[must_use]
     pub fn text(&self, area: Area) -> String {
         let wide = matches!(area, Area::All | Area::Rules | Area::Expiry | Area::Fragments);
-        let of_helper = |messages: &Messages| match area {
-            Area::Helper(at) => {
-                let dialogue = DIALOGUES.get(usize::from(at));
-                dialogue.is_some_and(|d| d.messages.iter().any(|m| std::ptr::eq(m, messages)))
-            }
-            _ => wide || area == Area::Helpers,
+        let of_helper = |messages: &Messages| {
+            let is_it = |one: &Messages| std::ptr::eq(one, messages);
+            let mut drawn = DIALOGUES.iter().zip(0..).filter(|(dialogue, at)| match area {
+                Area::Helper(only) => only == *at,
+                _ => dialogue.settled && (wide || area == Area::Helpers),
+            });
+            drawn.any(|(dialogue, _)| dialogue.messages.iter().any(is_it))
         };
         let others = wide.then_some(&self.others);
         let types = (wide || area == Area::Icmp).then_some(&self.types);

@@ -85,6 +85,16 @@ impl Area {
         Self::WIDE.into_iter().chain(dialogues.map(|(d, at)| (d.name, Self::Helper(at))))
     }
 
+    /// Whether engine and kernel are to agree on all of it; where they are known to differ stands in
+    /// docs/differences-from-linux.md.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Helper(at) => DIALOGUES.get(usize::from(at)).is_some_and(|d| d.settled),
+            _ => true,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {

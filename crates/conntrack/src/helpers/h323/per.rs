@@ -182,7 +182,13 @@ impl Walk<'_> {
             Type::SequenceOf(item, heard_max) => {
                 let count = self.length()?;
                 for number in 0..count {
-                    self.value(item, heard && number < *heard_max)?;
+                    match item {
+                        // Those that are not heard have to be right all the same.
+                        Type::Open(kind) if heard && number >= *heard_max => {
+                            self.open(Some(&Type::Unheard(kind)), true)?;
+                        }
+                        _ => _ = self.value(item, heard && number < *heard_max)?,
+                    }
                 }
             }
             Type::Choice(choice) => self.choice(choice, heard)?,

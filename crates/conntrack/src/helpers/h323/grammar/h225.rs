@@ -200,7 +200,8 @@ const SETUP: Type = Type::Sequence(&sequence(
         Always(CALL_TYPE),
     ],
     26,
-    &[(6, FAST_START)],
+    // sourceCallSignalAddress is read, though nothing is done with it.
+    &[(0, OTHER_ADDRESS), (6, FAST_START)],
 ));
 const PROCEEDING_ROOT: &[Component] =
     &[Always(PROTOCOL_IDENTIFIER), Always(ENDPOINT_TYPE), Optional(H245_ADDRESS)];
