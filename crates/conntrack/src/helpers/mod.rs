@@ -1,7 +1,7 @@
 //! Conntrack helpers: they read what a connection says and announce the connections it asks for.
 //!
 //! A helper is a function of a packet of its connection. What it reads, what it remembers and what
-//! it may do to the table is its [`Helping`]; entering an expectation, its limits and its life are
+//! it may do to the table is its `Helping`; entering an expectation, its limits and its life are
 //! `crate::expect`'s.
 
 pub mod amanda;
