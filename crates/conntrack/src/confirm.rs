@@ -4,7 +4,7 @@ use crate::conn::{ConnId, CtStatus, Entry};
 use crate::event::{Changes, EventKind};
 use crate::table::{Drop, Table};
 use crate::tuple::Direction;
-use crate::{Tracked, helpers, proto, timeout};
+use crate::{Tracked, helpers, policy, proto, timeout};
 use keepstate_packet::{Instant, gre};
 
 impl Table {
@@ -180,12 +180,22 @@ impl Table {
         use crate::proto::tcp::{self, State};
         let Some(conn) = tracked.conn else { return };
         let events = self.events.is_on();
-        let Some(entry) = self.slots.live_mut(conn) else { return };
+        if self.slots.live(conn).is_none() {
+            return;
+        }
+        let Some((place, cold)) = self.slots.all_mut(conn.slot) else { return };
+        let entry = &mut place.entry;
         if entry.tuple.protocol != keepstate_packet::tcp::PROTOCOL || !entry.is(CtStatus::CONFIRMED)
         {
             return;
         }
-        let Some(accept) = tcp::rejected(&self.sysctls, State::of(entry.state)) else { return };
+        let own;
+        let mut sysctls = &self.sysctls;
+        if entry.has(Entry::TIMED) {
+            own = policy::apply(sysctls, self.policies.get(usize::from(cold.policy)));
+            sysctls = &own;
+        }
+        let Some(accept) = tcp::rejected(sysctls, State::of(entry.state)) else { return };
         entry.state = accept.state as u8;
         if let Some(timeout) = accept.timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
             entry.deadline = timeout.deadline(now);
