@@ -231,11 +231,12 @@ impl Table {
     }
 
     /// The look-up of PPTP's GRE, whose source key is known only when the packets before it have
-    /// been tracked. `None` for every other packet.
+    /// been tracked. Without a tuple for every other packet.
     #[cold]
-    pub(crate) fn prepare_keyed(&self, packet: &Parsed, bytes: &[u8]) -> Option<Prepared> {
-        let tuple = Tuple::of_keyed(packet, bytes, &self.gre_keys)?;
-        Some(Prepared { tuple: Some(tuple), hash: self.keys.hash(&tuple, 0), supposed: None })
+    pub(crate) fn prepare_keyed(&self, packet: &Parsed, bytes: &[u8]) -> Prepared {
+        let tuple = Tuple::of_keyed(packet, bytes, &self.gre_keys);
+        let hash = tuple.as_ref().map_or(0, |tuple| self.keys.hash(tuple, 0));
+        Prepared { tuple, hash, supposed: None }
     }
 
     /// Second stage of a batch: has the packet's line of the index fetched.

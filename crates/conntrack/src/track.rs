@@ -78,12 +78,15 @@ impl Table {
         if let Some(tracked) = self.icmp(now, hook, packet, bytes, template.zone) {
             return Ok(tracked);
         }
-        let Some(tuple) = &prepared.tuple else {
-            let Some(prepared) = self.prepare_keyed(packet, bytes) else {
-                return Ok(self.invalid(no_tuple(packet)));
-            };
-            return self.track_prepared(now, hook, packet, bytes, template, &prepared);
+        let keyed;
+        let prepared = match prepared.tuple {
+            Some(_) => prepared,
+            None => {
+                keyed = self.prepare_keyed(packet, bytes);
+                &keyed
+            }
         };
+        let Some(tuple) = &prepared.tuple else { return Ok(self.invalid(no_tuple(packet))) };
         let hash = if template.zone == Zone::default() {
             prepared.hash
         } else {

@@ -160,6 +160,14 @@ struct Slot {
     prepared: Option<Prepared>,
 }
 
+/// How a packet came to its walk.
+enum Came<'p> {
+    /// In one piece, and with its look-up when that was begun with those of a batch.
+    Whole(Option<&'p Prepared>),
+    /// In pieces, the largest of so many bytes.
+    InPieces(u32),
+}
+
 impl Engine {
     /// An engine with an empty connection table. At most one rule set a family: a later one takes
     /// the place of an earlier one.
@@ -316,7 +324,7 @@ impl Engine {
             Ok(parsed) if parsed.fragment.is_some() => {
                 self.gather(now, packet, parsed, answers, recorder)
             }
-            Ok(parsed) => self.walk(now, packet, parsed, prepared, answers, recorder),
+            Ok(parsed) => self.walk(now, packet, parsed, Came::Whole(prepared), answers, recorder),
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
         if let Some(cause) = disposition.cause
@@ -336,7 +344,7 @@ impl Engine {
         now: Instant,
         packet: &mut Packet<'_>,
         parsed: &mut Parsed,
-        prepared: Option<&Prepared>,
+        came: Came<'_>,
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
@@ -349,7 +357,11 @@ impl Engine {
         };
         let mut walk = Walk::new(now, meets, recorder, parsed, packet.bytes);
         (walk.link, walk.mark) = (packet.link, packet.mark);
-        (walk.interface, walk.prepared) = (interface, prepared);
+        walk.interface = interface;
+        (walk.prepared, walk.largest_piece) = match came {
+            Came::Whole(prepared) => (prepared, 0),
+            Came::InPieces(largest) => (None, largest),
+        };
         let result = walk.walk();
         walk.end(result, answers, &mut self.transmits)
     }
@@ -377,7 +389,9 @@ impl Engine {
         let interface = self.incoming(packet, parsed);
         let gathered = self.defrag.gather(now, &limits, parsed, packet.bytes, interface);
         let (verdict, cause) = match gathered {
-            Gathered::Alone => return self.walk(now, packet, parsed, None, answers, recorder),
+            Gathered::Alone => {
+                return self.walk(now, packet, parsed, Came::Whole(None), answers, recorder);
+            }
             Gathered::Whole(datagram) => {
                 return self.complete(now, packet, datagram, answers, recorder);
             }
@@ -410,18 +424,11 @@ impl Engine {
                 output: None,
             };
         };
-        let interface = self.incoming(packet, &parsed);
-        let meets = Meets {
-            routing: &self.routing,
-            conntrack: &mut self.conntrack,
-            rules: self.rules.of_mut(parsed.family).as_mut(),
-            log: &mut self.lines,
-        };
-        let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
-        (walk.link, walk.mark) = (packet.link, packet.mark);
-        (walk.interface, walk.largest_piece) = (interface, datagram.largest as u32);
-        let result = walk.walk();
-        let disposition = walk.end(result, answers, &mut self.transmits);
+        let (interface, link, mark) = (packet.interface, packet.link, packet.mark);
+        let bytes = &mut datagram.bytes;
+        let mut whole = Packet { bytes, interface, family: None, link, mark };
+        let came = Came::InPieces(datagram.largest as u32);
+        let disposition = self.walk(now, &mut whole, &mut parsed, came, answers, recorder);
         if let Some(Output { interface, .. }) = disposition.output {
             let mtu = self.host().interface(interface).map_or(u32::MAX, |one| one.mtu);
             self.draw_together(&mut datagram, &parsed, disposition.tracked.as_ref());

@@ -111,6 +111,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
 
 impl<R: Recorder> Walk<'_, R> {
     /// From the first hook to the last.
+    #[inline]
     pub(crate) fn walk(&mut self) -> Result<(), Stop> {
         if self.interface.is_none() {
             return self.send();
