@@ -97,7 +97,7 @@ fn pass(
     let first = events.iter().find_map(|event| match event.what {
         What::Sent(_) => Some(End::Host),
         What::Received(_) => Some(End::Peer),
-        What::Shell(_) | What::Call { .. } => None,
+        What::Shell(_) | What::Call(_) => None,
     });
     let mut ends = Ends::new(family, first.unwrap_or(End::Host));
     let mut shell = Shell::new(family);
@@ -111,7 +111,7 @@ fn pass(
         elapsed += pause;
         world.pause(pause);
         let done = match &event.what {
-            What::Call { .. } => Ok(()),
+            What::Call(_) => Ok(()),
             What::Shell(text) => command(&mut shell, world, text),
             What::Sent(text) => {
                 packet(&mut ends, world, End::Host, family, text).and_then(|observation| {
