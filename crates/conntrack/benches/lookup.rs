@@ -70,11 +70,11 @@ fn empty(count: u32) -> Table {
 }
 
 fn walk(table: &mut Table, frame: &Frame) {
-    let tracked = table
+    let mut tracked = table
         .track_in(NOW, Hook::Prerouting, &frame.parsed, &frame.bytes, &Template::default())
         .expect("room");
     assert!(tracked.conn.is_some(), "{tracked:?}");
-    table.confirm(NOW, &tracked).expect("no clash");
+    table.confirm(NOW, &mut tracked).expect("no clash");
 }
 
 /// A table with `count` connections that have been answered, and a packet of them.
@@ -134,10 +134,10 @@ fn batches(bencher: Bencher<'_, '_>, protocol: u8, count: u32) {
         prepared.iter_mut().for_each(|p| table.touch_entry(p));
         for (Frame { bytes, parsed }, prepared) in frames.iter().zip(&prepared) {
             let template = Template::default();
-            let tracked = table
+            let mut tracked = table
                 .track_prepared(NOW, Hook::Prerouting, parsed, bytes, &template, prepared)
                 .expect("room");
-            table.confirm(NOW, &tracked).expect("no clash");
+            table.confirm(NOW, &mut tracked).expect("no clash");
         }
     });
 }
@@ -186,10 +186,10 @@ fn udp_new_and_gone(bencher: Bencher<'_, '_>, count: u32) {
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         for _ in 0..BATCH {
             frame.of(count + visit.next(), false);
-            let tracked = table
+            let mut tracked = table
                 .track_in(NOW, Hook::Prerouting, &frame.parsed, &frame.bytes, &Template::default())
                 .expect("room");
-            table.confirm(NOW, &tracked).expect("no clash");
+            table.confirm(NOW, &mut tracked).expect("no clash");
             if let Some(conn) = tracked.conn {
                 table.delete(NOW, conn);
             }

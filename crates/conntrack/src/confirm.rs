@@ -5,23 +5,28 @@ use crate::event::{Changes, EventKind};
 use crate::table::{Drop, Table};
 use crate::tuple::Direction;
 use crate::{Tracked, helpers, policy, proto, timeout};
+use core::time::Duration;
 use keepstate_packet::{Instant, gre};
 
 impl Table {
     /// The end of a walk that nothing has stopped (last in INPUT and POSTROUTING): confirms a new
-    /// connection, and tells what the packet has changed.
+    /// connection, and tells what the packet has changed. Where another packet has confirmed the same
+    /// connection meanwhile, this one is of that connection from here on.
     ///
     /// # Errors
     /// [`Drop`] when the connection cannot be put into the table.
     #[inline]
-    pub fn confirm(&mut self, now: Instant, tracked: &Tracked) -> Result<(), Drop> {
+    pub fn confirm(&mut self, now: Instant, tracked: &mut Tracked) -> Result<(), Drop> {
         let Some(conn) = tracked.conn else { return Ok(()) };
         let Some(entry) = self.slots.live(conn) else { return Ok(()) };
         let pending = Changes(entry.pending);
         if !entry.is(CtStatus::CONFIRMED) {
             // What REJECT answers carries the connection the other way, and confirms nothing.
             return match tracked.direction {
-                Some(Direction::Original) => self.insert(now, conn),
+                Some(Direction::Original) => {
+                    tracked.conn = Some(self.insert(now, conn)?);
+                    Ok(())
+                }
                 _ => Ok(()),
             };
         }
@@ -41,24 +46,16 @@ impl Table {
         }
     }
 
-    /// Puts an unconfirmed connection into the index.
-    fn insert(&mut self, now: Instant, conn: ConnId) -> Result<(), Drop> {
-        if let Some(taken) = self.taken(conn) {
+    /// Puts an unconfirmed connection into the index. The connection that is there then: another
+    /// one where that was first.
+    fn insert(&mut self, now: Instant, conn: ConnId) -> Result<ConnId, Drop> {
+        let taken = self.taken(conn);
+        if taken != [None, None] {
             return self.clash(now, conn, taken);
         }
-        let [original, reply] = self.hashes(conn.slot);
-        for hash in [original, reply].into_iter().flatten() {
-            if !self.index.insert(hash, conn.slot) {
-                original.into_iter().for_each(|hash| self.index.remove(hash, conn.slot));
-                self.statistics.insert_failed += 1;
-                self.forget(now, conn.slot);
-                return Err(Drop::TableFull);
-            }
-        }
-        self.statistics.insert += 1;
-        let Some(entry) = self.slots.live_mut(conn) else { return Ok(()) };
+        self.enter(now, conn)?;
+        let Some(entry) = self.slots.live_mut(conn) else { return Ok(conn) };
         entry.deadline = now.0.wrapping_add(entry.deadline);
-        entry.set(CtStatus::CONFIRMED);
         let news = match (entry.has(Entry::EXPECTED), entry.has(Entry::HELPED)) {
             (false, false) => Changes::NEW,
             (false, true) => Changes::NEW | Changes::HELPER,
@@ -70,39 +67,103 @@ impl Table {
         {
             cold.started = now.0;
         }
+        self.statistics.insert += 1;
         self.tell_pending(now, conn, EventKind::New, news);
+        Ok(conn)
+    }
+
+    /// Enters a connection under its hashes.
+    fn enter(&mut self, now: Instant, conn: ConnId) -> Result<(), Drop> {
+        let [original, reply] = self.hashes(conn.slot);
+        for hash in [original, reply].into_iter().flatten() {
+            if !self.index.insert(hash, conn.slot) {
+                original.into_iter().for_each(|hash| self.index.remove(hash, conn.slot));
+                self.statistics.insert_failed += 1;
+                self.forget(now, conn.slot);
+                return Err(Drop::TableFull);
+            }
+        }
+        if let Some(entry) = self.slots.live_mut(conn) {
+            entry.set(CtStatus::CONFIRMED);
+        }
         Ok(())
     }
 
-    /// A confirmed connection that already has a tuple of this one.
-    fn taken(&self, conn: ConnId) -> Option<u32> {
-        let entry = self.slots.live(conn)?;
-        let reply = self.slots.cold(conn.slot)?.reply;
-        let [original_hash, reply_hash] = self.hashes(conn.slot);
-        let original_hash = original_hash?;
-        let of = |hash, tuple: &crate::Tuple| {
-            self.search_hash(hash, tuple, entry.zone).map(|(slot, _)| slot)
+    /// The confirmed connections that have the tuples of this one.
+    fn taken(&self, conn: ConnId) -> [Option<u32>; 2] {
+        let (Some(entry), Some(cold)) = (self.slots.live(conn), self.slots.cold(conn.slot)) else {
+            return [None, None];
         };
-        of(original_hash, &entry.tuple).or_else(|| of(reply_hash.unwrap_or(original_hash), &reply))
+        let [Some(original), reply] = self.hashes(conn.slot) else { return [None, None] };
+        let of = |hash, tuple| self.search_hash(hash, tuple, entry.zone).map(|(slot, _)| slot);
+        [of(original, &entry.tuple), of(reply.unwrap_or(original), &cold.reply)]
     }
 
-    /// Two first packets of one connection were on their way at once: the later one joins the
-    /// connection of the earlier. Any other clash is lost, and TCP never joins.
-    fn clash(&mut self, now: Instant, conn: ConnId, taken: u32) -> Result<(), Drop> {
-        const TCP: u8 = 6;
-        let equal = |a: &Entry, b: &Entry| a.tuple == b.tuple && a.zone == b.zone;
-        let joins = match (self.slots.live(conn), self.slots.entry(taken)) {
-            (Some(ours), Some(theirs)) => ours.tuple.protocol != TCP && equal(ours, theirs),
-            _ => false,
-        };
-        self.forget(now, conn.slot);
-        if joins {
-            self.statistics.clash_resolve += 1;
-            Ok(())
-        } else {
-            self.statistics.insert_failed += 1;
-            Err(Drop::Clash)
+    /// Two first packets were on their way at once that take each other's place. Of protocols that
+    /// can do without a connection for each, the later packet joins the connection of the earlier
+    /// when that is the same one, in either direction. When only the original tuple is taken, it
+    /// gets a connection that is there for its answers, not listed and for a second. All else is
+    /// lost.
+    fn clash(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        [original, reply]: [Option<u32>; 2],
+    ) -> Result<ConnId, Drop> {
+        let may_join = |entry: &Entry| proto::tracker(entry.tuple.protocol).may_join;
+        if self.slots.live(conn).is_some_and(may_join) {
+            let joined = original.filter(|slot| self.is_same(conn.slot, *slot));
+            if let Some(joined) = joined.and_then(|slot| self.slots.id(slot)) {
+                self.join(now, conn, joined);
+                return Ok(joined);
+            }
+            if reply.is_none() {
+                self.wait_for_answers(now, conn)?;
+                return Ok(conn);
+            }
         }
+        self.forget(now, conn.slot);
+        self.statistics.insert_failed += 1;
+        self.statistics.drop += 1;
+        Err(Drop::Clash)
+    }
+
+    /// Whether two connections have the same tuples in the same zones, or each what the other has in
+    /// the other direction.
+    fn is_same(&self, a: u32, b: u32) -> bool {
+        let tuples = |slot| {
+            let (entry, cold) = (self.slots.entry(slot)?, self.slots.cold(slot)?);
+            let zone = |direction| entry.zone.id_in(direction);
+            let original = (entry.tuple, zone(Direction::Original));
+            Some([original, (cold.reply, zone(Direction::Reply))])
+        };
+        let (Some(a), Some(b)) = (tuples(a), tuples(b)) else { return false };
+        a == b || a == [b[1], b[0]]
+    }
+
+    /// Has the packet of an unconfirmed connection count for a confirmed one.
+    fn join(&mut self, now: Instant, conn: ConnId, joined: ConnId) {
+        let counted = self.slots.cold(conn.slot).map(|cold| cold.counters);
+        self.forget(now, conn.slot);
+        self.statistics.clash_resolve += 1;
+        if let (Some((place, cold)), Some(counted)) = (self.slots.all_mut(joined.slot), counted)
+            && place.entry.has(Entry::COUNTED)
+        {
+            let all = cold.counters.iter_mut().zip(counted);
+            all.for_each(|(to, from)| *to = (to.0 + from.0, to.1 + from.1));
+        }
+    }
+
+    /// Enters an unconfirmed connection for its answers alone.
+    fn wait_for_answers(&mut self, now: Instant, conn: ConnId) -> Result<(), Drop> {
+        if let Some(entry) = self.slots.live_mut(conn) {
+            entry.flags |= Entry::TRANSLATED;
+            entry.set(CtStatus::NAT_CLASH | CtStatus::FIXED_TIMEOUT);
+            entry.deadline = now.plus(ANSWERS_WITHIN).0;
+        }
+        self.enter(now, conn)?;
+        self.statistics.clash_resolve += 1;
+        Ok(())
     }
 
     fn tell_pending(&mut self, now: Instant, conn: ConnId, kind: EventKind, more: Changes) {
@@ -255,6 +316,9 @@ impl Table {
         }
     }
 }
+
+/// How long a connection waits for answers whose original tuple another one has.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How full of `nf_conntrack_max` the table has to be for connections to give way before their time.
 pub const CROWDED_PERCENT: usize = 95;

@@ -50,6 +50,8 @@ impl CtStatus {
     pub const FIXED_TIMEOUT: Self = Self(1 << 10);
     /// The template that a rule attached.
     pub const TEMPLATE: Self = Self(1 << 11);
+    /// Another connection has its original tuple; only its answers find it.
+    pub const NAT_CLASH: Self = Self(1 << 12);
     /// A rule assigned its helper.
     pub const HELPER: Self = Self(1 << 13);
     /// A flowtable forwards it, past the rules.
@@ -101,7 +103,8 @@ impl Entry {
     pub(crate) const LIVE: u8 = 1 << 0;
     /// It has a helper ([`Cold::helper`]).
     pub(crate) const HELPED: u8 = 1 << 1;
-    /// The reply tuple is not the inverse of the original one ([`Cold::reply`]).
+    /// The reply tuple is not the inverse of the original one ([`Cold::reply`]), or only the reply
+    /// tuple counts ([`CtStatus::NAT_CLASH`]).
     pub(crate) const TRANSLATED: u8 = 1 << 2;
     /// It has a master, kept beside the table.
     pub(crate) const EXPECTED: u8 = 1 << 3;

@@ -272,6 +272,7 @@ impl Table {
                 let entry = self.slots.entry(slot)?;
                 let gone = entry.is(CtStatus::DYING) || timeout::expired(entry.deadline, now);
                 let listed = entry.has(Entry::LIVE) && entry.is(CtStatus::CONFIRMED) && !gone;
+                let listed = listed && !entry.is(CtStatus::NAT_CLASH);
                 listed.then_some((self.slots.cold(slot)?.number, self.slots.id(slot)?))
             })
             .collect();
@@ -497,8 +498,11 @@ impl Table {
     #[inline]
     fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let entry = self.slots.entry(slot)?;
-        let translated = if entry.has(Entry::TRANSLATED) { self.slots.cold(slot) } else { None };
-        entry.direction(tuple, translated.map(|cold| &cold.reply), zone)
+        if !entry.has(Entry::TRANSLATED) {
+            return entry.direction(tuple, None, zone);
+        }
+        let found = entry.direction(tuple, Some(&self.slots.cold(slot)?.reply), zone);
+        found.filter(|way| *way == Direction::Reply || !entry.is(CtStatus::NAT_CLASH))
     }
 
     /// A zone that counts in one direction only lets two connections have the same tuple in the
@@ -551,6 +555,9 @@ impl Table {
         }
         let Some(cold) = self.slots.cold(slot) else { return [Some(original), None] };
         let reply = self.keys.hash(&cold.reply, entry.zone.id_in(Direction::Reply));
+        if entry.is(CtStatus::NAT_CLASH) {
+            return [None, Some(reply)];
+        }
         [Some(original), (reply != original).then_some(reply)]
     }
 

@@ -61,7 +61,7 @@ impl Wire {
     /// The whole walk.
     pub(crate) fn send(&mut self, packet: &[u8]) -> Result<Tracked, Drop> {
         let parsed = Parsed::new(packet).expect("an IP packet");
-        let tracked = self.track(packet)?;
+        let mut tracked = self.track(packet)?;
         let helped = self.table.help(
             self.now,
             &tracked,
@@ -69,7 +69,7 @@ impl Wire {
             packet,
             &Elsewhere { broadcast_prefix: self.broadcast_prefix },
         );
-        match helped.and_then(|()| self.table.confirm(self.now, &tracked)) {
+        match helped.and_then(|()| self.table.confirm(self.now, &mut tracked)) {
             Ok(()) => Ok(tracked),
             Err(drop) => {
                 self.table.discard(self.now, &tracked);

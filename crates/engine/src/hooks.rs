@@ -217,7 +217,7 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
 
 #[inline(never)]
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
-    match &walk.tracked {
+    match &mut walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {
             walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
             let may_be_new = matches!(tracked.state, CtState::New | CtState::Related);

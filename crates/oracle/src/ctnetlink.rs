@@ -4,6 +4,7 @@ use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, 
 use crate::observation::EventView;
 use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
+use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{
     CtStatus, Direction, Tuple, Zone,
     event::{Announcement, EventKind, Snapshot},
@@ -23,10 +24,12 @@ const QUEUE: u32 = 32 << 20;
 const CT_NEW: u16 = 0x100;
 const CT_GET: u16 = 0x101;
 const CT_DELETE: u16 = 0x102;
+const CT_STATISTICS: u16 = 0x104;
 /// `NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_*`.
 const EXP_NEW: u16 = 0x200;
 const EXP_GET: u16 = 0x201;
 const EXP_DELETE: u16 = 0x202;
+const EXP_STATISTICS: u16 = 0x203;
 /// `NFNL_SUBSYS_CTNETLINK_TIMEOUT << 8 | IPCTNL_MSG_TIMEOUT_NEW`.
 const TIMEOUT_NEW: u16 = 0x800;
 /// `NLMSG_DONE`.
@@ -67,6 +70,8 @@ const EXPECT_TIMEOUT: u16 = 4;
 const EXPECT_HELP_NAME: u16 = 6;
 const EXPECT_FLAGS: u16 = 8;
 const EXPECT_CLASS: u16 = 9;
+/// `CTA_STATS_*` and `CTA_STATS_EXP_*`: how many kinds of counters there are.
+const STATISTICS: usize = 15;
 
 /// TCP states by their number in `CTA_PROTOINFO_TCP_STATE`.
 const TCP_STATES: [&str; 10] = [
@@ -163,6 +168,33 @@ impl Ctnetlink {
     /// All expectations.
     pub(crate) fn expectations(&self) -> io::Result<Vec<Snapshot>> {
         self.dump(EXP_GET, |message| expectation(message.attributes()))
+    }
+
+    /// The counters of all processors together.
+    pub(crate) fn statistics(&self) -> io::Result<Statistics> {
+        let counters = |message: Message<'_>| {
+            let of = |kind| message.attributes().find(|(k, _)| *k == kind).map(|(_, value)| value);
+            Some(core::array::from_fn(|kind| of(kind as u16).map_or(0, |v| be32(v).into())))
+        };
+        let total = |kind| -> io::Result<[u64; STATISTICS]> {
+            let processors: Vec<[u64; STATISTICS]> = self.dump(kind, counters)?;
+            let sum = |at: usize| processors.iter().map(|one| one[at]).sum();
+            Ok(core::array::from_fn(sum))
+        };
+        let connections = total(CT_STATISTICS)?;
+        let expectations = total(EXP_STATISTICS)?;
+        Ok(Statistics {
+            invalid: connections[4],
+            insert: connections[8],
+            insert_failed: connections[9],
+            drop: connections[10],
+            early_drop: connections[11],
+            error: connections[12],
+            clash_resolve: connections[14],
+            expect_new: expectations[1],
+            expect_create: expectations[2],
+            expect_delete: expectations[3],
+        })
     }
 
     fn dump<T>(&self, kind: u16, parse: fn(Message<'_>) -> Option<T>) -> io::Result<Vec<T>> {

@@ -10,6 +10,7 @@ use crate::parameters::Parameters;
 use crate::probe::{self, Complaints, Mark, Probe, Record};
 use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
+use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::route::ROUTER_MTU;
@@ -227,6 +228,25 @@ impl Kernel {
         self.discard_stray()?;
         let frame = frame(side, family, packet);
         self.taps[side as usize].write(&frame)?;
+        self.observe(packet)
+    }
+
+    /// What comes of `work` that has a packet go on which the kernel has held.
+    ///
+    /// # Errors
+    /// As [`Self::push`], and those of `work`.
+    pub fn release(
+        &mut self,
+        packet: &[u8],
+        work: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Observation> {
+        self.discard_stray()?;
+        work()?;
+        self.observe(packet)
+    }
+
+    /// All that the packet which came last has left behind.
+    fn observe(&mut self, packet: &[u8]) -> io::Result<Observation> {
         self.records.clear();
         self.probe.drain(&mut self.records)?;
         let mut events = Vec::new();
@@ -305,6 +325,14 @@ impl Kernel {
     /// When the socket fails.
     pub fn connections(&self) -> io::Result<Vec<Snapshot>> {
         self.conntrack.connections()
+    }
+
+    /// The counters of all processors together; `insert` counts what programs put into the table.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn statistics(&self) -> io::Result<Statistics> {
+        self.conntrack.statistics()
     }
 
     /// One connection, by the tuple of its first packet.

@@ -16,6 +16,7 @@ pub mod fuzz;
 pub mod kernel;
 pub mod model;
 pub mod namespace;
+pub mod nfqueue;
 pub mod observation;
 pub mod packetdrill;
 mod parameters;

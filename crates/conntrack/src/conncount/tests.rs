@@ -10,13 +10,13 @@ fn key(rule: u64) -> Key {
 }
 
 fn count(wire: &mut Wire, rule: u64, packet: &[u8]) -> Option<usize> {
-    let tracked = wire.track(packet).expect("it is tracked");
+    let mut tracked = wire.track(packet).expect("it is tracked");
     let conn = tracked.conn.expect("a connection");
     let tuple = wire.table.tuple(conn, Direction::Original).expect("there");
     let confirmed = wire.table.is_confirmed(conn);
     let zone = Zone::default();
     let counted = wire.table.count_connections(wire.now, key(rule), &tuple, zone, confirmed);
-    let _ = wire.table.confirm(wire.now, &tracked);
+    let _ = wire.table.confirm(wire.now, &mut tracked);
     counted
 }
 

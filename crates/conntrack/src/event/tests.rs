@@ -86,9 +86,9 @@ fn a_dropped_first_packet_leaves_nothing() {
 fn marks_are_told_when_they_change() {
     let mut wire = Wire::new();
     let mut send = |packet: &[u8], mark| {
-        let tracked = wire.track(packet).expect("it is tracked");
+        let mut tracked = wire.track(packet).expect("it is tracked");
         wire.table.set_mark(wire.now, tracked.conn.expect("a connection"), mark);
-        wire.table.confirm(wire.now, &tracked).expect("it is confirmed");
+        wire.table.confirm(wire.now, &mut tracked).expect("it is confirmed");
         wire.events()
     };
     assert!(

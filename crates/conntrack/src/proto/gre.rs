@@ -9,7 +9,6 @@
 
 use super::{Outcome, Record, Seen};
 use crate::conn::{CtStatus, ProtocolRecord};
-use crate::event::Changes;
 use crate::timeout::Timeout;
 use crate::tuple::Tuple;
 use alloc::collections::BTreeMap;
@@ -29,10 +28,7 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     if !record.entry.is(CtStatus::SEEN_REPLY) {
         return Outcome::accept(timeout);
     }
-    let assured = record.entry.is(CtStatus::ASSURED);
-    record.entry.set(CtStatus::ASSURED);
-    let changes = if assured { Changes(0) } else { Changes::ASSURED };
-    Outcome::Accept { timeout: Some(stream), changes }
+    Outcome::assured(record, stream)
 }
 
 /// What a packet of version 1 shows: its ends, and the call identifier of its receiver.

@@ -14,7 +14,7 @@ pub mod tcp;
 pub(crate) mod udp;
 
 use crate::Hook;
-use crate::conn::{Entry, ProtocolRecord};
+use crate::conn::{CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::{Invalid, Reason};
 use crate::sysctl::Sysctls;
@@ -30,24 +30,48 @@ pub struct Tracker {
     pub protocol: u8,
     /// Name as `conntrack -L` prints it.
     pub name: &'static str,
+    /// Whether a packet may join a connection that another one has confirmed while it was on its way
+    /// as the first of its own: where nothing is lost with what that one was found to be.
+    pub(crate) may_join: bool,
     packet: fn(&Seen<'_>, &mut Record<'_>) -> Outcome,
     state_name: fn(u8) -> Option<&'static str>,
 }
 
 /// The trackers; [`GENERIC`] is for every other protocol.
 pub static TRACKERS: &[Tracker] = &[
-    Tracker { protocol: 6, name: "tcp", packet: segment::packet, state_name: segment::state_name },
-    Tracker { protocol: 17, name: "udp", packet: udp::packet, state_name: no_state },
-    Tracker { protocol: 1, name: "icmp", packet: icmp::packet, state_name: no_state },
-    Tracker { protocol: 58, name: "icmpv6", packet: icmpv6::packet, state_name: no_state },
-    Tracker { protocol: 136, name: "udplite", packet: udp::packet_lite, state_name: no_state },
-    Tracker { protocol: 132, name: "sctp", packet: sctp::tracked, state_name: sctp::state_name },
-    Tracker { protocol: 47, name: "gre", packet: gre::packet, state_name: no_state },
+    Tracker {
+        protocol: 6,
+        name: "tcp",
+        may_join: false,
+        packet: segment::packet,
+        state_name: segment::state_name,
+    },
+    stateless(17, "udp", true, udp::packet),
+    stateless(1, "icmp", false, icmp::packet),
+    stateless(58, "icmpv6", false, icmpv6::packet),
+    stateless(136, "udplite", true, udp::packet_lite),
+    Tracker {
+        protocol: 132,
+        name: "sctp",
+        may_join: false,
+        packet: sctp::tracked,
+        state_name: sctp::state_name,
+    },
+    stateless(47, "gre", true, gre::packet),
 ];
 
 /// What becomes of protocols that no tracker knows.
-pub static GENERIC: Tracker =
-    Tracker { protocol: 0, name: "unknown", packet: generic::packet, state_name: no_state };
+pub static GENERIC: Tracker = stateless(0, "unknown", true, generic::packet);
+
+/// The tracker of a protocol whose connections have no states.
+const fn stateless(
+    protocol: u8,
+    name: &'static str,
+    may_join: bool,
+    packet: fn(&Seen<'_>, &mut Record<'_>) -> Outcome,
+) -> Tracker {
+    Tracker { protocol, name, may_join, packet, state_name: no_state }
+}
 
 /// Place in [`TRACKERS`] by protocol number; its length where there is none.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
@@ -167,6 +191,16 @@ pub(crate) enum Outcome {
 impl Outcome {
     pub(crate) const fn accept(timeout: Timeout) -> Self {
         Self::Accept { timeout: Some(timeout), changes: Changes(0) }
+    }
+
+    /// The packet makes its connection one to keep. What is there only for the answers to a packet
+    /// that clashed never is.
+    pub(crate) fn assured(record: &mut Record<'_>, timeout: Timeout) -> Self {
+        if record.entry.is(CtStatus::ASSURED) || record.entry.is(CtStatus::NAT_CLASH) {
+            return Self::accept(timeout);
+        }
+        record.entry.set(CtStatus::ASSURED);
+        Self::Accept { timeout: Some(timeout), changes: Changes::ASSURED }
     }
 
     pub(crate) const fn invalid(reason: Reason) -> Self {

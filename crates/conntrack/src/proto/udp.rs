@@ -6,9 +6,8 @@
 
 use super::{Outcome, Record, Seen};
 use crate::conn::{CtStatus, ProtocolRecord};
-use crate::event::Changes;
 use crate::invalid::Reason;
-use crate::timeout::{self, Timeout};
+use crate::timeout;
 use core::time::Duration;
 use keepstate_packet::{L4, Parsed};
 
@@ -38,7 +37,7 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         && record.entry.is(CtStatus::SEEN_REPLY)
         && seen.now.0 > stream_after
     {
-        return stream(record, timeouts.udp_stream);
+        return Outcome::assured(record, timeouts.udp_stream);
     }
     Outcome::accept(timeouts.udp)
 }
@@ -56,16 +55,10 @@ pub(super) fn packet_lite(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     }
     let timeouts = &seen.sysctls.timeouts;
     if record.entry.is(CtStatus::SEEN_REPLY) {
-        stream(record, timeouts.udp_stream)
+        Outcome::assured(record, timeouts.udp_stream)
     } else {
         Outcome::accept(timeouts.udp)
     }
-}
-
-fn stream(record: &mut Record<'_>, timeout: Timeout) -> Outcome {
-    let changes = if record.entry.is(CtStatus::ASSURED) { Changes(0) } else { Changes::ASSURED };
-    record.entry.set(CtStatus::ASSURED);
-    Outcome::Accept { timeout: Some(timeout), changes }
 }
 
 /// Bytes from the UDP header to the end of the packet.

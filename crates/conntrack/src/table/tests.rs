@@ -85,13 +85,13 @@ proptest! {
             let now = wire.now.0;
             match step {
                 Step::Packet { port, reply, dropped } => {
-                    let tracked = wire.track(&packet(port, reply)).expect("room");
+                    let mut tracked = wire.track(&packet(port, reply)).expect("room");
                     let expected = model_packet(&mut model, now, port, reply, dropped);
                     prop_assert_eq!((tracked.state, tracked.direction), (expected.0, Some(expected.1)));
                     if dropped {
                         wire.table.discard(wire.now, &tracked);
                     } else {
-                        wire.table.confirm(wire.now, &tracked).expect("no clash");
+                        wire.table.confirm(wire.now, &mut tracked).expect("no clash");
                     }
                 }
                 Step::Wait { milliseconds } => wire.wait(Duration::from_millis(milliseconds)),
@@ -129,10 +129,10 @@ proptest! {
             prepared.iter().for_each(|p| table.touch_bucket(p));
             prepared.iter_mut().for_each(|p| table.touch_entry(p));
             for ((parsed, bytes), prepared) in parsed.iter().zip(batch).zip(&prepared) {
-                let tracked = table
+                let mut tracked = table
                     .track_prepared(now, Hook::Prerouting, parsed, bytes, &template, prepared)
                     .expect("room");
-                table.confirm(now, &tracked).expect("no clash");
+                table.confirm(now, &mut tracked).expect("no clash");
                 results.push(tracked);
             }
         }
@@ -368,13 +368,94 @@ fn a_header_cut_after_the_ports_uses_up_an_expectation() {
     assert_eq!(wire.table.count(), 1);
 }
 
+/// Two packets, both found to be the first of a connection before either is confirmed.
+fn at_once(wire: &mut Wire, packets: [&[u8]; 2]) -> [(Tracked, Result<(), Drop>); 2] {
+    let tracked = packets.map(|packet| wire.track(packet).expect("room"));
+    tracked.map(|mut tracked| {
+        assert_eq!(tracked.state, CtState::New);
+        let confirmed = wire.table.confirm(wire.now, &mut tracked);
+        (tracked, confirmed)
+    })
+}
+
 #[test]
-fn two_first_packets_on_their_way_at_once() {
+fn the_later_of_two_first_packets_joins_the_connection_of_the_earlier() {
+    let mut wire = Wire::with(Sysctls { acct: true, ..Sysctls::default() });
+    let (asked, back) = (packet(1, false), packet(1, true));
+    let [(first, _), (second, confirmed)] = at_once(&mut wire, [&asked, &back]);
+    assert_eq!(confirmed, Ok(()));
+    assert_eq!((second.conn, second.direction), (first.conn, Some(Direction::Original)));
+    assert_eq!(
+        wire.listing(),
+        [
+            "ipv4     2 udp      17 30 src=10.1.0.2 dst=10.2.0.2 sport=1 dport=53 packets=2 bytes=58 \
+        [UNREPLIED] src=10.2.0.2 dst=10.1.0.2 sport=53 dport=1 packets=0 bytes=0 mark=0 use=1"
+        ]
+    );
+    let counted = wire.table.statistics();
+    assert_eq!((counted.clash_resolve, counted.insert_failed, counted.drop), (1, 0, 0));
+    let events = wire.events();
+    assert_eq!(events.len(), 1, "nobody is told of the one that never was: {events:#?}");
+}
+
+/// Another connection has the original tuple, in another zone of the answers: what is left is an
+/// entry that only answers find, for a second, and that no listing shows.
+#[test]
+fn a_packet_whose_original_tuple_is_taken_waits_for_its_answers() {
     let mut wire = Wire::new();
-    let (first, second) = (wire.track(&packet(1, false)), wire.track(&packet(1, false)));
-    wire.table.confirm(wire.now, &first.expect("room")).expect("the first to arrive");
-    wire.table.confirm(wire.now, &second.expect("room")).expect("joins it");
-    assert_eq!((wire.table.count(), wire.table.statistics().clash_resolve), (1, 1));
+    let (asked, answer) = (packet(1, false), packet(1, true));
+    wire.template.zone = Zone::one(9, Direction::Reply);
+    let first = wire.track(&asked).expect("room");
+    wire.template.zone = Zone::default();
+    let second = wire.track(&asked).expect("room");
+    for mut tracked in [first, second] {
+        assert_eq!(wire.table.confirm(wire.now, &mut tracked), Ok(()));
+    }
+    assert_eq!((wire.listing().len(), wire.table.count()), (1, 2));
+    assert_eq!(wire.table.statistics().clash_resolve, 1);
+    let (_, way) = wire.table.find(wire.now, &tuple(1), Zone::default()).expect("the first");
+    assert_eq!(way, Direction::Original);
+    let answered = wire.track(&answer).expect("room");
+    assert_eq!(answered.conn, second.conn);
+    assert_eq!(
+        (answered.state, answered.direction),
+        (CtState::Established, Some(Direction::Reply))
+    );
+    wire.wait(Duration::from_millis(999));
+    assert_eq!(wire.state(&answer).0, CtState::Established);
+    wire.wait(Duration::from_millis(2));
+    assert_eq!(wire.send(&answer), Err(Drop::Clash), "its own answers would be the first one's");
+}
+
+/// `(protocol, whether the later packet joins)`, as Linux has it.
+#[test]
+fn protocols_that_a_packet_joins_in() {
+    let syn = [0, 1, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0, 0x50, 2, 0, 9, 0, 0, 0, 0];
+    let init = [
+        0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 20, 0, 0, 0, 5, 0, 0, 16, 0, 0, 1, 0, 1, 0, 0,
+        0, 7,
+    ];
+    let cases: [(u8, &[u8], bool); 8] = [
+        (17, &[0, 1, 0, 2, 0, 8, 0, 0], true),
+        (136, &[0, 1, 0, 2, 0, 8, 0, 0], true),
+        (47, &[0, 0, 8, 0], true),
+        (50, &[0, 0, 0, 1], true),
+        (99, &[], true),
+        (1, &[8, 0, 0, 0, 0, 1, 0, 1], false),
+        (6, &syn, false),
+        (132, &init, false),
+    ];
+    for (protocol, l4, joins) in cases {
+        let mut wire = Wire::with(Sysctls { checksum: false, ..Sysctls::default() });
+        let packet = peers().packet(protocol, l4);
+        let [_, (_, confirmed)] = at_once(&mut wire, [&packet, &packet]);
+        assert_eq!(confirmed, if joins { Ok(()) } else { Err(Drop::Clash) }, "{protocol}");
+        let counted = wire.table.statistics();
+        let expected = if joins { (1, 0, 0) } else { (0, 1, 1) };
+        let counted = (counted.clash_resolve, counted.insert_failed, counted.drop);
+        assert_eq!(counted, expected, "{protocol}");
+        assert_eq!(wire.table.count(), 1, "{protocol}");
+    }
 }
 
 #[test]

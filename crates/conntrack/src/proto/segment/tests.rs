@@ -28,10 +28,10 @@ fn packet(direction: Direction, flags: u8, sequence: u32, ack: u32) -> Vec<u8> {
 fn push(table: &mut Table, direction: Direction, flags: u8, sequence: u32, ack: u32) -> Tracked {
     let bytes = packet(direction, flags, sequence, ack);
     let parsed = Parsed::new(&bytes).expect("an IP packet");
-    let tracked = table
+    let mut tracked = table
         .track_in(NOW, Hook::Prerouting, &parsed, &bytes, &Template::default())
         .expect("not dropped");
-    table.confirm(NOW, &tracked).expect("confirmed");
+    table.confirm(NOW, &mut tracked).expect("confirmed");
     tracked
 }
 
