@@ -3,7 +3,7 @@
 use super::replay::Prefix;
 use crate::{exit::Exit, helpers::Assignments, policies, rulesets, terminal::Terminal};
 use keepstate_engine::{Network, route::ROUTER_MTU};
-use keepstate_oracle::fuzz::{self, Area, Plan, Progress, report};
+use keepstate_oracle::fuzz::{self, Area, Outcome, Plan, Progress, report};
 use keepstate_oracle::kernel::Config;
 use keepstate_oracle::relocate::Move;
 use keepstate_oracle::verify::{self, Report, Setup};
@@ -54,7 +54,11 @@ pub(crate) struct Arguments {
     /// All that is generated follows from it
     #[arg(long, value_name = "N", default_value_t = 1, requires = "fuzz")]
     seed: u64,
-    /// Packets to generate
+    /// So many seeds in turn, this one the first
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "fuzz", conflicts_with = "scenario",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Packets to generate of each seed
     #[arg(long, value_name = "N", default_value_t = 100_000, requires = "fuzz")]
     packets: u64,
     /// What the conversations are about
@@ -99,35 +103,45 @@ fn privilege(fault: &io::Error) -> bool {
 fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
     let area = Area::names().find(|(name, _)| *name == arguments.only);
     let area = area.map_or(Area::All, |(_, area)| area);
-    let plan = Plan {
-        seed: arguments.seed,
-        packets: arguments.packets,
-        area,
-        first: arguments.scenario.unwrap_or(0),
-        only_first: arguments.scenario.is_some(),
-        findings_max: arguments.limit,
-    };
-    let line = |progress: &Progress| {
-        let again = match progress.unrepeated {
-            0 => String::new(),
-            count => format!(", {count} once and not again"),
+    let mut all = Outcome::default();
+    for number in 0..arguments.seeds {
+        let plan = Plan {
+            seed: arguments.seed.wrapping_add(number),
+            packets: arguments.packets,
+            area,
+            first: arguments.scenario.unwrap_or(0),
+            only_first: arguments.scenario.is_some(),
+            findings_max: arguments.limit,
         };
-        format!(
-            "seed {} {}: {} packets in {} scenarios, {} differ{again}",
-            plan.seed, arguments.only, progress.packets, progress.scenarios, progress.findings
-        )
-    };
-    let outcome = fuzz::run(&plan, |progress| {
-        if progress.scenarios % 256 == 0 {
-            terminal.progress(line(progress));
+        let of_seed = format!("seed {} {}", plan.seed, arguments.only);
+        let outcome = fuzz::run(&plan, |progress| {
+            if progress.scenarios % 256 == 0 {
+                terminal.progress(reached(&of_seed, progress));
+            }
+        })?;
+        for finding in outcome.findings.iter().chain(&outcome.unrepeated) {
+            print!("{}", report::text(plan.seed, area, finding));
         }
-    })?;
-    for finding in outcome.findings.iter().chain(&outcome.unrepeated) {
-        print!("{}", report::text(plan.seed, area, finding));
+        println!("{}", reached(&of_seed, &outcome.progress));
+        all.add(outcome);
     }
-    println!("{}", line(&outcome.progress));
-    print!("{}", outcome.coverage.text(area));
-    Ok(outcome.findings.is_empty())
+    if arguments.seeds > 1 {
+        let of_all = format!("{} seeds {}", arguments.seeds, arguments.only);
+        println!("{}", reached(&of_all, &all.progress));
+    }
+    print!("{}", all.coverage.text(area));
+    Ok(all.findings.is_empty())
+}
+
+fn reached(what: &str, progress: &Progress) -> String {
+    let again = match progress.unrepeated {
+        0 => String::new(),
+        count => format!(", {count} once and not again"),
+    };
+    format!(
+        "{what}: {} packets in {} scenarios, {} differ{again}",
+        progress.packets, progress.scenarios, progress.findings
+    )
 }
 
 fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Result<bool> {

@@ -129,6 +129,19 @@ impl Coverage {
         }
     }
 
+    /// Adds what another run has visited.
+    pub fn add(&mut self, other: &Self) {
+        let tables = [&mut self.tcp, &mut self.sctp, &mut self.others, &mut self.types];
+        for (grid, other) in
+            tables.into_iter().zip([&other.tcp, &other.sctp, &other.others, &other.types])
+        {
+            grid.add(other);
+        }
+        for ((_, grid), (_, other)) in self.messages.iter_mut().zip(&other.messages) {
+            grid.add(other);
+        }
+    }
+
     /// In lines, as far as the area is about it.
     #[must_use]
     pub fn text(&self, area: Area) -> String {

@@ -70,6 +70,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Adds the outcome of another run.
+    pub fn add(&mut self, other: Self) {
+        self.progress.scenarios += other.progress.scenarios;
+        self.progress.packets += other.progress.packets;
+        self.progress.findings += other.progress.findings;
+        self.progress.unrepeated += other.progress.unrepeated;
+        self.findings.extend(other.findings);
+        self.unrepeated.extend(other.unrepeated);
+        self.coverage.add(&other.coverage);
+    }
+
     fn take(&mut self, finding: Finding) {
         if finding.repeats {
             self.progress.findings += 1;

@@ -38,6 +38,13 @@ impl Grid {
         }
     }
 
+    /// Adds the visits of another run.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (cell, other) in self.cells.iter_mut().zip(&other.cells) {
+            cell.visits += other.visits;
+        }
+    }
+
     fn unreachable(&self) -> Vec<(&'static str, usize)> {
         let mut reasons: Vec<(&'static str, usize)> = Vec::new();
         for reason in self.cells.iter().filter_map(|cell| cell.unreachable) {
@@ -95,6 +102,10 @@ mod tests {
             "x: 1 of 4 cells visited\n  not visited: r b, c\n  not visited: d\n  \
              2 out of reach: no way\n"
         );
+        let mut sum = grid.clone();
+        sum.visit(1);
+        grid.add(&sum);
+        assert!(grid.to_string().starts_with("x: 2 of 4 cells visited\n  not visited: r c\n"));
         grid.visit(4);
         assert!(grid.to_string().contains("visited, and said to be out of reach: q e"));
     }
