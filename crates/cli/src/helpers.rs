@@ -1,20 +1,28 @@
-//! `--helpers`: helpers assigned by port, as if the raw tables ended with the rules.
+//! `--helpers`: helpers assigned by port, as if the raw tables ended with the rules; and whether the
+//! helpers that rules name are registered.
 
-use crate::rulesets::Loaded;
-use keepstate_conntrack::helpers::{self, HELPERS};
+use crate::rulesets::{self, Loaded};
+use crate::{exit::Exit, terminal::Terminal};
+use keepstate_conntrack::{helpers::Instance, sysctl::module::Modules};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
+    diagnostic::{Diagnostic, code},
     model::{Rule, Ruleset, Span, TableName},
+    needs::HelperUse,
     syntax::iptables_save,
 };
 use std::{path::PathBuf, str::FromStr};
 
 /// Helpers and the ports that they are assigned to.
 #[derive(Clone, Debug)]
-pub(crate) struct Assignments(Vec<Assignment>);
+pub(crate) enum Assignments {
+    /// All that are registered, each to its port.
+    Registered,
+    These(Vec<Assignment>),
+}
 
 #[derive(Clone, Debug)]
-struct Assignment {
+pub(crate) struct Assignment {
     protocol: u8,
     port: u16,
     helper: String,
@@ -30,10 +38,10 @@ impl FromStr for Assignments {
     /// `default`, or a list of `proto:port:helper`, which may be empty.
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "default" {
-            return Ok(Self::usual());
+            return Ok(Self::Registered);
         }
         let words = text.split(',').filter(|word| !word.is_empty());
-        words.map(assignment).collect::<Result<_, _>>().map(Self)
+        words.map(assignment).collect::<Result<_, _>>().map(Self::These)
     }
 }
 
@@ -45,28 +53,23 @@ fn assignment(text: &str) -> Result<Assignment, String> {
     let (_, number) =
         PROTOCOLS.into_iter().find(|(name, _)| *name == protocol).ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
-    if !FAMILIES.iter().any(|family| helpers::index_of(helper, *family, number).is_some()) {
+    if !FAMILIES.iter().any(|family| Instance::named(helper, *family, number).is_some()) {
         return Err(format!("there is no helper {helper} for {protocol}"));
     }
     Ok(Assignment { protocol: number, port, helper: helper.to_owned() })
 }
 
 impl Assignments {
-    /// Every helper at the port that its protocol is known by.
-    fn usual() -> Self {
-        let usual = HELPERS.iter().filter(|helper| helper.port != 0).map(|helper| Assignment {
-            protocol: helper.protocol,
-            port: helper.port,
-            helper: helper.name.to_owned(),
-        });
-        Self(usual.collect())
-    }
-
     /// Puts the rules behind those of both families' raw tables, where the kernel would take them:
     /// some helpers are for one family only.
-    pub(crate) fn append_to(&self, loaded: &mut Vec<Loaded>) {
+    pub(crate) fn append_to(
+        &self,
+        loaded: &mut Vec<Loaded>,
+        modules: &Modules,
+    ) -> Result<(), String> {
+        let all = self.all(modules)?;
         for family in FAMILIES {
-            let Some(mut ours) = self.ruleset(family) else { continue };
+            let Some(mut ours) = raw_table(&all, family) else { continue };
             for table in &mut ours.tables {
                 table.chains.iter_mut().flat_map(|chain| &mut chain.rules).for_each(of_no_file);
             }
@@ -78,25 +81,71 @@ impl Assignments {
                 }
             }
         }
+        Ok(())
     }
 
-    /// The raw table of one family with nothing else in it; `None` when no helper is for it.
-    fn ruleset(&self, family: Family) -> Option<Ruleset> {
-        let known =
-            |one: &&Assignment| helpers::index_of(&one.helper, family, one.protocol).is_some();
-        let rules: Vec<String> = self.0.iter().filter(known).map(Assignment::rule).collect();
-        if rules.is_empty() {
-            return None;
-        }
-        let mut text = String::from("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
-        for chain in ["PREROUTING", "OUTPUT"] {
-            for rule in &rules {
-                text.push_str(&format!("-A {chain} {rule}\n"));
+    fn all(&self, modules: &Modules) -> Result<Vec<Assignment>, String> {
+        let these = match self {
+            Self::Registered => {
+                return Ok(Instance::registered(modules).filter_map(usual).collect());
+            }
+            Self::These(these) => these,
+        };
+        for one in these {
+            let unfit = Instance::called(&one.helper).find(|of| !of.is_registered(modules));
+            if let Some((text, help)) = unfit.map(unregistered) {
+                return Err(format!("{text}: {help}"));
             }
         }
-        text.push_str("COMMIT\n");
-        iptables_save::parse(&text, family).ok()
+        Ok(these.clone())
     }
+}
+
+fn usual((instance, port): (Instance, u16)) -> Option<Assignment> {
+    let protocol = instance.helper()?.protocol;
+    Some(Assignment { protocol, port, helper: instance.name().to_string() })
+}
+
+/// The raw table of one family with nothing else in it; `None` when no helper is for it.
+fn raw_table(assignments: &[Assignment], family: Family) -> Option<Ruleset> {
+    let known = |one: &&Assignment| Instance::named(&one.helper, family, one.protocol).is_some();
+    let rules: Vec<String> = assignments.iter().filter(known).map(Assignment::rule).collect();
+    if rules.is_empty() {
+        return None;
+    }
+    let mut text = String::from("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+    for chain in ["PREROUTING", "OUTPUT"] {
+        for rule in &rules {
+            text.push_str(&format!("-A {chain} {rule}\n"));
+        }
+    }
+    text.push_str("COMMIT\n");
+    iptables_save::parse(&text, family).ok()
+}
+
+/// Whether modules with these parameters register what rules name; each that they do not is told.
+pub(crate) fn check_rules(
+    modules: &Modules,
+    loaded: &[Loaded],
+    terminal: &Terminal,
+) -> Result<(), Exit> {
+    rulesets::check(loaded, terminal, |file| {
+        let needs = file.ruleset.needs();
+        let unfit = needs.helpers.iter().filter(|used| !used.instance.is_registered(modules));
+        let fault = |used: &HelperUse| {
+            let (text, help) = unregistered(used.instance);
+            Diagnostic::new(code::KERNEL_REFUSES, used.span, text).help(help)
+        };
+        unfit.map(fault).collect()
+    })
+}
+
+/// What is wrong with a helper that is not registered, and what would help.
+fn unregistered(instance: Instance) -> (String, String) {
+    let parameter = instance.parameter().unwrap_or_default();
+    let text = format!("the helper `{}` is not registered by {parameter}", instance.name());
+    let example = instance.example().unwrap_or_default();
+    (text, format!("--sysctl {parameter}={example}"))
 }
 
 impl Assignment {
@@ -148,12 +197,12 @@ mod tests {
         let source = "*raw\n-A PREROUTING -j NOTRACK\nCOMMIT\n".to_owned();
         let ruleset = iptables_save::parse(&source, Family::V4).unwrap();
         let mut loaded = vec![Loaded { path: PathBuf::new(), source, ruleset }];
-        "default".parse::<Assignments>().unwrap().append_to(&mut loaded);
+        let default = "default".parse::<Assignments>().unwrap();
+        default.append_to(&mut loaded, &Modules::default()).unwrap();
         assert_eq!(loaded.len(), 2, "the other family has a table as well");
         let text = iptables_save::print(&loaded[0].ruleset, iptables_save::Print::default());
         let rules: Vec<&str> = text.lines().filter(|line| line.contains("PREROUTING -")).collect();
         assert!(rules[0].contains("NOTRACK"), "{rules:?}");
-        let assigned = HELPERS.iter().filter(|h| h.port != 0 && h.families.contains(&Family::V4));
-        assert_eq!(rules.len(), 1 + assigned.count());
+        assert_eq!(rules.len(), 1 + Instance::registered(&Modules::default()).count());
     }
 }

@@ -1,7 +1,11 @@
 //! Timeout policies from files (`--timeout-policy FILE`) and from host and run files, and the rules
 //! that name them.
 
-use crate::{exit::Exit, rulesets::Loaded, terminal::Terminal};
+use crate::{
+    exit::Exit,
+    rulesets::{self, Loaded},
+    terminal::Terminal,
+};
 use keepstate_conntrack::{
     Table,
     policy::{Declaration, Refused, Unfit, check, text},
@@ -42,23 +46,13 @@ pub(crate) fn check_rules(
     loaded: &[Loaded],
     terminal: &Terminal,
 ) -> Result<(), Exit> {
-    let mut result = Ok(());
-    for file in loaded {
-        let needs = file.ruleset.needs();
+    rulesets::check(loaded, terminal, |file| {
         let unfit = |used: &PolicyUse| {
             let fits = check(declared, &used.name, file.ruleset.family, used.protocol);
             fits.err().map(|why| fault(declared, used, why))
         };
-        let faults: Vec<Diagnostic> = needs.policies.iter().filter_map(unfit).collect();
-        let name = file.path.display().to_string();
-        faults.iter().for_each(|fault| eprintln!("{}", fault.render(&name, &file.source)));
-        if !faults.is_empty() {
-            let count = crate::rulesets::faults_count(faults.len());
-            terminal.error(format_args!("{name}: {count}"));
-            result = Err(Exit::Usage);
-        }
-    }
-    result
+        file.ruleset.needs().policies.iter().filter_map(unfit).collect()
+    })
 }
 
 fn fault(declared: &[Declaration], used: &PolicyUse, why: Unfit) -> Diagnostic {

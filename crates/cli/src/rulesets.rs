@@ -3,6 +3,7 @@
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
+    diagnostic::Diagnostic,
     model::{Ruleset, Span},
     syntax::iptables_save,
 };
@@ -104,6 +105,24 @@ pub(crate) fn load_all<'a>(
         all.push(new);
     }
     if failed { Err(Exit::Usage) } else { Ok(all) }
+}
+
+/// Tells what is wrong with the rules of each file.
+pub(crate) fn check(
+    loaded: &[Loaded],
+    terminal: &Terminal,
+    faults: impl Fn(&Loaded) -> Vec<Diagnostic>,
+) -> Result<(), Exit> {
+    let mut result = Ok(());
+    for file in loaded {
+        let (faults, name) = (faults(file), file.path.display().to_string());
+        faults.iter().for_each(|fault| eprintln!("{}", fault.render(&name, &file.source)));
+        if !faults.is_empty() {
+            terminal.error(format_args!("{name}: {}", faults_count(faults.len())));
+            result = Err(Exit::Usage);
+        }
+    }
+    result
 }
 
 /// `1 error`, `2 errors`.

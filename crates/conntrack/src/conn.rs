@@ -1,5 +1,6 @@
 //! One connection.
 
+use crate::helpers::Instance;
 use crate::proto::{sctp, tcp};
 use crate::timeout::Timeout;
 use crate::tuple::{Direction, Tuple};
@@ -229,8 +230,8 @@ pub(crate) struct Slot {
 pub(crate) struct Cold {
     /// Tuple of the reply direction.
     pub(crate) reply: Tuple,
-    /// Index into [`crate::helpers::HELPERS`], when [`Entry::HELPED`].
-    pub(crate) helper: u16,
+    /// What reads it, when [`Entry::HELPED`].
+    pub(crate) helper: Option<Instance>,
     /// Index of its timeout policy, when [`Entry::TIMED`].
     pub(crate) policy: u16,
     /// Packets and bytes, original then reply, when [`Entry::COUNTED`].

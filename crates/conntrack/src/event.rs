@@ -5,6 +5,7 @@
 //! with the next one that arrives. Destruction is told at once.
 
 use crate::conn::{ConnId, CtStatus};
+use crate::helpers::Name;
 use crate::tuple::Tuple;
 use crate::zone::Zone;
 use alloc::collections::VecDeque;
@@ -121,7 +122,7 @@ pub struct Snapshot {
     /// Labels, bit by number.
     pub labels: u128,
     /// Helper; `None` in a DESTROY event.
-    pub helper: Option<&'static str>,
+    pub helper: Option<Name>,
     /// Tuple of the master, when expected.
     pub master: Option<Tuple>,
     /// Packets and bytes, original then reply, when accounting is on.

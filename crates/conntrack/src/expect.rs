@@ -11,7 +11,7 @@ pub use outside::{ExpectError, NewExpectation};
 use crate::Table;
 use crate::conn::ConnId;
 use crate::event::{Announcement, Changes, Event, EventKind, ExpectationChanges, Snapshot};
-use crate::helpers::{self, HELPERS};
+use crate::helpers::{self, Instance};
 use crate::timeout;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
@@ -34,8 +34,8 @@ pub(crate) struct Request {
     pub(crate) inactive: bool,
     /// Another master's that equals it is the same, rather than in its way.
     pub(crate) of_any_master: bool,
-    /// Index of the helper that the expected connection gets.
-    pub(crate) assigns: Option<u16>,
+    /// The helper that the expected connection gets.
+    pub(crate) assigns: Option<Instance>,
     /// What is done to the expected connection when it is made.
     pub(crate) fulfilled: Option<Fulfilled>,
 }
@@ -112,8 +112,8 @@ pub(crate) struct Expectation {
     /// What is expected.
     pub(crate) request: Request,
     pub(crate) master: ConnId,
-    /// Index of the helper that announced it.
-    pub(crate) helper: u16,
+    /// The helper that announced it.
+    pub(crate) helper: Instance,
     pub(crate) zone: Zone,
     /// Nanoseconds.
     pub(crate) deadline: u64,
@@ -404,7 +404,7 @@ impl Table {
             mark: 0,
             secctx: None,
             labels: 0,
-            helper: HELPERS.get(usize::from(expectation.helper)).map(|helper| helper.name),
+            helper: Some(expectation.helper.name()),
             master: self.tuple(expectation.master, Direction::Original),
             counters: None,
             age: None,

@@ -10,8 +10,8 @@ use crate::tuple::{self, Direction, Tuple};
 use crate::zone::Zone;
 use crate::{ConnId, CtStatus, Table, Timeout};
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
+use alloc::{format, string::String};
 use core::time::Duration;
 use keepstate_packet::{Address, Family, Instant, gre, icmp, icmpv6, sctp, tcp as tcp_header, udp};
 
@@ -376,7 +376,7 @@ impl Flow {
             secctx: snapshot.secctx.as_deref().map(String::from),
             labels: (snapshot.labels != 0).then(|| Labels(snapshot.labels.to_le_bytes())),
             age: snapshot.age.map(|age| age.as_secs()),
-            helper: snapshot.helper.map(String::from),
+            helper: snapshot.helper.map(|name| format!("{name}")),
             uses: Some(uses),
             id: Some(id),
             master: snapshot.master,
@@ -514,7 +514,7 @@ impl Expected {
             timeout: snapshot.timeout.map(seconds),
             flags: announcement.flags,
             class: announcement.class,
-            helper: snapshot.helper.map(String::from),
+            helper: snapshot.helper.map(|name| format!("{name}")),
             zone: Some(snapshot.zone.id).filter(|id| *id != 0),
             id: Some(id),
         }

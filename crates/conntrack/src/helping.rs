@@ -2,7 +2,7 @@
 
 use crate::conn::{ConnId, CtStatus, Entry};
 use crate::expect::{Expectation, Refused, Request};
-use crate::helpers::{self, HELPERS, Memory};
+use crate::helpers::{self, Instance, Memory};
 use crate::table::{Drop, Table};
 use crate::timeout::{self, Timeout};
 use crate::tuple::{Direction, Tuple};
@@ -26,8 +26,7 @@ pub(crate) struct Helping<'a> {
     pub(crate) table: &'a mut Table,
     pub(crate) now: Instant,
     pub(crate) conn: ConnId,
-    /// Index of the helper.
-    pub(crate) helper: u16,
+    pub(crate) helper: Instance,
     /// Never INVALID or UNTRACKED; RELATED only in the original direction.
     pub(crate) state: CtState,
     pub(crate) direction: Direction,
@@ -98,7 +97,7 @@ impl<'a> Helping<'a> {
     }
 
     /// Master, helper and class of what waits for this tuple, active or not.
-    pub(crate) fn expected(&mut self, tuple: &Tuple) -> Option<(ConnId, u16, u8)> {
+    pub(crate) fn expected(&mut self, tuple: &Tuple) -> Option<(ConnId, Instance, u8)> {
         let zone = self.table.zone(self.conn).unwrap_or_default();
         let found = self.table.awaited(self.now, tuple, zone);
         found.map(|e| (e.master, e.helper, e.request.class))
@@ -175,10 +174,8 @@ impl Table {
             return Ok(());
         }
         let Some(cold) = self.slots.cold(conn.slot) else { return Ok(()) };
-        let helper = cold.helper;
-        let Some(help) = HELPERS.get(usize::from(helper)).map(|helper| helper.help) else {
-            return Ok(());
-        };
+        let Some(helper) = cold.helper else { return Ok(()) };
+        let Some(help) = helper.helper().map(|helper| helper.help) else { return Ok(()) };
         let state = tracked.state;
         help(&mut Helping { table: self, now, conn, helper, state, direction, packet, bytes, ways })
     }

@@ -28,6 +28,7 @@ mod hash;
 pub mod helpers;
 mod helping;
 mod index;
+mod instance;
 pub mod invalid;
 pub mod listing;
 pub mod outside;

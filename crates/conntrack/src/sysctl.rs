@@ -202,8 +202,6 @@ impl Default for Sysctls {
 /// Where the value of a sysctl goes, by its kind.
 enum Place<'a> {
     Switch(&'a mut bool),
-    /// Off at 0, on at any other number.
-    Truth(&'a mut bool),
     Byte(&'a mut u8),
     Events(&'a mut Events),
     Number(&'a mut u32),
@@ -223,7 +221,7 @@ impl Sysctls {
     /// [`SysctlError`] when the name is unknown, the value is out of range, or nobody may set it.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
         if module::is_parameter(name) {
-            return self.modules.set(name, value);
+            return module::set(self, name, value);
         }
         if READ_ONLY.contains(&short(name)) {
             return Err(SysctlError::ReadOnly);
@@ -233,7 +231,6 @@ impl Sysctls {
         const SECONDS: i64 = TIMEOUT_SECONDS_MAX as i64;
         match (place, value) {
             (Place::Switch(to), (false, value @ 0..=1)) => *to = value == 1,
-            (Place::Truth(to), (_, value)) if value <= i64::from(i32::MAX) => *to = value != 0,
             (Place::Byte(to), (false, value @ 0..=0xff)) => *to = value as u8,
             (Place::Events(to), (false, value @ 0..=2)) => {
                 *to = [Events::Chosen, Events::All, Events::WhenHeard]
@@ -262,14 +259,14 @@ impl Sysctls {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<i64> {
         if module::is_parameter(name) {
-            return self.modules.value(name);
+            return module::value(self, name);
         }
         if short(name) == "nf_conntrack_buckets" {
             return Some(BUCKETS);
         }
         let mut copy = self.clone();
         Some(match copy.place(name)? {
-            Place::Switch(value) | Place::Truth(value) => i64::from(*value),
+            Place::Switch(value) => i64::from(*value),
             Place::Byte(value) => i64::from(*value),
             Place::Events(value) => *value as i64,
             Place::Number(value) => i64::from(*value),
@@ -279,17 +276,8 @@ impl Sysctls {
     }
 
     fn place(&mut self, name: &str) -> Option<Place<'_>> {
-        use Place::{Byte, Bytes, Number, Seconds, Switch, Truth};
+        use Place::{Byte, Bytes, Number, Seconds, Switch};
         let (t, f) = (&mut self.timeouts, &mut self.fragments);
-        if let Some(parameter) = name.strip_prefix("nf_conntrack_sip.") {
-            return Some(match parameter {
-                "sip_direct_signalling" => Truth(&mut self.sip.direct_signalling),
-                "sip_direct_media" => Truth(&mut self.sip.direct_media),
-                "sip_external_media" => Truth(&mut self.sip.external_media),
-                "sip_timeout" => Number(&mut self.sip.timeout),
-                _ => return None,
-            });
-        }
         let prefixes = ["net.ipv4.", "net/ipv4/"];
         let ipv4 = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         if let Some(ipfrag) = ipv4.strip_prefix("ipfrag_") {
@@ -384,6 +372,8 @@ pub enum SysctlError {
     BadValue,
     /// It can only be read.
     ReadOnly,
+    /// Another helper for connections of the same kind has one of the ports, or it is given twice.
+    PortTaken,
 }
 
 impl core::fmt::Display for SysctlError {
@@ -392,6 +382,7 @@ impl core::fmt::Display for SysctlError {
             Self::UnknownName => "no sysctl of connection tracking has this name",
             Self::BadValue => "not a number in the range of this sysctl",
             Self::ReadOnly => "it can only be read",
+            Self::PortTaken => "two helpers would have the same port",
         })
     }
 }

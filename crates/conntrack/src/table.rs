@@ -11,7 +11,7 @@ use crate::conncount::Counts;
 use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
 use crate::expect::Expectations;
 use crate::hash::Keys;
-use crate::helpers::{self, HELPERS};
+use crate::helpers::{self, Instance, Name};
 use crate::index::Index;
 use crate::policy::Policy;
 use crate::proto::gre::KeyMap;
@@ -37,8 +37,8 @@ pub struct Template {
     /// `--zone mark`: the zone's number is the mark that the packet has when tracking begins, whatever
     /// it was when the rule attached the template.
     pub zone_is_mark: bool,
-    /// `--helper`, as an index into [`crate::helpers`]' list.
-    pub helper: Option<u16>,
+    /// `--helper`.
+    pub helper: Option<Instance>,
     /// `--timeout`, as [`Table::timeout_policy`] finds it.
     pub timeout: Option<u16>,
     /// `--ctevents` and `--expevents` bits; `None` for all of both.
@@ -89,7 +89,7 @@ pub struct Statistics {
 pub(crate) struct Master {
     pub(crate) conn: ConnId,
     pub(crate) tuple: Tuple,
-    pub(crate) helper: u16,
+    pub(crate) helper: Instance,
 }
 
 /// The connection table.
@@ -390,10 +390,9 @@ impl Table {
 
     /// The name of the helper of a connection.
     #[must_use]
-    pub fn helper(&self, conn: ConnId) -> Option<&'static str> {
+    pub fn helper(&self, conn: ConnId) -> Option<Name> {
         self.slots.live(conn).filter(|entry| entry.has(Entry::HELPED))?;
-        let helper = self.slots.cold(conn.slot)?.helper;
-        HELPERS.get(usize::from(helper)).map(|helper| helper.name)
+        self.slots.cold(conn.slot)?.helper.map(Instance::name)
     }
 
     /// Whether Linux joined the pieces of a packet, with data or without, for its helper to read: they
@@ -404,8 +403,7 @@ impl Table {
         let Some((conn, _)) = entry.filter(|(_, entry)| entry.has(Entry::HELPED)) else {
             return false;
         };
-        let helper = self.slots.cold(conn.slot).map(|cold| usize::from(cold.helper));
-        let helper = helper.and_then(|helper| HELPERS.get(helper));
+        let helper = self.slots.cold(conn.slot).and_then(|cold| cold.helper?.helper());
         let established = tracked.state == CtState::Established;
         let way_back = tracked.direction == Some(Direction::Reply);
         helper.is_some_and(|helper| match (helper.name, helper.protocol) {
@@ -419,10 +417,9 @@ impl Table {
     /// The helper that announced a connection (`-m helper`): that of its master, which may have
     /// gone. `None` when the connection was not expected.
     #[must_use]
-    pub fn master_helper(&self, conn: ConnId) -> Option<&'static str> {
+    pub fn master_helper(&self, conn: ConnId) -> Option<Name> {
         self.slots.live(conn).filter(|entry| entry.has(Entry::EXPECTED))?;
-        let helper = self.masters.get(&conn)?.helper;
-        HELPERS.get(usize::from(helper)).map(|helper| helper.name)
+        self.masters.get(&conn).map(|master| master.helper.name())
     }
 
     /// The master of an expected connection; it may have gone.

@@ -70,6 +70,12 @@ pub(crate) const fn after(now: Instant, duration: Duration) -> u64 {
     now.0.saturating_add(seconds.saturating_mul(NANOS as u64).saturating_add(nanos))
 }
 
+/// How long an expectation waits that is given so many seconds: 32 bits of the kernel's ticks, which
+/// wrap.
+pub(crate) const fn waited(seconds: u32) -> Duration {
+    Duration::from_nanos(seconds.wrapping_mul(TICKS) as u64 * TICK_NANOS)
+}
+
 /// Whether a deadline has come. One that is just reached has.
 #[inline]
 pub(crate) const fn expired(deadline: u64, now: Instant) -> bool {

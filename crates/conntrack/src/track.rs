@@ -300,7 +300,7 @@ impl Table {
         let (mut entry, mut cold) = self.blank(*tuple, reply, template);
         if memory.is_some() {
             entry.flags |= Entry::HELPED;
-            cold.helper = helper.unwrap_or(0);
+            cold.helper = helper;
         }
         if memory.is_some() && expectation.is_none() {
             entry.set(CtStatus::HELPER);
@@ -347,7 +347,7 @@ impl Table {
         let (event_mask, expectation_mask) = self.event_masks(template);
         let cold = Cold {
             reply,
-            helper: 0,
+            helper: None,
             policy: template.timeout.unwrap_or(0),
             counters: [(0, 0); 2],
             number: self.numbers,

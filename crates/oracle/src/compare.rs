@@ -239,9 +239,8 @@ pub fn connection(s: &Snapshot) -> String {
     if let Some(timeout) = s.timeout {
         text += &format!(" timeout {:.1}", timeout.as_secs_f64());
     }
-    for (name, value) in [("", s.protocol_state), ("helper ", s.helper)] {
-        text += &value.map_or(String::new(), |value| format!(" {name}{value}"));
-    }
+    text += &s.protocol_state.map_or(String::new(), |state| format!(" {state}"));
+    text += &s.helper.map_or(String::new(), |helper| format!(" helper {helper}"));
     text += &s.tags.map_or(String::new(), |[a, b]| format!(" tags {a:#x} {b:#x}"));
     if s.mark != 0 {
         text += &format!(" mark {:#x}", s.mark);

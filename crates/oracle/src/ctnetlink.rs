@@ -3,6 +3,7 @@
 use crate::attribute::{Attributes, Message, Messages, Writer, be16, be32, be64, text};
 use crate::observation::EventView;
 use keepstate_conntrack::expect::NewExpectation;
+use keepstate_conntrack::helpers::Name;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{
@@ -98,22 +99,6 @@ const SCTP_STATES: [&str; 9] = [
     "SHUTDOWN_RECD",
     "SHUTDOWN_ACK_SENT",
     "HEARTBEAT_SENT",
-];
-
-/// Helpers by the names that the kernel gives them.
-const HELPER_NAMES: [&str; 12] = [
-    "ftp",
-    "tftp",
-    "irc",
-    "sip",
-    "RAS",
-    "Q.931",
-    "H.245",
-    "pptp",
-    "amanda",
-    "sane",
-    "netbios-ns",
-    "snmp",
 ];
 
 /// Sends a request and waits for its acknowledgment.
@@ -366,7 +351,7 @@ fn expectation(attributes: Attributes<'_>) -> Option<Snapshot> {
             2 => original = tuple(value),
             3 => reply = tuple(value),
             4 => shown.timeout = Some(Duration::from_secs(be32(value).into())),
-            6 => shown.helper = helper_name(text(value)),
+            6 => shown.helper = Name::parse(text(value)),
             8 => announcement.flags = be32(value),
             9 => announcement.class = be32(value),
             _ => {}
@@ -476,13 +461,9 @@ fn protocol_info(value: &[u8]) -> (Option<&'static str>, Option<[u32; 2]>) {
     }
 }
 
-fn helper(value: &[u8]) -> Option<&'static str> {
+fn helper(value: &[u8]) -> Option<Name> {
     let (_, name) = Attributes(value).find(|(kind, _)| *kind == 1)?;
-    helper_name(text(name))
-}
-
-fn helper_name(name: &str) -> Option<&'static str> {
-    HELPER_NAMES.into_iter().find(|known| *known == name)
+    Name::parse(text(name))
 }
 
 /// The zone of one direction stands within its tuple.

@@ -2,6 +2,7 @@
 
 use crate::model::{Jump, Ruleset, Span};
 use alloc::vec::Vec;
+use keepstate_conntrack::helpers::Instance;
 use keepstate_conntrack::policy::Name;
 
 /// What rules want of tracking.
@@ -13,6 +14,17 @@ pub struct Needs {
     pub labels: bool,
     /// Timeout policies that are to be there (`CT --timeout`).
     pub policies: Vec<PolicyUse>,
+    /// Helpers that their modules are to register (`CT --helper`).
+    pub helpers: Vec<HelperUse>,
+}
+
+/// A rule that names a helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperUse {
+    /// The helper.
+    pub instance: Instance,
+    /// Where it is named.
+    pub span: Span,
 }
 
 /// A rule that names a timeout policy.

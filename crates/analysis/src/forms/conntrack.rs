@@ -251,7 +251,7 @@ fn field_text(key: &str, value: &str) -> String {
                 value.parse().map_or_else(|_| value.into(), prose::seconds)
             )
         }
-        "helper" => match helpers::HELPERS.iter().find(|helper| helper.name == value) {
+        "helper" => match helpers::named(value) {
             Some(helper) => format!(
                 "the helper that reads it; it expects {} over {}",
                 helper.what,

@@ -208,7 +208,7 @@ fn cautions(answer: &mut Answer, read: &ExpectLine, any_source: bool) {
         );
     }
     if let Some(helper) = read.helper.as_deref() {
-        let known = helpers::HELPERS.iter().find(|known| known.name == helper);
+        let known = helpers::named(helper);
         let what = known.map_or("connections", |known| known.what);
         answer.paste(
             Topic::Mind,

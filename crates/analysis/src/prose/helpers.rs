@@ -1,5 +1,7 @@
 //! Conntrack helpers of Linux: what they watch and what they expect.
 
+use keepstate_conntrack::helpers::Name;
+
 /// A helper.
 #[derive(Debug)]
 pub struct HelperProse {
@@ -108,6 +110,13 @@ pub const HELPERS: &[HelperProse] = &[
         here: true,
     },
 ];
+
+/// The helper of this name, or what an instance of this name is of: `ftp-2121` is `ftp`.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static HelperProse> {
+    let base = Name::parse(name)?.base;
+    HELPERS.iter().find(|helper| helper.name == base)
+}
 
 /// The helpers that announce connections of this protocol; all of them for `None`.
 #[must_use]

@@ -3,7 +3,7 @@
 use super::replay::{interface_name, set_sysctl};
 use crate::{
     exit::Exit,
-    policies,
+    helpers, policies,
     report::{Format, Names, Options, Report},
     rulesets,
     terminal::Terminal,
@@ -93,6 +93,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let declared = policies::of_commands(&config.timeout_policies);
     let declared = declared.map_err(|error| usage(&error))?;
     policies::check_rules(&declared, &loaded, terminal)?;
+    helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
     let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
         None => None,
         Some(Ok(duration)) => Some(duration),

@@ -1,7 +1,13 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
 use super::replay::Prefix;
-use crate::{exit::Exit, helpers::Assignments, policies, rulesets, terminal::Terminal};
+use crate::{
+    exit::Exit,
+    helpers::{self, Assignments},
+    policies, rulesets,
+    terminal::Terminal,
+};
+use keepstate_conntrack::{Sysctls, sysctl::module::Modules};
 use keepstate_engine::{Network, route::ROUTER_MTU};
 use keepstate_oracle::fuzz::{self, Area, Outcome, Plan, Progress, report};
 use keepstate_oracle::kernel::Config;
@@ -179,21 +185,19 @@ fn text(report: &Report) -> String {
 
 fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     let mut loaded = rulesets::load_all(arguments.rules.iter().map(|path| (path, None)), terminal)?;
-    arguments.helpers.append_to(&mut loaded);
+    let sysctls = sysctls(arguments, terminal)?;
+    let modules = modules(&sysctls);
+    helpers::check_rules(&modules, &loaded, terminal)?;
+    arguments.helpers.append_to(&mut loaded, &modules).map_err(|why| {
+        terminal.error(format_args!("--helpers: {why}"));
+        Exit::Usage
+    })?;
     let policies = policies::read(&arguments.timeout_policy, terminal)?;
     policies::check_rules(&policies, &loaded, terminal)?;
     let rules = [Family::V4, Family::V6].map(|family| {
         let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
         ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
     });
-    let mut sysctls = Vec::new();
-    for text in &arguments.sysctl {
-        let Some((key, value)) = text.split_once('=') else {
-            terminal.error(format_args!("--sysctl {text}: not NAME=VALUE"));
-            return Err(Exit::Usage);
-        };
-        sysctls.push((key.to_owned(), value.to_owned()));
-    }
     let inside: Vec<Network> = arguments.inside.iter().map(|prefix| prefix.0).collect();
     let config = Config {
         interfaces: [arguments.input.clone(), arguments.output.clone()],
@@ -202,6 +206,26 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         ..Config::default()
     };
     Ok(Setup { config, sysctls, policies, rules, inside, moves: arguments.relocate.clone() })
+}
+
+fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<(String, String)>, Exit> {
+    let pair = |text: &String| {
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            terminal.error(format_args!("--sysctl {text}: not NAME=VALUE"));
+            Exit::Usage
+        })?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    arguments.sysctl.iter().map(pair).collect()
+}
+
+/// What modules have with these settings; whatever is wrong with one is found where it is set.
+fn modules(settings: &[(String, String)]) -> Modules {
+    let mut sysctls = Sysctls::default();
+    for (name, value) in settings {
+        let _ = sysctls.set(name, value);
+    }
+    sysctls.modules
 }
 
 fn network(network: &Network) -> String {

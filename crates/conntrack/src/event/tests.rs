@@ -159,7 +159,10 @@ fn an_expected_connection_from_announcement_to_end() {
     assert!(events[1].ends_with(" mark=9"), "it has its master's mark: {events:?}");
     let child = tracked.conn.expect("a connection");
     assert_eq!(wire.table.master(child), Some(conn));
-    assert_eq!((wire.table.helper(child), wire.table.master_helper(child)), (None, Some("ftp")));
+    assert_eq!(
+        (wire.table.helper(child), wire.table.master_helper(child)),
+        (None, Some(Name::usual("ftp")))
+    );
     assert_eq!(wire.table.children_count(conn), 1);
     crate::helpers::ftp::testing::port(&mut wire, 1026);
     wire.events();
@@ -167,7 +170,11 @@ fn an_expected_connection_from_announcement_to_end() {
     let events = wire.events();
     assert!(events[0].starts_with("[DESTROY] tcp") && !events[0].contains("helper"), "{events:?}");
     assert_eq!(events[1], "ExpectDestroy");
-    assert_eq!(wire.table.master_helper(child), Some("ftp"), "also when the master has gone");
+    assert_eq!(
+        wire.table.master_helper(child),
+        Some(Name::usual("ftp")),
+        "also when the master has gone"
+    );
 }
 
 #[test]
@@ -181,7 +188,7 @@ fn the_last_packet_of_an_expected_connection_still_has_a_master() {
     let tracked = wire.send(&refused).expect("it arrives");
     let child = tracked.conn.expect("a connection");
     assert!(wire.table.status(child).is_some_and(|status| status.contains(CtStatus::DYING)));
-    assert_eq!(wire.table.master_helper(child), Some("ftp"));
+    assert_eq!(wire.table.master_helper(child), Some(Name::usual("ftp")));
     wire.send(&there(2)).expect("it arrives");
     assert_eq!(wire.table.master_helper(child), None);
 }

@@ -8,17 +8,13 @@
 use super::{Expectation, Key, Refused, Request};
 use crate::conn::{ConnId, Entry};
 use crate::event::{Announcement, Snapshot};
-use crate::helpers;
+use crate::helpers::{self, Instance};
 use crate::table::Table;
 use crate::timeout;
 use crate::tuple::Tuple;
 use crate::zone::Zone;
 use alloc::vec::Vec;
-use core::time::Duration;
 use keepstate_packet::Instant;
-
-/// The kernel counts the time of an expectation in 32 bits of so many ticks a second.
-const TICKS_A_SECOND: u32 = 250;
 
 /// An expectation as somebody outside wants it (`IPCTNL_MSG_EXP_NEW`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +112,7 @@ impl Table {
             return Err(ExpectError::Exists);
         }
         let (master, _) = self.find(now, master, *zone).ok_or(ExpectError::NoMaster)?;
-        let helper = self.helper_index(master).ok_or(ExpectError::NoHelper)?;
+        let helper = self.helper_of(master).ok_or(ExpectError::NoHelper)?;
         let class = u8::try_from(*class).map_err(|_| ExpectError::Invalid)?;
         let policy = helpers::policy(helper, class, &self.sysctls.modules);
         let policy = policy.ok_or(ExpectError::Invalid)?;
@@ -153,8 +149,7 @@ impl Table {
     ) -> Result<(), ExpectError> {
         self.expire_expectations(now);
         let key = self.expected(tuple, zone).ok_or(ExpectError::NotFound)?;
-        let ticks = seconds.wrapping_mul(TICKS_A_SECOND);
-        let left = Duration::from_secs(u64::from(ticks)) / TICKS_A_SECOND;
+        let left = timeout::waited(seconds);
         self.expectations.set_deadline(&key, timeout::after(now, left));
         Ok(())
     }
@@ -190,7 +185,9 @@ impl Table {
         self.expire_expectations(now);
         let all = self.expectations.all.iter();
         let keys: Vec<Key> = all
-            .filter(|(_, e)| helper.is_none_or(|name| self.helper(e.master) == Some(name)))
+            .filter(|(_, e)| {
+                helper.is_none_or(|name| self.helper(e.master).is_some_and(|of| of == *name))
+            })
             .map(|(key, _)| *key)
             .collect();
         keys.iter().for_each(|key| self.remove_expectation(now, key));
@@ -202,10 +199,10 @@ impl Table {
         found.map(|(key, _)| *key)
     }
 
-    /// Index of the helper of a connection.
-    fn helper_index(&self, conn: ConnId) -> Option<u16> {
+    /// What reads a connection.
+    fn helper_of(&self, conn: ConnId) -> Option<Instance> {
         self.slots.live(conn).filter(|entry| entry.has(Entry::HELPED))?;
-        Some(self.slots.cold(conn.slot)?.helper)
+        self.slots.cold(conn.slot)?.helper
     }
 }
 

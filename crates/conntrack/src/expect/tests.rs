@@ -17,7 +17,7 @@ fn tuple_of(packet: &[u8]) -> Tuple {
 
 /// A control connection from this port, and its tuple.
 fn master(wire: &mut Wire, port: u16) -> Tuple {
-    wire.template.helper = helpers::index_of("ftp", Family::V4, 6);
+    wire.template.helper = Instance::named("ftp", Family::V4, 6);
     let syn = peers().tcp((port, 21), 0x02, (1, 0), b"");
     wire.send(&syn).expect("room");
     wire.template.helper = None;
@@ -42,7 +42,7 @@ fn it_serves_once_and_has_the_helper_of_its_master() {
     let master = master(&mut wire, 1000);
     wire.table.create_expectation(wire.now, &announcement(master, 400)).expect("made");
     let [shown] = &wire.table.expectations(wire.now)[..] else { panic!("one") };
-    assert_eq!((shown.helper, shown.master), (Some("ftp"), Some(master)));
+    assert_eq!((shown.helper, shown.master), (Some(helpers::Name::usual("ftp")), Some(master)));
     assert_eq!(shown.timeout, Some(core::time::Duration::from_secs(300)));
     assert_eq!(shown.announcement.map(|e| (e.flags, e.class)), Some((0, 0)));
     assert_eq!(arrives(&mut wire, (20, 400)), CtState::Related);

@@ -9,6 +9,7 @@ use super::Policy;
 use crate::expect::Request;
 use crate::helping::Helping;
 use crate::table::Drop;
+use crate::timeout::Timeout;
 use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::tcp;
@@ -25,7 +26,8 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     if helping.direction == Direction::Original {
         return Ok(());
     }
-    helping.live_on(helping.table.sysctls.modules.amanda_master_timeout);
+    let seconds = helping.table.sysctls.modules.amanda_master_timeout;
+    helping.live_on(Timeout::of_policy(seconds));
     let Some(original) = helping.tuple_in(Direction::Original) else { return Ok(()) };
     let payload = helping.payload();
     let Some(line) = after(payload, CONNECT) else { return Ok(()) };

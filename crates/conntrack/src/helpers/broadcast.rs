@@ -10,7 +10,7 @@ use crate::expect::Request;
 use crate::helping::Helping;
 use crate::sysctl::module::Modules;
 use crate::table::Drop;
-use crate::timeout::Timeout;
+use crate::timeout::{Timeout, waited};
 use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::{Address, udp};
@@ -28,28 +28,28 @@ pub const SNMP: Policy = Policy { name: "snmp", max: 1, timeout: Duration::from_
 
 /// The policies that the parameters of the modules ask for.
 pub(super) const fn netbios_ns(modules: &Modules) -> Policy {
-    Policy { timeout: modules.netbios_ns_timeout, ..NETBIOS_NS }
+    Policy { timeout: waited(modules.netbios_ns_timeout), ..NETBIOS_NS }
 }
 
 /// See [`netbios_ns`].
 pub(super) const fn snmp(modules: &Modules) -> Policy {
-    Policy { timeout: modules.snmp_timeout, ..SNMP }
+    Policy { timeout: waited(modules.snmp_timeout), ..SNMP }
 }
 
 pub(super) fn help_netbios_ns(helping: &mut Helping<'_>) -> Result<(), Drop> {
-    let time = helping.table.sysctls.modules.netbios_ns_timeout;
-    help(helping, NETBIOS_NS_PORT, time);
+    let seconds = helping.table.sysctls.modules.netbios_ns_timeout;
+    help(helping, NETBIOS_NS_PORT, seconds);
     Ok(())
 }
 
 pub(super) fn help_snmp(helping: &mut Helping<'_>) -> Result<(), Drop> {
-    let time = helping.table.sysctls.modules.snmp_timeout;
-    help(helping, SNMP_PORT, time);
+    let seconds = helping.table.sysctls.modules.snmp_timeout;
+    help(helping, SNMP_PORT, seconds);
     Ok(())
 }
 
 /// Expects answers from `port`, and lets the connection of the query live as long as they may come.
-fn help(helping: &mut Helping<'_>, port: u16, time: Duration) {
+fn help(helping: &mut Helping<'_>, port: u16, seconds: u32) {
     let Some(prefix) = helping.broadcast_prefix().filter(|prefix| *prefix > 0) else { return };
     let (Direction::Original, Some(reply)) =
         (helping.direction, helping.tuple_in(Direction::Reply))
@@ -63,7 +63,7 @@ fn help(helping: &mut Helping<'_>, port: u16, time: Duration) {
     answers.permanent = true;
     // Where it cannot be expected, the query goes on all the same.
     let _ = helping.expect(answers);
-    helping.live_on(Timeout::seconds(time.as_secs() as i64));
+    helping.live_on(Timeout::of_policy(seconds));
 }
 
 /// The mask of an IPv4 network.

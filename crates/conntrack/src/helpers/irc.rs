@@ -13,6 +13,7 @@ use crate::expect::Request;
 use crate::helping::Helping;
 use crate::sysctl::module::Modules;
 use crate::table::Drop;
+use crate::timeout::waited;
 use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::{Address, L4, tcp};
@@ -22,7 +23,7 @@ pub const POLICY: Policy = Policy { name: "irc", max: 8, timeout: Duration::from
 
 /// The policy that the parameters of the module ask for.
 pub(super) fn policy(modules: &Modules) -> Policy {
-    Policy { max: modules.irc_max_dcc_channels, timeout: modules.irc_dcc_timeout, ..POLICY }
+    Policy { max: modules.irc_max_dcc_channels, timeout: waited(modules.irc_dcc_timeout), ..POLICY }
 }
 
 /// No more of a segment is read, bytes.

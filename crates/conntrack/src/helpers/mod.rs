@@ -14,6 +14,8 @@ pub mod sane;
 pub mod sip;
 pub mod tftp;
 
+pub use crate::instance::{Instance, Name};
+
 use crate::conn::ConnId;
 use crate::helping::Helping;
 use crate::sysctl::module::Modules;
@@ -174,21 +176,10 @@ pub static HELPERS: &[Helper] = &[
     },
 ];
 
-/// Index of the helper of this name for connections of this family and protocol
-/// (`-j CT --helper NAME`), for [`Template::helper`](crate::table::Template::helper); `None` when
-/// there is no such helper.
-#[must_use]
-pub fn index_of(name: &str, family: Family, protocol: u8) -> Option<u16> {
-    let wanted = |helper: &Helper| {
-        helper.name == name && helper.protocol == protocol && helper.families.contains(&family)
-    };
-    HELPERS.iter().position(wanted).map(|index| index as u16)
-}
-
 /// What holds for the expectations of a class of a helper, as the parameters of its module ask for;
 /// `None` when there is no such class.
-pub(crate) fn policy(helper: u16, class: u8, modules: &Modules) -> Option<Policy> {
-    let helper = HELPERS.get(usize::from(helper))?;
+pub(crate) fn policy(helper: Instance, class: u8, modules: &Modules) -> Option<Policy> {
+    let helper = helper.helper()?;
     let policy = *helper.policies.get(usize::from(class))?;
     Some(match helper.name {
         "irc" => irc::policy(modules),
@@ -196,11 +187,6 @@ pub(crate) fn policy(helper: u16, class: u8, modules: &Modules) -> Option<Policy
         "snmp" => broadcast::snmp(modules),
         _ => policy,
     })
-}
-
-/// Index of the helper of this name, for [`crate::expect::Request::assigns`].
-pub(crate) fn index_named(name: &str) -> Option<u16> {
-    HELPERS.iter().position(|helper| helper.name == name).map(|index| index as u16)
 }
 
 /// What a helper remembers of a connection.
@@ -216,8 +202,8 @@ pub(crate) enum Memory {
 }
 
 /// What a new connection's helper remembers of it.
-pub(crate) fn first_memory(helper: u16) -> Option<Memory> {
-    HELPERS.get(usize::from(helper)).map(|helper| (helper.memory)())
+pub(crate) fn first_memory(helper: Instance) -> Option<Memory> {
+    helper.helper().map(|helper| (helper.memory)())
 }
 
 /// What helpers do when one of their connections leaves the table.

@@ -3,7 +3,7 @@
 use super::{Ip, Kind, Shown, layer3, line, xml};
 use crate::event::Announcement;
 use crate::flow::{Expected, Half, protocol_name};
-use crate::helpers::{HELPERS, Helper};
+use crate::helpers::Instance;
 use core::fmt;
 use keepstate_packet::{Family, icmp, icmpv6};
 
@@ -155,8 +155,8 @@ impl<'a> ExpectationProcLine<'a> {
     /// With the name that its helper gives its class.
     #[must_use]
     pub fn of(expected: &'a Expected) -> Self {
-        let named = |helper: &&Helper| Some(helper.name) == expected.helper.as_deref();
-        let policies = HELPERS.iter().find(named).map_or(&[][..], |helper| helper.policies);
+        let named = expected.helper.as_deref().and_then(|name| Instance::called(name).next());
+        let policies = named.and_then(Instance::helper).map_or(&[][..], |helper| helper.policies);
         let class = usize::try_from(expected.class).ok();
         // The only class of a helper goes by the helper's name here, and by none there.
         let policy = class.and_then(|class| policies.get(class)).filter(|_| policies.len() > 1);

@@ -4,6 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::CtStatus;
+use crate::helpers::Name;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use core::time::Duration;
@@ -54,7 +55,7 @@ fn tcp_with_counters_helper_and_a_child() {
     let connection = Snapshot {
         protocol_state: Some("ESTABLISHED"),
         tags: None,
-        helper: Some("ftp"),
+        helper: Some(Name::usual("ftp")),
         counters: Some([(5, 274), (4, 269)]),
         ..snapshot(original, reply, CtStatus::SEEN_REPLY | CtStatus::ASSURED, 431_998)
     };
@@ -91,7 +92,7 @@ fn events_show_a_mark_only_when_there_is_one() {
     let snapshot = Snapshot {
         protocol_state: Some("SYN_SENT"),
         tags: None,
-        helper: Some("ftp"),
+        helper: Some(Name::usual("ftp")),
         ..snapshot(original, reply, CtStatus::CONFIRMED, 120)
     };
     let line = |snapshot: &Snapshot| EventLine { kind: Kind::New, snapshot }.to_string();

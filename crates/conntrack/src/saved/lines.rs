@@ -5,6 +5,7 @@ use super::read::ReadError;
 use crate::CtStatus;
 use crate::event::Announcement;
 use crate::flow::{DCCP, Expected, Flow, Half, LABELS_BYTES, Labels, ProtocolInfo};
+use crate::helpers::Name;
 use crate::tuple::Tuple;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -331,7 +332,9 @@ impl ExpectReader {
         let has_master = !self.expected.master.is_empty();
         if has_master && self.expected.master_protocol.is_none() {
             // The line does not say; its helper would know, and most are of one protocol.
-            self.expected.master_protocol = Some(match self.expected.helper.as_deref() {
+            let helper = self.expected.helper.as_deref();
+            let base = helper.map(|name| Name::parse(name).map_or(name, |name| name.base));
+            self.expected.master_protocol = Some(match base {
                 Some("tftp" | "amanda" | "snmp" | "netbios-ns" | "RAS" | "sip") => udp::PROTOCOL,
                 _ => tcp::PROTOCOL,
             });

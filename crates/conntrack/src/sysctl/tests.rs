@@ -125,6 +125,10 @@ fn parameters_of_modules_are_set_by_their_own_names() {
         ("nf_conntrack_amanda.master_timeout", 300),
         ("nf_conntrack_netbios_ns.timeout", 3),
         ("nf_conntrack_snmp.timeout", 30),
+        ("nf_conntrack_h323.default_rrq_ttl", 300),
+        ("nf_conntrack_sip.sip_timeout", 3600),
+        ("nf_conntrack.acct", 0),
+        ("nf_conntrack.tstamp", 0),
     ];
     for (name, default) in parameters {
         let mut sysctls = Sysctls::default();
@@ -146,6 +150,51 @@ fn parameters_of_modules_are_set_by_their_own_names() {
         let value_is = set.map(|()| sysctls.value("nf_conntrack_ftp.loose").unwrap_or(-1));
         assert_eq!(value_is, expected, "{value}");
     }
+    for name in ["nf_conntrack.hashsize", "nf_conntrack.expect_hashsize"] {
+        assert!(Sysctls::default().value(name).is_some(), "{name}");
+        assert_eq!(Sysctls::default().set(name, "1024"), Err(SysctlError::ReadOnly), "{name}");
+    }
     let unknown = Sysctls::default().set("nf_conntrack_ftp.nothing", "1");
     assert_eq!(unknown, Err(SysctlError::UnknownName));
+}
+
+/// As the kernel takes and refuses what is written to `/sys/module/*/parameters`.
+#[test]
+fn numbers_of_modules_are_read_as_the_kernel_reads_them() {
+    let read = |name, value| {
+        let mut sysctls = Sysctls::default();
+        sysctls.set(name, value).ok()?;
+        sysctls.value(name)
+    };
+    for (text, value) in [
+        ("5", Some(5)),
+        (" 5", None),
+        ("5 ", None),
+        ("+5", Some(5)),
+        ("-0", None),
+        ("0x10", Some(16)),
+        ("010", Some(8)),
+        ("08", None),
+        ("0x", None),
+        ("5,6", None),
+        ("5\n", Some(5)),
+        ("4294967295", Some(4_294_967_295)),
+        ("4294967296", None),
+    ] {
+        assert_eq!(read("nf_conntrack_amanda.master_timeout", text), value, "{text:?}");
+    }
+    for (text, value) in [
+        ("-2147483648", Some(1)),
+        ("2147483647", Some(1)),
+        ("2147483648", None),
+        ("-0x10", Some(1)),
+        ("-+5", None),
+        ("+-5", None),
+        ("0", Some(0)),
+    ] {
+        assert_eq!(read("nf_conntrack_sip.sip_direct_media", text), value, "{text:?}");
+    }
+    for (text, value) in [("bm", Ok(())), ("fsm", Err(SysctlError::BadValue))] {
+        assert_eq!(Sysctls::default().set("nf_conntrack_amanda.ts_algo", text), value, "{text}");
+    }
 }

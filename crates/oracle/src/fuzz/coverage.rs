@@ -12,6 +12,7 @@ use super::Area;
 use super::dialogues::{DIALOGUES, Messages};
 use crate::observation::Observation;
 use grid::Grid;
+use keepstate_conntrack::helpers::Name;
 use keepstate_conntrack::proto::sctp::Association;
 use keepstate_conntrack::{CtState, CtStatus, Direction, Table, Tuple, Zone};
 use keepstate_packet::{Instant, Parsed};
@@ -56,7 +57,7 @@ pub(crate) struct Before {
     association: Option<Association>,
     /// `None` when it is not known.
     status: Option<CtStatus>,
-    helper: Option<&'static str>,
+    helper: Option<Name>,
 }
 
 impl Before {
@@ -120,7 +121,7 @@ impl Coverage {
         let payload = parsed.payload(packet);
         let helper = before.helper.or_else(|| after?.helper);
         for (messages, grid) in &mut self.messages {
-            if helper == Some(messages.helper)
+            if helper.is_some_and(|name| name.base == messages.helper)
                 && let Some(kind) = (messages.kind)(payload)
                 && let Some(cell) = messages.kinds.iter().position(|known| *known == kind)
             {

@@ -547,8 +547,9 @@ fn raw_rules_decide_for_tracking_and_the_first_one_counts() {
         template
     };
     let ftp = template(&tcp(5000, 21, 2));
+    let named = |name| keepstate_conntrack::helpers::Instance::named(name, Family::V4, 6);
     assert!(!ftp.notrack);
-    assert_eq!((ftp.helper, ftp.zone.id, ftp.zone.directions), (Some(0), 7, 1));
+    assert_eq!((ftp.helper, ftp.zone.id, ftp.zone.directions), (named("ftp"), 7, 1));
     assert!(template(&udp(1, 2)).notrack);
 }
 

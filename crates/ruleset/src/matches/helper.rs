@@ -41,8 +41,8 @@ impl Match for Helper {
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         let conn = traversal.tracked.and_then(|tracked| tracked.conn);
         let helper = conn.and_then(|conn| traversal.conntrack.master_helper(conn));
-        // The name asked for may go on behind that of the helper: `ftp-2121` is `ftp`.
-        let found = helper.is_some_and(|name| self.name.is_empty() || self.name.starts_with(name));
+        // The name asked for may go on behind that of the helper: `ftp-2121` finds `ftp` too.
+        let found = helper.is_some_and(|name| self.name.is_empty() || name.begins(&self.name));
         (found != self.inverted).into()
     }
 

@@ -9,12 +9,12 @@ use crate::extension::{
     Arguments, BOTH, Extension, Given, OptionSpec, flag, names, valued, values,
 };
 use crate::model::TableName;
-use crate::needs::{Needs, PolicyUse};
+use crate::needs::{HelperUse, Needs, PolicyUse};
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
-use keepstate_conntrack::helpers::{HELPERS, index_of};
+use keepstate_conntrack::helpers::{HELPERS, Instance};
 use keepstate_conntrack::policy::{NAME_MAX, Name};
 use keepstate_conntrack::{Zone, table::Template};
 use keepstate_packet::Family;
@@ -73,7 +73,7 @@ enum ZoneId {
 #[derive(Debug)]
 pub struct Ct {
     notrack: bool,
-    helper: Option<u16>,
+    helper: Option<HelperUse>,
     timeout: Option<PolicyUse>,
     ctevents: u16,
     expevents: u16,
@@ -112,9 +112,9 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     Some(Box::new(target))
 }
 
-fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
+fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<HelperUse> {
     let name = given.value.as_str();
-    let of_name = || HELPERS.iter().filter(|helper| helper.name == name);
+    let of_name = || Instance::called(name).filter_map(Instance::helper);
     if of_name().next().is_none() {
         let text = format!("no helper is called `{name}`");
         let fault = Diagnostic::new(code::UNKNOWN_NAME, given.value_span, text);
@@ -129,8 +129,8 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
         .map(|helper| (helper.protocol, names::protocol_name(helper.protocol).unwrap_or("")))
         .collect();
     let protocol = arguments.needs_protocol(&protocols)?;
-    let index = index_of(name, arguments.family, protocol);
-    if index.is_none() {
+    let named = Instance::named(name, arguments.family, protocol);
+    if named.is_none() {
         let family = match arguments.family {
             Family::V4 => "IPv4",
             Family::V6 => "IPv6",
@@ -138,7 +138,7 @@ fn helper(arguments: &mut Arguments<'_>, given: &Given) -> Option<u16> {
         let text = format!("helper `{name}` does not read connections over {family}");
         arguments.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
     }
-    index
+    named.map(|instance| HelperUse { instance, span: given.value_span })
 }
 
 fn policy(arguments: &mut Arguments<'_>, given: &Given) -> Option<PolicyUse> {
@@ -181,6 +181,18 @@ fn event_names(bits: u16) -> Vec<&'static str> {
     named.map(|(_, name)| *name).collect()
 }
 
+/// How a helper comes by a name of its own.
+fn explain_instance(instance: Instance, out: &mut Pieces) {
+    if let (Some(parameter), Some(_)) = (instance.parameter(), instance.name().number) {
+        out.push(Piece::Note(format!(
+            "It does the same as the helper {}, under the name of an instance for another port: the \
+             kernel has it where the module parameter {parameter} asks for it, else it refuses the \
+             rule. The rule alone decides which connections it watches.",
+            instance.name().base
+        )));
+    }
+}
+
 impl Target for Ct {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -195,7 +207,7 @@ impl Target for Ct {
             notrack: self.notrack,
             zone: Zone { id, directions: self.directions },
             zone_is_mark,
-            helper: self.helper,
+            helper: self.helper.map(|used| used.instance),
             timeout: self.timeout.and_then(|used| traversal.conntrack.timeout_policy(&used.name)),
             event_masks: (self.ctevents | self.expevents != 0)
                 .then_some((self.ctevents, self.expevents)),
@@ -207,15 +219,15 @@ impl Target for Ct {
 
     fn need(&self, needs: &mut Needs) {
         needs.policies.extend(self.timeout);
+        needs.helpers.extend(self.helper);
     }
 
     fn print(&self, out: &mut String) {
         if self.notrack {
             out.push_str(" --notrack");
         }
-        let helper = self.helper.and_then(|at| HELPERS.get(usize::from(at)));
-        if let Some(helper) = helper {
-            let _ = write!(out, " --helper {}", helper.name);
+        if let Some(used) = self.helper {
+            let _ = write!(out, " --helper {}", used.instance.name());
         }
         if let Some(used) = &self.timeout {
             out.push_str(" --timeout ");
@@ -243,11 +255,10 @@ impl Target for Ct {
         if self.notrack {
             return notrack::explain(out);
         }
-        let helper = self.helper.and_then(|at| HELPERS.get(usize::from(at)));
-        if let Some(helper) = helper {
+        if let Some(used) = self.helper {
             out.push(Piece::Effect(format!(
                 "has the conntrack helper {} watch its connection, if it begins one",
-                helper.name
+                used.instance.name()
             )));
             out.push(Piece::Term("helper"));
             out.push(Piece::Note(
@@ -255,6 +266,7 @@ impl Target for Ct {
                  they agree on; their first packets are then RELATED."
                     .into(),
             ));
+            explain_instance(used.instance, out);
         }
         if self.zone != ZoneId::Number(0) {
             let zone = match self.zone {

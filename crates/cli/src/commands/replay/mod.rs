@@ -4,7 +4,7 @@ mod host;
 
 use crate::{
     exit::Exit,
-    helpers::Assignments,
+    helpers::{self, Assignments},
     policies,
     report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
@@ -173,10 +173,14 @@ struct Prepared {
 impl Prepared {
     fn new(arguments: &Arguments, terminal: &Terminal) -> Result<Self, Exit> {
         let mut loaded = load_rules(arguments, terminal)?;
-        if let Some(assignments) = &arguments.helpers {
-            assignments.append_to(&mut loaded);
-        }
         let sysctls = sysctls(arguments, terminal)?;
+        helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
+        if let Some(assignments) = &arguments.helpers {
+            assignments.append_to(&mut loaded, &sysctls.modules).map_err(|why| {
+                terminal.error(format_args!("--helpers: {why}"));
+                Exit::Usage
+            })?;
+        }
         let (host, mut declared, options) = host_and_options(arguments, terminal)?;
         declared.extend(policies::read(&arguments.timeout_policy, terminal)?);
         policies::check_rules(&declared, &loaded, terminal)?;
@@ -303,6 +307,7 @@ pub(super) fn set_sysctl(
             SysctlError::UnknownName => "tracking has no such sysctl",
             SysctlError::BadValue => "not a value that the kernel would take",
             SysctlError::ReadOnly => "it can only be read",
+            SysctlError::PortTaken => "two helpers would have the same port",
         };
         terminal.error(format_args!("sysctl {name} = {value}: {why}"));
         Exit::Usage

@@ -13,7 +13,7 @@ const ANSWER: &[u8] = b"REP\nCONNECT DATA 2001 MESG 2002 INDEX 2003 STATE 2004\n
 fn wire(peers: Peers, sysctls: Sysctls) -> Wire {
     let family = if peers.source.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut wire = Wire::with(sysctls);
-    wire.template.helper = super::super::index_of("amanda", family, udp::PROTOCOL);
+    wire.template.helper = super::super::Instance::named("amanda", family, udp::PROTOCOL);
     wire.send(&peers.udp((CLIENT, 10_080), b"REQ\n")).expect("it arrives");
     wire.template.helper = None;
     wire

@@ -15,7 +15,7 @@ fn query() -> Peers {
 fn wire(helper: &str, port: u16, prefix: Option<u8>, sysctls: Sysctls) -> Wire {
     let mut wire = Wire::with(sysctls);
     wire.broadcast_prefix = prefix;
-    wire.template.helper = super::super::index_of(helper, Family::V4, udp::PROTOCOL);
+    wire.template.helper = super::super::Instance::named(helper, Family::V4, udp::PROTOCOL);
     wire.send(&query().udp((CLIENT, port), b"?")).expect("it arrives");
     wire.template.helper = None;
     wire

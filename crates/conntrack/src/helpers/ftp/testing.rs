@@ -1,5 +1,6 @@
 //! A control connection for the tests of what hangs on one: 10.1.0.2:20001 to 10.2.0.2:21.
 
+use crate::helpers::Instance;
 use crate::testing::{Peers, Wire};
 use crate::tuple::Tuple;
 use keepstate_packet::tcp::{ACK, PROTOCOL, PSH, SYN};
@@ -13,7 +14,12 @@ const PORT_LENGTH: u32 = 19;
 
 /// Opens it, up to the first line of each side.
 pub(crate) fn control(wire: &mut Wire) -> Tuple {
-    wire.template.helper = super::super::index_of("ftp", Family::V4, PROTOCOL);
+    control_of(wire, Instance::named("ftp", Family::V4, PROTOCOL))
+}
+
+/// Opens it for an instance of the helper.
+pub(crate) fn control_of(wire: &mut Wire, helper: Option<Instance>) -> Tuple {
+    wire.template.helper = helper;
     let client = Peers::new("10.1.0.2", "10.2.0.2");
     let server = client.turned();
     let packets = [

@@ -220,7 +220,8 @@ const CLIENT: u16 = 20_001;
 impl Control {
     fn new(client: &str, server: &str) -> Self {
         let mut wire = Wire::new();
-        wire.template.helper = super::super::index_of("ftp", keepstate_packet::Family::V4, 6);
+        wire.template.helper =
+            super::super::Instance::named("ftp", keepstate_packet::Family::V4, 6);
         let peers = Peers::new(client, server);
         let mut control = Self { wire, peers, next: [1000, 9000] };
         control.send(Original, SYN, b"").expect("SYN");
@@ -289,7 +290,7 @@ fn what_is_expected_comes_from_the_other_side_and_from_any_port() {
     control.say(Original, b"PORT 10,1,0,2,4,1\r\n").expect("it passes");
     let expected = control.wire.table.expectations(control.wire.now);
     let [expectation] = expected.as_slice() else { panic!("{expected:?}") };
-    assert_eq!(expectation.helper, Some("ftp"));
+    assert_eq!(expectation.helper, Some(crate::helpers::Name::usual("ftp")));
     assert_eq!(expectation.timeout, Some(Duration::from_secs(300)));
     assert_eq!((expectation.original.source_port, expectation.reply.source_port), (0, 0));
     assert_eq!(expectation.reply.destination_port, 65535);

@@ -82,7 +82,7 @@ fn announced(notes: &[Note], mark: Mark) -> Option<&Note> {
 fn control(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result<(), Drop> {
     let Some(port) = speech.own_port(place) else { return Ok(()) };
     let request = speech.towards_speaker(tcp::PROTOCOL, port);
-    expect(helping, Request { assigns: helpers::index_named("H.245"), ..request })
+    expect(helping, Request { assigns: helpers::Instance::usual("H.245"), ..request })
 }
 
 /// The other end calls somebody else. Where both are reached by the same way, that call does not
@@ -96,5 +96,5 @@ fn forwarded(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Re
         return Ok(());
     }
     let request = speech.to(tcp::PROTOCOL, (address, port));
-    expect(helping, Request { assigns: helpers::index_named("Q.931"), ..request })
+    expect(helping, Request { assigns: helpers::Instance::usual("Q.931"), ..request })
 }

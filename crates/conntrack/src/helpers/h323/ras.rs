@@ -78,7 +78,7 @@ fn gatekeeper(helping: &mut Helping<'_>, speech: &Speech<'_>, notes: &[Note]) ->
         return Ok(());
     }
     let request = speech.to(udp::PROTOCOL, place);
-    expect(helping, Request { assigns: helpers::index_named("RAS"), ..request })
+    expect(helping, Request { assigns: helpers::Instance::usual("RAS"), ..request })
 }
 
 /// Calls come to the first address that is the speaker's own, from the gatekeeper or (with
@@ -95,7 +95,7 @@ fn registration(
         let from = gatekeeper_only.then_some(speech.inverse.source);
         let place = (speech.inverse.destination, port);
         let request = Request::new(tcp::PROTOCOL, (from, None), place, speech.inverse.family);
-        let assigns = helpers::index_named("Q.931");
+        let assigns = helpers::Instance::usual("Q.931");
         expect(helping, Request { permanent: true, assigns, ..request })?;
         let direction = helping.direction;
         if let Some(settled) = registration_of(helping) {
@@ -143,6 +143,6 @@ fn call(
 ) -> Result<(), Drop> {
     let Some(place) = place else { return Ok(()) };
     let request = speech.to(tcp::PROTOCOL, place);
-    let assigns = helpers::index_named("Q.931");
+    let assigns = helpers::Instance::usual("Q.931");
     expect(helping, Request { permanent: true, assigns, ..request })
 }

@@ -26,7 +26,7 @@ fn registration(extended: bool, middle: &[u8], additions: &[u8]) -> Vec<u8> {
 /// Ports of the signalling connections that are expected behind a message of registration.
 fn expected(message: &[u8]) -> Vec<u16> {
     let mut wire = Wire::new();
-    wire.template.helper = helpers::index_of("RAS", Family::V4, 17);
+    wire.template.helper = helpers::Instance::named("RAS", Family::V4, 17);
     let packet = Peers::new("10.1.0.2", "10.2.0.2").udp((20_000, 1719), message);
     wire.send(&packet).expect("it arrives");
     let expectations = wire.table.expectations(wire.now);

@@ -25,7 +25,7 @@ fn peers() -> Peers {
 /// An open connection with the helper.
 fn wire(sysctls: Sysctls) -> Wire {
     let mut wire = Wire::with(sysctls);
-    wire.template.helper = super::super::index_of("irc", Family::V4, PROTOCOL);
+    wire.template.helper = super::super::Instance::named("irc", Family::V4, PROTOCOL);
     let packets = [
         peers().tcp((CLIENT, 6667), SYN, (1000, 0), b""),
         peers().turned().tcp((6667, CLIENT), SYN | ACK, (9000, 1001), b""),
@@ -47,8 +47,8 @@ fn say(wire: &mut Wire, lines: impl IntoIterator<Item = String>) {
 
 #[test]
 fn it_is_only_there_for_ipv4() {
-    assert!(super::super::index_of("irc", Family::V4, PROTOCOL).is_some());
-    assert!(super::super::index_of("irc", Family::V6, PROTOCOL).is_none());
+    assert!(super::super::Instance::named("irc", Family::V4, PROTOCOL).is_some());
+    assert!(super::super::Instance::named("irc", Family::V6, PROTOCOL).is_none());
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Control {
 
     fn open() -> Self {
         let mut control = Self { wire: Wire::with(Sysctls::default()), next: [100, 500] };
-        control.wire.template.helper = helpers::index_of("pptp", Family::V4, 6);
+        control.wire.template.helper = helpers::Instance::named("pptp", Family::V4, 6);
         for (end, flags) in [(0, 0x02), (1, 0x12), (0, 0x10)] {
             control.segment(end, flags, b"");
             control.next[end] += u32::from(flags & 2 != 0);

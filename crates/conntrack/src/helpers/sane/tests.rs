@@ -20,7 +20,7 @@ const ANSWER: &[u8] = &[0, 0, 0, 0, 0, 0, 7, 0xd1, 0, 0, 0x12, 0x34, 0, 0, 0, 0]
 fn play(peers: Peers, said: &[Said<'_>]) -> Wire {
     let family = if peers.source.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut wire = Wire::new();
-    wire.template.helper = super::super::index_of("sane", family, PROTOCOL);
+    wire.template.helper = super::super::Instance::named("sane", family, PROTOCOL);
     let (mut client, mut server) = (1001, 9001);
     let opening = [
         peers.tcp((CLIENT, 6566), SYN, (1000, 0), b""),

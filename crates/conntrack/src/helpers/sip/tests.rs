@@ -44,7 +44,7 @@ struct Dialogue {
 impl Dialogue {
     fn new(family: Family, protocol: u8) -> Self {
         let mut wire = Wire::new();
-        wire.template.helper = super::super::index_of("sip", family, protocol);
+        wire.template.helper = super::super::Instance::named("sip", family, protocol);
         let peers = match family {
             Family::V4 => Peers::new("10.1.0.2", "10.2.0.2"),
             Family::V6 => Peers::new("fd00:1::2", "fd00:2::2"),

@@ -14,7 +14,7 @@ fn wire(peers: Peers) -> Wire {
     let family = if peers.source.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut wire = Wire::new();
     wire.table.set_events_max(16);
-    wire.template.helper = super::super::index_of("tftp", family, udp::PROTOCOL);
+    wire.template.helper = super::super::Instance::named("tftp", family, udp::PROTOCOL);
     wire
 }
 
@@ -111,7 +111,7 @@ fn what_another_connection_expects_is_refused_and_the_request_dropped() {
 fn it_is_refreshed_by_a_repetition_and_waits_five_minutes() {
     let [peers, _] = both();
     let mut wire = Wire { now: Instant(5), ..Wire::with(Sysctls::default()) };
-    wire.template.helper = super::super::index_of("tftp", Family::V4, udp::PROTOCOL);
+    wire.template.helper = super::super::Instance::named("tftp", Family::V4, udp::PROTOCOL);
     let request = peers.udp((CLIENT, 69), b"\0\x01f\0octet\0");
     wire.send(&request).expect("it arrives");
     wire.wait(Duration::from_secs(20));

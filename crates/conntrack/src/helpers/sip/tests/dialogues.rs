@@ -210,7 +210,7 @@ fn calls_at_a_registered_contact_are_read_too() {
         let tracked = phone.wire.send(&registrar.udp((port, 5070), &call)).expect("it arrives");
         assert_eq!(tracked.state, CtState::Related);
         let conn = tracked.conn.expect("it has one");
-        assert_eq!(phone.wire.table.helper(conn), Some("sip"));
+        assert_eq!(phone.wire.table.helper(conn), Some(crate::helpers::Name::usual("sip")));
         let status = phone.wire.table.status(conn).expect("it is there");
         assert!(status.contains(CtStatus::EXPECTED) && !status.contains(CtStatus::HELPER));
     }
