@@ -40,7 +40,7 @@ fn template(packet: &[u8]) -> Template {
         (Family::V4, 108) => Template { zone: Zone::one(8, Direction::Original), ..blank },
         (Family::V4, 109) => Template { zone: Zone::one(9, Direction::Reply), ..blank },
         (Family::V4, 110) => {
-            Template { helper: helpers::index_of("tftp", Family::V4, UDP), ..blank }
+            Template { helper: helpers::Instance::named("tftp", Family::V4, UDP), ..blank }
         }
         _ => blank,
     }
