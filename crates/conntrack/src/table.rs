@@ -495,10 +495,17 @@ impl Table {
     #[inline]
     fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let entry = self.slots.entry(slot)?;
-        if !entry.has(Entry::TRANSLATED) {
-            return entry.direction(tuple, None, zone);
+        if entry.has(Entry::TRANSLATED) {
+            return self.direction_translated(slot, tuple, zone);
         }
-        let found = entry.direction(tuple, Some(&self.slots.cold(slot)?.reply), zone);
+        entry.direction(tuple, None, zone)
+    }
+
+    /// The same for a connection whose reply is no mere inverse.
+    #[cold]
+    fn direction_translated(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
+        let (entry, cold) = (self.slots.entry(slot)?, self.slots.cold(slot)?);
+        let found = entry.direction(tuple, Some(&cold.reply), zone);
         found.filter(|way| *way == Direction::Reply || !entry.is(CtStatus::NAT_CLASH))
     }
 

@@ -178,6 +178,20 @@ impl Routing {
     /// Routes a packet that came in.
     #[inline]
     pub(crate) fn route_in(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
+        if packet.family == Family::V4 && self.host.forwarding == Forwarding::Router {
+            let source = self.v4.kind(packet.source);
+            let destination = self.v4.kind(packet.destination);
+            if let (Some(Kind::Unicast(_)) | None, Some(Kind::Unicast(out))) = (source, destination)
+            {
+                return Routed::Out(out);
+            }
+        }
+        self.route_in_special(packet, interface)
+    }
+
+    /// Routes any packet that is not simply one host's to another over IPv4.
+    #[inline(never)]
+    fn route_in_special(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
         match (self.host.forwarding, packet.family) {
             (Forwarding::Wire, _) => Routed::Out(InterfaceIndex(u16::from(interface.0 == 0))),
             (Forwarding::Router | Forwarding::Off, Family::V4) => self.route_in_v4(packet),
@@ -187,26 +201,11 @@ impl Routing {
         }
     }
 
-    #[inline]
     fn route_in_v4(&self, packet: &Parsed) -> Routed {
-        let source = self.v4.kind(packet.source);
-        let destination = self.v4.kind(packet.destination);
-        match (source, destination) {
-            (Some(Kind::Unicast(_)) | None, Some(Kind::Unicast(out))) => self.pass_on(out),
-            _ => self.route_in_special(packet, source, destination),
-        }
-    }
-
-    /// Routes an IPv4 packet of which one address is not simply somebody else's.
-    #[cold]
-    fn route_in_special(
-        &self,
-        packet: &Parsed,
-        source: Option<Kind>,
-        destination: Option<Kind>,
-    ) -> Routed {
         const MARTIAN: Routed = Routed::Dropped(Cause::Martian);
         const LIMITED_BROADCAST: [u8; 4] = [255; 4];
+        let source = self.v4.kind(packet.source);
+        let destination = self.v4.kind(packet.destination);
         let to_limited_broadcast = packet.destination.v4_octets() == LIMITED_BROADCAST;
         let to_unspecified = destination == Some(Kind::Unspecified);
         match source {
