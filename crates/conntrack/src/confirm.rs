@@ -231,6 +231,9 @@ impl Table {
 
     /// Removes every connection (`conntrack -F`), oldest first.
     pub fn flush(&mut self, now: Instant) -> usize {
+        if let Some(conn) = self.lingering.take() {
+            self.forget(now, conn.slot);
+        }
         let all = self.connections(Instant(0));
         all.iter().filter(|conn| self.delete(now, **conn)).count()
     }

@@ -200,6 +200,10 @@ impl Queue {
         self.events_max != 0
     }
 
+    pub(crate) const fn max(&self) -> usize {
+        self.events_max
+    }
+
     pub(crate) fn set_max(&mut self, events_max: usize) {
         self.events_max = events_max;
         self.events.truncate(events_max);

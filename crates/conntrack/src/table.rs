@@ -148,9 +148,24 @@ impl Table {
     /// An empty table. `seed` keys the hash.
     #[must_use]
     pub fn new(seed: [u64; 2], sysctls: Sysctls) -> Self {
+        Self::keyed(Keys::new(seed), sysctls)
+    }
+
+    /// Begins anew, as if nothing had ever been tracked. The seed, the sysctls as they are now, the
+    /// timeout policies and what [`Self::set_events_max`] was told stay; a [`ConnId`] from before means
+    /// nothing any more.
+    pub fn restart(&mut self) {
+        let policies = core::mem::take(&mut self.policies);
+        let events = Queue::new(self.events.max());
+        let labels_used = self.labels_used;
+        let empty = Self::keyed(self.keys, self.sysctls.clone());
+        *self = Self { policies, events, labels_used, ..empty };
+    }
+
+    fn keyed(keys: Keys, sysctls: Sysctls) -> Self {
         let entries = entries_max(sysctls.max);
         Self {
-            keys: Keys::new(seed),
+            keys,
             slots: Slots::new(entries),
             index: Index::new(entries),
             sized_for: sysctls.max,
@@ -196,6 +211,13 @@ impl Table {
     #[must_use]
     pub fn count(&self) -> usize {
         self.slots.count()
+    }
+
+    /// What is kept of connections beside them: what their helpers remember, who their masters are, keys
+    /// of GRE. It goes when they go.
+    #[must_use]
+    pub fn kept_beside_count(&self) -> usize {
+        self.helped.len() + self.masters.len() + self.gre_keys.count()
     }
 
     /// Bytes of address space that the table has taken. What is not used costs no memory.

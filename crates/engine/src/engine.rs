@@ -191,6 +191,33 @@ impl Engine {
         engine
     }
 
+    /// Begins anew, as if no packet had ever come and no time had passed: no connection, no fragment,
+    /// nothing to poll, every counter as [`Self::new`] left it. The host, the rule sets and the sysctls
+    /// stay as they are now; a [`conntrack::ConnId`] from before means nothing any more. It costs little
+    /// beside [`Self::new`] when `nf_conntrack_max` is small.
+    pub fn restart(&mut self) {
+        let Self {
+            routing: _,
+            defrag,
+            conntrack,
+            rules,
+            transmits,
+            log,
+            lines,
+            cause_counts,
+            batch: _,
+            swept,
+        } = self;
+        *defrag = Defrag::default();
+        conntrack.restart();
+        rules.restart();
+        *transmits = Bounded::new(TRANSMITS_MAX);
+        *log = Bounded::new(LOG_LINES_MAX);
+        lines.clear();
+        *cause_counts = [0; Cause::ALL.len()];
+        *swept = Instant::default();
+    }
+
     /// The host model.
     #[must_use]
     pub fn host(&self) -> &Host {

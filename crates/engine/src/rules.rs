@@ -30,6 +30,10 @@ impl RulesByFamily {
             Family::V6 => &mut self.v6,
         }
     }
+
+    pub(crate) fn restart(&mut self) {
+        self.v4.iter_mut().chain(&mut self.v6).for_each(Rules::restart);
+    }
 }
 
 /// A set of tables, by their names.
@@ -74,6 +78,11 @@ impl Rules {
             }
         }
         Self { ruleset, states, places, at_hooks }
+    }
+
+    /// Begins anew: counters as in the file, every match as before its first packet.
+    pub(crate) fn restart(&mut self) {
+        self.states = self.ruleset.tables.iter().map(TableState::with_counters).collect();
     }
 
     pub(crate) const fn ruleset(&self) -> &Ruleset {

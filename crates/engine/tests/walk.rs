@@ -289,3 +289,29 @@ fn a_recorder_hears_the_whole_way() {
     ];
     assert_eq!(heard.0, expected);
 }
+
+#[test]
+fn begun_anew_it_does_the_same_again() {
+    let lines = "-A FORWARD -p udp -m limit --limit 1/min --limit-burst 2 -j LOG\n\
+                 -A FORWARD -p tcp -j REJECT\n";
+    let mut engine = router(Sysctls::default(), vec![rules(&filter(lines))]);
+    let once = |engine: &mut Engine| {
+        let mut seen: Vec<String> = Vec::new();
+        for (_, mut bytes) in
+            (0..3).flat_map(|n| [(n, query()), (n, tcp(CLIENT, SERVER, 2, (1, 0)))])
+        {
+            seen.push(format!("{:?}", send(engine, START, &mut bytes, 0)));
+        }
+        seen.extend(core::iter::from_fn(|| engine.poll_event()).map(|event| format!("{event:?}")));
+        seen.extend(core::iter::from_fn(|| engine.poll_transmit()).map(|sent| format!("{sent:?}")));
+        let counters = engine.handle_command(START, Command::Counters(Family::V4));
+        seen.push(format!("{counters:?} {:?} {:?}", engine.cause_counts(), engine.poll_timeout()));
+        seen
+    };
+    let first = once(&mut engine);
+    assert!(first.iter().filter(|line| line.contains("Log")).count() == 2, "{first:#?}");
+    send(&mut engine, START, &mut query(), 0);
+    engine.restart();
+    assert!(engine.poll_event().is_none() && engine.poll_timeout().is_none());
+    assert_eq!(once(&mut engine), first);
+}

@@ -74,6 +74,10 @@ pub(crate) struct KeyMap {
 }
 
 impl KeyMap {
+    pub(crate) fn count(&self) -> usize {
+        self.source_keys.len()
+    }
+
     /// Enters the source key of a tuple.
     pub(crate) fn insert(&mut self, tuple: &Tuple) -> Mapping {
         self.numbers += 1;

@@ -504,3 +504,27 @@ fn expiring_is_bounded_and_goes_on_where_it_ended() {
     assert_eq!(gone, [30, 30, 30, 10, 0]);
     assert_eq!(wire.table.count(), 0);
 }
+
+/// One that its last packet has killed waits for the next packet only.
+#[test]
+fn a_flush_takes_what_lingers_as_well() {
+    let mut wire = Wire::new();
+    wire.send(&peers().tcp((1, 80), 0x02, (100, 0), b"")).unwrap();
+    wire.send(&peers().turned().tcp((80, 1), 0x14, (0, 101), b"")).unwrap();
+    assert_eq!((wire.table.count(), wire.table.connections(wire.now).len()), (1, 0));
+    assert_eq!(wire.table.flush(wire.now), 0);
+    assert_eq!((wire.table.count(), wire.table.kept_beside_count()), (0, 0));
+}
+
+#[test]
+fn begun_anew_it_does_the_same_again() {
+    let mut wire = Wire::with(Sysctls { max: 3, ..Sysctls::default() });
+    let once = |wire: &mut Wire| {
+        let sent: Vec<_> = (0..5_u16).map(|port| wire.send(&packet(port, false))).collect();
+        (sent, wire.listing(), wire.events(), *wire.table.statistics())
+    };
+    let first = once(&mut wire);
+    wire.table.restart();
+    assert_eq!((wire.table.count(), wire.table.poll_event()), (0, None));
+    assert_eq!(once(&mut wire), first);
+}
