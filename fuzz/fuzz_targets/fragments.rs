@@ -9,7 +9,8 @@
 #![no_main]
 
 use keepstate_conntrack::Sysctls;
-use keepstate_engine::{Command, Engine, Host, InterfaceIndex, Origin, Packet, defrag};
+use keepstate_engine::{Engine, Host, InterfaceIndex, Origin, Packet, defrag};
+use keepstate_fuzz::Limits;
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, Parsed, checksum};
 use keepstate_ruleset::syntax::iptables_save::parse;
 use libfuzzer_sys::fuzz_target;
@@ -24,20 +25,21 @@ const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 /// Few enough bytes that they are reached.
 const HIGH_THRESH: usize = 32 * 1024;
 const MTU: u32 = 1300;
+const CONNECTIONS_MAX: u32 = 16;
 const PROTOCOLS: [u8; 8] = [6, 17, 1, 58, 132, 136, 47, 0];
 
 thread_local! {
-    /// One engine for all inputs, emptied after each, and its time.
-    static ENGINE: RefCell<(Engine, Instant)> = RefCell::new((engine(), Instant(1_000_000_000)));
+    /// One engine, which begins anew with each input.
+    static ENGINE: RefCell<Engine> = RefCell::new(engine());
 }
 
-fuzz_target!(|data: &[u8]| {
-    ENGINE.with_borrow_mut(|(engine, now)| {
-        *now = run(engine, *now, data);
-    });
-});
+fuzz_target!(|data: &[u8]| ENGINE.with_borrow_mut(|engine| run(engine, data)));
 
-fn run(engine: &mut Engine, mut now: Instant, data: &[u8]) -> Instant {
+fn run(engine: &mut Engine, data: &[u8]) {
+    engine.restart();
+    let mut limits = Limits::of(engine.conntrack());
+    let mut now = Instant(1_000_000_000);
+    let (mut received, mut answered, mut forwarded) = (0, 0, 0);
     for record in data.chunks(6).filter(|record| record.len() == 6) {
         now = now.plus(Duration::from_secs([0, 1, 16, 31][usize::from(record[0] >> 6)]));
         engine.handle_timeout(now);
@@ -49,6 +51,7 @@ fn run(engine: &mut Engine, mut now: Instant, data: &[u8]) -> Instant {
             link: LinkInfo::default(),
             mark: 0,
         };
+        received += 1;
         engine.handle_packet(now, packet);
         let largest = defrag::charge(2100) + 200;
         assert!(engine.fragment_charges().iter().all(|held| *held <= HIGH_THRESH + largest));
@@ -56,20 +59,22 @@ fn run(engine: &mut Engine, mut now: Instant, data: &[u8]) -> Instant {
             let parsed = Parsed::new(&sent.bytes).expect("what leaves is a packet");
             let whole = parsed.fragment.is_none() || parsed.family == Family::V4;
             assert!(sent.origin == Origin::Made || parsed.length <= MTU || !whole);
+            *if sent.origin == Origin::Made { &mut answered } else { &mut forwarded } += 1;
         }
+        // Each may be answered, and once more when its time is up; no piece needs more than two.
+        assert!(answered <= 2 * received && forwarded <= 2 * received, "nothing multiplies");
         while engine.poll_event().is_some() {}
+        limits.hold(engine.conntrack(), now);
     }
     now = now.plus(Duration::from_secs(61));
     engine.handle_timeout(now);
     assert_eq!(engine.fragment_charges(), [0, 0], "everything is given up some time");
-    while engine.poll_transmit().is_some() {}
-    let _ = engine.handle_command(now, Command::Flush);
-    while engine.poll_event().is_some() {}
-    now
+    assert_eq!(engine.lost_counts(), (0, 0), "queues are long enough for one packet");
+    limits.hold_empty(engine.conntrack_mut(), now);
 }
 
 fn engine() -> Engine {
-    let mut sysctls = Sysctls { checksum: false, ..Sysctls::default() };
+    let mut sysctls = Sysctls { max: CONNECTIONS_MAX, checksum: false, ..Sysctls::default() };
     for name in ["net.ipv4.ipfrag", "nf_conntrack_frag6"] {
         sysctls.set(&format!("{name}_low_thresh"), "0").unwrap();
         sysctls.set(&format!("{name}_high_thresh"), &HIGH_THRESH.to_string()).unwrap();

@@ -9,10 +9,11 @@
 
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{Engine, Host, InterfaceIndex, Packet};
+use keepstate_fuzz::Limits;
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, checksum};
 use keepstate_ruleset::syntax::iptables_save::parse;
 use libfuzzer_sys::fuzz_target;
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\n\
@@ -27,19 +28,22 @@ const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 -A FORWARD -p udp -m udp --dport 99 -j REJECT\nCOMMIT\n";
 
 const CONNECTIONS_MAX: u32 = 16;
+const EXPECTATIONS_MAX: u32 = 4;
+/// Longer than any fragment waits.
+const FRAGMENTS_GONE: Duration = Duration::from_secs(61);
 
-fuzz_target!(|data: &[u8]| {
-    let sysctls = Sysctls {
-        max: CONNECTIONS_MAX,
-        checksum: false,
-        log_invalid: u8::MAX,
-        ..Sysctls::default()
-    };
-    let name = |n| InterfaceName::new(n).unwrap();
-    let rules = [Family::V4, Family::V6].map(|family| parse(RULES, family).unwrap());
-    let mut engine =
-        Engine::new([1, 2], Host::router(name("eth0"), name("eth1")), sysctls, Vec::from(rules));
+thread_local! {
+    /// One engine, which begins anew with each input.
+    static ENGINE: RefCell<Engine> = RefCell::new(engine());
+}
+
+fuzz_target!(|data: &[u8]| ENGINE.with_borrow_mut(|engine| run(engine, data)));
+
+fn run(engine: &mut Engine, data: &[u8]) {
+    engine.restart();
+    let mut limits = Limits::of(engine.conntrack());
     let mut now = Instant(1);
+    let (mut received, mut sent) = (0, 0);
     let mut rest = data;
     while let [head, length, tail @ ..] = rest {
         let (packet, tail) = tail.split_at(usize::from(*length).min(tail.len()));
@@ -48,23 +52,42 @@ fuzz_target!(|data: &[u8]| {
         now = now.plus(Duration::from_millis(pause * pause * 125));
         let mut bytes = packet.to_vec();
         mend(&mut bytes, head & 2 != 0);
-        let interface = InterfaceIndex(u16::from(head & 1));
-        engine.handle_packet(
-            now,
-            Packet {
-                bytes: &mut bytes,
-                interface: Some(interface),
-                family: None,
-                link: LinkInfo::default(),
-                mark: 0,
-            },
-        );
+        let packet = Packet {
+            bytes: &mut bytes,
+            interface: Some(InterfaceIndex(u16::from(head & 1))),
+            family: None,
+            link: LinkInfo::default(),
+            mark: 0,
+        };
+        received += 1;
+        engine.handle_packet(now, packet);
         engine.handle_timeout(now);
-        while engine.poll_transmit().is_some() {}
+        while engine.poll_transmit().is_some() {
+            sent += 1;
+        }
         while engine.poll_event().is_some() {}
-        assert!(engine.conntrack().count() <= CONNECTIONS_MAX as usize, "nf_conntrack_max holds");
+        limits.hold(engine.conntrack(), now);
+        // An answer, or a piece of what came, and one more when its time is up.
+        assert!(sent <= 2 * received, "nothing multiplies");
     }
-});
+    engine.handle_timeout(now.plus(FRAGMENTS_GONE));
+    assert_eq!(engine.fragment_charges(), [0, 0], "fragments are given up some time");
+    assert_eq!(engine.lost_counts(), (0, 0), "queues are long enough for one packet");
+    limits.hold_empty(engine.conntrack_mut(), now);
+}
+
+fn engine() -> Engine {
+    let sysctls = Sysctls {
+        max: CONNECTIONS_MAX,
+        expect_max: EXPECTATIONS_MAX,
+        checksum: false,
+        log_invalid: u8::MAX,
+        ..Sysctls::default()
+    };
+    let name = |n| InterfaceName::new(n).unwrap();
+    let rules = [Family::V4, Family::V6].map(|family| parse(RULES, family).unwrap());
+    Engine::new([1, 2], Host::router(name("eth0"), name("eth1")), sysctls, Vec::from(rules))
+}
 
 fn mend(bytes: &mut [u8], six: bool) {
     let length = bytes.len() as u16;
