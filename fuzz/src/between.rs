@@ -1,7 +1,7 @@
 //! A client and a server, and the table that their packets pass.
 
 use crate::{ACK, GRE, Limits, SYN, TCP};
-use keepstate_conntrack::helpers::{HELPERS, Helper};
+use keepstate_conntrack::helpers::{Helper, Instance};
 use keepstate_conntrack::table::Template;
 use keepstate_conntrack::{Hook, Sysctls, Table, Ways};
 use keepstate_packet::{Address, Family, Instant, Parsed};
@@ -83,9 +83,9 @@ impl Between {
     pub fn new(helper: &'static Helper, family: Family, sysctls: Sysctls) -> Self {
         let sysctls = Sysctls { max: CONNECTIONS_MAX, checksum: false, ..sysctls };
         let table = Table::new([1, 2], sysctls);
-        let index = HELPERS.iter().position(|one| std::ptr::eq(one, helper));
+        let is_it = |one: &Instance| one.helper().is_some_and(|one| std::ptr::eq(one, helper));
         let assigned = Template {
-            helper: index.map(|index| index as u16),
+            helper: Instance::called(helper.name).find(is_it),
             attached: true,
             ..Template::default()
         };
@@ -137,9 +137,9 @@ impl Between {
         let template = if to == self.port { self.assigned } else { Template::default() };
         let (table, now, bytes) = (&mut self.table, self.now, &self.bytes);
         table.expire(now, 1);
-        if let Ok(tracked) = table.track_in(now, Hook::Prerouting, &parsed, bytes, &template) {
+        if let Ok(mut tracked) = table.track_in(now, Hook::Prerouting, &parsed, bytes, &template) {
             let helped = table.help(now, &tracked, &parsed, bytes, &Network);
-            if helped.and_then(|()| table.confirm(now, &tracked)).is_err() {
+            if helped.and_then(|()| table.confirm(now, &mut tracked)).is_err() {
                 table.discard(now, &tracked);
             }
         }

@@ -2,7 +2,7 @@
 
 use keepstate_conntrack::Table;
 use keepstate_conntrack::event::Snapshot;
-use keepstate_conntrack::helpers::HELPERS;
+use keepstate_conntrack::helpers::{HELPERS, Name};
 use keepstate_packet::Instant;
 
 /// The limits of a table, and what it said when they were last looked at.
@@ -60,7 +60,9 @@ fn class_max(one: &Snapshot) -> usize {
     let protocol = one.master.map(|master| master.protocol);
     let helper = HELPERS
         .iter()
-        .find(|helper| Some(helper.name) == one.helper && Some(helper.protocol) == protocol)
+        .find(|helper| {
+            Some(Name::usual(helper.name)) == one.helper && Some(helper.protocol) == protocol
+        })
         .expect("it was announced by a helper");
     let class = one.announcement.expect("it was announced").class as usize;
     helper.policies[class].max as usize
