@@ -15,13 +15,16 @@ const GATE: &str = "/sys/module/nf_conntrack";
 
 /// Parameters that tracking here has too; what they are set to when nobody asks for anything else
 /// is the machine's affair.
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 9] = [
     "nf_conntrack_ftp.loose",
     "nf_conntrack_amanda.master_timeout",
     "nf_conntrack_sip.sip_direct_signalling",
     "nf_conntrack_sip.sip_direct_media",
     "nf_conntrack_sip.sip_external_media",
     "nf_conntrack_sip.sip_timeout",
+    "nf_conntrack_h323.default_rrq_ttl",
+    "nf_conntrack_h323.gkrouted_only",
+    "nf_conntrack_h323.callforward_filter",
 ];
 
 /// The right to rely on the parameters as they are, or to set them.

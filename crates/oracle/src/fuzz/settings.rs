@@ -57,6 +57,9 @@ const PARAMETERS: &[(&str, &str, &[&str])] = &[
     ("sip", "nf_conntrack_sip.sip_direct_media", &["0", "0", "1"]),
     ("sip", "nf_conntrack_sip.sip_external_media", &["1", "-1", "0"]),
     ("sip", "nf_conntrack_sip.sip_timeout", &["1000", "90", "17179900"]),
+    ("h323", "nf_conntrack_h323.default_rrq_ttl", &["300", "0", "77", "17179870"]),
+    ("h323", "nf_conntrack_h323.gkrouted_only", &["1", "0", "-1"]),
+    ("h323", "nf_conntrack_h323.callforward_filter", &["Y", "N", "0"]),
 ];
 
 /// Timeout policies that rules name, for `{f}` inet and inet6: all states of each, since what is left

@@ -7,8 +7,8 @@
 //! As observed on Linux 6.18, and so here: what is encoded as an open type (additions of a
 //! `SEQUENCE`, later alternatives of a `CHOICE`) is passed over by its length, unless something in
 //! it is to be heard; while it is read, only the end of the message ends it. A length takes two
-//! octets that must be there, even when one would say it. A value that the type forbids and that
-//! can be passed over is no fault.
+//! octets that must be there, even when one would say it; that of a known later alternative does
+//! with one. A value that the type forbids and that can be passed over is no fault.
 
 use super::Mark;
 use alloc::vec::Vec;
@@ -46,12 +46,15 @@ pub enum Type {
     Choice(&'static Choice),
     /// `OCTET STRING` that holds the encoding of another type.
     Open(&'static Type),
+    /// Such an octet string that is a component of a `SEQUENCE` and not read. Linux looks for its
+    /// length without going on to the next octet, so in what is left of one that has begun.
+    Sealed,
     /// A value that is noted.
     Heard(Mark, &'static Type),
     /// A value in which nothing is noted.
     Unheard(&'static Type),
     /// A component of a `SEQUENCE` that is not looked at, and none behind it, whether it is there or
-    /// not: the value ends before it.
+    /// not; a later alternative of a `CHOICE` whose length is not looked at. The value ends before it.
     Stop,
 }
 
@@ -75,11 +78,11 @@ pub struct Sequence {
     pub additions: Option<Additions>,
 }
 
-/// Additions to a `SEQUENCE`.
+/// What stands behind an extension marker.
 #[derive(Clone, Copy, Debug)]
 pub struct Additions {
-    /// How many the helpers know of. Of those beyond, every one is taken to be there, whether its
-    /// bit says so or not.
+    /// How many the helpers know of. Of those of a `SEQUENCE` beyond, every one is taken to be there,
+    /// whether its bit says so or not.
     pub known: u32,
     /// Those that are read, by their number from 0.
     pub read: &'static [(u32, Type)],
@@ -99,9 +102,8 @@ pub enum Component {
 pub struct Choice {
     /// The alternatives before the extension marker.
     pub root: &'static [Type],
-    /// Those later alternatives that are read, by their number from 0. `None` when there is no
-    /// extension marker.
-    pub additions: Option<&'static [(u32, Type)]>,
+    /// The later alternatives, if there is an extension marker.
+    pub additions: Option<Additions>,
 }
 
 /// Something noted.
@@ -193,6 +195,11 @@ impl Walk<'_> {
             }
             Type::Choice(choice) => self.choice(choice, heard)?,
             Type::Open(kind) => self.open(Some(kind), heard)?,
+            Type::Sealed => {
+                self.expect(16)?;
+                let length = self.determinant()?;
+                self.skip(length)?;
+            }
             Type::Heard(mark, kind) => self.heard(*mark, kind, heard)?,
             Type::Unheard(kind) => value = self.value(kind, false)?,
         }
@@ -259,6 +266,7 @@ impl Walk<'_> {
     }
 
     fn sequence(&mut self, sequence: &Sequence, heard: bool) -> Result<(), Fault> {
+        self.expect(1)?;
         let extended = sequence.additions.is_some() && self.take(1)? == 1;
         let optional = |component: &&Component| matches!(component, Component::Optional(_));
         let count = sequence.root.iter().filter(optional).count() as u32;
@@ -291,26 +299,52 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Which of `count` components are there.
+    /// Which of `count` components are there. Linux reads 32 bits at a time; those that end with
+    /// them and do not begin with an octet it takes from the begin of that octet.
     fn presence(&mut self, count: u32) -> Result<impl Iterator<Item = bool> + use<>, Fault> {
-        let bits = self.take(count)?;
+        let before = (self.at % 8) as u32;
+        let bits = if before + count == u32::BITS {
+            self.at -= before as usize;
+            self.take(u32::BITS)? >> before
+        } else {
+            self.take(count)?
+        };
         Ok((0..count).rev().map(move |bit| bits >> bit & 1 == 1))
     }
 
     fn choice(&mut self, choice: &Choice, heard: bool) -> Result<(), Fault> {
         self.expect(1)?;
-        if choice.additions.is_some() && self.take(1)? == 1 {
-            let number = self.take(7)?;
-            return self.open(find(choice.additions.unwrap_or(&[]), number), heard);
+        if let Some(Additions { known, read }) = choice.additions
+            && self.take(1)? == 1
+        {
+            return match self.take(7)? {
+                number if number < known => self.later(find(read, number), heard),
+                _ => self.open(None, heard),
+            };
         }
         let number = self.take(width(choice.root.len() as u32))?;
         let kind = choice.root.get(number as usize).ok_or(Fault::Range)?;
         self.value(kind, heard).map(|_| ())
     }
 
+    /// A later alternative that is known.
+    fn later(&mut self, kind: Option<&Type>, heard: bool) -> Result<(), Fault> {
+        if matches!(kind, Some(Type::Stop)) {
+            return Ok(());
+        }
+        self.align();
+        let length = self.determinant()?;
+        self.content(length, kind, heard)
+    }
+
     /// A value behind its length.
     fn open(&mut self, kind: Option<&Type>, heard: bool) -> Result<(), Fault> {
         let length = self.length()?;
+        self.content(length, kind, heard)
+    }
+
+    /// A value in so many octets.
+    fn content(&mut self, length: usize, kind: Option<&Type>, heard: bool) -> Result<(), Fault> {
         let end = self.at + 8 * length;
         self.expect(8 * length)?;
         if let Some(kind) = kind.filter(|_| heard) {
@@ -320,14 +354,24 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A length (X.691, 10.9); that a long string may come in pieces is not known.
+    /// A length of which two octets have to be there.
     fn length(&mut self) -> Result<usize, Fault> {
         self.align();
         self.expect(16)?;
-        let first = self.take(8)? as usize;
-        Ok(match first {
-            0..0x80 => first,
-            _ => (first & 0x3f) << 8 | self.take(8)? as usize,
+        self.determinant()
+    }
+
+    /// A length (X.691, 10.9) that begins with the octet of the next bit; that a long string may come
+    /// in pieces is not known.
+    fn determinant(&mut self) -> Result<usize, Fault> {
+        let mut octet = || {
+            let octet = self.message.get(self.at / 8).ok_or(Fault::Short)?;
+            self.at += 8;
+            Ok(usize::from(*octet))
+        };
+        Ok(match octet()? {
+            first @ 0..0x80 => first,
+            first => (first & 0x3f) << 8 | octet()?,
         })
     }
 

@@ -61,7 +61,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         assignments: &[("udp", 1719, "RAS", BOTH), ("tcp", 1720, "Q.931", BOTH)],
         conversation: h323::conversation,
         messages: &h323::MESSAGES,
-        settled: false,
+        settled: true,
     },
     Dialogue {
         name: "sip",

@@ -2,7 +2,7 @@
 //!
 //! Additions that nothing is read of are left out: they are passed over by their lengths.
 
-use super::{EXTENSIBLE, closed, h235, h245, sequence};
+use super::{closed, extensible, h235, h245, later, sequence};
 use crate::helpers::h323::Mark;
 use crate::helpers::h323::per::{Choice, Component, Size, Type};
 use Component::{Always, Optional};
@@ -23,7 +23,7 @@ pub const CALL_SIGNAL_ADDRESSES_MAX: usize = 10;
 const IPV4: Type = Heard(Mark::Ipv4, &Octets(Size::Fixed(4)));
 const IPV6: Type = Heard(Mark::Ipv6, &Octets(Size::Fixed(16)));
 const PORT: Type = Integer(0, 65_535);
-const ROUTING: Type = Type::Choice(&Choice { root: &[Null, Null], additions: EXTENSIBLE });
+const ROUTING: Type = Type::Choice(&Choice { root: &[Null, Null], additions: extensible(0) });
 
 const TRANSPORT_ADDRESS: Type = Type::Choice(&Choice {
     root: &[
@@ -51,7 +51,7 @@ const TRANSPORT_ADDRESS: Type = Type::Choice(&Choice {
         Octets(Size::Between(1, 20)),
         NON_STANDARD_PARAMETER,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(0),
 });
 /// An address that nothing is expected at.
 const OTHER_ADDRESS: Type = Unheard(&TRANSPORT_ADDRESS);
@@ -64,14 +64,16 @@ const H221_NON_STANDARD: Type = Type::Sequence(&sequence(
     0,
     &[],
 ));
-const NON_STANDARD_IDENTIFIER: Type =
-    Type::Choice(&Choice { root: &[ObjectIdentifier, H221_NON_STANDARD], additions: EXTENSIBLE });
+const NON_STANDARD_IDENTIFIER: Type = Type::Choice(&Choice {
+    root: &[ObjectIdentifier, H221_NON_STANDARD],
+    additions: extensible(0),
+});
 const NON_STANDARD_PARAMETER: Type =
     Type::Sequence(&closed(&[Always(NON_STANDARD_IDENTIFIER), Always(Octets(Size::Any))]));
 /// dialledDigits and h323-ID.
 pub(super) const ALIAS_ADDRESS: Type = Type::Choice(&Choice {
     root: &[Digits(Size::Between(1, 128)), Bmp(Size::Between(1, 256))],
-    additions: EXTENSIBLE,
+    additions: extensible(5),
 });
 const ALIASES: Type = SequenceOf(&ALIAS_ADDRESS, 0);
 /// EndpointIdentifier, GatekeeperIdentifier.
@@ -114,7 +116,7 @@ const SUPPORTED_PROTOCOLS: Type = Type::Choice(&Choice {
         CAPABILITIES,
         CAPABILITIES,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(2),
 });
 const GATEWAY_INFO: Type = Type::Sequence(&sequence(
     &[Optional(SequenceOf(&SUPPORTED_PROTOCOLS, 0)), Optional(NON_STANDARD_PARAMETER)],
@@ -140,8 +142,8 @@ const ENDPOINT_TYPE: Type = Type::Sequence(&sequence(
 // ---- Calls.
 
 const CALL_TYPE: Type =
-    Type::Choice(&Choice { root: &[Null, Null, Null, Null], additions: EXTENSIBLE });
-const CALL_MODEL: Type = Type::Choice(&Choice { root: &[Null, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[Null, Null, Null, Null], additions: extensible(0) });
+const CALL_MODEL: Type = Type::Choice(&Choice { root: &[Null, Null], additions: extensible(0) });
 const CALL_IDENTIFIER: Type = Type::Sequence(&sequence(&[Always(GLOBALLY_UNIQUE_ID)], 0, &[]));
 const Q954_DETAILS: Type = Type::Sequence(&sequence(&[Always(Boolean), Always(Boolean)], 0, &[]));
 const Q_SERIES_OPTIONS: Type = Type::Sequence(&sequence(
@@ -159,9 +161,9 @@ const Q_SERIES_OPTIONS: Type = Type::Sequence(&sequence(
     &[],
 ));
 const CONFERENCE_GOAL: Type =
-    Type::Choice(&Choice { root: &[Null, Null, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[Null, Null, Null], additions: extensible(2) });
 const SECURITY_SERVICE_MODE: Type =
-    Type::Choice(&Choice { root: &[NON_STANDARD_PARAMETER, Null, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[NON_STANDARD_PARAMETER, Null, Null], additions: extensible(0) });
 const SECURITY_CAPABILITIES: Type = Type::Sequence(&sequence(
     &[
         Optional(NON_STANDARD_PARAMETER),
@@ -174,7 +176,7 @@ const SECURITY_CAPABILITIES: Type = Type::Sequence(&sequence(
 ));
 const H245_SECURITY: Type = Type::Choice(&Choice {
     root: &[NON_STANDARD_PARAMETER, Null, SECURITY_CAPABILITIES, SECURITY_CAPABILITIES],
-    additions: EXTENSIBLE,
+    additions: extensible(0),
 });
 
 // ---- Call signalling.
@@ -201,7 +203,7 @@ const SETUP: Type = Type::Sequence(&sequence(
     ],
     26,
     // sourceCallSignalAddress is read, though nothing is done with it.
-    &[(0, OTHER_ADDRESS), (6, FAST_START)],
+    &[(0, OTHER_ADDRESS), (6, FAST_START), (9, Stop)],
 ));
 const PROCEEDING_ROOT: &[Component] =
     &[Always(PROTOCOL_IDENTIFIER), Always(ENDPOINT_TYPE), Optional(H245_ADDRESS)];
@@ -220,7 +222,7 @@ const CONNECT: Type = Type::Sequence(&sequence(
 const INFORMATION: Type = Type::Sequence(&sequence(&[Always(PROTOCOL_IDENTIFIER)], 6, &[]));
 const RELEASE_COMPLETE_REASON: Type = Type::Choice(&Choice {
     root: &[Null, Null, Null, Null, Null, Null, Null, Null, Null, Null, Null, Null],
-    additions: EXTENSIBLE,
+    additions: extensible(10),
 });
 const RELEASE_COMPLETE: Type = Type::Sequence(&sequence(
     &[Always(PROTOCOL_IDENTIFIER), Optional(RELEASE_COMPLETE_REASON)],
@@ -229,7 +231,7 @@ const RELEASE_COMPLETE: Type = Type::Sequence(&sequence(
 ));
 const FACILITY_REASON: Type = Type::Choice(&Choice {
     root: &[Null, Heard(Mark::CallForwarded, &Null), Null, Null],
-    additions: EXTENSIBLE,
+    additions: extensible(7),
 });
 const FACILITY: Type = Type::Sequence(&sequence(
     &[
@@ -260,7 +262,7 @@ const PROGRESS: Type = Type::Sequence(&sequence(
 
 const MESSAGE_BODY: Type = Type::Choice(&Choice {
     root: &[SETUP, CALL_PROCEEDING, CONNECT, ALERTING, INFORMATION, RELEASE_COMPLETE, FACILITY],
-    additions: Some(&[(0, PROGRESS)]),
+    additions: later(6, &[(0, PROGRESS)]),
 });
 const H245_CONTROL: Type =
     SequenceOf(&Open(&Heard(Mark::Tunnelled, &h245::MESSAGE)), H245_CONTROL_MAX);
@@ -380,5 +382,5 @@ pub const RAS_MESSAGE: Type = Type::Choice(&Choice {
         Null,
         Null,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(0),
 });

@@ -1,10 +1,10 @@
 //! Types of H.235.0 (module H235-SECURITY-MESSAGES): the tokens that may stand in the way of what
 //! is read.
 
-use super::{EXTENSIBLE, closed, h225, sequence};
+use super::{closed, extensible, h225, sequence};
 use crate::helpers::h323::per::{Choice, Component, Size, Type};
 use Component::{Always, Optional};
-use Type::{AnyInteger, Bits, Bmp, Integer, ObjectIdentifier, Octets, Open};
+use Type::{AnyInteger, Bits, Bmp, Integer, ObjectIdentifier, Octets, Sealed};
 
 const TIME_STAMP: Type = Integer(1, u32::MAX);
 const IDENTIFIER: Type = Bmp(Size::Between(1, 128));
@@ -50,7 +50,7 @@ const ENCRYPTED: Type = Type::Sequence(&closed(&[
     Always(Octets(Size::Any)),
 ]));
 const SIGNED: Type = Type::Sequence(&closed(&[
-    Always(Open(&Type::Null)),
+    Always(Sealed),
     Always(ObjectIdentifier),
     Always(PARAMETERS),
     Always(Bits(Size::Any)),
@@ -62,7 +62,7 @@ const CRYPTO_TOKEN: Type = Type::Choice(&Choice {
         Type::Sequence(&closed(&[Always(ObjectIdentifier), Always(CLEAR_TOKEN), Always(HASHED)])),
         ENCRYPTED,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(0),
 });
 
 /// CryptoH323Token of H.225.0.
@@ -77,5 +77,5 @@ pub const CRYPTO_H323_TOKEN: Type = Type::Choice(&Choice {
         SIGNED,
         CRYPTO_TOKEN,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(0),
 });

@@ -3,7 +3,7 @@
 //!
 //! Additions that nothing is read of are left out: they are passed over by their lengths.
 
-use super::{EXTENSIBLE, closed, sequence};
+use super::{closed, extensible, later, sequence};
 use crate::helpers::h323::Mark;
 use crate::helpers::h323::per::{Choice, Component, Size, Type};
 use Component::{Always, Optional};
@@ -53,12 +53,14 @@ const UNICAST_ADDRESS: Type = Type::Choice(&Choice {
             &[],
         )),
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(2),
 });
-const MULTICAST_ADDRESS: Type =
-    Unheard(&Type::Choice(&Choice { root: &[IPV4_ADDRESS, IPV6_ADDRESS], additions: EXTENSIBLE }));
+const MULTICAST_ADDRESS: Type = Unheard(&Type::Choice(&Choice {
+    root: &[IPV4_ADDRESS, IPV6_ADDRESS],
+    additions: extensible(2),
+}));
 const TRANSPORT_ADDRESS: Type =
-    Type::Choice(&Choice { root: &[UNICAST_ADDRESS, MULTICAST_ADDRESS], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[UNICAST_ADDRESS, MULTICAST_ADDRESS], additions: extensible(0) });
 const MEDIA_ADDRESS: Type = Heard(Mark::Media, &TRANSPORT_ADDRESS);
 
 const NON_STANDARD_PARAMETER: Type = Type::Sequence(&closed(&[
@@ -154,7 +156,7 @@ const IS11172_VIDEO: Type = Type::Sequence(&sequence(
 ));
 const VIDEO_CAPABILITY: Type = Type::Choice(&Choice {
     root: &[NON_STANDARD_PARAMETER, H261_VIDEO, H262_VIDEO, H263_VIDEO, IS11172_VIDEO],
-    additions: EXTENSIBLE,
+    additions: extensible(1),
 });
 
 const FRAMES: Type = Integer(1, 256);
@@ -221,13 +223,13 @@ const AUDIO_CAPABILITY: Type = Type::Choice(&Choice {
         IS11172_AUDIO,
         IS13818_AUDIO,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(8),
 });
 
 /// Seven that H.323 has no use for; separateLANStack comes later.
 const DATA_PROTOCOL: Type = Type::Choice(&Choice {
     root: &[NON_STANDARD_PARAMETER, Null, Null, Null, Null, Null, Null],
-    additions: Some(&[(3, Heard(Mark::LanStack, &Null))]),
+    additions: later(7, &[(3, Heard(Mark::LanStack, &Null))]),
 });
 const OTHER_DATA_PROTOCOL: Type = Unheard(&DATA_PROTOCOL);
 const T84_PROFILE: Type = Type::Choice(&Choice {
@@ -280,7 +282,7 @@ const DATA_APPLICATION: Type = Type::Sequence(&sequence(
                 Null,
                 OTHER_DATA_PROTOCOL,
             ],
-            additions: EXTENSIBLE,
+            additions: extensible(4),
         })),
         // maxBitRate
         Always(Integer(0, u32::MAX)),
@@ -289,7 +291,7 @@ const DATA_APPLICATION: Type = Type::Sequence(&sequence(
     &[],
 ));
 const ENCRYPTION_MODE: Type =
-    Type::Choice(&Choice { root: &[NON_STANDARD_PARAMETER, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[NON_STANDARD_PARAMETER, Null], additions: extensible(0) });
 const DATA_TYPE: Type = Type::Choice(&Choice {
     root: &[
         NON_STANDARD_PARAMETER,
@@ -299,7 +301,7 @@ const DATA_TYPE: Type = Type::Choice(&Choice {
         DATA_APPLICATION,
         ENCRYPTION_MODE,
     ],
-    additions: EXTENSIBLE,
+    additions: extensible(3),
 });
 
 // ---- How it is carried.
@@ -327,7 +329,7 @@ const H223_PARAMETERS: Type = Type::Sequence(&sequence(
                 // al3
                 Type::Sequence(&closed(&[Always(Integer(0, 2)), Always(Integer(0, 16_777_215))])),
             ],
-            additions: EXTENSIBLE,
+            additions: extensible(3),
         })),
         Always(Boolean),
     ],
@@ -335,7 +337,7 @@ const H223_PARAMETERS: Type = Type::Sequence(&sequence(
     &[],
 ));
 const ONE_OF_THREE: Type =
-    Type::Choice(&Choice { root: &[Null, Null, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[Null, Null, Null], additions: extensible(0) });
 const V76_PARAMETERS: Type = Type::Sequence(&sequence(
     &[
         // hdlcParameters: crcLength, n401, loopbackTestProcedure
@@ -353,7 +355,7 @@ const V76_PARAMETERS: Type = Type::Sequence(&sequence(
                 Type::Sequence(&sequence(&[Always(Integer(1, 127)), Always(ONE_OF_THREE)], 0, &[])),
                 Null,
             ],
-            additions: EXTENSIBLE,
+            additions: extensible(0),
         })),
         // v75Parameters
         Always(Type::Sequence(&sequence(&[Always(Boolean)], 0, &[]))),
@@ -385,7 +387,8 @@ const H2250_ACK_PARAMETERS: Type = Type::Sequence(&sequence(
         Optional(Integer(1, 255)),
         Optional(MEDIA_ADDRESS),
         Optional(MEDIA_ADDRESS),
-        Optional(Stop),
+        // dynamicRTPPayloadType
+        Optional(Integer(96, 127)),
     ],
     2,
     &[],
@@ -395,7 +398,7 @@ const Q2931_ADDRESS: Type = Type::Sequence(&sequence(
     &[
         Always(Type::Choice(&Choice {
             root: &[Digits(Size::Between(1, 16)), Octets(Size::Between(1, 20))],
-            additions: EXTENSIBLE,
+            additions: extensible(0),
         })),
         Optional(Octets(Size::Between(1, 20))),
     ],
@@ -405,14 +408,14 @@ const Q2931_ADDRESS: Type = Type::Sequence(&sequence(
 /// NetworkAccessParameters: distribution, networkAddress, associateConference, externalReference.
 const NETWORK_ACCESS: Type = Type::Sequence(&sequence(
     &[
-        Optional(Type::Choice(&Choice { root: &[Null, Null], additions: EXTENSIBLE })),
+        Optional(Type::Choice(&Choice { root: &[Null, Null], additions: extensible(0) })),
         Always(Type::Choice(&Choice {
             root: &[
                 Q2931_ADDRESS,
                 Digits(Size::Between(1, 128)),
                 Heard(Mark::SeparateStack, &TRANSPORT_ADDRESS),
             ],
-            additions: EXTENSIBLE,
+            additions: extensible(0),
         })),
         Always(Boolean),
         Optional(Octets(Size::Between(1, 255))),
@@ -429,7 +432,7 @@ const FORWARD_PARAMETERS: Type = Type::Sequence(&sequence(
         Always(DATA_TYPE),
         Always(Type::Choice(&Choice {
             root: &[H222_PARAMETERS, H223_PARAMETERS, V76_PARAMETERS],
-            additions: Some(&[(0, H2250_PARAMETERS)]),
+            additions: later(2, &[(0, H2250_PARAMETERS)]),
         })),
     ],
     2,
@@ -440,7 +443,7 @@ const REVERSE_PARAMETERS: Type = Type::Sequence(&sequence(
         Always(Unheard(&DATA_TYPE)),
         Optional(Type::Choice(&Choice {
             root: &[H223_PARAMETERS, V76_PARAMETERS],
-            additions: Some(&[(0, H2250_PARAMETERS)]),
+            additions: later(1, &[(0, H2250_PARAMETERS)]),
         })),
     ],
     2,
@@ -452,7 +455,7 @@ const REVERSE_ACK_PARAMETERS: Type = Type::Sequence(&sequence(
         Optional(PORT),
         Optional(Type::Choice(&Choice {
             root: &[H222_PARAMETERS],
-            additions: Some(&[(0, H2250_PARAMETERS)]),
+            additions: later(1, &[(0, H2250_PARAMETERS)]),
         })),
     ],
     1,
@@ -470,7 +473,7 @@ const OPEN_LOGICAL_CHANNEL_ACK: Type = Type::Sequence(&sequence(
     3,
     &[
         (0, NETWORK_ACCESS),
-        (1, Type::Choice(&Choice { root: &[H2250_ACK_PARAMETERS], additions: EXTENSIBLE })),
+        (1, Type::Choice(&Choice { root: &[H2250_ACK_PARAMETERS], additions: extensible(0) })),
         (2, Stop),
     ],
 ));
@@ -490,7 +493,7 @@ const REQUEST: Type = Type::Choice(&Choice {
         Null,
         Null,
     ],
-    additions: EXTENSIBLE,
+    additions: later(4, &[(0, Stop), (1, Stop), (2, Stop), (3, Stop)]),
 });
 /// ResponseMessage: of nineteen, openLogicalChannelAck is the sixth.
 const RESPONSE: Type = Type::Choice(&Choice {
@@ -515,10 +518,10 @@ const RESPONSE: Type = Type::Choice(&Choice {
         Null,
         Null,
     ],
-    additions: EXTENSIBLE,
+    additions: later(5, &[(0, Stop), (1, Stop), (2, Stop), (3, Stop), (4, Stop)]),
 });
 
 /// MultimediaSystemControlMessage, as far as the helper does anything: commands, indications, and
 /// the other requests and responses are not read beyond their number.
 pub const MESSAGE: Type =
-    Type::Choice(&Choice { root: &[REQUEST, RESPONSE, Null, Null], additions: EXTENSIBLE });
+    Type::Choice(&Choice { root: &[REQUEST, RESPONSE, Null, Null], additions: extensible(0) });

@@ -6,8 +6,15 @@ pub mod h245;
 
 use super::per::{Additions, Component, Sequence, Type};
 
-/// There is an extension marker, and nothing behind it is read.
-const EXTENSIBLE: Option<&[(u32, Type)]> = Some(&[]);
+/// An extension marker: how much behind it is known, and that nothing of it is read.
+const fn extensible(known: u32) -> Option<Additions> {
+    later(known, &[])
+}
+
+/// An extension marker: how much behind it is known, and what of it is read.
+const fn later(known: u32, read: &'static [(u32, Type)]) -> Option<Additions> {
+    Some(Additions { known, read })
+}
 
 /// A `SEQUENCE` with an extension marker, how many additions are known, and those that are read.
 const fn sequence(
@@ -15,7 +22,7 @@ const fn sequence(
     known: u32,
     read: &'static [(u32, Type)],
 ) -> Sequence {
-    Sequence { root, additions: Some(Additions { known, read }) }
+    Sequence { root, additions: later(known, read) }
 }
 
 /// A `SEQUENCE` without an extension marker.

@@ -6,6 +6,8 @@ use std::vec::Vec;
 
 const NUMBER: Type = Type::Heard(Mark::TimeToLive, &Type::Integer(1, 255));
 
+const UNKNOWN: Option<Additions> = Some(Additions { known: 0, read: &[] });
+
 fn values(message: &[u8], kind: &Type) -> Result<Vec<u32>, Fault> {
     walk(message, kind).map(|notes| notes.iter().map(|note| note.value).collect())
 }
@@ -51,12 +53,36 @@ fn a_length_needs_two_octets_to_be_there() {
 
 #[test]
 fn a_choice_beyond_the_known_is_passed_over_by_its_length() {
-    let kind = Type::Choice(&Choice { root: &[Type::Null, NUMBER], additions: Some(&[]) });
+    let kind = Type::Choice(&Choice { root: &[Type::Null, NUMBER], additions: UNKNOWN });
     assert_eq!(walk(&[0b1000_0000, 1, 7], &kind), Ok(Vec::new()));
     assert_eq!(walk(&[0b1000_0000, 2, 7], &kind), Err(Fault::Short));
     let three =
         Type::Choice(&Choice { root: &[Type::Null, Type::Null, Type::Null], additions: None });
     assert_eq!(walk(&[0b1100_0000], &three), Err(Fault::Range));
+}
+
+#[test]
+fn the_length_of_a_known_later_alternative_may_be_the_last_octet() {
+    const TWO: Option<Additions> = Some(Additions { known: 2, read: &[(1, Type::Stop)] });
+    let kind = Type::Choice(&Choice { root: &[Type::Null], additions: TWO });
+    assert_eq!(walk(&[0x80, 0], &kind), Ok(Vec::new()));
+    assert_eq!(walk(&[0x80], &kind), Err(Fault::Short));
+    assert_eq!(walk(&[0x80, 0x80], &kind), Err(Fault::Short));
+    assert_eq!(walk(&[0x80, 1], &kind), Err(Fault::Short));
+    assert_eq!(walk(&[0x81], &kind), Ok(Vec::new()), "not looked at");
+    assert_eq!(walk(&[0x82, 0], &kind), Err(Fault::Short), "not known");
+    assert_eq!(walk(&[0x82, 0, 0], &kind), Ok(Vec::new()));
+}
+
+/// Behind one bit: the number begins as far into an octet as the length did.
+#[test]
+fn what_is_sealed_has_its_length_in_the_octet_that_has_begun() {
+    let kind = Type::Sequence(&Sequence {
+        root: &[Always(Type::Boolean), Always(Type::Sealed), Always(NUMBER)],
+        additions: None,
+    });
+    assert_eq!(values(&[0x02, 9, 9, 0x0b, 0x20], &kind), Ok(Vec::from([0x17])));
+    assert_eq!(walk(&[0x02, 9], &kind), Err(Fault::Short));
 }
 
 /// `SEQUENCE { ..., a NULL, b }` with as many additions in the encoding as `count` says, none of
@@ -80,6 +106,22 @@ fn additions_beyond_the_known_are_taken_to_be_there() {
         additions: Some(Additions { known: 2, read: &[(1, Type::Stop)] }),
     });
     assert_eq!(with_additions(3, &stops, &[]), Ok(Vec::new()));
+}
+
+/// 29 additions behind three bits: the first of the 32 is the last but two of their number.
+#[test]
+fn bits_of_additions_that_fill_four_octets_with_what_is_before_are_taken_from_there() {
+    const FOURTH: &[(u32, Type)] = &[(3, NUMBER)];
+    let additions = Some(Additions { known: 29, read: FOURTH });
+    let sequence = Sequence { root: &[], additions };
+    let read = |bits: u8| {
+        let message = [0b0001_0011, 0b1000_0000 | bits, 0, 0, 0, 1, 9, 1, 7];
+        let mut walk = Walk { message: &message, at: 3, notes: Vec::new() };
+        walk.sequence(&sequence, true).map(|()| (walk.notes.len(), walk.at))
+    };
+    assert_eq!(read(0), Ok((0, 56)));
+    assert_eq!(read(0b0001_0000), Ok((1, 72)), "the first");
+    assert_eq!(read(0b0000_0010), Ok((0, 72)), "the fourth");
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Encoder<'_> {
             Type::SequenceOf(item, _) => self.items(item),
             Type::Choice(choice) => self.choice(choice),
             Type::Open(kind) => self.open(kind),
+            Type::Sealed => self.sealed(),
             Type::Heard(mark @ (Mark::Ipv4 | Mark::Ipv6), _) => self.address(*mark),
             Type::Heard(Mark::TimeToLive, Type::Integer(low, high)) => {
                 self.time_to_live(*low, *high)
@@ -215,31 +216,45 @@ impl Encoder<'_> {
 
     fn additions(&mut self, Additions { known, read: additions }: Additions) {
         let needed = additions.last().map_or(0, |(last, _)| last + 1);
-        let count = match self.random.below(30) {
-            0 => self.random.pick(&[31, 32, 33, 64]),
-            1..8 => (known + self.random.below(4) as u32).saturating_sub(1),
+        let count = match self.random.below(60) {
+            0 => self.random.pick(&[31, 32, 33, 64, 128]),
+            1..4 => 24 + self.random.below(10) as u32,
+            4..18 => (known + self.random.below(4) as u32).saturating_sub(1),
             _ => needed + self.random.below(4) as u32,
         }
         .max(1);
         self.put(u64::from(count) - 1, 7);
-        let mut present = Vec::new();
-        for number in 0..count {
-            let kind = additions.iter().find(|(at, _)| *at == number).map(|(_, kind)| kind);
-            let there = match kind {
+        let kind = |number| additions.iter().find(|(at, _)| *at == number).map(|(_, kind)| kind);
+        let present: Vec<_> = (0..count)
+            .map(|number| match kind(number) {
                 Some(kind) => self.left > 0 && (!self.wants(kind) || self.random.chance(75)),
                 None => self.random.chance(IDLE),
-            };
+            })
+            .collect();
+        let seen = self.seen(&present);
+        for there in present {
             self.put(u64::from(there), 1);
-            if there || number >= known && self.random.chance(70) {
-                present.push(kind);
+        }
+        self.align();
+        for (number, there) in (0..count).zip(seen) {
+            match kind(number) {
+                Some(kind) if there => self.open(kind),
+                None if there || number >= known && self.random.chance(70) => self.unknown(),
+                _ => {}
             }
         }
-        for kind in present {
-            match kind {
-                Some(kind) => self.open(kind),
-                None => self.unknown(),
-            }
+    }
+
+    /// Which additions Linux takes to be there of those that are, where their bits are written next:
+    /// it takes those that end with the fourth octet from the begin of the first.
+    fn seen(&mut self, present: &[bool]) -> Vec<bool> {
+        let shifted = self.taken > 0 && self.taken as usize + present.len() == 32;
+        if !shifted || self.random.chance(30) {
+            return present.to_vec();
         }
+        let first = self.bytes.last().copied().unwrap_or(0);
+        let before = (0..self.taken).map(|bit| first & 0x80 >> bit != 0);
+        before.chain(present.iter().copied()).take(present.len()).collect()
     }
 
     fn items(&mut self, item: &Type) {
@@ -261,7 +276,7 @@ impl Encoder<'_> {
     }
 
     fn choice(&mut self, choice: &Choice) {
-        let additions = choice.additions.unwrap_or(&[]);
+        let additions = choice.additions.map_or(&[][..], |additions| additions.read);
         let root = choice.root.iter().zip(0..).map(|(kind, number)| (false, number, kind));
         let more = additions.iter().map(|(number, kind)| (true, *number, kind));
         let all: Vec<_> = root.chain(more).collect();
@@ -281,7 +296,10 @@ impl Encoder<'_> {
             self.unknown();
         } else if added {
             self.put(u64::from(number), 7);
-            self.open(kind);
+            match kind {
+                Type::Stop => self.unknown(),
+                kind => self.open(kind),
+            }
         } else {
             let count = choice.root.len() as u64;
             let width = u64::BITS - (count - 1).leading_zeros();
@@ -313,6 +331,18 @@ impl Encoder<'_> {
         };
         self.determinant(length);
         self.append(&bytes);
+    }
+
+    /// An open type of which Linux takes the octet that has begun for the length.
+    fn sealed(&mut self) {
+        if self.taken > 0 && self.random.chance(80) {
+            let length = usize::from(self.bytes.last().copied().unwrap_or(0));
+            self.align();
+            let octets = self.random.bytes(length + 1);
+            self.append(&octets);
+            return;
+        }
+        self.unknown();
     }
 
     fn unknown(&mut self) {
@@ -360,8 +390,12 @@ impl Encoder<'_> {
                 root || additions.iter().any(|(_, kind)| self.wants(kind))
             }
             Type::Choice(choice) => {
-                let more = choice.additions.unwrap_or(&[]).iter().map(|(_, kind)| kind);
-                choice.root.iter().chain(more).any(|kind| self.wants(kind))
+                let additions = choice.additions.map_or(&[][..], |additions| additions.read);
+                choice
+                    .root
+                    .iter()
+                    .chain(additions.iter().map(|(_, kind)| kind))
+                    .any(|kind| self.wants(kind))
             }
             _ => false,
         }
