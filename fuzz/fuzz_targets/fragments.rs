@@ -19,12 +19,16 @@ use std::{cell::RefCell, time::Duration};
 const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 -A PREROUTING -p tcp -j CT --helper ftp\nCOMMIT\n\
 *filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
--A FORWARD -m limit --limit 1/sec -j LOG\n\
+-A FORWARD -m limit --limit 1/hour --limit-burst 1 -j LOG\n\
 -A FORWARD -p udp -m length --length 1000:2000 -j REJECT\nCOMMIT\n";
 
 /// Few enough bytes that they are reached.
 const HIGH_THRESH: usize = 32 * 1024;
 const MTU: u32 = 1300;
+/// Room for any fragment.
+const PACKET_MAX: usize = 2200;
+/// Few enough fragments that they are reached.
+const DISTANCE_MAX: u32 = 16;
 const CONNECTIONS_MAX: u32 = 16;
 const PROTOCOLS: [u8; 8] = [6, 17, 1, 58, 132, 136, 47, 0];
 
@@ -40,10 +44,11 @@ fn run(engine: &mut Engine, data: &[u8]) {
     let mut limits = Limits::of(engine.conntrack());
     let mut now = Instant(1_000_000_000);
     let (mut received, mut answered, mut forwarded) = (0, 0, 0);
+    let mut bytes = Vec::with_capacity(PACKET_MAX);
     for record in data.chunks(6).filter(|record| record.len() == 6) {
         now = now.plus(Duration::from_secs([0, 1, 16, 31][usize::from(record[0] >> 6)]));
         engine.handle_timeout(now);
-        let mut bytes = fragment(record);
+        fragment(record, &mut bytes);
         let packet = Packet {
             bytes: &mut bytes,
             interface: Some(InterfaceIndex(u16::from(record[0] & 1))),
@@ -79,6 +84,7 @@ fn engine() -> Engine {
         sysctls.set(&format!("{name}_low_thresh"), "0").unwrap();
         sysctls.set(&format!("{name}_high_thresh"), &HIGH_THRESH.to_string()).unwrap();
     }
+    sysctls.fragments.max_dist = DISTANCE_MAX;
     let name = |n| InterfaceName::new(n).unwrap();
     let mut host = Host::router(name("eth0"), name("eth1"));
     host.interfaces.iter_mut().for_each(|interface| interface.mtu = MTU);
@@ -86,30 +92,29 @@ fn engine() -> Engine {
     Engine::new([1, 2], host, sysctls, Vec::from(rules))
 }
 
-fn fragment(record: &[u8]) -> Vec<u8> {
+fn fragment(record: &[u8], bytes: &mut Vec<u8>) {
     let (flags, datagram) = (record[0], record[1]);
     let offset = u16::from_be_bytes([record[2], record[3]]) & 0x1fff;
     let length = usize::from(record[4]) * 8 + usize::from(record[5] & 7);
-    let data = vec![record[5]; length];
     let protocol = PROTOCOLS[usize::from(datagram >> 3 & 7)];
     let (identification, host) = (datagram & 7, datagram >> 6);
     let (more, option) = (flags >> 2 & 1, flags >> 3 & 1);
-    let mut bytes;
+    bytes.clear();
     if flags & 2 == 0 {
         let total = (20 + length) as u16;
         let field = u16::from(option) << 14 | u16::from(more) << 13 | offset;
-        bytes = vec![0x45, flags >> 4 & 3];
+        bytes.extend([0x45, flags >> 4 & 3]);
         bytes.extend(total.to_be_bytes());
         bytes.extend([0, identification]);
         bytes.extend(field.to_be_bytes());
         bytes.extend([64, protocol, 0, 0, 10, 0, 0, 1]);
         // The last one is the router itself.
         bytes.extend(if host == 3 { [100, 127, 253, 1] } else { [198, 51, 100, host] });
-        let sum = checksum::compute(&bytes);
+        let sum = checksum::compute(bytes);
         bytes[10..12].copy_from_slice(&sum.to_be_bytes());
     } else {
         let before = if option == 1 { 8 } else { 0 };
-        bytes = vec![0x60, (flags >> 4 & 3) << 4, 0, 0];
+        bytes.extend([0x60, (flags >> 4 & 3) << 4, 0, 0]);
         bytes.extend(((8 + before + length) as u16).to_be_bytes());
         bytes.extend([if option == 1 { 60 } else { 44 }, 64]);
         bytes.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
@@ -121,6 +126,5 @@ fn fragment(record: &[u8]) -> Vec<u8> {
         bytes.extend((offset << 3 | u16::from(more)).to_be_bytes());
         bytes.extend([0, 0, 0, identification]);
     }
-    bytes.extend(data);
-    bytes
+    bytes.resize(bytes.len() + length, record[5]);
 }
