@@ -74,7 +74,8 @@ pub struct Between {
     limits: Limits,
     family: Family,
     assigned: Template,
-    port: u16,
+    /// Protocol and port of the connections that get it.
+    of: (u8, u16),
     bytes: Vec<u8>,
 }
 
@@ -89,8 +90,8 @@ impl Between {
             attached: true,
             ..Template::default()
         };
-        let (limits, port) = (Limits::of(&table), port_of(helper));
-        Self { now: Instant(1), table, limits, family, assigned, port, bytes: Vec::new() }
+        let (limits, of) = (Limits::of(&table), (helper.protocol, port_of(helper)));
+        Self { now: Instant(1), table, limits, family, assigned, of, bytes: Vec::new() }
     }
 
     /// A TCP handshake; nothing for other protocols.
@@ -133,8 +134,8 @@ impl Between {
     fn send(&mut self, connection: &Connection, end: usize, flags: u8, text: &[u8]) {
         self.write(connection, end, flags, text);
         let parsed = Parsed::new(&self.bytes).expect("it is well made");
-        let to = connection.ends[1 - end].1;
-        let template = if to == self.port { self.assigned } else { Template::default() };
+        let to = (connection.protocol, connection.ends[1 - end].1);
+        let template = if to == self.of { self.assigned } else { Template::default() };
         let (table, now, bytes) = (&mut self.table, self.now, &self.bytes);
         table.expire(now, 1);
         if let Ok(mut tracked) = table.track_in(now, Hook::Prerouting, &parsed, bytes, &template) {

@@ -63,7 +63,7 @@ fn class_max(one: &Snapshot) -> usize {
         .find(|helper| {
             Some(Name::usual(helper.name)) == one.helper && Some(helper.protocol) == protocol
         })
-        .expect("it was announced by a helper");
+        .unwrap_or_else(|| panic!("a helper of its master announced {one:?}"));
     let class = one.announcement.expect("it was announced").class as usize;
     helper.policies[class].max as usize
 }
