@@ -379,7 +379,7 @@ fn address(random: &mut Random, six: bool) -> &'static str {
 /// A protocol and what distinguishes its connections.
 fn protocol(random: &mut Random, six: bool, whole: bool) -> String {
     let port = |random: &mut Random| random.of(&["10", "20", "30"]);
-    let names = ["tcp", "tcp", "udp", "udp", "udplite", "sctp", "gre", "icmp", "99", "esp"];
+    let names = ["tcp", "tcp", "udp", "udp", "udplite", "sctp", "gre", "icmp", "99", "esp", "dccp"];
     let name = match random.of(&names) {
         "icmp" if six => "icmpv6",
         name => name,
@@ -391,10 +391,16 @@ fn protocol(random: &mut Random, six: bool, whole: bool) -> String {
         }
     };
     match name {
-        "tcp" | "udp" | "udplite" | "sctp" => {
+        "tcp" | "udp" | "udplite" | "sctp" | "dccp" => {
             let (source, destination) = (port(random), port(random));
             say(random, "sport", source);
             say(random, "dport", destination);
+            if random.one_in(12) {
+                let options =
+                    ["reply-port-src", "reply-port-dst", "tuple-port-src", "mask-port-dst"];
+                let option = random.of(&options);
+                say(random, option, source);
+            }
             if name == "tcp" {
                 let state = random.of(&["ESTABLISHED", "SYN_SENT", "CLOSE", "LISTEN"]);
                 say(random, "state", state);
@@ -426,13 +432,31 @@ fn protocol(random: &mut Random, six: bool, whole: bool) -> String {
 
 fn some_command(random: &mut Random) -> String {
     let verb = random.of(&["-I", "-I", "-I", "-A", "-L", "-L", "-U", "-D", "-G", "-C"]);
+    if verb == "-C" {
+        return verb.to_owned();
+    }
+    let mut parts = addresses(random, verb);
+    let six = parts.iter().any(|part| part.contains("::"));
+    let whole = matches!(verb, "-I" | "-A" | "-G");
+    if whole || random.one_in(2) {
+        let whole = whole && !random.one_in(25);
+        parts.push(protocol(random, six, whole));
+    }
+    parts.extend(details(random, verb).map(str::to_owned));
+    parts.push(random.of(&["", "", " -o extended", " -o xml", " -o save", " -o id"]).to_owned());
+    let odd = ["", "", "", "", "", "", "", "", "", " -z", " -e NEW", " -c 5", " --label-add x"];
+    parts.push(random.of(&odd).to_owned());
+    // What depends on the order of options, depends on it here, too.
+    if random.one_in(3) {
+        (1..parts.len()).for_each(|at| parts.swap(at, random.below(at as u64 + 1) as usize));
+    }
+    format!("{verb}{}", parts.concat())
+}
+
+fn addresses(random: &mut Random, verb: &str) -> Vec<String> {
     let six = random.one_in(7);
     let whole = matches!(verb, "-I" | "-A" | "-G");
-    let mut text = verb.to_owned();
-    if verb == "-C" {
-        return text;
-    }
-    // The family is known before anything that depends on it.
+    let mut parts = Vec::new();
     for (option, likely) in [("-s", true), ("-d", true), ("-r", false), ("-q", false)] {
         let said = if likely {
             whole && !random.one_in(30) || random.one_in(3)
@@ -441,36 +465,37 @@ fn some_command(random: &mut Random) -> String {
         };
         // conntrack(8) finds what it changes by other ways when replies are described.
         if said && (likely || !matches!(verb, "-G" | "-U")) {
-            text += &format!(" {option} {}", address(random, six));
+            let mut part = format!(" {option} {}", address(random, six));
             if !whole && likely && random.one_in(4) {
-                text += random.of(&["/24", "/8", "/0", "/32"]);
+                part += random.of(&["/24", "/8", "/0", "/32", "/33"]);
             }
+            parts.push(part);
         }
     }
-    if whole || random.one_in(2) {
-        let whole = whole && !random.one_in(25);
-        text += &protocol(random, six, whole);
-    }
-    match verb {
-        "-I" | "-A" => {
-            text += random.of(&[" -t 600", " -t 900", " -t 90000", ""]);
-            text += random.of(&["", "", " -u SEEN_REPLY", " -u SEEN_REPLY,ASSURED", " -u UNSET"]);
-            text += random.of(&["", "", " -m 5", " -m 0x10"]);
-            text += random.of(&["", "", "", "", " -w 5", " --orig-zone 1", " --reply-zone 2"]);
-            text += random.of(&["", "", "", "", "", " -n 9.9.9.9", " -g 8.8.8.8:88"]);
-        }
-        "-L" | "-D" => {
-            text += random.of(&["", "", " -u ASSURED", " -u SEEN_REPLY", " -u EXPECTED"]);
-            text += random.of(&["", "", " -m 5", " -m 1/1", " -m 0"]);
-            text += random.of(&["", "", "", " -w 5", " --orig-zone 0", " --reply-zone 2"]);
-            text += random.of(&["", "", "", " -n", " -g", " -j", " -n 9.9.9.9"]);
-        }
-        "-U" => text += random.of(&[" -m 7", " -m 0x100/0xff", " -u ASSURED"]),
-        _ => {}
-    }
-    text += random.of(&["", "", " -o extended", " -o xml", " -o save", " -o id"]);
-    text += random.of(&["", "", "", "", "", "", "", "", "", " -z", " -e NEW", " -c 5"]);
-    text
+    parts
+}
+
+/// What is said besides who talks to whom.
+fn details(random: &mut Random, verb: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let lists: &[&[&'static str]] = match verb {
+        "-I" | "-A" => &[
+            &[" -t 600", " -t 900", " -t 90000", " -t 07000", ""],
+            &["", "", " -u SEEN_REPLY", " -u SEEN_REPLY,ASSURED", " -u UNSET"],
+            &["", "", " -m 5", " -m 0x10"],
+            &["", "", "", "", " -w 5", " --orig-zone 1", " --reply-zone 2"],
+            &["", "", "", "", "", " -n 9.9.9.9", " -g 8.8.8.8:88"],
+        ],
+        "-L" | "-D" => &[
+            &["", "", " -u ASSURED", " -u SEEN_REPLY", " -u EXPECTED"],
+            &["", "", " -m 5", " -m 1/1", " -m 0"],
+            &["", "", "", " -w 5", " --orig-zone 0", " --reply-zone 2"],
+            &["", "", "", " -n", " -g", " -j", " -n 9.9.9.9"],
+            &["", "", "", " -f ipv4", " -f ipv6"],
+        ],
+        "-U" => &[&[" -m 7", " -m 0x100/0xff", " -u ASSURED", " -m 3 -u ASSURED"]],
+        _ => &[],
+    };
+    lists.iter().map(|list| random.of(list)).collect::<Vec<_>>().into_iter()
 }
 
 #[test]
@@ -478,7 +503,7 @@ fn commands_drawn_at_random_are_answered_alike() {
     let ran = namespace::with(|| {
         real(&["-F"]).filter(|output| output.status.success()).map(|_| {
             let (mut table, mut random) = (SavedTable::default(), Random(7));
-            for _ in 0..600 {
+            for _ in 0..1500 {
                 let line = some_command(&mut random);
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let theirs = real(&words).expect("conntrack");

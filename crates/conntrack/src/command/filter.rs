@@ -1,8 +1,8 @@
 //! Which connections a command means.
 
-use super::{Command, OptionKind, Verb};
+use super::{Command, Masked, OptionKind, Verb};
 use crate::flow::{Flow, Half, ProtocolInfo};
-use keepstate_packet::Address;
+use keepstate_packet::{Address, gre};
 
 impl Command {
     /// Whether it means this connection.
@@ -35,7 +35,7 @@ impl Command {
         let same = |wanted: Option<u8>, has: Option<u8>| wanted.is_none_or(|w| has == Some(w));
         wanted.family.is_none_or(|family| flow.family == Some(family))
             && same(wanted.protocol, flow.protocol)
-            && agrees(&wanted.original, &flow.original, &self.masks)
+            && agrees(&self.original(), &flow.original, &self.masks)
             && self.selects_reply(flow)
     }
 
@@ -46,11 +46,27 @@ impl Command {
 
     /// What is wanted of the reply: the type of the answer follows from that of the question.
     fn reply(&self) -> Half {
-        Half { icmp_type: None, ..self.flow.reply }
+        self.compared(&Half { icmp_type: None, ..self.flow.reply })
+    }
+
+    fn original(&self) -> Half {
+        self.compared(&self.flow.original)
+    }
+
+    /// What conntrack(8) compares of a half: not the keys of GRE.
+    fn compared(&self, half: &Half) -> Half {
+        match self.flow.protocol {
+            Some(gre::PROTOCOL) => Half { source_port: None, destination_port: None, ..*half },
+            _ => *half,
+        }
     }
 
     fn selects_mark(&self, flow: &Flow) -> bool {
-        self.mark.is_none_or(|mark| flow.mark.unwrap_or(0) & mark.mask == mark.value)
+        let is = |mark: Option<Masked>| {
+            mark.is_none_or(|mark| flow.mark.unwrap_or(0) & mark.mask == mark.value)
+        };
+        // Events are not filtered by the kernel.
+        is(self.mark) && (self.verb == Verb::Event || is(self.kernel_mark))
     }
 
     fn selects_zone(&self, flow: &Flow) -> bool {

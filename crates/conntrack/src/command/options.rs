@@ -205,31 +205,23 @@ const PORTS: [ProtocolOption; 8] = [
     option("tuple-port-dst", Field::TupleDestination, b"....1."),
 ];
 
-/// Protocols with a state let `-I` say the ports of an expectation, too, and make nothing of them.
-const fn with_state() -> [ProtocolOption; 8] {
-    let [a, b, c, d, e, f, ..] = PORTS;
-    let source = option("tuple-port-src", Field::TupleSource, b"2...1.");
-    let destination = option("tuple-port-dst", Field::TupleDestination, b"2...1.");
-    [a, b, c, d, e, f, source, destination]
-}
+const STATE: ProtocolOption = option("state", Field::State, b"1222..");
 
 const TCP: [ProtocolOption; 9] = {
-    let [a, b, c, d, e, f, g, h] = with_state();
-    [a, b, c, d, e, f, g, h, option("state", Field::State, b"1222..")]
+    let [a, b, c, d, e, f, g, h] = PORTS;
+    [a, b, c, d, e, f, STATE, g, h]
 };
 
 const SCTP: [ProtocolOption; 11] = {
-    let [a, b, c, d, e, f, g, h] = with_state();
-    let state = option("state", Field::State, b"1222..");
+    let [a, b, c, d, e, f, g, h] = PORTS;
     let original = option("orig-vtag", Field::OriginalTag, b"122...");
     let reply = option("reply-vtag", Field::ReplyTag, b"122...");
-    [a, b, c, d, e, f, g, h, state, original, reply]
+    [a, b, c, d, e, f, STATE, g, h, original, reply]
 };
 
 const DCCP_OPTIONS: [ProtocolOption; 10] = {
-    let [a, b, c, d, e, f, g, h] = with_state();
-    let state = option("state", Field::State, b"1222..");
-    [a, b, c, d, e, f, g, h, state, option("role", Field::Role, b"1.....")]
+    let [a, b, c, d, e, f, g, h] = PORTS;
+    [a, b, c, d, e, f, STATE, g, h, option("role", Field::Role, b"1.....")]
 };
 
 const GRE: [ProtocolOption; 8] = [

@@ -8,7 +8,7 @@ use crate::tuple;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use keepstate_packet::{Family, gre, sctp, tcp};
+use keepstate_packet::{Family, gre, icmp, icmpv6, sctp, tcp};
 
 /// Reads the words of a command line, without the name of the program. `label_names` is what
 /// `connlabel.conf` says, `None` when there is no such file. What conntrack(8) warns of is appended
@@ -26,6 +26,7 @@ pub fn parse(
         command: Command::default(),
         family: None,
         long: Vec::new(),
+        reply_is_icmp: false,
         label_names,
         warnings,
     };
@@ -49,6 +50,8 @@ struct Reader<'a, 'w> {
     family: Option<Family>,
     /// The options of the protocol.
     long: Vec<Long>,
+    /// Whether an option of ICMP stood behind an address of the reply, which is then of ICMP, too.
+    reply_is_icmp: bool,
     label_names: Option<&'a LabelNames>,
     warnings: &'a mut String,
 }
@@ -83,6 +86,21 @@ impl Reader<'_, '_> {
             None => TableKind::Conntrack,
             Some(word) => table(word)?,
         };
+        self.check_table()
+    }
+
+    /// Not every verb can be used with every table.
+    fn check_table(&self) -> Result<(), Fault> {
+        let (verb, table) = (self.command.verb, self.command.table);
+        let reads_only = matches!(verb, Verb::List | Verb::Stats);
+        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && !reads_only {
+            let text = "Can't do that command with tables `dying' and `unconfirmed'";
+            return Err(Fault::parameter(text));
+        }
+        if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
+            let name = if verb == Verb::Update { "update" } else { "add" };
+            return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
+        }
         Ok(())
     }
 
@@ -105,12 +123,15 @@ impl Reader<'_, '_> {
             O::Protonum => return self.protocol(text),
             O::Family => return self.set_family(values::family(text)?),
             O::Timeout => {
-                flow.timeout = Some(values::number(text));
+                flow.timeout = Some(values::decimal(text));
                 command.expected.timeout = flow.timeout;
             }
             O::Status => {
                 let status = values::status(text, self.warnings)?;
                 command.status_unset = status.0 == 0;
+                if let Some(mark) = &mut command.mark {
+                    mark.value = status.0;
+                }
                 flow.status = Some(flow.status() | status);
             }
             O::EventMask => {
@@ -124,7 +145,10 @@ impl Reader<'_, '_> {
                     },
                 });
             }
-            O::Mark => command.mark = Some(values::masked(text)),
+            O::Mark => {
+                command.mark = Some(values::masked(text));
+                command.kernel_mark = command.mark;
+            }
             O::Id => flow.id = Some(values::number(text)),
             O::Output => {
                 let had_labels = command.output.labels;
@@ -152,13 +176,14 @@ impl Reader<'_, '_> {
 
     fn address(&mut self, kind: OptionKind, text: &str) -> Result<(), Fault> {
         use OptionKind as O;
-        let (family, address, mask) = values::network(text)?;
+        let (family, address, length) = values::network(text)?;
         self.set_family(family)?;
-        let command = &mut self.command;
         let takes_length = matches!(kind, O::OrigSrc | O::OrigDst | O::TupleSrc | O::TupleDst);
-        if mask.is_some() && !takes_length {
+        if length.is_some() && !takes_length {
             return Err(values::no_length(kind));
         }
+        let mask = length.map_or(Ok(None), |length| values::mask(family, length))?;
+        let command = &mut self.command;
         let place = match kind {
             O::OrigSrc => &mut command.flow.original.source,
             O::OrigDst => &mut command.flow.original.destination,
@@ -229,10 +254,10 @@ impl Reader<'_, '_> {
 
     fn protocol(&mut self, text: &str) -> Result<(), Fault> {
         let unsupported = || Fault::parameter(format!("`{text}' unsupported protocol"));
-        let protocol = protocols::number(text).ok_or_else(unsupported)?;
+        let (protocol, has_options) = protocols::number(text).ok_or_else(unsupported)?;
         self.command.flow.protocol = Some(protocol);
         self.command.expected.protocol = Some(protocol);
-        let options = options::of_protocol(protocol);
+        let options = if has_options { options::of_protocol(protocol) } else { &[] };
         for (place, option) in options.iter().enumerate() {
             let letter = PROTOCOL_LETTERS + place as u16;
             let long = |name| Long { name, value: Value::Needed, letter };
@@ -253,6 +278,9 @@ impl Reader<'_, '_> {
             _ => values::port(text),
         };
         let octet = || values::port(text) as u8;
+        if matches!(option.field, Field::IcmpType | Field::IcmpCode | Field::IcmpId) {
+            self.reply_is_icmp |= is_described(&flow.reply);
+        }
         match option.field {
             Field::Source => flow.original.source_port = Some(port()),
             Field::Destination => flow.original.destination_port = Some(port()),
@@ -263,9 +291,15 @@ impl Reader<'_, '_> {
             Field::TupleSource => expected.tuple.source_port = Some(port()),
             Field::TupleDestination => expected.tuple.destination_port = Some(port()),
             Field::IcmpType => {
-                // conntrack(8) knows what answers only when the family was said before.
+                // conntrack(8) knows what answers by the family of the original addresses, and only
+                // when they were said before.
                 let kind = octet();
-                let answer = self.family.and_then(|_| tuple::inverse_type(protocol, kind));
+                let family = self.family.filter(|_| is_described(&flow.original));
+                let of_family = family.map(|family| match family {
+                    Family::V4 => icmp::PROTOCOL,
+                    Family::V6 => icmpv6::PROTOCOL,
+                });
+                let answer = of_family.and_then(|protocol| tuple::inverse_type(protocol, kind));
                 flow.original.icmp_type = Some(kind);
                 flow.reply.icmp_type = Some(answer.unwrap_or(u8::MAX));
             }
@@ -295,15 +329,6 @@ impl Reader<'_, '_> {
     fn finish(mut self) -> Result<Command, Fault> {
         let command = &mut self.command;
         let (verb, table) = (command.verb, command.table);
-        let reads_only = matches!(verb, Verb::List | Verb::None | Verb::Stats);
-        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && !reads_only {
-            let text = "Can't do that command with tables `dying' and `unconfirmed'";
-            return Err(Fault::parameter(text));
-        }
-        if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
-            let name = if verb == Verb::Update { "update" } else { "add" };
-            return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
-        }
         use OptionKind as O;
         if command.given.has(O::AnyNat) && command.given.any(&[O::SrcNat, O::DstNat]) {
             let text = "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'";
@@ -311,17 +336,26 @@ impl Reader<'_, '_> {
         }
         command.flow.family = self.family;
         command.expected.family = self.family;
-        complete(command)?;
         options::check(verb, table, &command.given)?;
-        if command.given.has(O::Zero) && filters(command) {
-            return Err(Fault::parameter("Can't use -z with filtering parameters"));
-        }
-        if let Some(protocol) = command.flow.protocol {
+        if let Some(protocol) = command.flow.protocol.filter(|_| !self.long.is_empty()) {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
         }
+        let of_connections = table == TableKind::Conntrack;
+        if of_connections && command.given.has(O::Zero) && filters(command) {
+            return Err(Fault::parameter("Can't use -z with filtering parameters"));
+        }
+        complete(command)?;
+        let reply = &mut command.flow.reply;
+        if is_described(reply) && reply.icmp_type.is_some() && !self.reply_is_icmp {
+            reply.icmp_type = Some(u8::MAX);
+        }
         Ok(self.command)
     }
+}
+
+fn is_described(half: &Half) -> bool {
+    half.source.is_some() || half.destination.is_some()
 }
 
 /// Checks masks, and puts those of an expectation in their place.

@@ -11,7 +11,7 @@ use crate::zone::Zone;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write};
-use keepstate_packet::{Family, Instant};
+use keepstate_packet::{Family, Instant, tcp};
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,7 +264,8 @@ impl Run<'_, '_> {
 
     fn list(&mut self) -> Result<(), Fault> {
         let command = self.command;
-        if command.status_unset && command.flow.status().0 == 0 {
+        let asks_kernel = command.table == TableKind::Conntrack;
+        if asks_kernel && command.status_unset && command.flow.status().0 == 0 {
             return Err(self.failed(Refusal::Invalid));
         }
         let flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
@@ -360,6 +361,9 @@ impl Run<'_, '_> {
 
     fn find(&mut self) -> Result<(), Fault> {
         let command = self.command;
+        if self.asks_for_half_a_reply() {
+            return Err(Fault::other(format!("Operation failed: {}", self.no_error())));
+        }
         let tuple = asked_tuple(&command.flow).map_err(|r| self.failed(r))?;
         let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
         if !command.selects_reply(&flow) {
@@ -373,6 +377,24 @@ impl Run<'_, '_> {
         self.told("shown");
         self.printed.status = u8::from(self.form.shown_count == 0);
         Ok(())
+    }
+
+    /// Ports of the reply without its addresses cannot be asked for.
+    fn asks_for_half_a_reply(&self) -> bool {
+        let Half { source, destination, source_port, destination_port, .. } =
+            self.command.flow.reply;
+        source.is_none()
+            && destination.is_none()
+            && (source_port.is_some() || destination_port.is_some())
+    }
+
+    /// What conntrack(8) finds in `errno` where nobody has set it.
+    fn no_error(&self) -> &'static str {
+        let Flow { protocol, info, .. } = &self.command.flow;
+        match (*protocol, info.state()) {
+            (Some(tcp::PROTOCOL), None) => "No data available",
+            _ => "Success",
+        }
     }
 
     fn statistics(&mut self, is_expect: bool) {

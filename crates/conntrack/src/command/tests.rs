@@ -78,7 +78,7 @@ E 1 flow entries have been shown.
 $ -G -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 10 --dport 21
 E Operation failed: such conntrack doesn't exist
 = 1
-$ -U -s 1.1.1.1 -m 0x15/0xf -u ASSURED
+$ -U -s 1.1.1.1 -u ASSURED -m 0x15/0xf
 O tcp      6 50 SYN_SENT2 src=1.1.1.1 dst=2.2.2.2 sport=10 dport=20 src=2.2.2.2 dst=1.1.1.1 sport=20 dport=10 [ASSURED] mark=21 use=2
 E 1 flow entries have been updated.
 = 0
@@ -169,6 +169,22 @@ $ -I -p sctp -s 1.1.1.1 -d 2.2.2.2 -t 5 --state CLOSED
 E You need to supply the `--orig-vtag' option for this command
 $ -A expect
 E Can't do --add on expectations
+$ -D dying -s 1.1.1.256
+E Can't do that command with tables `dying' and `unconfirmed'
+$ -L -s 1.1.1.256/8
+E Invalid IP address `1.1.1.256/8'
+$ -L -s ::1 -d 1.1.1.1/33
+E mismatched address family
+$ -L -q 1.1.1.1/32
+E CIDR notation unavailable for `--reply-dst'
+$ -L -p udp --tuple-port-src 3 --mask-src 255.0.0.0
+E Illegal option `--tuple-port-src' with this command
+$ -I -s 1.1.1.1 -d 2.2.2.2 -t 9 -p tcp --state NONE --tuple-port-src 3
+E Illegal option `--tuple-port-src' with this command
+$ -L -p ipv6-icmp --icmpv6-type 128
+E unknown option `--icmpv6-type'
+$ -L -p IPV6-ICMP
+E `IPV6-ICMP' unsupported protocol
 $ -F dying
 E Can't do that command with tables `dying' and `unconfirmed'
 $ -D expect -s 1.1.1.1
@@ -197,7 +213,29 @@ fn numbers_wrap_and_end_as_in_c() {
     assert_eq!(flow("-L -m 010").1, mark(8, u32::MAX));
     assert_eq!(flow("-L -m 99999999999/0xf").1, mark(1_215_752_191, 15));
     assert_eq!(flow("-L -m -1").1, mark(u32::MAX, u32::MAX));
+    assert_eq!(flow("-L -u ASSURED -m 5/7").1, mark(5, 7));
+    assert_eq!(flow("-L -m 5/7 -u ASSURED").1, mark(4, 7));
+    assert_eq!(flow("-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 010").0.timeout, Some(10));
+    assert_eq!(flow("-L -p mptcp").0.protocol, Some(6));
     assert_eq!(flow("-L -s 1.1").0.original.source, flow("-L -s 1.0.0.1").0.original.source);
+}
+
+#[test]
+fn what_conntrack_does_not_compare() {
+    let mut table = SavedTable::new(Contents::default());
+    put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p gre --srckey 5 --dstkey 7 -t 600 -m 4");
+    assert!(put(&mut table, "-L -p gre --srckey 6").err.contains("1 flow entries"));
+    let both =
+        put(&mut table, "-G -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 --reply-port-src 3");
+    assert!(both.err.contains("Operation failed: Success"));
+    // The kernel compares the mark that was asked for, conntrack(8) what -u made of it.
+    put(&mut table, "-U -s 1.1.1.1 -u ASSURED");
+    for (line, count) in
+        [("-L -u ASSURED -m 4", 1), ("-L -m 5 -u ASSURED", 0), ("-L -m 4 -u ASSURED", 1)]
+    {
+        let said = put(&mut table, line).err;
+        assert!(said.contains(&alloc::format!(": {count} flow")), "{line}: {said}");
+    }
 }
 
 #[test]

@@ -92,21 +92,25 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(address))
 }
 
-/// `ADDRESS[/LENGTH]`: the address and the mask that its length stands for.
-pub(super) fn network(text: &str) -> Result<(Family, Address, Option<Address>), Fault> {
+/// `ADDRESS[/LENGTH]`: the address and its length, yet to be read.
+pub(super) fn network(text: &str) -> Result<(Family, Address, Option<&str>), Fault> {
     let (address_text, length) = match text.split_once('/') {
         Some((address, length)) if !address.is_empty() => (address, Some(length)),
         _ => (text, None),
     };
-    let (family, address) = address(address_text)?;
+    let whole = |_| Fault::parameter(format!("Invalid IP address `{text}'"));
+    let (family, address) = address(address_text).map_err(whole)?;
+    Ok((family, address, length))
+}
+
+/// The mask that a length stands for; none for the longest, which is as good.
+pub(super) fn mask(family: Family, length: &str) -> Result<Option<Address>, Fault> {
     let longest = if family == Family::V4 { 32 } else { 128 };
-    let Some(length) = length else { return Ok((family, address, None)) };
     let (length, rest) = unsigned(length, 10);
     let wrong = || Fault::parameter("Invalid netmask");
     let length = u32::try_from(length).ok().filter(|l| *l <= longest && rest.is_empty());
     let length = length.ok_or_else(wrong)?;
-    // The longest is as good as none.
-    Ok((family, address, (length != longest).then(|| prefix(length))))
+    Ok((length != longest).then(|| prefix(length)))
 }
 
 /// The mask with this many leading ones.

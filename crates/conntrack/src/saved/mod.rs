@@ -23,8 +23,8 @@ use keepstate_packet::{Address, Family, icmp, icmpv6, sctp, tcp, udp};
 /// The longest timeout, seconds: the kernel counts 250 ticks a second in 31 bits.
 const TIMEOUT_MAX: u32 = i32::MAX as u32 / 250;
 
-/// The tuple that a packet of a connection has, and its zone there.
-type Key = (Tuple, u16);
+/// The tuple that packets of one direction of a connection have, their zone, and the direction.
+type Key = (Tuple, u16, Direction);
 
 /// A table that was saved. No time passes in it.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl SavedTable {
         let expected = contents.expected.into_iter().map(normal_expectation).collect();
         let mut table = Self { expected, ..Self::default() };
         for flow in contents.flows.into_iter().map(normal) {
-            if let Some(keys) = keys(&flow).filter(|keys| table.is_free(keys)) {
+            if let Some(keys) = keys(&flow).filter(|keys| table.is_free(keys, flow.zone())) {
                 table.insert(keys, flow);
             }
         }
@@ -71,8 +71,15 @@ impl SavedTable {
         Contents { flows, expected: self.expected.clone() }
     }
 
-    fn is_free(&self, keys: &[Key; 2]) -> bool {
-        keys.iter().all(|key| !self.places.contains_key(key))
+    /// Whether neither direction is there already. One that is found in the other direction is in
+    /// the way where the zone is the same in both.
+    fn is_free(&self, keys: &[Key; 2], zone: Zone) -> bool {
+        keys.iter().all(|(tuple, id, _)| {
+            let taken = |direction| {
+                zone.id_in(direction) == *id && self.places.contains_key(&(*tuple, *id, direction))
+            };
+            !taken(Direction::Original) && !taken(Direction::Reply)
+        })
     }
 
     fn insert(&mut self, keys: [Key; 2], flow: Flow) {
@@ -95,7 +102,7 @@ impl SavedTable {
     }
 
     fn place(&self, tuple: &Tuple, zone: Zone) -> Option<u64> {
-        let by = |direction| self.places.get(&(*tuple, zone.id_in(direction))).copied();
+        let by = |direction| self.places.get(&(*tuple, zone.id_in(direction), direction)).copied();
         by(Direction::Original).or_else(|| by(Direction::Reply))
     }
 
@@ -166,7 +173,7 @@ fn whole(half: &Half, protocol: u8) -> Half {
 /// Under what a connection is found; `None` when something is missing.
 fn keys(flow: &Flow) -> Option<[Key; 2]> {
     let zone = flow.zone();
-    let key = |direction| Some((flow.tuple(direction)?, zone.id_in(direction)));
+    let key = |direction| Some((flow.tuple(direction)?, zone.id_in(direction), direction));
     Some([key(Direction::Original)?, key(Direction::Reply)?])
 }
 
@@ -194,13 +201,14 @@ impl Ask for SavedTable {
     }
 
     fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
+        check_zones(wanted)?;
         let flow = match created(wanted) {
             // The kernel looks for it before it looks at its reply.
             Err(Refusal::Invalid) if self.has_original(wanted) => return Err(Refusal::Exists),
             created => created?,
         };
         let keys = keys(&flow).ok_or(Refusal::Invalid)?;
-        if !self.is_free(&keys) {
+        if !self.is_free(&keys, flow.zone()) {
             return Err(Refusal::Exists);
         }
         if status_is_forbidden(wanted.status()) {
@@ -315,20 +323,23 @@ fn status_is_forbidden(status: CtStatus) -> bool {
 /// Status bits that a program may set; others that it names are passed over.
 const SETTABLE: u32 = CtStatus::SEEN_REPLY.0 | CtStatus::ASSURED.0 | CtStatus::FIXED_TIMEOUT.0;
 
-/// The connection that a request makes.
-fn created(wanted: &Flow) -> Result<Flow, Refusal> {
-    let (Some(family), Some(protocol)) = (wanted.family, wanted.protocol) else {
-        return Err(Refusal::Unsupported);
-    };
-    // Each zone has to find none before it.
-    let [of_original, of_reply] = wanted.zone_of;
+/// Each zone has to find none before it.
+fn check_zones(wanted: &Flow) -> Result<(), Refusal> {
     let mut zone = wanted.zone.unwrap_or(0);
-    for one_way in [of_original, of_reply].into_iter().flatten() {
+    for one_way in wanted.zone_of.into_iter().flatten() {
         if zone != 0 {
             return Err(Refusal::Invalid);
         }
         zone = one_way;
     }
+    Ok(())
+}
+
+/// The connection that a request makes.
+fn created(wanted: &Flow) -> Result<Flow, Refusal> {
+    let (Some(family), Some(protocol)) = (wanted.family, wanted.protocol) else {
+        return Err(Refusal::Unsupported);
+    };
     let (original, mut reply, protocol) = both_halves(wanted, protocol)?;
     original.tuple(family, protocol).ok_or(Refusal::Invalid)?;
     reply.tuple(family, protocol).ok_or(Refusal::Invalid)?;
@@ -374,7 +385,11 @@ fn both_halves(wanted: &Flow, protocol: u8) -> Result<(Half, Half, u8), Refusal>
         let reply = filled(reply, protocol)?;
         return Ok((reply.inverse(protocol), reply, protocol));
     }
-    let original = filled(original, protocol)?;
+    // Ports of a reply that is not described count as ports all the same: they are 0.
+    let of_reply = reply.source_port.or(reply.destination_port);
+    let assumed = of_reply.filter(|_| !is_described(reply)).map(|_| 0);
+    let known = Half { source_port: original.source_port.or(assumed), ..*original };
+    let original = filled(&known, protocol)?;
     if let Some(kind) = original.icmp_type {
         tuple::inverse_type(protocol, kind).ok_or(Refusal::Invalid)?;
     }
