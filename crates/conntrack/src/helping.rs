@@ -36,6 +36,11 @@ pub(crate) struct Helping<'a> {
 }
 
 impl<'a> Helping<'a> {
+    /// The packet from its upper-layer header on.
+    pub(crate) fn upper_layer(&self) -> &'a [u8] {
+        self.packet.l4_bytes(self.bytes)
+    }
+
     /// What the packet carries above its upper-layer header.
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.packet.payload(self.bytes)

@@ -32,8 +32,7 @@ pub struct Helper {
     pub protocol: u8,
     /// Port that it is commonly assigned to; 0 for none.
     pub port: u16,
-    /// Families of the connections that a rule may assign it to; none when it only ever comes with
-    /// an expected connection.
+    /// Families of the connections that a rule may assign it to.
     pub families: &'static [Family],
     /// The classes of its expectations.
     pub policies: &'static [Policy],
@@ -167,9 +166,10 @@ pub static HELPERS: &[Helper] = &[
     },
     Helper {
         name: "H.245",
-        protocol: tcp::PROTOCOL,
+        // Those that it is for come with call signalling; a rule may assign it to these.
+        protocol: udp::PROTOCOL,
         port: 0,
-        families: &[],
+        families: BOTH,
         policies: &[h323::h245::POLICY],
         memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
         help: h323::h245::help,

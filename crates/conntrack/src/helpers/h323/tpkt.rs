@@ -3,13 +3,20 @@
 //! A TPKT is read when it stands whole in one segment, behind others of it. One exception, as on
 //! Linux: a segment that is a header and nothing else may be followed by one that begins with the
 //! data.
+//!
+//! Rules can assign the H.245 helper to UDP only. It reads a datagram as the TCP segment that it
+//! would be.
 
 use crate::helpers::Memory;
 use crate::helping::Helping;
 use crate::table::Drop;
 use crate::tuple::Direction;
+use keepstate_packet::L4;
 
 const HEADER: usize = 4;
+/// Octets of a TCP header without options (RFC 9293, 3.1); the upper half of the thirteenth counts
+/// those of the whole header in fours.
+const TCP_HEADER: usize = 20;
 
 /// Octets announced by a header that came alone, original direction first; 0 for none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +38,7 @@ pub(super) fn each(
     helping: &mut Helping<'_>,
     mut hear: impl FnMut(&mut Helping<'_>, &[u8]) -> Result<bool, Drop>,
 ) -> Result<(), Drop> {
-    let mut segment = Segment { rest: helping.payload(), first: true };
+    let mut segment = Segment { rest: data(helping), first: true };
     loop {
         let direction = helping.direction;
         let Some(Memory::Tpkt(announced)) = helping.memory() else { return Ok(()) };
@@ -40,6 +47,16 @@ pub(super) fn each(
             return Ok(());
         }
     }
+}
+
+/// The data of the segment.
+fn data<'a>(helping: &Helping<'a>) -> &'a [u8] {
+    if matches!(helping.packet.l4, L4::Tcp(_)) {
+        return helping.payload();
+    }
+    let segment = helping.upper_layer();
+    let Some(header) = segment.first_chunk::<TCP_HEADER>() else { return &[] };
+    segment.get(4 * usize::from(header[12] >> 4)..).unwrap_or(&[])
 }
 
 /// A segment.

@@ -58,7 +58,11 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
     },
     Dialogue {
         name: "h323",
-        assignments: &[("udp", 1719, "RAS", BOTH), ("tcp", 1720, "Q.931", BOTH)],
+        assignments: &[
+            ("udp", 1719, "RAS", BOTH),
+            ("tcp", 1720, "Q.931", BOTH),
+            ("udp", 1718, "H.245", BOTH),
+        ],
         conversation: h323::conversation,
         messages: &h323::MESSAGES,
         settled: true,

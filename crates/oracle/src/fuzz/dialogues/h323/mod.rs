@@ -94,7 +94,11 @@ fn control_kind(payload: &[u8]) -> Option<&'static str> {
 
 /// A dialogue.
 pub(crate) fn conversation(random: &mut Random) -> Vec<Draft> {
-    if random.chance(45) { registration(random) } else { call(random) }
+    match random.below(20) {
+        0 => datagrams(random),
+        1..10 => registration(random),
+        _ => call(random),
+    }
 }
 
 /// With a gatekeeper.
@@ -186,13 +190,13 @@ fn call_on(random: &mut Random, flow: Flow) -> Vec<Draft> {
 fn followers(random: &mut Random, flow: &Flow, end: usize, port: u16) -> Vec<Draft> {
     let mut next = towards(flow, end);
     next.ports = [41_000 + random.below(3) as u16, port];
-    match random.below(4) {
+    match random.below(6) {
         0 => {
             let mut tcp = Stream::open(random, next);
             tcp.say(0, b"T.120 or so");
             tcp.drafts
         }
-        1 => control(random, next),
+        1..4 => control(random, next),
         _ => {
             let mut drafts = Vec::new();
             for _ in 0..2 {
@@ -211,7 +215,7 @@ fn followers(random: &mut Random, flow: &Flow, end: usize, port: u16) -> Vec<Dra
 /// An H.245 connection.
 fn control(random: &mut Random, flow: Flow) -> Vec<Draft> {
     let mut control = Stream::open(random, flow);
-    for _ in 0..=control.random.below(3) {
+    for _ in 0..=control.random.below(5) {
         let end = control.random.below(2);
         let mut say = said(control.random, &flow, end, None);
         say.port = control.random.pick(&PORTS);
@@ -219,6 +223,30 @@ fn control(random: &mut Random, flow: Flow) -> Vec<Draft> {
         talk(&mut control, end, &message);
     }
     control.drafts
+}
+
+/// H.245 in datagrams, as the helper reads them: with the length of a TCP header in the octet where
+/// a segment has it.
+fn datagrams(random: &mut Random) -> Vec<Draft> {
+    let flow = Flow::new(random, &[1718]);
+    let mut drafts = Vec::new();
+    for n in 0..2 + random.below(4) {
+        let end = if n < 2 { n } else { random.below(2) };
+        let mut say = said(random, &flow, end, None);
+        say.port = random.pick(&PORTS);
+        let words = random.pick(&[5, 5, 5, 6, 8, 15, 4, 2, 0]);
+        let mut payload = random.bytes((4 * words).max(20) - 8);
+        payload[4] = (words as u8) << 4 | payload[4] & 0xf;
+        let message = message_of(random, &h245::MESSAGE, say);
+        payload.extend([3, 0]);
+        payload.extend((message.len() as u16 + 4).to_be_bytes());
+        payload.extend(message);
+        if random.chance(10) {
+            payload.truncate(random.below(16));
+        }
+        drafts.push(datagram(random, &flow, end, payload));
+    }
+    drafts
 }
 
 /// What an end has to say: mostly its own address.
