@@ -6,7 +6,7 @@
 
 use keepstate_conntrack::Sysctls;
 use keepstate_conntrack::helpers::{HELPERS, Helper};
-use keepstate_fuzz::{Between, Connection};
+use keepstate_fuzz::{Between, Connection, TCP, UDP};
 use keepstate_packet::Family;
 use libfuzzer_sys::fuzz_target;
 
@@ -21,9 +21,10 @@ fuzz_target!(|data: &[u8]| {
     let kind = usize::from(choice & 3);
     let family = if choice & 4 == 0 { Family::V4 } else { Family::V6 };
     let helper = helper(HELPER_NAMES[kind]);
+    let protocol = if kind == 0 { UDP } else { TCP };
     let sysctls = Sysctls { expect_max: EXPECTATIONS_MAX, ..Sysctls::default() };
-    let mut between = Between::new(helper, family, sysctls);
-    let mut connection = Connection::with(helper, family);
+    let mut between = Between::new(helper, protocol, family, sysctls);
+    let mut connection = Connection::with(helper, protocol, family);
     between.open(&mut connection);
     let message = match kind {
         1 => tpkt(&call(choice >> 4, text)),

@@ -30,8 +30,8 @@ fuzz_target!(|data: &[u8]| {
     let (helper, family) = helper(name);
     let expect_max = if few { FEW_EXPECTATIONS } else { MANY_EXPECTATIONS };
     let sysctls = Sysctls { expect_max, ..Sysctls::default() };
-    let mut between = Between::new(helper, family, sysctls);
-    let mut first = Connection::with(helper, family);
+    let mut between = Between::new(helper, helper.protocol, family, sysctls);
+    let mut first = Connection::with(helper, helper.protocol, family);
     between.open(&mut first);
     let mut further = None;
     while let [head, length, tail @ ..] = rest {

@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let family = if choice & 2 == 0 { Family::V4 } else { Family::V6 };
     let is_it = |helper: &&Helper| (helper.name, helper.protocol) == ("sip", protocol);
     let helper = HELPERS.iter().find(is_it).expect("there is one");
-    let mut between = Between::new(helper, family, sysctls);
+    let mut between = Between::new(helper, protocol, family, sysctls);
     let mut connection = Connection::new(protocol, [end(family, 1, 20_000), end(family, 2, 5060)]);
     between.open(&mut connection);
     for piece in said.split(|byte| *byte == 255) {

@@ -31,7 +31,7 @@ pub struct Connection {
 impl Connection {
     /// One to the port of a helper, as [`Between::new`] assigns it: from 10.1.0.2 to 198.51.100.2, or
     /// from fd00:a::2 to 2001:b::2.
-    pub fn with(helper: &Helper, family: Family) -> Self {
+    pub fn with(helper: &Helper, protocol: u8, family: Family) -> Self {
         let mut ends = [([0; 16], CLIENT_PORT), ([0; 16], port_of(helper))];
         match family {
             Family::V4 => {
@@ -43,7 +43,7 @@ impl Connection {
                 ends[1].0 = *b"\x20\x01\0\x0b\0\0\0\0\0\0\0\0\0\0\0\x02";
             }
         }
-        Self::new(helper.protocol, ends)
+        Self::new(protocol, ends)
     }
 
     /// One from the first end to the second one, before its first packet.
@@ -80,8 +80,9 @@ pub struct Between {
 }
 
 impl Between {
-    /// A table without connections. A helper without a port of its own gets those to port 1.
-    pub fn new(helper: &'static Helper, family: Family, sysctls: Sysctls) -> Self {
+    /// A table without connections. Those of the protocol to the port of the helper get it; to port 1
+    /// when it has none of its own.
+    pub fn new(helper: &'static Helper, protocol: u8, family: Family, sysctls: Sysctls) -> Self {
         let sysctls = Sysctls { max: CONNECTIONS_MAX, checksum: false, ..sysctls };
         let table = Table::new([1, 2], sysctls);
         let is_it = |one: &Instance| one.helper().is_some_and(|one| std::ptr::eq(one, helper));
@@ -90,7 +91,7 @@ impl Between {
             attached: true,
             ..Template::default()
         };
-        let (limits, of) = (Limits::of(&table), (helper.protocol, port_of(helper)));
+        let (limits, of) = (Limits::of(&table), (protocol, port_of(helper)));
         Self { now: Instant(1), table, limits, family, assigned, of, bytes: Vec::new() }
     }
 

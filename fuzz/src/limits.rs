@@ -2,7 +2,7 @@
 
 use keepstate_conntrack::Table;
 use keepstate_conntrack::event::Snapshot;
-use keepstate_conntrack::helpers::{HELPERS, Name};
+use keepstate_conntrack::helpers::{HELPERS, Helper, Name};
 use keepstate_packet::Instant;
 
 /// The limits of a table, and what it said when they were last looked at.
@@ -55,15 +55,11 @@ fn of_one_class(one: &Snapshot, other: &Snapshot) -> bool {
     (one.master, one.helper, class(one)) == (other.master, other.helper, class(other))
 }
 
-/// Most expectations of the class of this one for one master, 0 for no limit.
+/// Most expectations of the class of this one for one master, 0 for no limit; the same for all
+/// protocols of a helper.
 fn class_max(one: &Snapshot) -> usize {
-    let protocol = one.master.map(|master| master.protocol);
-    let helper = HELPERS
-        .iter()
-        .find(|helper| {
-            Some(Name::usual(helper.name)) == one.helper && Some(helper.protocol) == protocol
-        })
-        .unwrap_or_else(|| panic!("a helper of its master announced {one:?}"));
+    let is_it = |helper: &&Helper| Some(Name::usual(helper.name)) == one.helper;
+    let helper = HELPERS.iter().find(is_it).expect("it was announced by a helper");
     let class = one.announcement.expect("it was announced").class as usize;
     helper.policies[class].max as usize
 }
