@@ -121,6 +121,17 @@ const RULES: &str = "*filter\n:INPUT DROP [0:0]\n\
                      -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n";
 
 #[test]
+fn a_log_line_of_tracking_or_of_a_helper_is_no_rules() {
+    let fields = LOG.split_once(" web: ").unwrap().1;
+    let invalid = answer(&format!("nf_ct_proto_6: invalid new {fields}"));
+    says(&invalid, "form.log-invalid", "connection tracking (TCP)");
+    let helper = answer(&format!("kernel: nf_ct_sip: dropping packet: cannot get code {fields}"));
+    says(&helper, "form.log-helper", "the conntrack helper sip");
+    says(&helper, "form.log-helper", "`cannot get code`");
+    assert!(helper.fact("form.log-prefix").is_none());
+}
+
+#[test]
 fn a_log_line_is_put_together_again_and_held_against_the_rules() {
     let alone = answer(LOG);
     says(&alone, "form.log-prefix", "`web:`");

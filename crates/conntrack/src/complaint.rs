@@ -1,15 +1,17 @@
-//! What the log says of packets that tracking finds INVALID, and of segments that it lets pass though
-//! they do not fit (`nf_conntrack_log_invalid`), in the kernel's words.
+//! What the log says of packets that tracking finds INVALID, of segments that it lets pass though they
+//! do not fit (`nf_conntrack_log_invalid`), and of packets that helpers drop, in the kernel's words.
 
 use crate::conn::ProtocolRecord;
+use crate::helpers::Name;
 use crate::invalid::{Invalid, Reason};
+use crate::proto::sctp::Fault;
 use crate::proto::tcp::{Ignored, Kind, Segment, State};
 use crate::sysctl::Sysctls;
 use crate::table::Table;
 use crate::timeout::Timeout;
 use crate::track::Found;
 use alloc::{format, string::String, vec::Vec};
-use core::fmt::Write;
+use core::fmt::{Display, Write};
 use keepstate_packet::{Address, Family, L4, Parsed, icmp, icmpv6, tcp};
 
 const UDP: u8 = 17;
@@ -34,6 +36,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) packet: &'a Parsed,
     pub(crate) bytes: &'a [u8],
     pub(crate) found: Found,
+    /// Of SCTP.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Table {
@@ -74,6 +78,7 @@ impl Table {
         let text = match packet.protocol {
             tcp::PROTOCOL => of_segment(subject, self.state_of(subject), invalid),
             UDP | UDP_LITE => unconnected(packet, bytes, invalid.reason),
+            keepstate_packet::sctp::PROTOCOL => of_chunks(subject, invalid.reason),
             _ => None,
         };
         if let Some(text) = text {
@@ -114,6 +119,12 @@ impl Table {
         }
     }
 
+    /// Of a packet that a helper has dropped, whatever `nf_conntrack_log_invalid` is.
+    #[cold]
+    pub(crate) fn complain_of_dropped(&mut self, helper: Name, why: &dyn Display) {
+        let _ = writeln!(self.complaints, "nf_ct_{helper}: dropping packet: {why} ");
+    }
+
     fn state_of(&self, subject: &Subject<'_>) -> State {
         self.slots.entry(subject.found.slot).map_or(State::None, |entry| State::of(entry.state))
     }
@@ -125,7 +136,7 @@ impl Table {
 
 impl<'a> Subject<'a> {
     pub(crate) const fn new(packet: &'a Parsed, bytes: &'a [u8], found: Found) -> Self {
-        Self { packet, bytes, found }
+        Self { packet, bytes, found, fault: None }
     }
 }
 
@@ -203,6 +214,32 @@ fn of_segment(subject: &Subject<'_>, state: State, invalid: &Invalid) -> Option<
         }
         reason => unconnected(subject.packet, subject.bytes, reason),
     }
+}
+
+/// What is wrong with an SCTP packet. What stands in it as it is on the wire is read with its octets
+/// turned.
+fn of_chunks(subject: &Subject<'_>, reason: Reason) -> Option<String> {
+    let direction = subject.found.direction as u8;
+    let fault = match (reason, subject.fault) {
+        (Reason::Short, _) => return Some("nf_ct_sctp: short packet".into()),
+        (Reason::BadChecksum, _) => return Some("nf_ct_sctp: bad CRC".into()),
+        (_, fault) => fault?,
+    };
+    Some(match fault {
+        Fault::Chunks { number, kind, length, alone } => format!(
+            "do_basic_checks failed. chunk num {number}, type {kind}, len {} flag {}",
+            length.swap_bytes(),
+            u8::from(alone)
+        ),
+        Fault::Tag { tag, known } => format!(
+            "verification tag check failed {:x} vs {:x} for dir {direction}",
+            tag.swap_bytes(),
+            known.swap_bytes()
+        ),
+        Fault::State { before, kind } => {
+            format!("Invalid, old_state {}, dir {direction}, type {kind}", before as u8)
+        }
+    })
 }
 
 fn ending(subject: &Subject<'_>, state: State, ending: &str) -> Option<String> {

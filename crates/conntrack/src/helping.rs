@@ -7,7 +7,7 @@ use crate::table::{Drop, Table};
 use crate::timeout::{self, Timeout};
 use crate::tuple::{Direction, Tuple};
 use crate::{CtState, Tracked};
-use core::fmt::Debug;
+use core::fmt::{Debug, Display};
 use core::time::Duration;
 use keepstate_packet::{Address, Instant, Parsed};
 
@@ -81,6 +81,20 @@ impl<'a> Helping<'a> {
             deadline: timeout::after(self.now, policy.timeout),
         };
         self.table.expect(self.now, expectation)
+    }
+
+    /// The same; the packet drops when it cannot be expected.
+    ///
+    /// # Errors
+    /// [`Drop::Helper`].
+    pub(crate) fn expect_or_drop(&mut self, request: Request) -> Result<(), Drop> {
+        self.expect(request).map_err(|_| self.refuse("cannot add expectation"))
+    }
+
+    /// Has the packet dropped, and the log say why.
+    pub(crate) fn refuse(&mut self, why: impl Display) -> Drop {
+        self.table.complain_of_dropped(self.helper.name(), &why);
+        Drop::Helper
     }
 
     /// Takes back what this connection has just announced.

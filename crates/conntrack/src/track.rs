@@ -243,8 +243,9 @@ impl Table {
                 self.complain_of_ignored(&Subject::new(packet, bytes, found), &ignored);
                 Judged::Belongs
             }
-            Outcome::Invalid { invalid, shorten } => {
-                self.refuse(now, &Subject::new(packet, bytes, found), &invalid, shorten);
+            Outcome::Invalid { invalid, shorten, fault } => {
+                let subject = Subject { packet, bytes, found, fault };
+                self.refuse(now, &subject, &invalid, shorten);
                 Judged::Invalid(invalid)
             }
         }

@@ -153,7 +153,7 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
             None => walk.conntrack.track_in(now, hook, parsed, walk.bytes, template),
         };
         if walk.conntrack.sysctls().log_invalid != 0 {
-            complain(walk, hook);
+            complain(walk, hook, interfaces(walk));
         }
         walk.tracked = Some(tracked.map_err(stop)?);
     }
@@ -173,9 +173,9 @@ fn interfaces<R>(walk: &Walk<'_, R>) -> [Option<InterfaceName>; 2] {
 /// Logs what tracking has to say of a packet that it finds INVALID.
 #[cold]
 #[inline(never)]
-fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook) {
+fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<InterfaceName>; 2]) {
     let complaints = walk.conntrack.take_complaints();
-    let [in_interface, out_interface] = interfaces(walk);
+    let [in_interface, out_interface] = interfaces;
     let mut lines = Vec::new();
     let traversal = Traversal {
         now: walk.now,
@@ -209,7 +209,13 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
         Some(tracked) if tracked.conn.is_some() => {
             let own = walk.interface.is_none() && !walk.is_copy;
             let ways = walk.routing.ways(walk.parsed.family, walk.out, own);
-            walk.conntrack.help(walk.now, tracked, walk.parsed, walk.bytes, &ways).map_err(stop)
+            let (now, parsed, bytes) = (walk.now, &*walk.parsed, &*walk.bytes);
+            let helped = walk.conntrack.help(now, tracked, parsed, bytes, &ways);
+            helped.map_err(|dropped| {
+                // The kernel names no interface here.
+                complain(walk, Hook::Prerouting, [None; 2]);
+                stop(dropped)
+            })
         }
         _ => Ok(()),
     }

@@ -180,13 +180,13 @@ impl Probe {
     }
 }
 
-/// What the kernel logs of packets that tracking finds INVALID (`nf_conntrack_log_invalid`), where
-/// NFLOG is its logger.
+/// What the kernel logs of packets that tracking finds INVALID (`nf_conntrack_log_invalid`) and of
+/// those that helpers drop, where NFLOG is its logger.
 #[derive(Debug)]
 pub(crate) struct Complaints(Probe);
 
 /// What the complaints begin with.
-pub(crate) const COMPLAINT: &str = "nf_ct_proto_";
+pub(crate) const COMPLAINT: &str = "nf_ct_";
 
 impl Complaints {
     /// NFLOG group of what names none.
@@ -203,7 +203,7 @@ impl Complaints {
         self.0.receive(|attributes| {
             let mut prefixes = attributes.filter(|(kind, _)| *kind == PREFIX);
             let prefix = prefixes.next().map_or("", |(_, value)| text(value));
-            // The LOG target comes here, too, and what helpers say of packets that they drop.
+            // The LOG target comes here, too.
             if prefix.starts_with(COMPLAINT) {
                 found.push(prefix.trim_end().to_owned());
             }

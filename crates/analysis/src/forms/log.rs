@@ -118,7 +118,45 @@ fn shown(name: &str, value: Option<&str>) -> String {
     value.map_or_else(|| name.to_string(), |value| format!("{name}={value}"))
 }
 
+/// What tracking and its helpers say of packets: the kernel logs these of its own accord.
+fn is_complaint(answer: &mut Answer, prefix: &str) -> bool {
+    let Some((subject, text)) =
+        prefix.strip_prefix("nf_ct_").and_then(|rest| rest.split_once(": "))
+    else {
+        return false;
+    };
+    let number = subject.strip_prefix("proto_").and_then(|number| number.parse().ok());
+    if let Some(number) = number {
+        let protocol = protocol::name(number);
+        answer.say(
+            Topic::Form,
+            "form.log-invalid",
+            format!(
+                "A kernel log line of connection tracking ({protocol}): as it looked at the packet \
+                 it found `{text}`, before any rule but those of the raw table. Such a packet is \
+                 INVALID; where the text says `ignored` or `more than expected`, it passes and \
+                 changes nothing. The sysctl nf_conntrack_log_invalid asks for these lines."
+            ),
+        );
+        return true;
+    }
+    let Some(why) = text.strip_prefix("dropping packet: ") else { return false };
+    answer.say(
+        Topic::Form,
+        "form.log-helper",
+        format!(
+            "A kernel log line of the conntrack helper {subject}: it drops the packet, behind all \
+             rules, and says why: `{why}`. What it announces could not be read whole, or not be \
+             expected; most senders send it again."
+        ),
+    );
+    true
+}
+
 fn form(answer: &mut Answer, read: &LogLine) {
+    if is_complaint(answer, read.prefix()) {
+        return;
+    }
     answer.say(
         Topic::Form,
         "form.log",

@@ -91,3 +91,74 @@ fn of_an_error_that_goes_elsewhere() {
         assert_eq!(complaint(&mut wire, &error), expected);
     }
 }
+
+/// An SCTP packet whose checksum is not looked at.
+fn sctp(peers: Peers, tag: u32, chunks: &[u8]) -> Vec<u8> {
+    let header = [&[4, 1, 11, 89][..], &tag.to_be_bytes(), &[0; 4]].concat();
+    peers.unfinished(132, &[&header, chunks].concat())
+}
+
+#[test]
+fn of_chunks() {
+    let cases: [(&str, u32, &[u8]); 5] = [
+        (
+            "do_basic_checks failed. chunk num 1, type 10, len 3072 flag 0",
+            1,
+            &[11, 0, 0, 4, 10, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0],
+        ),
+        (
+            "do_basic_checks failed. chunk num 1, type 132, len 1024 flag 1",
+            1,
+            &[14, 0, 0, 4, 132, 0, 0, 4],
+        ),
+        ("do_basic_checks failed. chunk num 0, type 3, len 0 flag 0", 1, &[3, 0, 0, 0]),
+        ("", 1, &[]),
+        ("", 1, &[6, 0, 0, 4]),
+    ];
+    for (expected, tag, chunks) in cases {
+        let mut wire = wire(132);
+        wire.table.sysctls_mut().checksum = false;
+        let said = complaint(&mut wire, &sctp(peers(), tag, chunks));
+        let line = std::format!("nf_ct_proto_132: {expected} \n");
+        assert_eq!(said, if expected.is_empty() { "" } else { &line });
+    }
+    let mut wire = wire(132);
+    let bad = sctp(peers(), 1, &[3, 0, 0, 4]);
+    assert_eq!(complaint(&mut wire, &bad), "nf_ct_proto_132: nf_ct_sctp: bad CRC \n");
+    let short = peers().unfinished(132, &[4, 1, 11, 89, 0, 0, 0, 1]);
+    assert_eq!(complaint(&mut wire, &short), "nf_ct_proto_132: nf_ct_sctp: short packet \n");
+}
+
+#[test]
+fn of_a_tag_and_of_a_chunk_that_the_state_has_no_place_for() {
+    let mut wire = wire(132);
+    wire.table.sysctls_mut().checksum = false;
+    let heartbeat = sctp(peers(), 7, &[4, 0, 0, 4]);
+    assert_eq!(complaint(&mut wire, &heartbeat), "");
+    let foreign = sctp(peers(), 0x0102_0304, &[3, 0, 0, 4]);
+    assert_eq!(
+        complaint(&mut wire, &foreign),
+        "nf_ct_proto_132: verification tag check failed 4030201 vs 7000000 for dir 0 \n"
+    );
+    let mut init = std::vec![1, 0, 0, 20, 0, 0, 0, 9];
+    init.extend([0; 12]);
+    let turned = [&[11, 89, 4, 1][..], &[0; 8], &init].concat();
+    assert_eq!(
+        complaint(&mut wire, &peers().turned().unfinished(132, &turned)),
+        "nf_ct_proto_132: Invalid, old_state 8, dir 1, type 1 \n"
+    );
+}
+
+#[test]
+fn of_what_helpers_drop_whatever_is_asked_for() {
+    let mut wire = wire(0);
+    let ftp = crate::helpers::Instance::named("ftp-2121", keepstate_packet::Family::V4, 6);
+    crate::helpers::ftp::testing::control_of(&mut wire, ftp);
+    assert_eq!(wire.table.take_complaints(), "");
+    let part =
+        Peers::new("10.1.0.2", "10.2.0.2").tcp((20_001, 21), ACK, (1009, 9009), b"PORT 1\r\n");
+    assert_eq!(
+        complaint(&mut wire, &part),
+        "nf_ct_ftp-2121: dropping packet: partial matching of `PORT' \n"
+    );
+}

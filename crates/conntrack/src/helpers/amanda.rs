@@ -33,7 +33,7 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(line) = after(payload, CONNECT) else { return Ok(()) };
     let Some(end) = line.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
     let line = line.get(..end).unwrap_or(line);
-    let mut refused = false;
+    let mut refused = None;
     for told in KINDS.iter().filter_map(|kind| after(line, kind)) {
         let port = number(told);
         if port == 0 {
@@ -42,9 +42,9 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
         let place = (original.destination, port);
         let source = (Some(original.source), None);
         let data = Request::new(tcp::PROTOCOL, source, place, original.family);
-        refused |= helping.expect(data).is_err();
+        refused = helping.expect_or_drop(data).err().or(refused);
     }
-    if refused { Err(Drop::Helper) } else { Ok(()) }
+    refused.map_or(Ok(()), Err)
 }
 
 /// What stands after the first `words`.

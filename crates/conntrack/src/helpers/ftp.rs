@@ -68,7 +68,7 @@ type Read = fn(&[u8], Family, Address) -> Option<Place>;
 
 /// How an announcement begins (in any case), what is skipped up to, and what reads it.
 struct Introduction {
-    words: &'static [u8],
+    words: &'static str,
     skip_to: Option<u8>,
     read: Read,
 }
@@ -76,12 +76,12 @@ struct Introduction {
 /// What clients say, then what servers say.
 const INTRODUCTIONS: [[Introduction; 2]; 2] = [
     [
-        Introduction { words: b"PORT", skip_to: Some(b' '), read: port },
-        Introduction { words: b"EPRT", skip_to: Some(b' '), read: extended_port },
+        Introduction { words: "PORT", skip_to: Some(b' '), read: port },
+        Introduction { words: "EPRT", skip_to: Some(b' '), read: extended_port },
     ],
     [
-        Introduction { words: b"227 ", skip_to: None, read: passive },
-        Introduction { words: b"229 ", skip_to: Some(b'('), read: extended_passive },
+        Introduction { words: "227 ", skip_to: None, read: passive },
+        Introduction { words: "229 ", skip_to: Some(b'('), read: extended_passive },
     ],
 ];
 
@@ -89,8 +89,8 @@ const INTRODUCTIONS: [[Introduction; 2]; 2] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// It begins like an announcement and is none, or not yet.
-    Part,
+    /// It begins like an announcement (with these words) and is none, or not yet.
+    Part(&'static str),
     Place(Place),
 }
 
@@ -114,8 +114,8 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     if starts.known().contains(&header.sequence) {
         told = listen(introductions, payload, tuple.family, tuple.source);
     }
-    if told == Told::Part {
-        return Err(Drop::Helper);
+    if let Told::Part(words) = told {
+        return Err(helping.refuse(format_args!("partial matching of `{words}'")));
     }
     if payload.last() == Some(&b'\n') {
         starts.remember(header.sequence.wrapping_add(payload.len() as u32));
@@ -123,10 +123,10 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     match told {
         Told::Place((address, port)) if address == tuple.source => {
             let place = (inverse.destination, port);
-            helping.expect(announce(&inverse, place)).map_err(|_| Drop::Helper)
+            helping.expect_or_drop(announce(&inverse, place))
         }
         Told::Place(place) if helping.table.sysctls.modules.ftp_loose => {
-            helping.expect(announce(&inverse, place)).map_err(|_| Drop::Helper)
+            helping.expect_or_drop(announce(&inverse, place))
         }
         _ => Ok(()),
     }
@@ -140,7 +140,8 @@ fn announce(inverse: &Tuple, place: Place) -> Request {
 fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: Address) -> Told {
     for Introduction { words, skip_to, read } in introductions {
         let length = line.len().min(words.len());
-        let begins = line.iter().zip(*words).take(length).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        let begins =
+            line.iter().zip(words.as_bytes()).take(length).all(|(a, b)| a.eq_ignore_ascii_case(b));
         if !begins {
             continue;
         }
@@ -151,7 +152,7 @@ fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: 
         });
         return match rest.and_then(|rest| read(rest, family, speaker)) {
             Some(place) => Told::Place(place),
-            None => Told::Part,
+            None => Told::Part(words),
         };
     }
     Told::Nothing

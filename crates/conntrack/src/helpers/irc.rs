@@ -60,7 +60,7 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some((_, port)) = offer(text, own) else { return Ok(()) };
     let place = (reply.destination, port);
     let connection = Request::new(tcp::PROTOCOL, (None, None), place, reply.family);
-    helping.expect(connection).map_err(|_| Drop::Helper)
+    helping.expect_or_drop(connection)
 }
 
 /// The first offer, if it is `own`.

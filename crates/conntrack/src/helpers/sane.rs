@@ -49,7 +49,7 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let place = (original.destination, port);
     let source = (Some(original.source), None);
     let data = Request::new(tcp::PROTOCOL, source, place, original.family);
-    helping.expect(data).map_err(|_| Drop::Helper)
+    helping.expect_or_drop(data)
 }
 
 /// The port in an answer without a fault: status 0, and the upper half of the port's word 0.

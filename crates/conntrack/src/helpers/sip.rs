@@ -146,7 +146,7 @@ fn request(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
         text.begins(0, method.name) && text.at(behind) == Some(b' ') && is_uri
     });
     let Some(method) = method else { return Ok(()) };
-    let (cseq, _) = headers::number(&CSEQ, text).ok_or(Drop::Helper)?;
+    let (cseq, _) = cseq(helping, text)?;
     let family = helping.packet.family;
     (method.request)(helping, &Message { text, family, cseq, code: 0 })
 }
@@ -157,15 +157,23 @@ fn answer(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(), Drop> {
     }
     let code = text.number(VERSION.len()).map_or(0, |(code, _)| code);
     if code == 0 {
-        return Err(Drop::Helper);
+        return Err(helping.refuse("cannot get code"));
     }
-    let (cseq, end) = headers::number(&CSEQ, text).ok_or(Drop::Helper)?;
+    let (cseq, end) = cseq(helping, text)?;
     let mut answers = METHODS.iter().filter_map(|method| Some((method.name, method.answer?)));
     let family = helping.packet.family;
     match answers.find(|(method, _)| text.begins(end + 1, method)) {
         Some((_, read)) => read(helping, &Message { text, family, cseq, code }),
         None => Ok(()),
     }
+}
+
+/// The number of a message, and where it ends.
+fn cseq(helping: &mut Helping<'_>, text: Text<'_>) -> Result<(u32, usize), Drop> {
+    headers::number(&CSEQ, text).ok_or_else(|| {
+        let has_digits = headers::begins_with_digit(&CSEQ, text);
+        helping.refuse(if has_digits { "cannot get cseq" } else { "cannot parse cseq" })
+    })
 }
 
 /// The numbers that are remembered.

@@ -27,7 +27,7 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(reply) = helping.tuple_in(Direction::Reply) else { return Ok(()) };
     let place = (reply.destination, reply.destination_port);
     let transfer = Request::new(udp::PROTOCOL, (Some(reply.source), None), place, reply.family);
-    helping.expect(transfer).map_err(|_| Drop::Helper)
+    helping.expect_or_drop(transfer)
 }
 
 #[cfg(test)]

@@ -183,6 +183,8 @@ pub(crate) enum Outcome {
         invalid: Invalid,
         /// TCP: [`tcp::shortened`] says when it applies.
         shorten: Option<Timeout>,
+        /// SCTP: what there is to be said of it.
+        fault: Option<sctp::Fault>,
     },
     /// The connection is over, and the packet begins another.
     Restart,
@@ -204,6 +206,10 @@ impl Outcome {
     }
 
     pub(crate) const fn invalid(reason: Reason) -> Self {
-        Self::Invalid { invalid: Invalid::new(reason), shorten: None }
+        Self::because(Invalid::new(reason))
+    }
+
+    pub(crate) const fn because(invalid: Invalid) -> Self {
+        Self::Invalid { invalid, shorten: None, fault: None }
     }
 }

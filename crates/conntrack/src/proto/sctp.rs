@@ -98,6 +98,38 @@ pub struct Judged {
     pub established: bool,
     /// Whether the timeout begins anew, or why the packet is INVALID.
     pub renews: Result<bool, Invalid>,
+    /// What there is to be said of a packet that is INVALID.
+    pub fault: Option<Fault>,
+}
+
+/// What the log says of a packet that is INVALID; there is nothing to be said of most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Chunks that may not stand together, or one without a length.
+    Chunks {
+        /// The number of the first that may not stand where it does, from 0.
+        number: u32,
+        /// Its type.
+        kind: u8,
+        /// Its length as on the wire.
+        length: u16,
+        /// Whether it or one before it may only stand alone.
+        alone: bool,
+    },
+    /// Not the tag of the direction, in a packet that has no chunk with a rule of its own.
+    Tag {
+        /// The tag of the packet.
+        tag: u32,
+        /// That of the direction.
+        known: u32,
+    },
+    /// A chunk that the state has no place for.
+    State {
+        /// The state before the chunk.
+        before: State,
+        /// The chunk's type.
+        kind: u8,
+    },
 }
 
 /// Judges a packet, from the common header on. `visit` is told each cell of the state table that is
@@ -113,6 +145,7 @@ pub fn packet(
         changed: false,
         established: false,
         renews: Err(Invalid::new(Reason::Short)),
+        fault: None,
     };
     let Some(header) = SctpHeader::read(packet) else { return judged };
     let tag = header.verification_tag;
@@ -143,18 +176,19 @@ impl Kinds {
 
     /// The kinds of a packet whose chunks may stand together (RFC 9260, 6.10): INIT, INIT ACK and
     /// SHUTDOWN COMPLETE alone, the cookies first.
-    fn of(packet: &[u8]) -> Result<Self, Invalid> {
+    fn of(packet: &[u8]) -> Result<Self, Option<Fault>> {
         let (mut kinds, mut alone) = (0, false);
         for (chunk, number) in Chunks::of(packet).zip(0u32..) {
             let kind = Kind::of(chunk.kind);
             alone |= matches!(kind, Kind::Init | Kind::InitAck | Kind::ShutdownComplete);
             let first = matches!(kind, Kind::CookieEcho | Kind::CookieAck);
             if chunk.length == 0 || number != 0 && (alone || first) {
-                return Err(Invalid::new(Reason::Malformed));
+                let Chunk { kind, length, .. } = chunk;
+                return Err(Some(Fault::Chunks { number, kind, length, alone }));
             }
             kinds |= Self::bit(kind);
         }
-        if kinds == 0 { Err(Invalid::new(Reason::Malformed)) } else { Ok(Self(kinds)) }
+        if kinds == 0 { Err(None) } else { Ok(Self(kinds)) }
     }
 }
 
@@ -188,12 +222,18 @@ const CUT: Invalid = Invalid::new(Reason::Malformed);
 
 impl<F: FnMut(State, Kind)> Walk<'_, F> {
     fn packet(&mut self, packet: &[u8]) -> Result<(), Invalid> {
-        self.kinds = Kinds::of(packet)?;
+        self.kinds = Kinds::of(packet).map_err(|fault| {
+            self.judged.fault = fault;
+            CUT
+        })?;
         if !self.known.confirmed {
             self.first(packet)?;
         }
         if !self.kinds.has_any(&OWN_TAG_RULES) {
-            self.has_tag_of(self.known.direction)?;
+            let known = self.association.tag(self.known.direction);
+            self.has_tag_of(self.known.direction).inspect_err(|_| {
+                self.judged.fault = Some(Fault::Tag { tag: self.tag, known });
+            })?;
         }
         Chunks::of(packet).try_for_each(|chunk| self.chunk(&chunk))
     }
@@ -250,7 +290,10 @@ impl<F: FnMut(State, Kind)> Walk<'_, F> {
         }
         let before = self.judged.state;
         (self.visit)(before, kind);
-        let next = states::step(direction, before, kind).ok_or(OUT_OF_STATE)?;
+        let Some(next) = states::step(direction, before, kind) else {
+            self.judged.fault = Some(Fault::State { before, kind: chunk.kind });
+            return Err(OUT_OF_STATE);
+        };
         match kind {
             Kind::Init => self.init(chunk, before, next)?,
             Kind::InitAck => self.init_ack(chunk)?,
@@ -371,7 +414,7 @@ pub(super) fn tracked(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         Err(invalid) => {
             // The packet is INVALID; the next one that is not tells of it.
             record.entry.pending |= changes.0;
-            Outcome::Invalid { invalid, shorten: None }
+            Outcome::Invalid { invalid, shorten: None, fault: judged.fault }
         }
     }
 }

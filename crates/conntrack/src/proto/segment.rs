@@ -8,7 +8,7 @@ use crate::event::Changes;
 pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     let segment = match Segment::new(seen.packet, seen.bytes, seen.checksum_ok()) {
         Ok(segment) => segment,
-        Err(invalid) => return Outcome::Invalid { invalid, shorten: None },
+        Err(invalid) => return Outcome::because(invalid),
     };
     let ProtocolRecord::Tcp(windows) = record.protocol else {
         return first(seen, record, &segment);
@@ -18,7 +18,9 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     match tcp::packet(seen.sysctls, &known, windows, &segment) {
         tcp::Outcome::Accept(accept) => accepted(record, &accept),
         tcp::Outcome::Ignored(ignored) => Outcome::Ignored(ignored),
-        tcp::Outcome::Invalid { invalid, shorten } => Outcome::Invalid { invalid, shorten },
+        tcp::Outcome::Invalid { invalid, shorten } => {
+            Outcome::Invalid { invalid, shorten, fault: None }
+        }
         tcp::Outcome::Kill => {
             record.entry.state = State::Close as u8;
             Outcome::Kill
@@ -33,7 +35,7 @@ fn first(seen: &Seen<'_>, record: &mut Record<'_>, segment: &Segment<'_>) -> Out
             *record.protocol = ProtocolRecord::Tcp(windows);
             accepted(record, &accept)
         }
-        Err(invalid) => Outcome::Invalid { invalid, shorten: None },
+        Err(invalid) => Outcome::because(invalid),
     }
 }
 

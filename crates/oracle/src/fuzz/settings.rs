@@ -16,7 +16,7 @@ pub(crate) const SYSCTLS: &[(&str, &[&str])] = &[
     ("nf_conntrack_acct", &["0", "1"]),
     ("nf_conntrack_timestamp", &["0", "1"]),
     ("nf_conntrack_events", &["2", "1", "0"]),
-    ("nf_conntrack_log_invalid", &["0", "255", "255", "6", "17"]),
+    ("nf_conntrack_log_invalid", &["0", "255", "255", "6", "17", "132"]),
     ("nf_conntrack_tcp_timeout_syn_sent", &["120", "60", "1000"]),
     ("nf_conntrack_tcp_timeout_syn_recv", &["60", "77"]),
     ("nf_conntrack_tcp_timeout_established", &["432000", "250", "3600"]),

@@ -3,7 +3,7 @@
 
 use super::grammar::h245::MESSAGE;
 use super::per::{self, Note};
-use super::{Mark, Speech, expect, tpkt};
+use super::{Mark, Speech, expect, refuse, tpkt};
 use crate::CtState;
 use crate::expect::Request;
 use crate::helpers::Policy;
@@ -34,7 +34,8 @@ pub(super) fn channels(
     let is_begin = |note: &Note| matches!(note.mark, Mark::Channel | Mark::ChannelAck);
     let mut rest = notes;
     while let Some(begin) = rest.iter().position(is_begin) {
-        let (first, behind) = rest.split_at(begin).1.split_first().ok_or(Drop::Helper)?;
+        let (first, behind) =
+            rest.split_at(begin).1.split_first().ok_or_else(|| refuse(helping))?;
         let end = behind.iter().position(is_begin).unwrap_or(behind.len());
         let (channel, next) = behind.split_at(end);
         rest = next;

@@ -112,7 +112,12 @@ impl<'a> Speech<'a> {
 }
 
 fn expect(helping: &mut Helping<'_>, request: Request) -> Result<(), Drop> {
-    helping.expect(request).map_err(|_| Drop::Helper)
+    helping.expect(request).map_err(|_| refuse(helping))
+}
+
+fn refuse(helping: &mut Helping<'_>) -> Drop {
+    let name = helping.helper.name();
+    helping.refuse(format_args!("cannot process {name} message"))
 }
 
 #[cfg(test)]

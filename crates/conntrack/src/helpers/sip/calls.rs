@@ -1,6 +1,6 @@
 //! Calls: what session descriptions announce, and when it is forgotten.
 
-use super::sdp::{Media, Medium};
+use super::sdp::{Media, Medium, Unbelievable};
 use super::{Message, SIGNALLING};
 use crate::expect::{Refused, Request};
 use crate::helping::Helping;
@@ -39,7 +39,11 @@ pub(super) fn answer(helping: &mut Helping<'_>, message: &Message<'_>) -> Result
 pub(super) fn describe(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<(), Drop> {
     let Some(media) = Media::of(message.text, message.family) else { return Ok(()) };
     for medium in media {
-        expect_medium(helping, &medium.map_err(|_| Drop::Helper)?)?;
+        let medium = medium.map_err(|unbelievable| match unbelievable {
+            Unbelievable::Port(port) => helping.refuse(format_args!("wrong port {port}")),
+            Unbelievable::NoAddress => helping.refuse("cannot parse SDP message"),
+        })?;
+        expect_medium(helping, &medium)?;
     }
     Ok(())
 }
@@ -76,8 +80,8 @@ fn expect_medium(helping: &mut Helping<'_>, medium: &Medium) -> Result<(), Drop>
         return Ok(());
     }
     let (rtp, rtcp) = (request(medium.port & !1), request(medium.port | 1));
-    let made = is_expected(helping.expect(rtp))?;
-    is_expected(helping.expect(rtcp)).map(|_| ()).inspect_err(|_| {
+    let made = expect(helping, rtp)?;
+    expect(helping, rtcp).map(|_| ()).inspect_err(|_| {
         if made {
             helping.withdraw(&rtp);
         }
@@ -86,10 +90,12 @@ fn expect_medium(helping: &mut Helping<'_>, medium: &Medium) -> Result<(), Drop>
 
 /// Whether it was made now; else it was there already, for other media or another call, and that
 /// will do.
-fn is_expected(made: Result<(), Refused>) -> Result<bool, Drop> {
-    match made {
+fn expect(helping: &mut Helping<'_>, request: Request) -> Result<bool, Drop> {
+    match helping.expect(request) {
         Ok(()) => Ok(true),
         Err(Refused::Already) => Ok(false),
-        Err(Refused::Clash | Refused::Full) => Err(Drop::Helper),
+        Err(Refused::Clash | Refused::Full) => {
+            Err(helping.refuse("cannot add expectation for voice"))
+        }
     }
 }

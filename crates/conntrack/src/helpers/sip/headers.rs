@@ -1,7 +1,7 @@
 //! The headers that the helper reads (RFC 3261, 20), and what stands in them.
 
 use super::address;
-use super::text::{Text, is_letter, is_line_end};
+use super::text::{Text, is_digit, is_letter, is_line_end};
 use keepstate_packet::{Address, Family, tcp, udp};
 
 /// Port of a URI that names none.
@@ -49,6 +49,11 @@ enum Found {
 /// or no such number.
 pub(super) fn number(header: &Header, text: Text<'_>) -> Option<(u32, usize)> {
     text.number(header.value(text, 0)?)
+}
+
+/// Whether the first header of a kind begins with a digit, of a number or of what is too long for one.
+pub(super) fn begins_with_digit(header: &Header, text: Text<'_>) -> bool {
+    header.value(text, 0).is_some_and(|value| text.run(value, is_digit) > 0)
 }
 
 impl Header {

@@ -7,6 +7,9 @@ use crate::helping::Helping;
 use crate::table::Drop;
 use core::time::Duration;
 
+/// What the log says of `expires=` without a number.
+const BAD_EXPIRES: &str = "cannot parse expires";
+
 /// Expects calls at the contact of the one who registers, not before they are answered.
 pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<(), Drop> {
     // Who was called at a contact cannot register one.
@@ -21,7 +24,7 @@ pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Resu
     }
     let end = contact.end;
     let Some(protocol) = headers::transport(text, end, tuple.protocol) else { return Ok(()) };
-    let own = headers::expires(text, end).map_err(|_| Drop::Helper)?;
+    let own = headers::expires(text, end).map_err(|_| helping.refuse(BAD_EXPIRES))?;
     if own.unwrap_or_else(|| expires(message)) != 0 {
         let source = helping.table.sysctls().sip.direct_signalling.then_some(inverse.source);
         let place = (contact.address, contact.port);
@@ -32,7 +35,7 @@ pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Resu
             assigns: Some(helping.helper),
             ..Request::new(protocol, (source, None), place, tuple.family)
         };
-        helping.expect(calls).map_err(|_| Drop::Helper)?;
+        helping.expect_or_drop(calls)?;
     }
     if let Some(numbers) = super::numbers(helping) {
         numbers.register = message.cseq;
@@ -63,7 +66,7 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
         }
         let end = contact.end;
         let Some(protocol) = headers::transport(text, end, tuple.protocol) else { continue };
-        let own = headers::expires(text, end).map_err(|_| Drop::Helper)?;
+        let own = headers::expires(text, end).map_err(|_| helping.refuse(BAD_EXPIRES))?;
         let seconds = own.unwrap_or_else(|| expires(message));
         if seconds == 0 {
             return Ok(false);

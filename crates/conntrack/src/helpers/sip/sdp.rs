@@ -25,7 +25,11 @@ pub(super) struct Medium {
 
 /// A description is not to be believed: a medium has a port outside of 1024 to 65535, or no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unbelievable;
+pub(super) enum Unbelievable {
+    /// This one.
+    Port(u32),
+    NoAddress,
+}
 
 /// The media of a message, in order.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +86,12 @@ impl Iterator for Media<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let (class, port) = self.next_announced()?;
-        let Some(port) = u16::try_from(port).ok().filter(|port| *port >= 1024) else {
-            return Some(Err(Unbelievable));
+        let number = port;
+        let Some(port) = u16::try_from(number).ok().filter(|port| *port >= 1024) else {
+            return Some(Err(Unbelievable::Port(number)));
         };
         let address = connection(self.text, self.at, self.family).or(self.session);
-        Some(address.map(|address| Medium { class, address, port }).ok_or(Unbelievable))
+        Some(address.map(|address| Medium { class, address, port }).ok_or(Unbelievable::NoAddress))
     }
 }
 
