@@ -61,6 +61,10 @@ impl Ways for Network {
         address.0[2] & 1 == 0
     }
 
+    fn share_next_hop(&self, one: Address, other: Address) -> bool {
+        self.leaves_alike(one) == self.leaves_alike(other)
+    }
+
     fn broadcast_prefix(&self, _: Address) -> Option<u8> {
         Some(24)
     }

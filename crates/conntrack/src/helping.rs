@@ -15,6 +15,9 @@ use keepstate_packet::{Address, Instant, Parsed};
 pub trait Ways: Debug {
     /// Whether packets to this address would leave on the interface that the packet leaves on.
     fn leaves_alike(&self, address: Address) -> bool;
+    /// Whether what the host sends to the one address goes to the same next hop as what it sends to
+    /// the other one, of the packet's family.
+    fn share_next_hop(&self, one: Address, other: Address) -> bool;
     /// When the host itself sends the packet to the broadcast address of a network of the interface
     /// that it leaves on: the length of the network's prefix.
     fn broadcast_prefix(&self, destination: Address) -> Option<u8>;
@@ -139,6 +142,11 @@ impl<'a> Helping<'a> {
     /// The prefix length of the network to all of which the host sends this packet.
     pub(crate) fn broadcast_prefix(&self) -> Option<u8> {
         self.ways.broadcast_prefix(self.packet.destination)
+    }
+
+    /// Whether packets to this address would go where those to the packet's receiver go.
+    pub(crate) fn shares_next_hop(&self, address: Address) -> bool {
+        self.inverse().is_some_and(|tuple| self.ways.share_next_hop(address, tuple.source))
     }
 
     /// Whether packets to this address would leave where this one leaves.

@@ -19,6 +19,10 @@ impl crate::Ways for Elsewhere {
         false
     }
 
+    fn share_next_hop(&self, _: keepstate_packet::Address, _: keepstate_packet::Address) -> bool {
+        false
+    }
+
     fn broadcast_prefix(&self, _: keepstate_packet::Address) -> Option<u8> {
         self.broadcast_prefix
     }

@@ -39,6 +39,14 @@ impl Ways for WaysBeside<'_> {
         }
     }
 
+    fn share_next_hop(&self, one: Address, other: Address) -> bool {
+        let (routing, family) = (self.routing, self.family);
+        match (routing.gateway(family, one), routing.gateway(family, other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => one == other && routing.networks(family).kind(one).is_some(),
+        }
+    }
+
     fn broadcast_prefix(&self, destination: Address) -> Option<u8> {
         let interface = self.routing.host.interface(self.out.filter(|_| self.own)?)?;
         let networks = interface.addresses.iter().filter(|network| network.family == Family::V4);
@@ -285,6 +293,18 @@ impl Routing {
         })
     }
 
+    /// The way to the gateway that an address is reached by; `None` for one that is its own next hop
+    /// or nowhere. Each interface counts as leading to one gateway.
+    fn gateway(&self, family: Family, address: Address) -> Option<InterfaceIndex> {
+        let Some(Kind::Unicast(out)) = self.networks(family).kind(address) else { return None };
+        let host = &self.host;
+        let link = connected(host, family).map(|(network, _)| network);
+        let routes = host.routes.iter().map(|route| route.destination);
+        let routes = routes.filter(|network| network.family == family);
+        let is_routed = longest(routes, address) > longest(link, address);
+        is_routed.then_some(out)
+    }
+
     /// The ways of other packets, beside that of one which leaves on `out`; `None` for one that is
     /// for the host itself. `own`: the host itself sends that one.
     pub(crate) const fn ways(
@@ -411,6 +431,11 @@ fn connected(host: &Host, family: Family) -> impl Iterator<Item = (Network, Inte
         interface.addresses.iter().map(move |network| (*network, InterfaceIndex(index)))
     });
     all.filter(move |(network, _)| network.family == family)
+}
+
+/// The longest prefix of the networks that an address lies in.
+fn longest(networks: impl Iterator<Item = Network>, address: Address) -> Option<u8> {
+    networks.filter(|network| network.contains(address)).map(|network| network.prefix).max()
 }
 
 fn own_and_routes(host: &Host, family: Family) -> impl Iterator<Item = (Network, Kind)> + '_ {

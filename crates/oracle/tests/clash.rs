@@ -160,6 +160,10 @@ impl Ways for NoWays {
         false
     }
 
+    fn share_next_hop(&self, _: Address, _: Address) -> bool {
+        false
+    }
+
     fn broadcast_prefix(&self, _: Address) -> Option<u8> {
         None
     }

@@ -43,7 +43,7 @@ pub struct Modules {
     /// its gatekeeper only.
     pub h323_gkrouted_only: i32,
     /// `nf_conntrack_h323.callforward_filter`: a forwarded call is not expected when both ends are
-    /// reached by the same way.
+    /// reached by the same next hop.
     pub h323_callforward_filter: bool,
 }
 

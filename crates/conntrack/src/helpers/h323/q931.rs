@@ -85,14 +85,14 @@ fn control(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Resu
     expect(helping, Request { assigns: helpers::Instance::usual("H.245"), ..request })
 }
 
-/// The other end calls somebody else. Where both are reached by the same way, that call does not
-/// come along here (`callforward_filter` of the module).
+/// The other end calls somebody else. Where both are reached by the same next hop, that call does
+/// not come along here (`callforward_filter` of the module).
 fn forwarded(helping: &mut Helping<'_>, speech: &Speech<'_>, place: &Note) -> Result<(), Drop> {
     let Some((address, port)) = speech.place(place).filter(|(_, port)| *port != 0) else {
         return Ok(());
     };
     let filter = helping.table.sysctls.modules.h323_callforward_filter;
-    if filter && helping.leaves_alike(address) {
+    if filter && helping.shares_next_hop(address) {
         return Ok(());
     }
     let request = speech.to(tcp::PROTOCOL, (address, port));
