@@ -11,7 +11,7 @@ use crate::table::Table;
 use crate::timeout::Timeout;
 use crate::track::Found;
 use alloc::{format, string::String, vec::Vec};
-use core::fmt::{Display, Write};
+use core::fmt::{Arguments, Display, Write};
 use keepstate_packet::{Address, Family, L4, Parsed, icmp, icmpv6, tcp};
 
 const UDP: u8 = 17;
@@ -22,6 +22,10 @@ const REDIRECT_LENGTH: usize = 40;
 
 /// Value of `nf_conntrack_log_invalid` that stands for every protocol.
 pub const ALL: u8 = 255;
+
+/// Bytes of complaints beyond which no more are kept until [`Table::take_complaints`]; those of one
+/// packet are far less.
+pub const COMPLAINTS_MAX: usize = 4096;
 
 impl Sysctls {
     /// Whether what is wrong with a packet of this protocol is to be logged.
@@ -122,7 +126,7 @@ impl Table {
     /// Of a packet that a helper has dropped, whatever `nf_conntrack_log_invalid` is.
     #[cold]
     pub(crate) fn complain_of_dropped(&mut self, helper: Name, why: &dyn Display) {
-        let _ = writeln!(self.complaints, "nf_ct_{helper}: dropping packet: {why} ");
+        self.note(format_args!("nf_ct_{helper}: dropping packet: {why} "));
     }
 
     fn state_of(&self, subject: &Subject<'_>) -> State {
@@ -130,7 +134,14 @@ impl Table {
     }
 
     fn say(&mut self, protocol: u8, text: &str) {
-        let _ = writeln!(self.complaints, "nf_ct_proto_{protocol}: {text} ");
+        self.note(format_args!("nf_ct_proto_{protocol}: {text} "));
+    }
+
+    /// What is too much is lost.
+    fn note(&mut self, line: Arguments<'_>) {
+        if self.complaints.len() < COMPLAINTS_MAX {
+            let _ = writeln!(self.complaints, "{line}");
+        }
     }
 }
 

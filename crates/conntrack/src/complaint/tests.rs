@@ -162,3 +162,14 @@ fn of_what_helpers_drop_whatever_is_asked_for() {
         "nf_ct_ftp-2121: dropping packet: partial matching of `PORT' \n"
     );
 }
+
+#[test]
+fn they_are_lost_when_nobody_takes_them() {
+    let mut wire = wire(6);
+    let segment = peers().tcp((1, 2), SYN | FIN, (1, 0), b"");
+    let line = complaint(&mut wire, &segment).len();
+    let most = super::COMPLAINTS_MAX.div_ceil(line);
+    (0..most + 3).for_each(|_| drop(wire.send(&segment)));
+    assert_eq!(wire.table.take_complaints().lines().count(), most);
+    assert_eq!(complaint(&mut wire, &segment).len(), line, "there is room again");
+}
