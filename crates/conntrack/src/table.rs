@@ -6,7 +6,7 @@
 //! the whole batch, so that the cache misses of its packets overlap; then
 //! [`Table::track_prepared`] for one after the other, with the results of one by one.
 
-use crate::conn::{ConnId, CtStatus, Entry, Slot};
+use crate::conn::{ConnId, CtStatus, Entry, ProtocolRecord, Slot};
 use crate::conncount::Counts;
 use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
 use crate::expect::Expectations;
@@ -25,7 +25,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use keepstate_packet::{Instant, Parsed, tcp};
+use keepstate_packet::{Family, Instant, Parsed, tcp};
 
 /// What a rule in the raw table decides for a packet before tracking sees it (`-j CT`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -230,6 +230,19 @@ impl Table {
     /// cost nothing.
     pub fn set_events_max(&mut self, events_max: usize) {
         self.events.set_max(events_max);
+    }
+
+    /// Forgets the windows of a family's TCP connections: packets may have passed that nobody
+    /// tracked. The next segment of each side sets them anew.
+    pub fn forget_windows(&mut self, family: Family) {
+        for slot in 0..self.slots.len() {
+            let Some((place, _)) = self.slots.all_mut(slot) else { continue };
+            if let ProtocolRecord::Tcp(record) = &mut place.record
+                && place.entry.tuple.family == family
+            {
+                record.peers.iter_mut().for_each(|peer| peer.max_window = 0);
+            }
+        }
     }
 
     /// The oldest event not yet taken.

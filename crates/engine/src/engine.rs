@@ -11,6 +11,7 @@ use crate::{
     route::{Forwarding, Host, Interface, InterfaceIndex, Routed},
     routing::Routing,
     rules::{Rules, RulesByFamily},
+    tracking::{self, Tracking},
     transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
     walk::{self, Meets, Stop, Walk},
 };
@@ -108,6 +109,18 @@ pub struct Disposition {
 }
 
 impl Disposition {
+    /// Of a packet that is dropped before any hook.
+    const fn dropped(cause: Cause) -> Self {
+        Self {
+            verdict: Verdict::Drop,
+            cause: Some(cause),
+            hook: None,
+            tracked: None,
+            rule: None,
+            output: None,
+        }
+    }
+
     /// The stable reason code: of a drop not made by a rule, else of an INVALID packet.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
@@ -140,6 +153,8 @@ pub struct Engine {
     defrag: Defrag,
     conntrack: conntrack::Table,
     rules: RulesByFamily,
+    tracking: Tracking,
+    tracked: tracking::Tracked,
     transmits: Bounded<Transmit>,
     log: Bounded<LogLine>,
     /// What LOG wrote in the walk that is under way.
@@ -178,6 +193,8 @@ impl Engine {
             defrag: Defrag::default(),
             conntrack: conntrack::Table::new(seed, sysctls),
             rules: RulesByFamily::default(),
+            tracking: Tracking::default(),
+            tracked: tracking::Tracked::ALL,
             transmits: Bounded::new(TRANSMITS_MAX),
             log: Bounded::new(LOG_LINES_MAX),
             lines: Vec::new(),
@@ -192,8 +209,8 @@ impl Engine {
     }
 
     /// Begins anew, as if no packet had ever come and no time had passed: no connection, no fragment,
-    /// nothing to poll, every counter as [`Self::new`] left it. The host, the rule sets and the sysctls
-    /// stay as they are now; a [`conntrack::ConnId`] from before means nothing any more. It costs little
+    /// nothing to poll, every counter as [`Self::new`] left it. The host, the rule sets, the sysctls and
+    /// what is tracked stay as they are now; a [`conntrack::ConnId`] from before means nothing any more. It costs little
     /// beside [`Self::new`] when `nf_conntrack_max` is small.
     pub fn restart(&mut self) {
         let Self {
@@ -201,6 +218,8 @@ impl Engine {
             defrag,
             conntrack,
             rules,
+            tracking: _,
+            tracked: _,
             transmits,
             log,
             lines,
@@ -244,6 +263,18 @@ impl Engine {
     /// The connection table, to change its sysctls or entries between packets.
     pub fn conntrack_mut(&mut self) -> &mut conntrack::Table {
         &mut self.conntrack
+    }
+
+    /// Sets which packets are tracked; all are, unless this says otherwise.
+    pub fn set_tracking(&mut self, tracking: Tracking) {
+        self.tracking = tracking;
+        self.settle_tracking();
+    }
+
+    /// Whether packets of a family are tracked now.
+    #[must_use]
+    pub fn is_tracking(&self, family: Family) -> bool {
+        self.tracked.has(family)
     }
 
     /// The rule set of a family.
@@ -312,7 +343,8 @@ impl Engine {
             }
             for (slot, packet) in batch.iter_mut().zip(&*piece) {
                 let Ok(parsed) = &slot.parsed else { continue };
-                slot.prepared = Some(self.conntrack.prepare(parsed, packet.bytes));
+                let is_tracked = self.tracked.has(parsed.family);
+                slot.prepared = is_tracked.then(|| self.conntrack.prepare(parsed, packet.bytes));
             }
             // Loops of little else, so that as many misses as the core can have are under way.
             let prepared = batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
@@ -348,7 +380,7 @@ impl Engine {
             Err(malformed) => Err(Refused::from(*malformed)),
         };
         let disposition = match admitted {
-            Ok(parsed) if parsed.fragment.is_some() => {
+            Ok(parsed) if parsed.fragment.is_some() && self.tracked.has(parsed.family) => {
                 self.gather(now, packet, parsed, answers, recorder)
             }
             Ok(parsed) => self.walk(now, packet, parsed, Came::Whole(prepared), answers, recorder),
@@ -379,6 +411,7 @@ impl Engine {
         let meets = Meets {
             routing: &self.routing,
             conntrack: &mut self.conntrack,
+            is_tracking: self.tracked.has(parsed.family),
             rules: self.rules.of_mut(parsed.family).as_mut(),
             log: &mut self.lines,
         };
@@ -389,8 +422,10 @@ impl Engine {
             Came::Whole(prepared) => (prepared, 0),
             Came::InPieces(largest) => (None, largest),
         };
-        let result = walk.walk();
-        walk.end(result, answers, &mut self.transmits)
+        match walk.walk() {
+            Err(Stop::ForHost) => self.gather_for_host(now, packet, parsed, answers, recorder),
+            result => walk.end(result, answers, &mut self.transmits),
+        }
     }
 
     /// Where a packet comes in; `None` for one that the host itself sends.
@@ -431,6 +466,47 @@ impl Engine {
         Disposition { verdict, cause, hook: None, tracked: None, rule: None, output: None }
     }
 
+    /// What becomes of an IPv4 fragment for the host itself that nothing has gathered yet: INPUT sees
+    /// whole datagrams.
+    #[cold]
+    fn gather_for_host<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        parsed: &Parsed,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        self.expire_fragments(now, answers);
+        let limits = self.conntrack.sysctls().fragments;
+        let interface = self.incoming(packet, parsed);
+        let hook = Some(Hook::Prerouting);
+        let gathered = self.defrag.gather(now, &limits, parsed, packet.bytes, interface);
+        let (verdict, cause) = match gathered {
+            Gathered::Whole(mut datagram) => {
+                let Ok(mut parsed) = Parsed::new(&datagram.bytes) else {
+                    return Disposition { hook, ..Disposition::dropped(Cause::Malformed) };
+                };
+                let meets = Meets {
+                    routing: &self.routing,
+                    conntrack: &mut self.conntrack,
+                    is_tracking: false,
+                    rules: self.rules.of_mut(parsed.family).as_mut(),
+                    log: &mut self.lines,
+                };
+                let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
+                (walk.link, walk.mark) = (packet.link, packet.mark);
+                walk.interface = interface;
+                let result = walk.arrive();
+                return walk.end(result, answers, &mut self.transmits);
+            }
+            Gathered::Held | Gathered::Alone => (Verdict::Held, None),
+            Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
+        };
+        recorder.end(verdict, cause);
+        Disposition { verdict, cause, hook, tracked: None, rule: None, output: None }
+    }
+
     fn complete<R: Recorder>(
         &mut self,
         now: Instant,
@@ -440,16 +516,7 @@ impl Engine {
         recorder: &mut R,
     ) -> Disposition {
         let Ok(mut parsed) = Parsed::new(&datagram.bytes) else {
-            let cause = Some(Cause::Malformed);
-            let verdict = Verdict::Drop;
-            return Disposition {
-                verdict,
-                cause,
-                hook: None,
-                tracked: None,
-                rule: None,
-                output: None,
-            };
+            return Disposition::dropped(Cause::Malformed);
         };
         let (interface, link, mark) = (packet.interface, packet.link, packet.mark);
         let bytes = &mut datagram.bytes;
@@ -510,6 +577,7 @@ impl Engine {
             let meets = Meets {
                 routing: &self.routing,
                 conntrack: &mut self.conntrack,
+                is_tracking: self.tracked.has(parsed.family),
                 rules: self.rules.of_mut(parsed.family).as_mut(),
                 log: &mut self.lines,
             };
@@ -523,14 +591,7 @@ impl Engine {
             Refused::ParameterProblem { .. } => Cause::Malformed,
         };
         recorder.end(Verdict::Drop, Some(cause));
-        Disposition {
-            verdict: Verdict::Drop,
-            cause: Some(cause),
-            hook: None,
-            tracked: None,
-            rule: None,
-            output: None,
-        }
+        Disposition::dropped(cause)
     }
 
     /// Forgets datagrams whose time is up and tells their senders. Over IPv4 only the host that a
@@ -551,6 +612,7 @@ impl Engine {
             let meets = Meets {
                 routing: &self.routing,
                 conntrack: &mut self.conntrack,
+                is_tracking: self.tracked.has(parsed.family),
                 rules: self.rules.of_mut(parsed.family).as_mut(),
                 log: &mut self.lines,
             };
@@ -585,7 +647,7 @@ impl Engine {
             }
             Command::RemoveRuleset(family) => {
                 let gone = self.rules.of_mut(family).take();
-                self.tell_labels_used();
+                self.settle_tracking();
                 gone.map(|_| Reply::Done).ok_or(CommandError::NoRuleset)
             }
             Command::Counters(family) => {
@@ -626,11 +688,19 @@ impl Engine {
             self.conntrack.sysctls_mut().acct = true;
         }
         *self.rules.of_mut(family) = Some(Rules::new(ruleset));
-        self.tell_labels_used();
+        self.settle_tracking();
     }
 
-    /// Whether new connections have labels hangs on the rules that are in use now.
-    fn tell_labels_used(&mut self) {
+    /// What is tracked, and whether new connections have labels, hangs on the rules that are in use
+    /// now.
+    fn settle_tracking(&mut self) {
+        let before = self.tracked;
+        self.tracked = tracking::Tracked::new(self.tracking, &self.rules);
+        for family in [Family::V4, Family::V6] {
+            if self.tracked.has(family) && !before.has(family) {
+                self.conntrack.forget_windows(family);
+            }
+        }
         self.conntrack.forget_counts();
         let rulesets = [Family::V4, Family::V6].into_iter().filter_map(|f| self.ruleset(f));
         let used = rulesets.map(Ruleset::needs).any(|needs| needs.labels);

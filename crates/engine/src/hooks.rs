@@ -80,6 +80,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
         match stage {
             Stage::Table(name) if !tables.contains(*name) => {}
             Stage::Table(name) => table(walk, *name, hook)?,
+            Stage::Conntrack if !walk.is_tracking => {}
             Stage::Conntrack => track_in(walk, hook)?,
             Stage::Helper if !is_helped(walk) => {}
             Stage::Helper => help(walk)?,

@@ -23,6 +23,7 @@ mod reject;
 pub mod route;
 mod routing;
 mod rules;
+pub mod tracking;
 pub mod transmit;
 mod walk;
 
@@ -33,4 +34,5 @@ pub use engine::{
 };
 pub use recorder::Recorder;
 pub use route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
+pub use tracking::Tracking;
 pub use transmit::{Origin, Transmit};

@@ -13,7 +13,7 @@ use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
-use keepstate_packet::{Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
+use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
 use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
 
 /// A packet on its way, and the parts of the engine that it meets.
@@ -21,6 +21,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) now: Instant,
     pub(crate) routing: &'w Routing,
     pub(crate) conntrack: &'w mut conntrack::Table,
+    /// Packets of this family are tracked.
+    pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) log: &'w mut Vec<LogLine>,
     pub(crate) recorder: &'w mut R,
@@ -57,6 +59,8 @@ pub(crate) enum Stop {
     Rule,
     /// A rule drops it and tells the sender.
     Reject(RejectWith),
+    /// It is a piece of a datagram for the host itself.
+    ForHost,
     /// It is dropped for a cause.
     Cause(Cause),
     /// It is dropped for a cause and the sender is told.
@@ -67,6 +71,8 @@ pub(crate) enum Stop {
 pub(crate) struct Meets<'w> {
     pub(crate) routing: &'w Routing,
     pub(crate) conntrack: &'w mut conntrack::Table,
+    /// Packets of this family are tracked.
+    pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) log: &'w mut Vec<LogLine>,
 }
@@ -81,11 +87,12 @@ impl<'w, R: Recorder> Walk<'w, R> {
         parsed: &'w mut Parsed,
         bytes: &'w mut [u8],
     ) -> Self {
-        let Meets { routing, conntrack, rules, log } = meets;
+        let Meets { routing, conntrack, is_tracking, rules, log } = meets;
         Self {
             now,
             routing,
             conntrack,
+            is_tracking,
             rules,
             log,
             recorder,
@@ -152,6 +159,15 @@ impl<R: Recorder> Walk<'_, R> {
     #[inline(never)]
     fn deliver(&mut self) -> Result<(), Stop> {
         forward::take_in_options(self)?;
+        let gathered = self.is_tracking || self.parsed.family == Family::V6;
+        if self.parsed.fragment.is_some() && !gathered {
+            return Err(Stop::ForHost);
+        }
+        self.arrive()
+    }
+
+    /// What reaches the host itself, whole.
+    pub(crate) fn arrive(&mut self) -> Result<(), Stop> {
         traverse(self, Hook::Input)
     }
 
@@ -179,6 +195,7 @@ impl<R: Recorder> Walk<'_, R> {
         let (verdict, cause) = match result {
             Ok(()) => (Verdict::Accept, None),
             Err(Stop::Rule) => (Verdict::Drop, None),
+            Err(Stop::ForHost) => (Verdict::Held, None),
             Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
             Err(Stop::Reject(with)) => {
                 let mut subject = self.subject();
@@ -257,6 +274,7 @@ impl<R: Recorder> Walk<'_, R> {
         let meets = Meets {
             routing: self.routing,
             conntrack: &mut *self.conntrack,
+            is_tracking: self.is_tracking,
             rules: self.rules.as_deref_mut(),
             log: &mut *self.log,
         };

@@ -3,7 +3,7 @@
 mod traffic;
 
 use keepstate_conntrack::Sysctls;
-use keepstate_engine::{BATCH_MAX, Disposition, Engine, Event, Transmit};
+use keepstate_engine::{BATCH_MAX, Disposition, Engine, Event, Tracking, Transmit};
 use keepstate_packet::Instant;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -155,10 +155,15 @@ proptest! {
     fn a_batch_is_its_packets_one_by_one(
         batches in prop::collection::vec(prop::collection::vec(step(), 1..60), 1..6),
         max in prop_oneof![Just(2_u32), Just(1000)],
+        tracking in prop_oneof![Just(Tracking::Always), Just(Tracking::WhenNeeded)],
+        asking in any::<bool>(),
     ) {
         let sysctls = Sysctls { max, ..Sysctls::default() };
-        let mut single = router(sysctls.clone(), vec![rules(RULES)]);
-        let mut batched = router(sysctls, vec![rules(RULES)]);
+        let rulesets = || if asking { vec![rules(RULES)] } else { vec![] };
+        let mut single = router(sysctls.clone(), rulesets());
+        let mut batched = router(sysctls, rulesets());
+        single.set_tracking(tracking);
+        batched.set_tracking(tracking);
         let mut now = START;
         for steps in &batches {
             let frames = frames(steps);

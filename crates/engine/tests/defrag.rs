@@ -8,32 +8,10 @@ use keepstate_engine::{Cause, Engine, Origin, Verdict};
 use keepstate_packet::checksum;
 use proptest::prelude::*;
 use std::time::Duration;
-use traffic::{START, packet, router, rules, send, udp};
+use traffic::{START, fragment, fragments, packet, router, rules, send, udp};
 
 const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40_000);
 const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 53);
-
-/// Cuts a packet with a header of 20 bytes at these offsets of its data.
-fn fragments(whole: &[u8], identification: u16, cuts: &[usize]) -> Vec<Vec<u8>> {
-    let (head, data) = whole.split_at(20);
-    let ends = cuts.iter().copied().chain([data.len()]);
-    let starts = [0].into_iter().chain(cuts.iter().copied());
-    let piece = |(start, end): (usize, usize)| fragment(head, identification, start, end, data);
-    starts.zip(ends).map(piece).collect()
-}
-
-fn fragment(head: &[u8], identification: u16, start: usize, end: usize, data: &[u8]) -> Vec<u8> {
-    let mut out = head.to_vec();
-    let more = if end < data.len() { 0x2000 } else { 0 };
-    out[2..4].copy_from_slice(&u16::try_from(20 + end - start).unwrap().to_be_bytes());
-    out[4..6].copy_from_slice(&identification.to_be_bytes());
-    out[6..8].copy_from_slice(&(u16::try_from(start / 8).unwrap() | more).to_be_bytes());
-    out[10..12].fill(0);
-    let sum = checksum::compute(&out);
-    out[10..12].copy_from_slice(&sum.to_be_bytes());
-    out.extend(&data[start..end]);
-    out
-}
 
 fn forwarded(engine: &mut Engine) -> Vec<Vec<u8>> {
     let all = core::iter::from_fn(|| engine.poll_transmit());

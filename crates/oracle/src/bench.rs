@@ -7,7 +7,8 @@ use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::{Observation, Side};
 use keepstate_conntrack::event::EventKind;
-use keepstate_datapath::clock::SystemClock;
+use keepstate_datapath::{clock::SystemClock, sys};
+use keepstate_engine::Tracking;
 use keepstate_packet::Family;
 use std::{io, thread, time::Duration};
 
@@ -46,13 +47,8 @@ pub(crate) struct Trial {
 
 impl Bench {
     pub(crate) fn new() -> io::Result<Self> {
-        let config = Config {
-            inside: INSIDE.map(str::to_owned).to_vec(),
-            backend: Backend::Nft,
-            ..Config::default()
-        };
         let settings = Settings::default();
-        let kernel = Kernel::new(config)?;
+        let kernel = router(settings.tracking)?;
         let mut bench = Self {
             model: model(&kernel, &settings)?,
             kernel,
@@ -63,11 +59,7 @@ impl Bench {
             began: Duration::ZERO,
             coverage: Coverage::default(),
         };
-        for declared in settings::policies() {
-            bench.kernel.add_timeout_policy(&declared)?;
-        }
         bench.set_sysctls()?;
-        bench.kernel.silence_late_answers(true)?;
         Ok(bench)
     }
 
@@ -90,9 +82,18 @@ impl Bench {
 
     /// The same, with all counters at zero whatever the settings were.
     pub(crate) fn reload(&mut self, settings: &Settings) -> io::Result<()> {
-        self.kernel.flush()?;
+        let mut before = std::mem::replace(&mut self.settings, settings.clone());
+        let always = [before.tracking, settings.tracking] == [Tracking::Always; 2];
+        if always {
+            self.kernel.flush()?;
+        } else {
+            // A kernel goes on tracking for a while when no rule asks for it any more.
+            self.kernel.set_parameters(std::iter::empty())?;
+            sys::namespace::unshare_net()?;
+            self.kernel = router(settings.tracking)?;
+            before = Settings::default();
+        }
         self.clean = true;
-        let before = std::mem::replace(&mut self.settings, settings.clone());
         self.set_sysctls()?;
         if before.mtu != settings.mtu {
             self.kernel.set_mtu(settings.mtu)?;
@@ -267,6 +268,20 @@ impl Bench {
         self.clean = found.is_empty();
         Ok(found)
     }
+}
+
+fn router(tracking: Tracking) -> io::Result<Kernel> {
+    let kernel = Kernel::new(Config {
+        inside: INSIDE.map(str::to_owned).to_vec(),
+        backend: Backend::Nft,
+        tracking,
+        ..Config::default()
+    })?;
+    for declared in settings::policies() {
+        kernel.add_timeout_policy(&declared)?;
+    }
+    kernel.silence_late_answers(true)?;
+    Ok(kernel)
 }
 
 fn model(kernel: &Kernel, settings: &Settings) -> io::Result<Model> {

@@ -13,7 +13,7 @@ use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
-use keepstate_engine::route::ROUTER_MTU;
+use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::Family;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
@@ -52,6 +52,9 @@ pub struct Config {
     pub backend: Backend,
     /// MTU of both interfaces, bytes.
     pub mtu: u32,
+    /// Which packets are tracked: all, because the probe asks, or those whose rules ask; then nothing
+    /// is said of states.
+    pub tracking: Tracking,
 }
 
 impl Default for Config {
@@ -61,6 +64,7 @@ impl Default for Config {
             inside: Vec::new(),
             backend: Backend::Nft,
             mtu: ROUTER_MTU,
+            tracking: Tracking::Always,
         }
     }
 }
@@ -96,7 +100,7 @@ impl Kernel {
         for family in [2, 10] {
             write_sysctl(&format!("net.netfilter.nf_log.{family}"), "nfnetlink_log")?;
         }
-        run("nft", &["-f", "-"], &probe::table())?;
+        run("nft", &["-f", "-"], &probe::table(config.tracking))?;
         let index = |name: &str| -> io::Result<u32> {
             let listing = run("ip", &["-o", "link", "show", "dev", name], "")?;
             let number = listing.split(':').next().and_then(|number| number.trim().parse().ok());
@@ -443,8 +447,9 @@ fn observation(
 ) -> Observation {
     let tracked = records.iter().find_map(|record| match record.mark {
         Mark::Tracked(state, direction) => Some((state, direction)),
-        Mark::Fragment | Mark::Leaving(_) => None,
+        Mark::Fragment | Mark::Passed | Mark::Leaving(_) => None,
     });
+    let passed = tracked.is_some() || records.iter().any(|record| record.mark == Mark::Passed);
     let own = |record: &&Record| record.in_index == 0;
     let leaving = |record: &&Record| matches!(record.mark, Mark::Leaving(_));
     // The router's own timers (multicast listener reports) leave records as well, any time.
@@ -460,7 +465,7 @@ fn observation(
         Fate::Forwarded
     } else if leaves.is_some_and(|record| record.hook == Hook::Input) {
         Fate::Local
-    } else if tracked.is_none() && records.iter().any(|record| record.mark == Mark::Fragment) {
+    } else if !passed && records.iter().any(|record| record.mark == Mark::Fragment) {
         Fate::Held
     } else {
         Fate::Dropped
@@ -471,7 +476,7 @@ fn observation(
         direction: tracked.and_then(|(_, direction)| direction),
         status: leaves.and_then(|record| match record.mark {
             Mark::Leaving(status) => status,
-            Mark::Fragment | Mark::Tracked(..) => None,
+            Mark::Fragment | Mark::Passed | Mark::Tracked(..) => None,
         }),
         out,
         generated,

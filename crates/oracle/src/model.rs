@@ -6,8 +6,8 @@ use crate::probe::COMPLAINT;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, Tuple, event::Snapshot};
 use keepstate_engine::{
-    Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Verdict,
-    command::ChainCounters,
+    Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Tracking,
+    Verdict, command::ChainCounters,
 };
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType};
 use keepstate_ruleset::model::{Ruleset, TableName};
@@ -25,6 +25,8 @@ pub struct Model {
     engine: Engine,
     now: Instant,
     chains: Vec<(Family, Chains)>,
+    /// As [`Config::tracking`] has it.
+    tells_states: bool,
 }
 
 impl Model {
@@ -49,7 +51,10 @@ impl Model {
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
             host.routes.push(Route { destination, interface: InterfaceIndex(0) });
         }
-        Self::of_host(host, sysctls, rules)
+        let mut model = Self::of_host(host, sysctls, rules)?;
+        model.engine.set_tracking(config.tracking);
+        model.tells_states = config.tracking == Tracking::Always;
+        Ok(model)
     }
 
     /// A host with the addresses `local` (`ADDRESS/LENGTH`) on one interface: packets from them are
@@ -90,7 +95,7 @@ impl Model {
             }
         }
         let engine = Engine::new(SEED, host, settings, rulesets);
-        Ok(Self { engine, now: START, chains: names })
+        Ok(Self { engine, now: START, chains: names, tells_states: true })
     }
 
     /// The connection table.
@@ -175,13 +180,16 @@ impl Model {
         let fate = match disposition.verdict {
             Verdict::Accept if !out.is_empty() => Fate::Forwarded,
             Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
+            // From outside, what waits behind PREROUTING is as if it were dropped there.
+            Verdict::Held if disposition.hook.is_some() => Fate::Dropped,
             Verdict::Stolen | Verdict::Held => Fate::Held,
             Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Queue => Fate::Dropped,
         };
+        let tracked = disposition.tracked.filter(|_| self.tells_states);
         Observation {
             fate,
-            state: disposition.tracked.map(|tracked| tracked.state),
-            direction: disposition.tracked.and_then(|tracked| tracked.direction),
+            state: tracked.map(|tracked| tracked.state),
+            direction: tracked.and_then(|tracked| tracked.direction),
             status: None,
             out,
             generated,

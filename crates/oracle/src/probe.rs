@@ -7,6 +7,7 @@
 use crate::attribute::{Attributes, Messages, Writer, be16, be32, text};
 use keepstate_conntrack::{CtState, Direction, Hook};
 use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
+use keepstate_engine::Tracking;
 use std::{fmt::Write as _, io};
 
 /// NFLOG group of the probe.
@@ -41,12 +42,46 @@ const STATES: [(&str, CtState, char); 3] = [
 const DIRECTIONS: [(&str, Direction, char); 2] =
     [("original", Direction::Original, 'o'), ("reply", Direction::Reply, 'r')];
 
-/// The nftables table.
-pub(crate) fn table() -> String {
+fn log(prefix: &str) -> String {
+    format!("log prefix \"{prefix}\" group {GROUP} snaplen {SNAP} queue-threshold 1")
+}
+
+/// The nftables table. When packets are tracked only where rules need it, it does not ask for their
+/// states: that would be a need.
+pub(crate) fn table(tracking: Tracking) -> String {
     let mut t = String::from("table inet keepstate_probe {\n");
-    let log = |prefix: &str| {
-        format!("log prefix \"{prefix}\" group {GROUP} snaplen {SNAP} queue-threshold 1")
-    };
+    let asking = if tracking == Tracking::Always { asking(&mut t) } else { NOT_ASKING.map(log) };
+    let [behind, leaving] = asking;
+    let _ = writeln!(
+        t,
+        "chain rx {{ type filter hook prerouting priority -450; policy accept;\n\
+         ip frag-off & 0x3fff != 0 {rx}\n exthdr frag exists {rx}\n}}\n\
+         chain pre {{ type filter hook prerouting priority -199; policy accept;\n{behind}\n}}",
+        rx = log("f")
+    );
+    t.push_str("chain late {}\n");
+    // Group membership reports of the router itself come by timers, and would be counted by rules.
+    t.push_str(
+        "chain own { type filter hook output priority -500; policy accept;\n\
+         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
+    );
+    for hook in ["input", "postrouting"] {
+        let _ = writeln!(
+            t,
+            "chain {hook}_end {{ type filter hook {hook} priority 299; policy accept;\n\
+             {leaving}\n}}"
+        );
+    }
+    t.push_str("}\n");
+    t
+}
+
+/// Prefixes behind conntrack's hook, if there is one, and where a packet leaves.
+const NOT_ASKING: [&str; 2] = ["n", "s-"];
+
+/// Chains that spell states, and what leads to them: behind conntrack's hook, and where a packet
+/// leaves.
+fn asking(t: &mut String) -> [String; 2] {
     let mut before = String::new();
     for (direction, _, d) in DIRECTIONS {
         let mut map = Vec::new();
@@ -69,31 +104,10 @@ pub(crate) fn table() -> String {
         "map status {{ type ct_status : verdict; elements = {{ {} }}; }}",
         elements.join(", ")
     );
-    let _ = writeln!(
-        t,
-        "chain rx {{ type filter hook prerouting priority -450; policy accept;\n\
-         ip frag-off & 0x3fff != 0 {rx}\n exthdr frag exists {rx}\n}}\n\
-         chain pre {{ type filter hook prerouting priority -199; policy accept;\n{before}\
-         ct state vmap {{ invalid : goto pI, untracked : goto pU }}\n}}",
-        rx = log("f")
-    );
-    t.push_str("chain late {}\n");
-    // Group membership reports of the router itself come by timers, and would be counted by rules.
-    t.push_str(
-        "chain own { type filter hook output priority -500; policy accept;\n\
-         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
-    );
-    for hook in ["input", "postrouting"] {
-        let _ = writeln!(
-            t,
-            "chain {hook}_end {{ type filter hook {hook} priority 299; policy accept;\n\
-             ct status & {:#x} vmap @status\n {}\n}}",
-            spread(u32::MAX),
-            log("s-")
-        );
-    }
-    t.push_str("}\n");
-    t
+    before.push_str("ct state vmap { invalid : goto pI, untracked : goto pU }");
+    let leaving =
+        format!("ct status & {:#x} vmap @status\n {}", spread(u32::MAX), log(NOT_ASKING[1]));
+    [before, leaving]
 }
 
 /// Commands that have nothing of what the router says of fragments whose time is up reach its rules,
@@ -117,6 +131,8 @@ fn spread(number: u32) -> u32 {
 pub(crate) enum Mark {
     /// A fragment came in.
     Fragment,
+    /// Where conntrack's hook would stand, and nobody asks.
+    Passed,
     /// Behind conntrack's hook.
     Tracked(CtState, Option<Direction>),
     /// At the end of INPUT or POSTROUTING, with the status of its connection.
@@ -242,6 +258,7 @@ fn mark(prefix: &str) -> Option<Mark> {
     let mut letters = prefix.chars();
     match letters.next()? {
         'f' => Some(Mark::Fragment),
+        'n' => Some(Mark::Passed),
         's' => Some(Mark::Leaving(letters.as_str().parse().ok())),
         'p' => {
             let state = match letters.next()? {

@@ -8,6 +8,8 @@ use keepstate_conntrack::policy::Name;
 /// What rules want of tracking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
+    /// Packets of its family are to be tracked.
+    pub tracking: bool,
     /// Connections are to be counted (`connbytes`): loading such a rule sets `nf_conntrack_acct`.
     pub accounting: bool,
     /// Connections are to have labels (`connlabel`).

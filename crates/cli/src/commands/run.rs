@@ -1,6 +1,6 @@
 //! `keepstate run`: live traffic between two devices. What its file holds is in its help.
 
-use super::replay::{interface_name, set_sysctl};
+use super::replay::{Tracking, interface_name, set_sysctl};
 use crate::{
     exit::Exit,
     helpers, policies,
@@ -49,6 +49,10 @@ pub(crate) struct Arguments {
     /// Write a pcapng file: each packet with a comment that says what became of it
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// What is tracked: all, or as Linux has it packets of a family whose rules ask for it [default:
+    /// needed; always with --packets, --events, --conntrack and --write, which show states]
+    #[arg(long, value_enum)]
+    tracking: Option<Tracking>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -119,6 +123,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
     let host = Host::wire(devices[0], devices[1]);
     let mut engine = Engine::new(seed().map_err(io_error)?, host, sysctls, rulesets);
+    engine.set_tracking(arguments.tracking().into());
     policies::add(engine.conntrack_mut(), &declared, terminal)?;
     signal::catch_end().map_err(io_error)?;
     let mut wire = Wire::open(devices, duration).map_err(io_error)?;
@@ -127,6 +132,13 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     report.finish(&mut engine).map_err(io_error)?;
     tell(&wire, devices, terminal);
     Ok(())
+}
+
+impl Arguments {
+    fn tracking(&self) -> Tracking {
+        let shown = self.packets || self.events || self.conntrack || self.write.is_some();
+        self.tracking.unwrap_or(if shown { Tracking::Always } else { Tracking::Needed })
+    }
 }
 
 impl Config {

@@ -1,6 +1,6 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
-use super::replay::Prefix;
+use super::replay::{Prefix, Tracking};
 use crate::{
     exit::Exit,
     helpers::{self, Assignments},
@@ -51,6 +51,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = ROUTER_MTU, conflicts_with = "fuzz",
           value_parser = clap::value_parser!(u32).range(68..=65521))]
     mtu: u32,
+    /// What is tracked: all, or as Linux has it packets of a family whose rules ask for it; then no
+    /// states are compared
+    #[arg(long, value_enum, default_value_t = Tracking::Always, conflicts_with = "fuzz")]
+    tracking: Tracking,
     /// Print at most so many differences
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -203,6 +207,7 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         interfaces: [arguments.input.clone(), arguments.output.clone()],
         inside: inside.iter().map(network).collect(),
         mtu: arguments.mtu,
+        tracking: arguments.tracking.into(),
         ..Config::default()
     };
     Ok(Setup { config, sysctls, policies, rules, inside, moves: arguments.relocate.clone() })

@@ -6,6 +6,9 @@ use crate::cause::Cause;
 use alloc::vec::Vec;
 use keepstate_packet::{Family, Parsed, ipv4, ipv6};
 
+/// The offset of a fragment in the field that it shares with the flags, in units of eight octets.
+const OFFSET: u16 = 0x1fff;
+
 /// Cuts a datagram that came in pieces; none when it leaves whole. It is cut where it was, or,
 /// where that does not fit, into pieces as large as the largest was and as the way out takes.
 pub(crate) fn cut(
@@ -62,6 +65,9 @@ fn cut_v4(
     cuts: &[usize],
 ) -> Option<Vec<Vec<u8>>> {
     let head = bytes.get(..head_length)?;
+    // What is cut may be a piece itself.
+    let field = u16::from_be_bytes(*head.get(6..8)?.first_chunk()?);
+    let (offset, more_follow) = (field & OFFSET, field & ipv4::MORE_FRAGMENTS);
     let room = largest.checked_sub(head_length)?;
     let spans = spans(bytes.len(), head_length, cuts, room);
     // What was not to be cut further keeps that where it is cut anew.
@@ -69,12 +75,13 @@ fn cut_v4(
     let alone = if anew && ipv4::dont_fragment(bytes) { ipv4::DONT_FRAGMENT } else { 0 };
     let pieces = spans.into_iter().map(|(start, end)| {
         let mut out = head.to_vec();
-        if start > head_length {
+        if start > head_length && offset == 0 {
             blank_options(&mut out);
         }
-        let more = if end < bytes.len() { ipv4::MORE_FRAGMENTS } else { 0 };
+        let more = if end < bytes.len() { ipv4::MORE_FRAGMENTS } else { more_follow };
+        let at = usize::from(offset) + (start - head_length) / 8;
         put(&mut out, 2, head_length + end - start);
-        put(&mut out, 6, ((start - head_length) / 8) | usize::from(more | alone));
+        put(&mut out, 6, at | usize::from(more | alone));
         seal_ipv4(&mut out);
         out.extend_from_slice(bytes.get(start..end).unwrap_or(&[]));
         out

@@ -4,7 +4,7 @@
 
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{Disposition, Engine, Host, InterfaceIndex, Packet};
-use keepstate_packet::checksum::Sum;
+use keepstate_packet::checksum::{self, Sum};
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo};
 use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::syntax::iptables_save;
@@ -97,4 +97,32 @@ pub(crate) fn echo(source: [u8; 4], destination: [u8; 4], kind: u8, identifier: 
     let sum = Sum::ZERO.bytes(&l4).checksum();
     l4[2..4].copy_from_slice(&sum.to_be_bytes());
     ipv4(source, destination, 1, &l4)
+}
+
+/// Cuts a packet with a header of 20 bytes at these offsets of its data.
+pub(crate) fn fragments(whole: &[u8], identification: u16, cuts: &[usize]) -> Vec<Vec<u8>> {
+    let (head, data) = whole.split_at(20);
+    let ends = cuts.iter().copied().chain([data.len()]);
+    let starts = [0].into_iter().chain(cuts.iter().copied());
+    let piece = |(start, end): (usize, usize)| fragment(head, identification, start, end, data);
+    starts.zip(ends).map(piece).collect()
+}
+
+pub(crate) fn fragment(
+    head: &[u8],
+    identification: u16,
+    start: usize,
+    end: usize,
+    data: &[u8],
+) -> Vec<u8> {
+    let mut out = head.to_vec();
+    let more = if end < data.len() { 0x2000 } else { 0 };
+    out[2..4].copy_from_slice(&u16::try_from(20 + end - start).unwrap().to_be_bytes());
+    out[4..6].copy_from_slice(&identification.to_be_bytes());
+    out[6..8].copy_from_slice(&(u16::try_from(start / 8).unwrap() | more).to_be_bytes());
+    out[10..12].fill(0);
+    let sum = checksum::compute(&out);
+    out[10..12].copy_from_slice(&sum.to_be_bytes());
+    out.extend(&data[start..end]);
+    out
 }

@@ -52,6 +52,15 @@ struct Datagram {
     congested: usize,
 }
 
+/// Whether a packet is one that the router's own IPv6 looks at: a piece of a datagram for the router
+/// itself, which behind INPUT belongs to it and to no filter.
+pub(crate) fn is_for_own_ipv6(bytes: &[u8]) -> bool {
+    let parsed = Parsed::new(bytes);
+    parsed.is_ok_and(|p| {
+        p.family == Family::V6 && p.fragment.is_some() && p.destination.0 == ROUTER_V6
+    })
+}
+
 /// Cuts some of the packets, `percent` in a hundred. The pieces of different packets hardly ever mix
 /// in one queue: most have an identification of their own.
 pub(crate) fn cut(

@@ -62,11 +62,13 @@ pub enum Area {
     Expiry,
     /// Everything, in pieces.
     Fragments,
+    /// The same where packets are tracked only when rules ask for it.
+    Untracked,
 }
 
 impl Area {
     /// The areas that are no single helper's, by their names.
-    const WIDE: [(&'static str, Self); 10] = [
+    const WIDE: [(&'static str, Self); 11] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
         ("sctp", Self::Sctp),
@@ -77,6 +79,7 @@ impl Area {
         ("generic", Self::Generic),
         ("expiry", Self::Expiry),
         ("fragments", Self::Fragments),
+        ("untracked", Self::Untracked),
     ];
 
     /// All areas by their names.
@@ -165,9 +168,12 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
         let bytes = draft.bytes(&sent, random);
         sent.push((draft.side, bytes));
     }
-    if area == Area::Fragments {
+    if matches!(area, Area::Fragments | Area::Untracked) {
         sent = fragments::cut(sent, 40, random);
         sent.truncate(PACKETS_MAX);
+    }
+    if area == Area::Untracked {
+        sent.retain(|(_, bytes)| !fragments::is_for_own_ipv6(bytes));
     }
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
@@ -186,7 +192,9 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         Area::Helpers => 90,
         Area::Helper(at) => return (DIALOGUES[usize::from(at)].conversation)(random),
         Area::Generic => 99,
-        Area::All | Area::Rules | Area::Expiry | Area::Fragments => random.below(100),
+        Area::All | Area::Rules | Area::Expiry | Area::Fragments | Area::Untracked => {
+            random.below(100)
+        }
     };
     match kind {
         0..50 => tcp::conversation(random),

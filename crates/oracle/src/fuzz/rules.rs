@@ -29,6 +29,24 @@ pub(crate) fn helpers_only(family: Family) -> String {
     format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
 }
 
+/// Rules that ask for tracking or do not. Of a later IPv6 fragment iptables-nft looks for ports in the
+/// IPv6 header.
+pub(crate) fn perhaps_asking(random: &mut Random, family: Family, dropping: usize) -> String {
+    const ASKING: [&str; 5] = [" -m state", " -m conn", " -m helper", " -j CT ", " -j CONN"];
+    match (family, random.chance(50)) {
+        (Family::V6, true) => String::new(),
+        (Family::V6, false) => helpers_only(family),
+        (Family::V4, false) => ruleset(random, family, dropping),
+        (Family::V4, true) => {
+            let rules = ruleset(random, family, dropping);
+            let asks = |line: &str| {
+                ASKING.iter().any(|asking| line.contains(asking)) && !line.contains("--notrack")
+            };
+            rules.lines().filter(|line| !asks(line)).map(|line| format!("{line}\n")).collect()
+        }
+    }
+}
+
 struct Rules<'r> {
     random: &'r mut Random,
     family: Family,

@@ -2,7 +2,7 @@
 
 use super::{Area, random::Random, rules};
 use keepstate_conntrack::policy::{Declaration, text};
-use keepstate_engine::route::ROUTER_MTU;
+use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::Family;
 
 /// Sysctls with the values that scenarios use; the first is the default of a new namespace.
@@ -98,11 +98,14 @@ pub struct Settings {
     pub rules: [String; 2],
     /// MTU of both interfaces, bytes.
     pub mtu: u32,
+    /// Which packets are tracked.
+    pub tracking: Tracking,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sysctls: Vec::new(), rules: Default::default(), mtu: ROUTER_MTU }
+        let tracking = Tracking::Always;
+        Self { sysctls: Vec::new(), rules: Default::default(), mtu: ROUTER_MTU, tracking }
     }
 }
 
@@ -127,6 +130,7 @@ impl Settings {
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
+            (_, Area::Untracked) => rules::perhaps_asking(random, family, dropping),
             (true, Area::All | Area::Fragments) => rules::helpers_only(family),
             // Of a later IPv6 fragment iptables-nft looks for ports in the IPv6 header.
             (_, Area::Fragments) if family == Family::V6 => rules::helpers_only(family),
@@ -134,9 +138,11 @@ impl Settings {
             (true, _) => String::new(),
             (false, _) => rules::ruleset(random, family, dropping),
         });
-        let cuts = area == Area::Fragments && random.chance(50);
+        let cuts = matches!(area, Area::Fragments | Area::Untracked) && random.chance(50);
         let mtu = if cuts { random.pick(&MTUS) } else { ROUTER_MTU };
-        Self { sysctls, rules, mtu }
+        let tracking =
+            if area == Area::Untracked { Tracking::WhenNeeded } else { Tracking::Always };
+        Self { sysctls, rules, mtu, tracking }
     }
 
     /// Timeouts of one second, with the helpers.
@@ -149,7 +155,8 @@ impl Settings {
             .filter(|name| random.chance(70) || name.contains("frag"))
             .map(|name| (name.to_owned(), "1".to_owned()))
             .collect();
-        Self { sysctls, rules: [Family::V4, Family::V6].map(rules::helpers_only), mtu: ROUTER_MTU }
+        let rules = [Family::V4, Family::V6].map(rules::helpers_only);
+        Self { sysctls, rules, ..Self::default() }
     }
 
     /// Whether a rule remembers packets that it has seen, beyond its counters.

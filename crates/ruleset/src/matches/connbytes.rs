@@ -142,6 +142,7 @@ impl Match for ConnBytes {
     }
 
     fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
         needs.accounting = true;
     }
 

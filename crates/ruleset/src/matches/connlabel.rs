@@ -71,6 +71,7 @@ impl Match for ConnLabel {
     }
 
     fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
         needs.labels = true;
     }
 

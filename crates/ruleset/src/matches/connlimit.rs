@@ -6,6 +6,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::matches::Match;
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -138,6 +139,10 @@ impl Match for ConnLimit {
 
     fn initial(&self) -> State {
         State { credit: 1, ..State::default() }
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

@@ -7,6 +7,7 @@ use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::matches::Match;
 use crate::matches::mark::Marked;
 use crate::model::Inverted;
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::{ConnId, Tracked};
@@ -51,6 +52,10 @@ impl Match for ConnMark {
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         let mark = marked(traversal).map(|(_, mark)| mark);
         mark.is_some_and(|mark| self.0.value.fits(mark) != self.0.inverted).into()
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

@@ -10,6 +10,7 @@ use crate::explain::{Piece, Pieces, either, or_list, range};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, names, valued, values};
 use crate::matches::Match;
 use crate::model::{Inverted, Network};
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -399,6 +400,10 @@ impl Match for Conntrack {
             None => self.state.is_some().into(),
             Some(conn) => self.conn_fits(traversal, conn).unwrap_or(false).into(),
         }
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

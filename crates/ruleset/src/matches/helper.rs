@@ -5,6 +5,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 
@@ -44,6 +45,10 @@ impl Match for Helper {
         // The name asked for may go on behind that of the helper: `ftp-2121` finds `ftp` too.
         let found = helper.is_some_and(|name| self.name.is_empty() || name.begins(&self.name));
         (found != self.inverted).into()
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

@@ -6,6 +6,7 @@ use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 
@@ -38,6 +39,10 @@ impl Match for StateMatch {
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         let found = self.wanted.value & state_bit(traversal.tracked) != 0;
         (found != self.wanted.inverted).into()
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

@@ -7,6 +7,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::matches::connmark::marked;
+use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
@@ -152,6 +153,10 @@ impl Target for ConnMark {
             traversal.conntrack.set_mark(traversal.now, conn, new);
         }
         Step::Continue
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

@@ -6,6 +6,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag};
 use crate::model::TableName;
+use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, string::String};
@@ -61,6 +62,10 @@ impl Target for ConnSecMark {
             Self::Restore => {}
         }
         Step::Continue
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
     }
 
     fn print(&self, out: &mut String) {

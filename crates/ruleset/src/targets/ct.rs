@@ -218,6 +218,8 @@ impl Target for Ct {
     }
 
     fn need(&self, needs: &mut Needs) {
+        // What is only kept from tracking needs none.
+        needs.tracking |= !self.notrack;
         needs.policies.extend(self.timeout);
         needs.helpers.extend(self.helper);
     }

@@ -96,6 +96,9 @@ pub(crate) struct Arguments {
     /// proto:port:helper[,...] such as tcp:21:ftp
     #[arg(long, value_name = "SPEC")]
     helpers: Option<Assignments>,
+    /// What is tracked: all, or as Linux has it packets of a family whose rules ask for it
+    #[arg(long, value_enum, default_value_t = Tracking::Always)]
+    tracking: Tracking,
     /// Captures, in order: pcap or pcapng, gzipped or not; `-` is stdin
     #[arg(value_name = "CAPTURE", required = true)]
     captures: Vec<PathBuf>,
@@ -107,6 +110,24 @@ enum Clock {
     Capture,
     /// None: no time passes
     Frozen,
+}
+
+/// Which packets are tracked, and put together for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Tracking {
+    /// All, so that each has a state
+    Always,
+    /// Those of a family that a rule asks about connections of
+    Needed,
+}
+
+impl From<Tracking> for keepstate_engine::Tracking {
+    fn from(tracking: Tracking) -> Self {
+        match tracking {
+            Tracking::Always => Self::Always,
+            Tracking::Needed => Self::WhenNeeded,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -191,6 +212,7 @@ impl Prepared {
     fn engine(self, arguments: &Arguments, terminal: &Terminal) -> Result<(Engine, Replay), Exit> {
         let rulesets = self.loaded.into_iter().map(|loaded| loaded.ruleset).collect();
         let mut engine = Engine::new(SEED, self.host, self.sysctls, rulesets);
+        engine.set_tracking(arguments.tracking.into());
         policies::add(engine.conntrack_mut(), &self.declared, terminal)?;
         Ok((engine, Replay::new(self.options, arguments.captures.clone())))
     }
