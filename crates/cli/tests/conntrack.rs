@@ -11,10 +11,9 @@ use keepstate_oracle::observation::Side;
 use keepstate_packet::{Family, Parsed, link::network_packet};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, Output, Stdio};
 
 const KEEPSTATE: &str = env!("CARGO_BIN_EXE_keepstate");
 
@@ -167,6 +166,16 @@ fn round(seconds: &str) -> String {
     seconds.parse::<u64>().map_or(seconds.to_owned(), |s| s.next_multiple_of(60).to_string())
 }
 
+/// Events, in their order.
+fn in_order(text: &[u8], words: &[&str]) -> Vec<String> {
+    let has_id = words.iter().any(|word| word.contains("id"));
+    let cut = |line: &str| match line.rsplit_once(" id=") {
+        Some((before, _)) if has_id => before.to_owned(),
+        _ => line.split_once("<id>").map_or(line, |(before, _)| before).to_owned(),
+    };
+    String::from_utf8_lossy(text).lines().map(|line| cut(&settled(line))).collect()
+}
+
 fn lines(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let lines = text.lines().filter(|line| !line.starts_with("keepstate: warning: "));
@@ -222,43 +231,70 @@ const LISTINGS: [&[&str]; 10] = [
     &["-C"],
 ];
 
-/// The events that the real tool tells while `work` runs.
-fn told(table: &[&str], work: impl FnOnce()) -> Vec<String> {
-    let mut child = Command::new("conntrack")
-        .arg("-E")
-        .args(table)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("conntrack");
-    let mut out = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    // It listens when it tells of a connection that is made for it to tell of.
-    if table.is_empty() {
-        let marker = "-s 192.0.2.1 -d 192.0.2.2 -p 253 -t 600";
-        let create: Vec<&str> = std::iter::once("-I").chain(marker.split(' ')).collect();
-        let delete = ["-D", "-p", "253"];
-        let heard = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !heard.load(Ordering::Relaxed) {
-                    real(&create);
-                    real(&delete);
-                }
-            });
-            out.next().expect("an event").expect("readable");
-            heard.store(true, Ordering::Relaxed);
-        });
-        real(&["-I", "-s", "192.0.2.1", "-d", "192.0.2.3", "-p", "254", "-t", "600"]);
-        while !out.next().expect("an event").expect("readable").contains("unknown  254") {}
-    }
-    work();
-    real(&["-D", "-p", "254"]);
-    let lines = out.map_while(Result::ok).take_while(|line| !line.contains("unknown  254"));
-    let lines = lines.map(|line| settled(&line)).collect();
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    lines
+/// The real tool telling events.
+struct Listener {
+    child: Child,
 }
+
+impl Listener {
+    /// Has it begun to listen when this returns.
+    fn new(words: &[&str]) -> Self {
+        let child = Command::new("conntrack")
+            .arg("-E")
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("conntrack");
+        let listener = Self { child };
+        listener.wait_until(|socket, _| socket.is_some());
+        listener
+    }
+
+    /// What it has told when nothing is left to be told.
+    fn finish(self) -> Output {
+        self.wait_until(|socket, is_asleep| socket == Some(0) && is_asleep);
+        let number = self.child.id().to_string();
+        let told = Command::new("kill").args(["-INT", &number]).status().expect("kill");
+        assert!(told.success());
+        self.child.wait_with_output().expect("an end")
+    }
+
+    /// Waits for something of the bytes in its socket, once that listens, and of its sleeping.
+    fn wait_until(&self, is_so: impl Fn(Option<u64>, bool) -> bool) {
+        let number = self.child.id().to_string();
+        loop {
+            let sockets = fs::read_to_string("/proc/thread-self/net/netlink").expect("sockets");
+            let files = fs::read_dir(format!("/proc/{number}/fd")).into_iter().flatten().flatten();
+            let links = files.filter_map(|file| fs::read_link(file.path()).ok());
+            let own: Vec<String> = links.map(|link| link.to_string_lossy().into_owned()).collect();
+            // Address, protocol (12: netfilter), port, groups, bytes that wait, ..., inode.
+            let waiting = sockets.lines().find_map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let listens = words[1] == "12" && words[3] != "00000000";
+                let is_ours = || own.contains(&format!("socket:[{}]", words[words.len() - 1]));
+                (listens && is_ours()).then(|| words[4].parse::<u64>().expect("a number"))
+            });
+            let stat = fs::read_to_string(format!("/proc/{number}/stat")).expect("it runs");
+            assert!(!stat.contains(") Z "), "conntrack -E has ended");
+            let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+            if is_so(waiting, is_asleep) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Ways to be told of events.
+const TOLD: [&[&str]; 6] = [
+    &[],
+    &["-o", "extended,id"],
+    &["-o", "xml"],
+    &["-o", "save"],
+    &["-p", "tcp", "-e", "NEW,DESTROY"],
+    &["expect"],
+];
 
 /// Those of the repository, and small ones of the shared test material, where it is there.
 fn captures() -> Vec<PathBuf> {
@@ -295,7 +331,9 @@ fn the_same_traffic_is_listed_and_told_alike() {
             kernel.set_sysctl("nf_conntrack_acct", "1")?;
             kernel.load_rules(Family::V4, HELPERS)?;
             kernel.load_rules(Family::V6, HELPERS)?;
-            let events = told(&[], || push(&mut kernel, &capture));
+            let listeners = TOLD.map(Listener::new);
+            push(&mut kernel, &capture);
+            let events = listeners.map(Listener::finish);
             let listed = LISTINGS.map(|words| (words, real(words).expect("conntrack")));
             let proc = fs::read("/proc/thread-self/net/nf_conntrack")?;
             let proc_expect = fs::read("/proc/thread-self/net/nf_conntrack_expect")?;
@@ -324,10 +362,12 @@ fn the_same_traffic_is_listed_and_told_alike() {
             assert_eq!(ours.status, theirs.status, "{name} {words:?}");
         }
         compare("-S", &counters(&ours(&capture, &["-S"]).stdout), &counters(&counted));
-        let told = ours(&capture, &["-E"]);
-        let told: Vec<String> =
-            String::from_utf8_lossy(&told.stdout).lines().map(settled).collect();
-        compare("-E", &told, &events);
+        for (words, theirs) in TOLD.iter().zip(&events) {
+            let ours = ours(&capture, &[&["-E"], *words].concat());
+            let what = format!("-E {}", words.join(" "));
+            compare(&what, &in_order(&ours.stdout, words), &in_order(&theirs.stdout, words));
+            compare(&what, &lines(&ours.stderr), &lines(&theirs.stderr));
+        }
         let as_proc = ours(&capture, &["-L", "-o", "proc"]);
         compare("/proc", &lines(&as_proc.stdout), &lines(&proc));
         let as_proc = ours(&capture, &["-L", "expect", "-o", "proc"]);
@@ -336,12 +376,12 @@ fn the_same_traffic_is_listed_and_told_alike() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What all processors have counted, but for what was put there to be told of.
+/// What all processors have counted.
 fn counters(text: &[u8]) -> Vec<String> {
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for word in String::from_utf8_lossy(text).split_whitespace() {
         let (name, value) = word.split_once('=').expect("a counter");
-        if !matches!(name, "cpu" | "insert") {
+        if name != "cpu" {
             *sums.entry(name.to_owned()).or_default() += value.parse::<u64>().expect("a number");
         }
     }

@@ -1,6 +1,6 @@
 //! The command lines of conntrack(8): what they ask for, and what a table answers them.
 //!
-//! [`parse`] reads words as conntrack(8) 1.4.7 does, oddities included, into a [`Command`];
+//! [`parse()`] reads words as conntrack(8) 1.4.7 does, oddities included, into a [`Command`];
 //! [`run`](run::run) puts it to anything that is a [`Ask`](crate::outside::Ask) and writes what
 //! conntrack(8) would write, to the byte. Commands have three uses: they are run, they stand in the
 //! files of `--load-file`, and people ask what they mean.
