@@ -184,10 +184,32 @@ fn lines(text: &[u8]) -> Vec<String> {
     lines
 }
 
-const HELPERS: &str = "*raw\n-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\n\
-    -A PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp\n\
-    -A PREROUTING -p udp -m udp --dport 5060 -j CT --helper sip\n\
-    -A PREROUTING -p tcp -m tcp --dport 5060 -j CT --helper sip\nCOMMIT\n";
+/// Helpers by protocol and port, and whether they are there for IPv6.
+const HELPERS: [(&str, u16, &str, bool); 12] = [
+    ("tcp", 21, "ftp", true),
+    ("udp", 69, "tftp", true),
+    ("udp", 137, "netbios-ns", false),
+    ("udp", 161, "snmp", false),
+    ("udp", 1719, "RAS", true),
+    ("tcp", 1720, "Q.931", true),
+    ("tcp", 1723, "pptp", false),
+    ("udp", 5060, "sip", true),
+    ("tcp", 5060, "sip", true),
+    ("tcp", 6566, "sane", true),
+    ("tcp", 6667, "irc", false),
+    ("udp", 10080, "amanda", true),
+];
+
+/// The rules that assign them.
+fn assigned(family: Family) -> String {
+    let of_family = HELPERS.iter().filter(|(.., both)| *both || family == Family::V4);
+    let rule = |(protocol, port, helper, _): &(&str, u16, &str, bool)| {
+        format!(
+            "-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}\n"
+        )
+    };
+    format!("*raw\n{}COMMIT\n", of_family.map(rule).collect::<String>())
+}
 
 /// Pushes a capture into the router, as a replay does.
 fn push(kernel: &mut Kernel, capture: &Path) {
@@ -200,14 +222,9 @@ fn push(kernel: &mut Kernel, capture: &Path) {
 }
 
 fn ours(capture: &Path, words: &[&str]) -> Output {
-    let options = [
-        "--clock",
-        "frozen",
-        "--helpers",
-        "tcp:21:ftp,udp:69:tftp,udp:5060:sip,tcp:5060:sip",
-        "--sysctl",
-        "nf_conntrack_acct=1",
-    ];
+    let helpers = HELPERS.map(|(protocol, port, helper, _)| format!("{protocol}:{port}:{helper}"));
+    let helpers = helpers.join(",");
+    let options = ["--clock", "frozen", "--helpers", &helpers, "--sysctl", "nf_conntrack_acct=1"];
     Command::new(KEEPSTATE)
         .arg("conntrack")
         .args(options)
@@ -298,6 +315,8 @@ const TOLD: [&[&str]; 6] = [
 
 /// Those of the repository, and small ones of the shared test material, where it is there.
 fn captures() -> Vec<PathBuf> {
+    let bytes_max = std::env::var("KEEPSTATE_LISTED_BYTES").ok();
+    let bytes_max = bytes_max.map_or(BYTES_MAX, |bytes| bytes.parse().expect("a number"));
     let mut all = Vec::new();
     for folder in ["examples/captures", "../shared/captures"] {
         let Ok(entries) = fs::read_dir(root().join(folder)) else {
@@ -307,7 +326,7 @@ fn captures() -> Vec<PathBuf> {
         let small = |path: &PathBuf| {
             let name = path.to_string_lossy();
             let is_capture = name.ends_with(".pcap") || name.ends_with(".cap");
-            is_capture && path.metadata().is_ok_and(|data| data.len() < BYTES_MAX)
+            is_capture && path.metadata().is_ok_and(|data| data.len() < bytes_max)
         };
         all.extend(entries.flatten().map(|entry| entry.path()).filter(small));
     }
@@ -315,7 +334,7 @@ fn captures() -> Vec<PathBuf> {
     all
 }
 
-/// Captures beyond this are left to `verify`.
+/// Captures beyond this are left to `verify`, unless `KEEPSTATE_LISTED_BYTES` says otherwise.
 const BYTES_MAX: u64 = 2_000;
 
 #[test]
@@ -329,8 +348,8 @@ fn the_same_traffic_is_listed_and_told_alike() {
         let ran = namespace::with(|| {
             let mut kernel = Kernel::new(Config::default())?;
             kernel.set_sysctl("nf_conntrack_acct", "1")?;
-            kernel.load_rules(Family::V4, HELPERS)?;
-            kernel.load_rules(Family::V6, HELPERS)?;
+            kernel.load_rules(Family::V4, &assigned(Family::V4))?;
+            kernel.load_rules(Family::V6, &assigned(Family::V6))?;
             let listeners = TOLD.map(Listener::new);
             push(&mut kernel, &capture);
             let events = listeners.map(Listener::finish);
