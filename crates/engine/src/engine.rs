@@ -515,7 +515,7 @@ impl Engine {
         answers: u32,
         recorder: &mut R,
     ) -> Disposition {
-        let Ok(mut parsed) = Parsed::new(&datagram.bytes) else {
+        let Ok(mut parsed) = Parsed::joined(&datagram.bytes) else {
             return Disposition::dropped(Cause::Malformed);
         };
         let (interface, link, mark) = (packet.interface, packet.link, packet.mark);

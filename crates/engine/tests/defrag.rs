@@ -257,3 +257,55 @@ proptest! {
         }
     }
 }
+
+/// An IPv6 packet whose fixed header names a fragment header.
+fn fragment_v6(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut packet = vec![0x60, 0, 0, 0, length[0], length[1], 44, 64];
+    for last in [1, 2] {
+        packet.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, last, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+    packet.extend(payload);
+    packet
+}
+
+#[test]
+fn a_fragment_header_cut_short_goes_by_as_soon_as_its_offset_can_be_read() {
+    let first = [6, 0, 0, 0, 0, 0, 0, 1];
+    let later = [6, 0, 0, 8, 0, 0, 0, 1];
+    let before_options = [60, 0, 0, 0, 0, 0, 0, 1];
+    let dropped = (Verdict::Drop, Some("short"));
+    // Conntrack finds no TCP header, and says so.
+    let goes_by = (Verdict::Accept, Some("short"));
+    for (header, length, expected) in [
+        (first, 1, dropped),
+        (first, 3, dropped),
+        (first, 4, goes_by),
+        (first, 8, goes_by),
+        (later, 4, dropped),
+        (later, 7, dropped),
+        (before_options, 4, dropped),
+    ] {
+        let mut engine = router(Sysctls::default(), vec![]);
+        let mut packet = fragment_v6(&header[..length]);
+        let disposition = send(&mut engine, START, &mut packet, 0);
+        let found = (disposition.verdict, disposition.reason());
+        assert_eq!(found, expected, "{length} bytes of {header:02x?}");
+    }
+    let mut engine = router(Sysctls::default(), vec![]);
+    let nothing = send(&mut engine, START, &mut fragment_v6(&[]), 0);
+    assert_eq!(nothing.verdict, Verdict::Accept, "a length of zero is none of a fragment");
+}
+
+#[test]
+fn options_behind_a_fragment_header_are_never_looked_at() {
+    let mut engine = router(Sysctls::default(), vec![]);
+    let atomic = [0, 0, 0, 0, 0, 0, 0, 1];
+    let options_beyond_their_header = [59, 0, 0xdc, 0x8f, 0, 0, 0, 0];
+    let mut packet = fragment_v6(&[atomic, options_beyond_their_header].concat());
+    let disposition = send(&mut engine, START, &mut packet, 0);
+    assert_eq!(disposition.tracked.map(|tracked| tracked.state), Some(CtState::Invalid));
+    let sent = forwarded(&mut engine);
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0][6], &sent[0][40..]), (0, &options_beyond_their_header[..]));
+}

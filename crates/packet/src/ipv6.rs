@@ -64,6 +64,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     }
 }
 
+/// Parses a datagram that was just put together: nobody reads hop-by-hop options in it any more, be
+/// they behind the fragment header.
+pub(crate) fn parse_joined(bytes: &[u8]) -> Result<Parsed, Malformed> {
+    let header = bytes.first_chunk::<HEADER_LENGTH>().ok_or(Malformed::Short)?;
+    let payload_length = usize::from(u16::from_be_bytes(field(header, 4)));
+    let packet = bytes.get(..HEADER_LENGTH + payload_length).ok_or(Malformed::Short)?;
+    Ok(with_extension_headers(header, packet))
+}
+
 #[inline(always)]
 fn parsed(header: &[u8; HEADER_LENGTH], packet: &[u8], upper: UpperLayer) -> Parsed {
     Parsed {
@@ -125,12 +134,19 @@ fn upper_layer(packet: &[u8], next_header: u8) -> UpperLayer {
         }
     }
     let (protocol, offset) = headers.rest();
+    fragment = fragment.or(cut_fragment(packet, protocol, offset));
     let l4 = match protocol {
         NO_NEXT_HEADER => L4::NoNextHeader,
         p if is_extension_header(p) => L4::BrokenChain,
         p => L4::read(p, packet.get(offset..).unwrap_or(&[])),
     };
     UpperLayer { protocol, offset: offset.min(packet.len()), fragment, l4 }
+}
+
+/// A fragment header that ends before its offset is one of a fragment all the same.
+fn cut_fragment(packet: &[u8], protocol: u8, offset: usize) -> Option<Fragment> {
+    let is_cut = protocol == FRAGMENT && (offset..offset + 4).contains(&packet.len());
+    is_cut.then_some(Fragment { offset: 0, more: false, identification: 0 })
 }
 
 /// The fields of a fragment header; `None` for any other header and when it is cut short.

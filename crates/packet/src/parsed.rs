@@ -127,6 +127,18 @@ impl Parsed {
         }
     }
 
+    /// Parses a datagram that was put together from fragments. IPv6 hop-by-hop options were looked
+    /// at when each fragment came, those behind a fragment header never are.
+    ///
+    /// # Errors
+    /// As [`Parsed::new`], but for what it says of hop-by-hop options.
+    pub fn joined(bytes: &[u8]) -> Result<Self, Malformed> {
+        match bytes.first().map(|b| b >> 4) {
+            Some(6) => crate::ipv6::parse_joined(bytes),
+            _ => Self::new(bytes),
+        }
+    }
+
     /// The packet without link-layer padding. `bytes` is what was parsed.
     #[inline]
     #[must_use]

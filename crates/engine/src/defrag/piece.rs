@@ -94,12 +94,13 @@ impl<'a> Piece<'a> {
             naming = if is_it { naming } else { header.offset };
             is_it
         });
-        let header = found.ok_or(None)?;
+        let header = found.ok_or(Some(Cause::Short))?;
         let data_at = header.offset + FRAGMENT_HEADER;
+        let fragment = ipv6::fragment(packet, &header).ok_or(Some(Cause::Short))?;
         if packet.len() < data_at {
-            return Err(Some(Cause::Short));
+            let is_looked_at = fragment.offset != 0 || Self::has_no_upper_layer(parsed);
+            return Err(is_looked_at.then_some(Cause::Short));
         }
-        let fragment = ipv6::fragment(packet, &header).ok_or(None)?;
         let piece = Self {
             key: Key::new(parsed, fragment.identification),
             packet,
@@ -114,14 +115,20 @@ impl<'a> Piece<'a> {
         if piece.lacks_header(parsed) { Err(None) } else { Ok(piece) }
     }
 
-    /// A first fragment has to hold all headers (RFC 8200, 4.5); Linux lets one go by that does not.
+    /// A first fragment has to hold all headers (RFC 8200, 4.5); Linux lets one go by that does not,
+    /// and as well one whose own fragment header is cut behind the offset.
     fn lacks_header(&self, parsed: &Parsed) -> bool {
         let least = match parsed.protocol {
-            _ if matches!(parsed.l4, L4::NoNextHeader | L4::BrokenChain) => 0,
+            _ if Self::has_no_upper_layer(parsed) => 0,
             6 => 20,
             17 | 58 => 8,
             _ => 1,
         };
         self.offset == 0 && (parsed.length - parsed.l4_offset) < least
+    }
+
+    /// Behind the fragment header its chain ends, or another fragment header says so.
+    const fn has_no_upper_layer(parsed: &Parsed) -> bool {
+        matches!(parsed.l4, L4::NoNextHeader | L4::BrokenChain | L4::Fragment)
     }
 }
