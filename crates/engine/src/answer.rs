@@ -117,7 +117,10 @@ fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<
     let source = source_address(routing, subject)?;
     let options = if parsed.has_options {
         let header = subject.bytes.get(..usize::from(parsed.header_length)).unwrap_or(&[]);
-        options::echo(header, source.v4_octets(), subject.now)
+        let stamps = |address: [u8; 4]| routing.stamps(address);
+        let is_fault = report.kind == icmp::PARAMETER_PROBLEM;
+        let fault = is_fault.then_some((report.rest >> 24) as usize);
+        options::echo(header, source.v4_octets(), &stamps, subject.now, fault)?
     } else {
         Vec::new()
     };

@@ -14,11 +14,11 @@ pub(crate) fn take_in_options<R>(walk: &mut Walk<'_, R>) -> Result<Recorded, Sto
         return Ok(Recorded::default());
     }
     let routing = walk.routing;
-    let own = |address: [u8; 4]| routing.is_local(Family::V4, Address::v4(address));
+    let stamps = |address: [u8; 4]| routing.stamps(address);
     let address = answering_address(routing, walk.parsed);
     let header_length = usize::from(walk.parsed.header_length);
     let header = walk.bytes.get_mut(..header_length).unwrap_or_default();
-    options::take_in(header, address, &own, walk.now).map_err(|fault| match fault {
+    options::take_in(header, address, &stamps, walk.now).map_err(|fault| match fault {
         Fault::At(pointer) => Stop::Report(Cause::Malformed, Report::parameter_problem_v4(pointer)),
         Fault::SourceRoute => Stop::Cause(Cause::Malformed),
     })

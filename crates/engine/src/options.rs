@@ -14,11 +14,11 @@ pub(crate) enum Fault {
     SourceRoute,
 }
 
-/// Where the way out is to be recorded once it is known, as offsets into the packet.
+/// Where the way out is to be recorded once it is known, as an offset into the packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recorded {
-    /// Slots of record route and of a timestamp with addresses.
-    slots: [Option<u8>; 2],
+    /// Of record route. The address with a timestamp stays that of an answer.
+    slot: Option<u8>,
     changed: bool,
 }
 
@@ -36,7 +36,7 @@ const FIXED_HEADER: usize = 20;
 /// One option on its way through [`take_in`].
 struct Reader<'a> {
     header: &'a mut [u8],
-    own: &'a dyn Fn([u8; 4]) -> bool,
+    stamps: &'a dyn Fn([u8; 4]) -> bool,
     /// The address that answers to this packet would come from.
     address: [u8; 4],
     now: Instant,
@@ -45,45 +45,23 @@ struct Reader<'a> {
 }
 
 /// Reads the options of a header that has some, filling in what is to be filled in; checksums are
-/// left for [`pass_on`]. `header` is the IPv4 header.
+/// left for [`pass_on`]. `header` is the IPv4 header; `stamps`: whether a timestamp that is asked of
+/// an address is to be given here.
 pub(crate) fn take_in(
     header: &mut [u8],
     address: [u8; 4],
-    own: &dyn Fn([u8; 4]) -> bool,
+    stamps: &dyn Fn([u8; 4]) -> bool,
     now: Instant,
 ) -> Result<Recorded, Fault> {
     let recorded = Recorded::default();
-    let mut reader = Reader { header, own, address, now, recorded, seen: [false; 3] };
-    let mut source_route = false;
-    let mut at = FIXED_HEADER;
-    while at < reader.header.len() {
-        match reader.octet(at) {
-            END => {
-                reader.clear_from(at);
-                break;
-            }
-            NO_OPERATION => at += 1,
-            kind => {
-                let length = usize::from(reader.header.get(at + 1).copied().unwrap_or(0));
-                if length < 2 || at + length > reader.header.len() {
-                    return Err(fault(at));
-                }
-                source_route |= matches!(kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE);
-                reader.option(kind, at, length)?;
-                at += length;
-            }
-        }
-    }
-    if source_route { Err(Fault::SourceRoute) } else { Ok(reader.recorded) }
+    Reader { header, stamps, address, now, recorded, seen: [false; 3] }.read()
 }
 
 /// Records the way out, and mends the header checksum when anything was filled in.
 pub(crate) fn pass_on(header: &mut [u8], recorded: &Recorded, out: [u8; 4]) {
-    for slot in recorded.slots.iter().flatten() {
-        let at = usize::from(*slot);
-        if let Some(slot) = header.get_mut(at..at + 4) {
-            slot.copy_from_slice(&out);
-        }
+    let at = recorded.slot.map_or(header.len(), usize::from);
+    if let Some(slot) = header.get_mut(at..at + 4) {
+        slot.copy_from_slice(&out);
     }
     if recorded.changed {
         crate::answer::seal_ipv4(header);
@@ -92,49 +70,95 @@ pub(crate) fn pass_on(header: &mut [u8], recorded: &Recorded, out: [u8; 4]) {
 
 /// The options of an answer to a packet with options, padded to whole words: its record route and
 /// timestamp, filled in once more with where the answer comes from, and its security label.
-/// `header` has been through [`take_in`]; what follows the option that it objected to is left out.
-pub(crate) fn echo(header: &[u8], source: [u8; 4], now: Instant) -> Vec<u8> {
-    let mut kept = Vec::from([0; FIXED_HEADER]);
-    let mut seen = [false; 2];
-    let mut label = &[][..];
+/// `header` has been through [`take_in`]; the option that this found `fault` with, as an offset into
+/// the header, and what follows it are left out. `None`: there is no room for all of an entry that
+/// was begun, and no answer.
+pub(crate) fn echo(
+    header: &[u8],
+    source: [u8; 4],
+    stamps: &dyn Fn([u8; 4]) -> bool,
+    now: Instant,
+    fault: Option<usize>,
+) -> Option<Vec<u8>> {
+    let mut found = [&[][..]; 3];
     let mut at = FIXED_HEADER;
-    while let Some(kind) = header.get(at) {
+    while let Some(kind) = header.get(at).filter(|kind| **kind != END) {
         let length = match *kind {
-            END => break,
             NO_OPERATION => 1,
             _ => usize::from(header.get(at + 1).copied().unwrap_or(0)),
         };
-        let Some(option) = header.get(at..at + length).filter(|option| !option.is_empty()) else {
-            break;
-        };
-        let which = match *kind {
-            RECORD_ROUTE => 0,
-            TIMESTAMP => 1,
-            CIPSO => {
-                label = option;
-                break;
-            }
-            _ => {
-                at += length;
-                continue;
-            }
-        };
-        let pointer = option.get(2).map_or(0, |pointer| usize::from(*pointer));
-        let first = 4 + which;
-        let room = pointer >= first && (pointer > length || pointer + 3 <= length);
-        match seen.get_mut(which) {
-            Some(seen) if !*seen && room => *seen = true,
-            _ => break,
+        let option = header.get(at..at + length).filter(|option| !option.is_empty());
+        let at_fault = fault.is_some_and(|fault| fault < at + length);
+        match (*kind, option) {
+            // Linux notes a label before it objects to it.
+            (CIPSO, Some(option)) => found[2] = option,
+            (RECORD_ROUTE, Some(option)) if !at_fault => found[0] = option,
+            (TIMESTAMP, Some(option)) if !at_fault => found[1] = option,
+            _ => {}
         }
-        kept.extend_from_slice(option);
+        if option.is_none() || at_fault {
+            break;
+        }
         at += length;
     }
-    // Room for the next entry was made sure of above; a timestamp that has none for its address
-    // stays as it is.
-    let _ = take_in(&mut kept, source, &|address| address == source, now);
+    let [route, times, label] = found;
+    let mut kept = record_once_more(route, source)?;
+    kept.extend(stamp_once_more(times, source, stamps, now)?);
     kept.extend_from_slice(label);
     kept.resize(kept.len().next_multiple_of(4), END);
-    kept.split_off(FIXED_HEADER)
+    Some(kept)
+}
+
+/// A record route with one more address, where it has room.
+fn record_once_more(option: &[u8], address: [u8; 4]) -> Option<Vec<u8>> {
+    let mut option = option.to_vec();
+    if let Some(pointer) = pointer_with_room(&option) {
+        option.get_mut(pointer - 1..pointer + 3)?.copy_from_slice(&address);
+        *option.get_mut(2)? += 4;
+    }
+    Some(option)
+}
+
+/// A timestamp option with one more time, where it has room.
+fn stamp_once_more(
+    option: &[u8],
+    address: [u8; 4],
+    stamps: &dyn Fn([u8; 4]) -> bool,
+    now: Instant,
+) -> Option<Vec<u8>> {
+    let mut option = option.to_vec();
+    let Some(pointer) = pointer_with_room(&option) else { return Some(option) };
+    let flags = option.get(3).copied().unwrap_or(0) & 0x0f;
+    let entry = option.get(pointer - 1..pointer + 3);
+    let time_at = match flags {
+        0 => pointer - 1,
+        1 => {
+            option.get_mut(pointer - 1..pointer + 3)?.copy_from_slice(&address);
+            pointer + 3
+        }
+        3 => {
+            let addressed = stamps(entry?.first_chunk().copied()?);
+            if !addressed || option.len() < pointer + 7 {
+                return Some(option);
+            }
+            pointer + 3
+        }
+        _ => return Some(option),
+    };
+    option.get_mut(time_at..time_at + 4)?.copy_from_slice(&since_midnight(now));
+    *option.get_mut(2)? += if flags == 0 { 4 } else { 8 };
+    Some(option)
+}
+
+/// The pointer of an option that is not full: the place of the next entry, counted from 1.
+fn pointer_with_room(option: &[u8]) -> Option<usize> {
+    let pointer = usize::from(*option.get(2)?);
+    (pointer > 0 && pointer <= option.len()).then_some(pointer)
+}
+
+/// Milliseconds of the day, as timestamp options hold them.
+fn since_midnight(now: Instant) -> [u8; 4] {
+    u32::try_from(now.0 / 1_000_000 % 86_400_000).unwrap_or(0).to_be_bytes()
 }
 
 fn fault(at: usize) -> Fault {
@@ -142,6 +166,30 @@ fn fault(at: usize) -> Fault {
 }
 
 impl Reader<'_> {
+    fn read(mut self) -> Result<Recorded, Fault> {
+        let mut source_route = false;
+        let mut at = FIXED_HEADER;
+        while at < self.header.len() {
+            match self.octet(at) {
+                END => {
+                    self.clear_from(at);
+                    break;
+                }
+                NO_OPERATION => at += 1,
+                kind => {
+                    let length = usize::from(self.header.get(at + 1).copied().unwrap_or(0));
+                    if length < 2 || at + length > self.header.len() {
+                        return Err(fault(at));
+                    }
+                    source_route |= matches!(kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE);
+                    self.option(kind, at, length)?;
+                    at += length;
+                }
+            }
+        }
+        if source_route { Err(Fault::SourceRoute) } else { Ok(self.recorded) }
+    }
+
     fn octet(&self, at: usize) -> u8 {
         self.header.get(at).copied().unwrap_or(END)
     }
@@ -213,7 +261,7 @@ impl Reader<'_> {
         let slot = at + pointer - 1;
         self.set(slot, &self.address.clone());
         self.set(at + 2, &[self.octet(at + 2) + 4]);
-        self.recorded.slots[0] = u8::try_from(slot).ok();
+        self.recorded.slot = u8::try_from(slot).ok();
         Ok(())
     }
 
@@ -227,12 +275,13 @@ impl Reader<'_> {
         }
         let (overflow, flags) = (self.octet(at + 3) >> 4, self.octet(at + 3) & 0x0f);
         if pointer > length {
-            if overflow == 15 && flags != 3 {
+            if flags == 3 {
+                return Ok(());
+            }
+            if overflow == 15 {
                 return Err(fault(at + 3));
             }
-            if flags != 3 {
-                self.set(at + 3, &[(overflow + 1) << 4 | flags]);
-            }
+            self.set(at + 3, &[(overflow + 1) << 4 | flags]);
             return Ok(());
         }
         if pointer + 3 > length {
@@ -248,14 +297,12 @@ impl Reader<'_> {
             0 => slot,
             1 => {
                 self.set(slot, &self.address.clone());
-                self.recorded.slots[1] = u8::try_from(slot).ok();
                 slot + 4
             }
-            3 if addressed.is_some_and(|address| (self.own)(address)) => slot + 4,
+            3 if addressed.is_some_and(|address| (self.stamps)(address)) => slot + 4,
             _ => return Ok(()),
         };
-        let since_midnight = self.now.0 / 1_000_000 % 86_400_000;
-        self.set(time_at, &u32::try_from(since_midnight).unwrap_or(0).to_be_bytes());
+        self.set(time_at, &since_midnight(self.now));
         let step = if with_address { 8 } else { 4 };
         self.set(at + 2, &[self.octet(at + 2) + step]);
         Ok(())

@@ -344,6 +344,14 @@ impl Routing {
         !matches!(self.networks(family).kind(address), Some(Kind::Multicast | Kind::Broadcast))
     }
 
+    /// Whether an IPv4 address is one of the host's own, a group, a broadcast address, of loopback
+    /// or none at all: no other host would have it.
+    pub(crate) fn stamps(&self, address: [u8; 4]) -> bool {
+        let kind = self.networks(Family::V4).kind(Address::v4(address));
+        matches!(address, [0, 0, 0, 0] | [127, ..])
+            || matches!(kind, Some(Kind::Local | Kind::Multicast | Kind::Broadcast))
+    }
+
     /// The address that the host uses on an interface, or else on any.
     pub(crate) fn address_on(&self, family: Family, interface: InterfaceIndex) -> Option<Address> {
         let host = &self.host;
