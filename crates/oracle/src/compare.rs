@@ -116,17 +116,43 @@ fn masked(bytes: &[u8], made: bool) -> Vec<u8> {
         bytes[10..12].fill(0);
     }
     let end = usize::from(bytes[0] & 15) * 4;
-    let mut at = 20;
-    while at + 1 < end.min(bytes.len()) && bytes[at] != 0 {
-        let length = if bytes[at] == 1 { 1 } else { usize::from(bytes[at + 1]).max(2) };
-        if bytes[at] == 68 {
-            let until = (at + length).min(bytes.len());
-            bytes[at + 2..until.max(at + 2)].fill(0);
-            bytes[10..12].fill(0);
+    if mask_times(&mut bytes) {
+        bytes[10..12].fill(0);
+    }
+    // What an ICMP error quotes has been through the same options.
+    let quoted = bytes.get_mut(end + 8..).filter(|quoted| made && quoted.len() >= 20);
+    if quoted.is_some_and(mask_times) {
+        bytes[end + 2..end + 4].fill(0);
+        bytes[end + 18..end + 20].fill(0);
+    }
+    bytes
+}
+
+/// Blanks the times in the timestamp options of an IPv4 header; whether it has any.
+fn mask_times(packet: &mut [u8]) -> bool {
+    let end = usize::from(packet[0] & 15) * 4;
+    let (mut at, mut found) = (20, false);
+    while at + 1 < end.min(packet.len()) && packet[at] != 0 {
+        let length = if packet[at] == 1 { 1 } else { usize::from(packet[at + 1]).max(2) };
+        if packet[at] == 68 {
+            found = true;
+            let until = (at + length).min(packet.len());
+            blank_times(&mut packet[at..until]);
         }
         at += length;
     }
-    bytes
+    found
+}
+
+/// Blanks the words of a timestamp option that are times by where its pointer stands.
+fn blank_times(option: &mut [u8]) {
+    let [_, _, pointer, flags, ..] = *option else { return };
+    let step = if matches!(flags & 15, 1 | 3) { 8 } else { 4 };
+    let first = (4..4 + step).find(|at| at % step == (usize::from(pointer) + 3) % step);
+    for time in (first.unwrap_or(4)..option.len()).step_by(step) {
+        let until = option.len().min(time + 4);
+        option[time..until].fill(0);
+    }
 }
 
 fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>) {

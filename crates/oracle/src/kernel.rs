@@ -16,6 +16,7 @@ use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::Family;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::{fmt::Write as _, fs, thread, time::Duration};
 
@@ -425,18 +426,21 @@ fn trim(bytes: &[u8]) -> Option<&[u8]> {
     let length = |at: usize| bytes.get(at..at + 2).map(crate::attribute::be16).map(usize::from);
     let (length, group) = match bytes.first()? >> 4 {
         4 => (length(2)?, bytes.get(16)? & 0xf0 == 0xe0),
+        // Hop-by-hop options behind no length at all: the packet is as long as it is.
+        6 if bytes.get(4..7)? == [0; 3] => (bytes.len(), *bytes.get(24)? == 0xff),
         6 => (length(4)? + 40, *bytes.get(24)? == 0xff),
         _ => return None,
     };
     (!group).then(|| bytes.get(..length).unwrap_or(bytes))
 }
 
-/// Source, destination and protocol of a packet's first bytes, and for IPv4 its identification:
-/// enough to know it again after routing.
+/// Source and destination of a packet's first bytes, and for IPv4 its protocol and identification:
+/// enough to know it again after routing. What follows the header of an IPv6 fragment changes when
+/// its datagram is put together.
 fn key(head: &[u8]) -> impl Iterator<Item = &u8> {
     let six = head.first().is_some_and(|first| first >> 4 == 6);
-    let ranges = if six { [6..7, 8..24, 24..40] } else { [4..6, 9..10, 12..20] };
-    ranges.into_iter().flat_map(|range| head.get(range).unwrap_or(&[]))
+    let ranges: &[Range<usize>] = if six { &[8..24, 24..40] } else { &[4..6, 9..10, 12..20] };
+    ranges.iter().flat_map(|range| head.get(range.clone()).unwrap_or(&[]))
 }
 
 fn observation(
