@@ -66,6 +66,7 @@ fn run(engine: &mut Engine, data: &[u8]) {
             sent += 1;
         }
         while engine.poll_event().is_some() {}
+        Limits::hold_complaints(engine.conntrack_mut());
         limits.hold(engine.conntrack(), now);
         // An answer, or a piece of what came, and one more when its time is up.
         assert!(sent <= 2 * received, "nothing multiplies");

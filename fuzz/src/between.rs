@@ -87,7 +87,8 @@ impl Between {
     /// A table without connections. Those of the protocol to the port of the helper get it; to port 1
     /// when it has none of its own.
     pub fn new(helper: &'static Helper, protocol: u8, family: Family, sysctls: Sysctls) -> Self {
-        let sysctls = Sysctls { max: CONNECTIONS_MAX, checksum: false, ..sysctls };
+        let (max, checksum, log_invalid) = (CONNECTIONS_MAX, false, u8::MAX);
+        let sysctls = Sysctls { max, checksum, log_invalid, ..sysctls };
         let table = Table::new([1, 2], sysctls);
         let is_it = |one: &Instance| one.helper().is_some_and(|one| std::ptr::eq(one, helper));
         let assigned = Template {
@@ -150,6 +151,7 @@ impl Between {
             }
         }
         while table.poll_event().is_some() {}
+        Limits::hold_complaints(table);
         self.limits.hold(table, now);
     }
 

@@ -5,6 +5,9 @@ use keepstate_conntrack::event::Snapshot;
 use keepstate_conntrack::helpers::{HELPERS, Helper, Name};
 use keepstate_packet::Instant;
 
+/// Bytes that the log gets of one packet.
+const COMPLAINT_MAX: usize = 1024;
+
 /// The limits of a table, and what it said when they were last looked at.
 pub struct Limits {
     bytes: usize,
@@ -37,6 +40,11 @@ impl Limits {
             let max = class_max(one);
             assert!(max == 0 || alike <= max, "a class of {:?} has its limit", one.helper);
         }
+    }
+
+    /// Takes what a table has to say of one packet to the log.
+    pub fn hold_complaints(table: &mut Table) {
+        assert!(table.take_complaints().len() <= COMPLAINT_MAX, "a packet is worth few lines");
     }
 
     /// Holds a table to being empty once its connections are flushed.
