@@ -4,6 +4,7 @@ use crate::{exit::Exit, terminal::Terminal};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
     diagnostic::Diagnostic,
+    labels::LabelNames,
     model::{Ruleset, Span},
     syntax::iptables_save,
 };
@@ -53,11 +54,15 @@ pub(crate) enum LoadError {
 }
 
 /// Reads one file. `family`: of what the file is, when the caller knows.
-pub(crate) fn load(path: &Path, family: Option<Family>) -> Result<Loaded, LoadError> {
+pub(crate) fn load(
+    path: &Path,
+    family: Option<Family>,
+    labels: &LabelNames,
+) -> Result<Loaded, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
     let family = family.unwrap_or_else(|| family_of(path, &source));
-    match iptables_save::parse(&source, family) {
+    match iptables_save::parse_with(&source, family, labels) {
         Ok(ruleset) => Ok(Loaded { path: path.to_owned(), source, ruleset }),
         Err(faults) => {
             let faults = faults.iter().map(|fault| fault.render(&name, &source));
@@ -70,12 +75,13 @@ pub(crate) fn load(path: &Path, family: Option<Family>) -> Result<Loaded, LoadEr
 /// here: nothing was found out about any packet.
 pub(crate) fn load_all<'a>(
     files: impl Iterator<Item = (&'a PathBuf, Option<Family>)>,
+    labels: &LabelNames,
     terminal: &Terminal,
 ) -> Result<Vec<Loaded>, Exit> {
     let mut all: Vec<Loaded> = Vec::new();
     let mut failed = false;
     for (path, family) in files {
-        let new = match load(path, family) {
+        let new = match load(path, family, labels) {
             Ok(new) => new,
             Err(error) => {
                 failed = true;
@@ -105,6 +111,16 @@ pub(crate) fn load_all<'a>(
         all.push(new);
     }
     if failed { Err(Exit::Usage) } else { Ok(all) }
+}
+
+/// The names of labels that a connlabel.conf gives; none without one.
+pub(crate) fn label_names(conf: Option<&Path>, terminal: &Terminal) -> Result<LabelNames, Exit> {
+    let Some(path) = conf else { return Ok(LabelNames::default()) };
+    let text = read(path).map_err(|error| {
+        terminal.error(format_args!("{}: {error}", path.display()));
+        Exit::Usage
+    })?;
+    Ok(LabelNames::parse(&text))
 }
 
 /// Tells what is wrong with the rules of each file.

@@ -7,6 +7,7 @@ pub mod names;
 pub mod values;
 
 use crate::diagnostic::Diagnostic;
+use crate::labels::LabelNames;
 use crate::model::{HeaderMatch, Span, TableName};
 use alloc::{string::String, vec::Vec};
 use keepstate_conntrack::Hook;
@@ -118,6 +119,8 @@ pub struct Arguments<'a> {
     pub options: &'static [OptionSpec],
     /// Family of the file.
     pub family: Family,
+    /// The names of labels.
+    pub labels: &'a LabelNames,
     /// The rule's header.
     pub header: &'a HeaderMatch,
     /// `-m NAME` or `-j NAME`, or the word that brought it in.

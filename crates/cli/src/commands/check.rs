@@ -16,13 +16,20 @@ pub(crate) struct Arguments {
     /// Rule sets as iptables-save and ip6tables-save print them; `-` is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Names of labels (-m connlabel), as in /etc/xtables/connlabel.conf of the machine with the rules
+    #[arg(long, value_name = "FILE")]
+    connlabel_conf: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
+    let labels = match rulesets::label_names(arguments.connlabel_conf.as_deref(), terminal) {
+        Ok(labels) => labels,
+        Err(exit) => return exit,
+    };
     let mut worst = Exit::Clean;
     let mut out = io::stdout().lock();
     for path in &arguments.files {
-        match rulesets::load(path, None) {
+        match rulesets::load(path, None, &labels) {
             Ok(_) => {}
             // A file that cannot be read weighs more than one that can and is wrong.
             Err(LoadError::Unreadable(error)) => {

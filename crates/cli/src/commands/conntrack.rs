@@ -71,7 +71,7 @@ struct Source {
 impl Source {
     /// Takes the words that say where the table is; what is left are conntrack(8)'s.
     fn take(words: &[String]) -> (Self, &[String]) {
-        const OF_REPLAY: [&str; 12] = [
+        const OF_REPLAY: [&str; 13] = [
             "--rules",
             "--rules4",
             "--rules6",
@@ -81,6 +81,7 @@ impl Source {
             "--out",
             "--clock",
             "--sysctl",
+            "--connlabel-conf",
             "--checksum",
             "--helpers",
             "--save-table",

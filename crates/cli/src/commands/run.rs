@@ -24,6 +24,7 @@ const CONFIG_HELP: &str = r#"CONFIG:
   interfaces = ["eth0", "eth1"]       what comes in on one leaves by the other
   rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
   timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
+  connlabel_conf = "connlabel.conf"   names of labels (-m connlabel), beside this file
   [sysctl]
   nf_conntrack_tcp_loose = 0
 
@@ -75,6 +76,8 @@ struct Config {
     sysctl: BTreeMap<String, toml::Value>,
     #[serde(default)]
     timeout_policies: Vec<String>,
+    #[serde(default)]
+    connlabel_conf: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
@@ -173,7 +176,9 @@ impl Config {
         let v6 = self.rules6.iter().map(|path| (path, Some(Family::V6)));
         let files: Vec<_> =
             any.chain(v4).chain(v6).map(|(path, family)| (folder.join(path), family)).collect();
-        rulesets::load_all(files.iter().map(|(path, family)| (path, *family)), terminal)
+        let conf = self.connlabel_conf.as_ref().map(|path| folder.join(path));
+        let labels = rulesets::label_names(conf.as_deref(), terminal)?;
+        rulesets::load_all(files.iter().map(|(path, family)| (path, *family)), &labels, terminal)
     }
 }
 

@@ -15,6 +15,7 @@ use keepstate_oracle::relocate::Move;
 use keepstate_oracle::verify::{self, Report, Setup};
 use keepstate_oracle::{describe, namespace, observation::Side};
 use keepstate_packet::Family;
+use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::syntax::iptables_save::{self, Print};
 use std::{io, path::PathBuf};
 
@@ -188,7 +189,8 @@ fn text(report: &Report) -> String {
 }
 
 fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
-    let mut loaded = rulesets::load_all(arguments.rules.iter().map(|path| (path, None)), terminal)?;
+    let files = arguments.rules.iter().map(|path| (path, None));
+    let mut loaded = rulesets::load_all(files, LabelNames::NONE, terminal)?;
     let sysctls = sysctls(arguments, terminal)?;
     let modules = modules(&sysctls);
     helpers::check_rules(&modules, &loaded, terminal)?;

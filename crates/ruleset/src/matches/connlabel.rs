@@ -1,7 +1,7 @@
 //! `connlabel`: a label of the packet's connection, one of 128; with `--set`, gives it the label if
 //! it has it not yet. Connections that were made while no rule named labels can have none.
 
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued, values};
@@ -30,13 +30,16 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
 #[derive(Debug)]
 pub struct ConnLabel {
     number: u16,
+    /// Its name, where it has one.
+    name: Option<String>,
     set: bool,
     inverted: bool,
 }
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     let given = arguments.required(LABEL)?;
-    let number = values::number(&given.value, u64::from(u32::MAX));
+    let named = arguments.labels.number(&given.value).map(u64::from);
+    let number = named.or_else(|| values::number(&given.value, u64::from(u32::MAX)));
     let fits = number.and_then(|number| u16::try_from(number).ok()).filter(|n| *n < LABELS_MAX);
     let Some(number) = fits else {
         let last = LABELS_MAX - 1;
@@ -48,11 +51,17 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             None => (code::UNKNOWN_NAME, format!("no label is called `{}`", given.value)),
         };
         let fault = Diagnostic::new(code, given.value_span, text);
-        arguments.fault(fault.help(format!("labels are named by their numbers, 0 to {last}")));
+        arguments.fault(match nearest(&given.value, arguments.labels.names()) {
+            Some(near) if number.is_none() => fault.help(format!("did you mean `{near}`?")),
+            _ => fault.help(format!(
+                "labels are named by their numbers, 0 to {last}, or as --connlabel-conf FILE has them"
+            )),
+        });
         return None;
     };
     let set = arguments.option(SET).is_some();
-    Some(Box::new(ConnLabel { number, set, inverted: given.inverted }))
+    let name = arguments.labels.name(number).map(String::from);
+    Some(Box::new(ConnLabel { number, name, set, inverted: given.inverted }))
 }
 
 impl Match for ConnLabel {
@@ -77,14 +86,20 @@ impl Match for ConnLabel {
 
     fn print(&self, out: &mut String) {
         values::print_option(out, self.inverted, "label");
-        let _ = write!(out, " \"{}\"", self.number);
+        let _ = match &self.name {
+            Some(name) => write!(out, " \"{name}\""),
+            None => write!(out, " \"{}\"", self.number),
+        };
         if self.set {
             out.push_str(" --set");
         }
     }
 
     fn explain(&self, out: &mut Pieces) {
-        let number = self.number;
+        let number = match &self.name {
+            Some(name) => format!("{} ({name})", self.number),
+            None => format!("{}", self.number),
+        };
         out.push(Piece::Condition(match (self.set, self.inverted) {
             (false, inverted) => {
                 format!("its connection {} label {number}", either(inverted, "has", "has not"))

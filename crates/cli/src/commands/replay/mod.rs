@@ -72,6 +72,9 @@ pub(crate) struct Arguments {
     /// tcp established 864000`, or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE")]
     timeout_policy: Vec<PathBuf>,
+    /// Names of labels (-m connlabel), as in /etc/xtables/connlabel.conf of the machine with the rules
+    #[arg(long, value_name = "FILE")]
+    connlabel_conf: Option<PathBuf>,
     /// Write a pcapng file: each packet with a comment that says what became of it
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -299,7 +302,8 @@ fn load_rules(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<Loaded>,
     let any = arguments.rules.iter().map(|path| (path, None));
     let v4 = arguments.rules4.iter().map(|path| (path, Some(Family::V4)));
     let v6 = arguments.rules6.iter().map(|path| (path, Some(Family::V6)));
-    rulesets::load_all(any.chain(v4).chain(v6), terminal)
+    let labels = rulesets::label_names(arguments.connlabel_conf.as_deref(), terminal)?;
+    rulesets::load_all(any.chain(v4).chain(v6), &labels, terminal)
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Sysctls, Exit> {

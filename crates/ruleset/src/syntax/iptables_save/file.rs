@@ -2,9 +2,10 @@
 
 use super::link::{self, Requirement};
 use super::options::Main;
-use super::rule::{self, Command, Goal, Line};
+use super::rule::{self, Command, Goal, Line, Setting};
 use super::words::{self, Word};
 use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::labels::LabelNames;
 use crate::model::{
     Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
     builtin_name,
@@ -38,8 +39,21 @@ pub const CHAIN_NAME_MAX: usize = 28;
 /// # Errors
 /// Every fault of the file, by place; nothing is loaded when there is one.
 pub fn parse(source: &str, family: Family) -> Result<Ruleset, Vec<Diagnostic>> {
+    parse_with(source, family, LabelNames::NONE)
+}
+
+/// Reads a file whose rules may name labels.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(
+    source: &str,
+    family: Family,
+    labels: &LabelNames,
+) -> Result<Ruleset, Vec<Diagnostic>> {
     let mut file = File {
         family,
+        labels,
         faults: Vec::new(),
         tables: Vec::new(),
         open: None,
@@ -122,8 +136,9 @@ struct Section {
     unknown: bool,
 }
 
-struct File {
+struct File<'a> {
     family: Family,
+    labels: &'a LabelNames,
     faults: Vec<Diagnostic>,
     tables: Vec<Table>,
     open: Option<Section>,
@@ -132,7 +147,7 @@ struct File {
     lost: bool,
 }
 
-impl File {
+impl File<'_> {
     fn line(&mut self, line: &str, start: u32) {
         let span = Span { start, end: start.saturating_add(offset(line.len())) };
         if line.len() > LINE_MAX {
@@ -333,7 +348,8 @@ impl File {
                 };
                 let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
                 let mut found = Vec::new();
-                draft.add(self.family, &mut self.amounts, &mut found);
+                let setting = Setting { family: self.family, labels: self.labels };
+                draft.add(setting, &mut self.amounts, &mut found);
                 // What lacks an option may only have lost it to a fault reported already.
                 let misread = self.faults.len() > before;
                 let follows = [code::OPTION_MISSING, code::PROTOCOL_NEEDED];
@@ -448,7 +464,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     /// Adds the rules that the line stands for.
-    fn add(&mut self, family: Family, amounts: &mut Amounts, faults: &mut Vec<Diagnostic>) {
+    fn add(&mut self, setting: Setting<'_>, amounts: &mut Amounts, faults: &mut Vec<Diagnostic>) {
         let chain = self.section.index.get(&self.chain.text).copied();
         if chain.is_none() {
             let fault = self.no_chain(self.chain);
@@ -471,7 +487,7 @@ impl Draft<'_> {
             // Each rule gets matches of its own; only the first can have something new to report.
             let mut repeated = Vec::new();
             let faults = if number == 0 { &mut *faults } else { &mut repeated };
-            rules.extend(self.build(family, header, chain, number == 0, faults));
+            rules.extend(self.build(setting, header, chain, number == 0, faults));
         }
         for rule in rules {
             let Some((chain, place)) = &mut at else { break };
@@ -514,7 +530,7 @@ impl Draft<'_> {
 
     fn build(
         &mut self,
-        family: Family,
+        setting: Setting<'_>,
         header: HeaderMatch,
         chain: Option<ChainIndex>,
         first: bool,
@@ -523,7 +539,7 @@ impl Draft<'_> {
         let mut matches = Vec::new();
         let mut whole = true;
         for instance in &self.line.matches {
-            let Some((value, hooks)) = instance.build(family, &header, faults) else {
+            let Some((value, hooks)) = instance.build(setting, &header, faults) else {
                 whole = false;
                 continue;
             };
@@ -533,7 +549,7 @@ impl Draft<'_> {
                 self.require(chain, extension.name, extension.tables, hooks, instance.span, faults);
             }
         }
-        let target = self.target(family, &header, chain, first, faults)?;
+        let target = self.target(setting, &header, chain, first, faults)?;
         let counters = self.line.counters.unwrap_or(self.counters);
         let header = simplified(header);
         whole.then_some(Rule { header, matches, target, counters, span: self.span })
@@ -541,7 +557,7 @@ impl Draft<'_> {
 
     fn target(
         &mut self,
-        family: Family,
+        setting: Setting<'_>,
         header: &HeaderMatch,
         chain: Option<ChainIndex>,
         first: bool,
@@ -551,7 +567,7 @@ impl Draft<'_> {
             None => return Some(Jump::None),
             Some(Goal::Refused) => return None,
             Some(Goal::Target(instance)) => {
-                let (value, hooks) = instance.build(family, header, faults)?;
+                let (value, hooks) = instance.build(setting, header, faults)?;
                 let extension = instance.extension;
                 if first {
                     self.require(

@@ -18,7 +18,7 @@ pub mod words;
 
 pub use file::{
     CHAIN_NAME_MAX, CHAINS_MAX, FAULTS_MAX, FILE_MAX, LINE_MAX, MATCHES_MAX, MOVES_MAX, RULES_MAX,
-    parse, parse_bytes,
+    parse, parse_bytes, parse_with,
 };
 pub use header::{EXPANSION_MAX, interface_pattern};
 pub use link::{CIRCLES_MAX, check};

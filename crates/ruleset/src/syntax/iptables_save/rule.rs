@@ -5,12 +5,22 @@ use super::options::{self, Found, Main, Owner};
 use super::words::Word;
 use crate::diagnostic::{Code, Diagnostic, code, nearest};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names};
+use crate::labels::LabelNames;
 use crate::matches::{MATCHES, Match};
 use crate::model::{HeaderMatch, Inverted, Network, Span};
 use crate::targets::{TARGETS, Target};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
+
+/// What holds for all rules of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// Family of the file.
+    pub family: Family,
+    /// The names of labels.
+    pub labels: &'a LabelNames,
+}
 
 /// An extension named in a rule, with the options given to it.
 #[derive(Debug)]
@@ -27,7 +37,7 @@ impl<T> Instance<T> {
     /// Makes the match or target, and says at which hooks it may be reached.
     pub fn build(
         &self,
-        family: Family,
+        setting: Setting<'_>,
         header: &HeaderMatch,
         faults: &mut Vec<Diagnostic>,
     ) -> Option<(T, &'static [Hook])> {
@@ -35,7 +45,8 @@ impl<T> Instance<T> {
         let mut arguments = Arguments {
             name: extension.name,
             options: extension.options,
-            family,
+            family: setting.family,
+            labels: setting.labels,
             header,
             span: self.span,
             given: &self.given,

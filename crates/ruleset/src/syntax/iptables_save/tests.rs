@@ -290,3 +290,39 @@ fn files_that_are_something_else() {
     assert!(faults("").is_empty());
     assert!(faults("*filter\nCOMMIT").is_empty(), "the last line end may be missing");
 }
+
+/// As iptables-save 1.8.9 printed the same rules with the same connlabel.conf.
+#[test]
+fn labels_have_names_where_a_file_gives_them() {
+    let names = crate::labels::LabelNames::parse("0 eth0-in\n6 six seven\n14 99\n200 far\n");
+    let rule = |label: &str| {
+        let source = filter(&format!("-A INPUT -m connlabel ! --label {label} --set"));
+        let ruleset = parse_with(&source, Family::V4, &names);
+        ruleset
+            .map(|ruleset| {
+                let text = print(&ruleset, Print::default());
+                let line = text.lines().find(|line| line.contains("-A ")).unwrap_or_default();
+                line.rsplit_once("! --label ").unwrap_or_default().1.into()
+            })
+            .map_err(|faults| shown(&faults, &source))
+    };
+    for (label, expected) in [
+        ("eth0-in", "\"eth0-in\" --set"),
+        ("0", "\"eth0-in\" --set"),
+        ("0x6", "\"six seven\" --set"),
+        ("\"six seven\"", "\"six seven\" --set"),
+        ("99", "\"99\" --set"),
+        ("14", "\"99\" --set"),
+        ("5", "\"5\" --set"),
+    ] {
+        assert_eq!(rule(label), Ok(String::from(expected)), "{label}");
+    }
+    for (label, expected) in [
+        ("six", "no label is called `six`"),
+        ("eth0-im", "did you mean `eth0-in`?"),
+        ("far", "no label 200"),
+    ] {
+        assert!(rule(label).is_err_and(|text| text.contains(expected)), "{label}");
+    }
+    assert!(!codes("-A INPUT -m connlabel --label eth0-in").is_empty(), "no file, no names");
+}
