@@ -197,12 +197,16 @@ impl Kernel {
         self.conntrack.add_timeout_policy(declared)
     }
 
-    /// Puts a rule set in iptables-save form in place of all tables it names.
+    /// Puts a rule set in iptables-save form in place of all tables it names; with its counters,
+    /// where all chains have them.
     ///
     /// # Errors
     /// With the text of iptables-restore when it refuses.
     pub fn load_rules(&self, family: Family, text: &str) -> io::Result<()> {
-        run(&self.tool(family, "restore"), &["-w"], text).map(|_| ())
+        let mut chains = text.lines().filter(|line| line.starts_with(':'));
+        let options =
+            if chains.all(|line| line.ends_with(']')) { &["-w", "-c"][..] } else { &["-w"] };
+        run(&self.tool(family, "restore"), options, text).map(|_| ())
     }
 
     /// The rule set with its counters, as iptables-save prints it.
