@@ -32,8 +32,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "fuzz")]
     timeout_policy: Vec<PathBuf>,
     /// Assign helpers behind the rules of the raw tables: `default` (each at its usual port), or
-    /// proto:port:helper[,...] such as tcp:21:ftp
-    #[arg(long, value_name = "SPEC", default_value = "default")]
+    /// proto:port:helper[,...] such as tcp:21:ftp; with --tracking needed none, unless they are given
+    #[arg(
+        long,
+        value_name = "SPEC",
+        default_value = "default",
+        default_value_if("tracking", "needed", "")
+    )]
     helpers: Assignments,
     /// Interface that packets enter on
     #[arg(long = "in", value_name = "IFACE", default_value = "eth0")]

@@ -255,8 +255,11 @@ fn cut_headers_and_fragments() {
     assert!(hotdrop("-p tcp --tcp-option 5", &cut));
     let mut later = tcp(1, 80, 2);
     later[7] = 1;
-    for rule in ["-p tcp --dport 80", "-p tcp ! --dport 81", "-p tcp -m multiport --dports 80"] {
-        assert!(!drops(rule, &later), "{rule}: a fragment has no ports");
+    for rule in ["-p tcp --dport 80", "-p tcp ! --dport 81", "-p tcp --syn"] {
+        assert!(drops(rule, &later), "{rule}: what it carries is taken for a header");
+    }
+    for rule in ["-p tcp --dport 81", "-p tcp ! --syn", "-p tcp -m multiport --dports 80"] {
+        assert!(!drops(rule, &later), "{rule}");
     }
     assert!(drops("-p tcp -f", &later) && drops("-f", &later));
 }

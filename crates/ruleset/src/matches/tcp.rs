@@ -1,10 +1,12 @@
 //! `tcp`: ports, flags and options of the TCP header.
 //!
-//! A fragment without the header does not match. Of a header that is cut, the fields that are there
-//! are compared and the rule does not match for those that are not, as with the expressions that
-//! iptables-nft makes of this match; the legacy iptables drops such a packet instead. Where TCP
-//! options are asked for, both drop it, and with it a header that claims less than 20 bytes and a
-//! fragment at byte 8 of the datagram, which could overwrite the flags.
+//! Of a header that is cut, the fields that are there are compared and the rule does not match for
+//! those that are not, as with the expressions that iptables-nft makes of this match; the legacy
+//! iptables drops such a packet instead. Where TCP options are asked for, both drop it, and with it a
+//! header that claims less than 20 bytes and a fragment at byte 8 of the datagram, which could
+//! overwrite the flags. The same expressions take what a later IPv4 fragment carries for a header,
+//! where nothing has gathered it; with the legacy match, and where options are asked for, it does not
+//! match.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -16,7 +18,7 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::tcp::{ACK, FIN, PSH, RST, SYN, TcpHeader, URG};
-use keepstate_packet::{Family, L4};
+use keepstate_packet::{Family, L4, Parsed};
 
 const SPORT: u8 = 0;
 const DPORT: u8 = 1;
@@ -154,6 +156,15 @@ pub(super) fn cut_ports_fit(
     fits(source, 0) && fits(destination, 2)
 }
 
+/// What is taken for a header that could not be read: one that is cut, or what a later IPv4 fragment
+/// carries.
+pub(super) fn supposed_header<'b>(packet: &Parsed, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    match (&packet.l4, packet.family) {
+        (L4::Short, _) | (L4::Fragment, Family::V4) => Some(packet.l4_bytes(bytes)),
+        _ => None,
+    }
+}
+
 impl Tcp {
     #[inline]
     fn flags_fit(&self, found: u8) -> bool {
@@ -182,17 +193,16 @@ impl Match for Tcp {
                 }
             }
             L4::Short if self.option.is_some() => Answer::Hotdrop,
-            L4::Short => {
-                let header = packet.l4_bytes(traversal.bytes);
+            _ if self.option.is_some() => {
+                let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
+                let overlaps = packet.family == Family::V4 && offset == 8;
+                if overlaps { Answer::Hotdrop } else { Answer::No }
+            }
+            _ => supposed_header(packet, traversal.bytes).map_or(Answer::No, |header| {
                 let flags = self.flags.is_none()
                     || header.get(13).is_some_and(|flags| self.flags_fit(*flags));
                 (flags && cut_ports_fit(self.source, self.destination, header)).into()
-            }
-            _ => {
-                let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
-                let overlaps = packet.family == Family::V4 && offset == 8;
-                if overlaps && self.option.is_some() { Answer::Hotdrop } else { Answer::No }
-            }
+            }),
         }
     }
 

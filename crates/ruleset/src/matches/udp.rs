@@ -1,7 +1,9 @@
-//! `udp`: ports of the UDP header. A fragment without it does not match; of a header that is cut, the
-//! ports are compared as far as they are there (see [`super::tcp`]).
+//! `udp`: ports of the UDP header. Of a header that is cut, the ports are compared as far as they are
+//! there, and what a later IPv4 fragment carries is taken for one (see [`super::tcp`]).
 
-use super::tcp::{Ports, cut_ports_fit, explain_ports, port_fits, port_range, print_ports};
+use super::tcp::{
+    Ports, cut_ports_fit, explain_ports, port_fits, port_range, print_ports, supposed_header,
+};
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -51,11 +53,9 @@ impl Match for Udp {
                     && port_fits(self.destination, header.destination_port);
                 fits.into()
             }
-            L4::Short => {
-                let header = traversal.packet.l4_bytes(traversal.bytes);
+            _ => supposed_header(traversal.packet, traversal.bytes).map_or(Answer::No, |header| {
                 cut_ports_fit(self.source, self.destination, header).into()
-            }
-            _ => Answer::No,
+            }),
         }
     }
 
