@@ -499,6 +499,26 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Whether it is this tuple that is expected: the source counts as far as the mask goes, the
+    /// rest wholly.
+    #[must_use]
+    pub fn covers(&self, tuple: &Tuple) -> bool {
+        self.covers_under(tuple, &Half::default())
+    }
+
+    /// The same where a second mask takes bits of the source away.
+    #[must_use]
+    pub fn covers_under(&self, tuple: &Tuple, mask: &Half) -> bool {
+        let Some((family, protocol)) = self.family.zip(self.protocol) else { return false };
+        let Some(expected) = self.tuple.tuple(family, protocol) else { return false };
+        let bits = |address: Address| u128::from_be_bytes(address.0);
+        let [one, two] = [&self.mask, mask].map(|mask| mask.source.map_or(u128::MAX, bits));
+        let ports = [&self.mask, mask].map(|mask| mask.source_port.unwrap_or(u16::MAX));
+        (bits(expected.source) ^ bits(tuple.source)) & one & two == 0
+            && (expected.source_port ^ tuple.source_port) & ports[0] & ports[1] == 0
+            && Tuple { source: tuple.source, source_port: tuple.source_port, ..expected } == *tuple
+    }
+
     /// An expectation of a table, as [`Table::expectations`] gives it, numbered `id`.
     #[must_use]
     pub fn of(snapshot: &Snapshot, id: u32) -> Self {

@@ -1,6 +1,6 @@
 //! Which connections a command means.
 
-use super::{Command, Masked, OptionKind, Verb};
+use super::{Command, OptionKind, Verb};
 use crate::flow::{Flow, Half, ProtocolInfo};
 use keepstate_packet::{Address, gre};
 
@@ -62,11 +62,7 @@ impl Command {
     }
 
     fn selects_mark(&self, flow: &Flow) -> bool {
-        let is = |mark: Option<Masked>| {
-            mark.is_none_or(|mark| flow.mark.unwrap_or(0) & mark.mask == mark.value)
-        };
-        // Events are not filtered by the kernel.
-        is(self.mark) && (self.verb == Verb::Event || is(self.kernel_mark))
+        self.mark.is_none_or(|mark| flow.mark.unwrap_or(0) & mark.mask == mark.value)
     }
 
     fn selects_zone(&self, flow: &Flow) -> bool {

@@ -141,11 +141,8 @@ pub struct Command {
     pub masks: Half,
     /// The expectation as far as it is described; its master is described by [`Self::flow`].
     pub expected: Expected,
-    /// `-m`: what new connections get, what of others changes, and what conntrack(8) compares. A
-    /// `-u` behind it puts its bits in the place of the value.
+    /// `-m`.
     pub mark: Option<Masked>,
-    /// `-m` as it was given: what the kernel compares.
-    pub kernel_mark: Option<Masked>,
     /// `-l`.
     pub labels: Option<Labels>,
     /// `--label-add`.

@@ -129,9 +129,6 @@ impl Reader<'_, '_> {
             O::Status => {
                 let status = values::status(text, self.warnings)?;
                 command.status_unset = status.0 == 0;
-                if let Some(mark) = &mut command.mark {
-                    mark.value = status.0;
-                }
                 flow.status = Some(flow.status() | status);
             }
             O::EventMask => {
@@ -145,10 +142,7 @@ impl Reader<'_, '_> {
                     },
                 });
             }
-            O::Mark => {
-                command.mark = Some(values::masked(text));
-                command.kernel_mark = command.mark;
-            }
+            O::Mark => command.mark = Some(values::masked(text)),
             O::Id => flow.id = Some(values::number(text)),
             O::Output => {
                 let had_labels = command.output.labels;

@@ -220,7 +220,9 @@ impl Run<'_, '_> {
             }
             (Verb::Count, true) => {
                 let all = self.table.expectations().map_err(|r| self.failed(r))?;
-                self.printed.line(all.len());
+                // Those of IPv4, as they are listed.
+                let family = Some(self.command.flow.family.unwrap_or(Family::V4));
+                self.printed.line(all.iter().filter(|expected| expected.family == family).count());
             }
             (Verb::Stats, is_expect) => self.statistics(is_expect),
             // Events come as they happen, not at once.
@@ -411,11 +413,17 @@ impl Run<'_, '_> {
     fn expect(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let master = command.flow.original;
-        let wanted =
+        let mut wanted =
             Expected { master, master_protocol: command.flow.protocol, ..command.expected.clone() };
-        self.table.expect(&wanted).map_err(|r| self.failed(r))?;
-        self.printed.say("1 expectations have been created.");
-        Ok(())
+        // Nothing of conntrack(8) says that what is expected is of TCP, and so it has no ports.
+        if command.flow.protocol == Some(tcp::PROTOCOL) {
+            wanted.protocol = Some(0);
+            for half in [&mut wanted.tuple, &mut wanted.mask] {
+                *half = Half { source_port: None, destination_port: None, ..*half };
+            }
+        }
+        // conntrack(8) says nothing of it.
+        self.table.expect(&wanted).map_err(|r| self.failed(r))
     }
 
     fn forget(&mut self) -> Result<(), Fault> {
@@ -428,10 +436,7 @@ impl Run<'_, '_> {
     fn find_expectation(&mut self) -> Result<(), Fault> {
         let tuple = self.expected_tuple()?;
         let all = self.table.expectations().map_err(|r| self.failed(r))?;
-        let is = |expected: &&Expected| {
-            let whole = expected.family.zip(expected.protocol);
-            whole.and_then(|(f, p)| expected.tuple.tuple(f, p)) == Some(tuple)
-        };
+        let is = |expected: &&Expected| expected.covers(&tuple);
         let found = all.iter().find(is).ok_or(Refusal::Missing).map_err(|r| self.failed(r))?;
         let _ = self.form.expected(&mut self.printed.out, found, Kind::Listed);
         self.printed.say("1 expectations have been shown.");

@@ -12,6 +12,7 @@ pub use xml::{expectation_xml, flow_xml};
 use crate::CtStatus;
 use crate::command::TableKind;
 use crate::flow::{Contents, Expected, Flow, Half, Labels, ProtocolInfo, Translation, has_ports};
+use crate::helpers::{HELPERS, Policy};
 use crate::outside::{Ask, Refusal};
 use crate::table::Statistics;
 use crate::tuple::{self, Direction, Tuple};
@@ -99,6 +100,18 @@ impl SavedTable {
             filled(&wanted.original, protocol).ok().filter(|_| is_described(&wanted.original));
         let tuple = half.and_then(|half| half.tuple(family, protocol));
         tuple.is_some_and(|tuple| self.place(&tuple, wanted.zone()).is_some())
+    }
+
+    /// The oldest expectation of a master gives way where it has as many as its helper may have.
+    fn make_room(&mut self, master: &Half, policy: &Policy) {
+        let of_master = |expected: &Expected| expected.master == *master && expected.class == 0;
+        let count = self.expected.iter().filter(|expected| of_master(expected)).count();
+        if policy.max != 0
+            && count >= policy.max as usize
+            && let Some(oldest) = self.expected.iter().position(of_master)
+        {
+            self.expected.remove(oldest);
+        }
     }
 
     fn place(&self, tuple: &Tuple, zone: Zone) -> Option<u64> {
@@ -270,29 +283,33 @@ impl Ask for SavedTable {
         let place = self.place(&master, Zone::default()).ok_or(Refusal::Missing)?;
         let master = self.flows.get(&place).ok_or(Refusal::Missing)?;
         let helper = master.helper.clone().ok_or(Refusal::Unsupported)?;
-        expected.tuple.tuple(family, protocol).ok_or(Refusal::Invalid)?;
-        let same = |other: &Expected| {
-            (other.tuple, other.mask, other.protocol)
-                == (expected.tuple, expected.mask, expected.protocol)
-        };
-        if self.expected.iter().any(same) {
+        let tuple = expected.tuple.tuple(family, protocol).ok_or(Refusal::Invalid)?;
+        if self.expected.iter().any(|other| other.covers(&tuple)) {
             return Err(Refusal::Exists);
+        }
+        if self.expected.iter().any(|other| other.covers_under(&tuple, &expected.mask)) {
+            return Err(Refusal::Busy);
+        }
+        let master = master.original;
+        let policy = HELPERS.iter().find(|known| known.name == helper);
+        let policy = policy.and_then(|helper| helper.policies.first());
+        if let Some(policy) = policy {
+            self.make_room(&master, policy);
         }
         if self.expected.len() >= ENTRIES_MAX {
             return Err(Refusal::Full);
         }
-        let master = master.original;
-        self.expected.push(Expected { helper: Some(helper), master, ..expected.clone() });
+        let timeout =
+            policy.map_or(expected.timeout, |policy| Some(policy.timeout.as_secs() as u32));
+        let mask = exact_destination(&expected.mask, family);
+        let wanted = Expected { helper: Some(helper), master, timeout, mask, ..expected.clone() };
+        self.expected.push(wanted);
         self.changed = true;
         Ok(())
     }
 
     fn forget(&mut self, tuple: &Tuple) -> Result<(), Refusal> {
-        let is = |expected: &Expected| {
-            let whole = expected.family.zip(expected.protocol);
-            whole.and_then(|(family, protocol)| expected.tuple.tuple(family, protocol))
-                == Some(*tuple)
-        };
+        let is = |expected: &Expected| expected.covers(tuple);
         let place = self.expected.iter().position(is).ok_or(Refusal::Missing)?;
         self.expected.remove(place);
         self.changed = true;
@@ -311,6 +328,16 @@ impl Ask for SavedTable {
         }
         self.statistics.clone()
     }
+}
+
+/// Masks of expectations have no say in the destination.
+fn exact_destination(mask: &Half, family: Family) -> Half {
+    let all = match family {
+        Family::V4 => Address::v4([0xff; 4]),
+        Family::V6 => Address([0xff; 16]),
+    };
+    let destination_port = mask.source_port.map(|_| u16::MAX);
+    Half { destination: Some(all), destination_port, ..*mask }
 }
 
 /// Status that no program may set.
