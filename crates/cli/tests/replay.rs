@@ -279,3 +279,28 @@ fn a_cut_capture_is_read_up_to_the_cut_with_a_warning() {
     assert!(errors.contains("warning:") && errors.contains("cut short"), "{errors}");
     assert!(text(&output).contains("packets      52 "));
 }
+
+#[test]
+fn a_packet_that_a_helper_drops_is_one_line_unless_events_are_asked_for() {
+    const ANSWER: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1\r\n\r\n";
+    const HEADERS: [u8; 28] = [
+        69, 0, 0, 73, 0, 1, 0, 0, 64, 17, 70, 110, 10, 0, 0, 1, 198, 51, 100, 1, 19, 196, 19, 196,
+        0, 53, 0, 0,
+    ];
+    let packet = [&HEADERS[..], ANSWER].concat();
+    let length = u32::try_from(packet.len()).expect("short").to_le_bytes();
+    let raw_ip = 101_u8;
+    let file =
+        [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, raw_ip, 0, 0, 0];
+    let capture = [&file[..], &[0; 8], &length, &length, &packet].concat();
+    let path = std::env::temp_dir().join(format!("keepstate-drop-{}.pcap", std::process::id()));
+    std::fs::write(&path, capture).expect("a file");
+    let name = path.display().to_string();
+    let quiet = lines(&["--helpers", "default", &name]);
+    let told = lines(&["--helpers", "default", "--events", &name]);
+    std::fs::remove_file(&path).expect("our own file");
+    assert_eq!(quiet.len(), 2, "the packet and the summary");
+    assert_eq!(quiet[0]["reason"], "helper-dropped");
+    let log = told.iter().find_map(|line| line["log"].as_str()).expect("a log line");
+    assert!(log.starts_with("nf_ct_sip: dropping packet: "), "{log}");
+}

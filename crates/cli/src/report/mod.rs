@@ -30,6 +30,9 @@ use std::{
 };
 use text::Text;
 
+/// In what the log says of a packet that a helper drops.
+const HELPER_DROPS: &str = ": dropping packet: ";
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -299,7 +302,10 @@ impl Observer for Report {
         let event = match event {
             Event::Conntrack(event) => event,
             Event::Log(log) => {
+                // Whoever reads packets line by line finds the reason in theirs.
+                let asked = self.events || !log.text.contains(HELPER_DROPS);
                 return match &self.printer {
+                    Printer::Jsonl(_) if !asked => Ok(()),
                     Printer::Jsonl(_) => {
                         let text = serde_json::Value::from(log.text.as_str());
                         writeln!(self.out, "{{\"log\":{text},\"level\":{}}}", log.level)
