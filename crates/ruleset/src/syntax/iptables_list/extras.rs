@@ -109,12 +109,21 @@ const PHRASES: &[(&str, Reads)] = &[
     ("ADDRTYPE match", Reads::With(address_type)),
     ("PKTTYPE =", Reads::Value("pkttype", "--pkt-type")),
     ("PKTTYPE !=", Reads::With(|row, words, _| value(row, words, true, "pkttype", "--pkt-type"))),
-    ("length", Reads::Value("length", "--length")),
+    ("length", Reads::With(|row, words, not| glued(row, words, not, "length", "--length"))),
+    ("#conn", Reads::With(connlimit)),
+    ("connbytes", Reads::With(connbytes)),
+    ("connlabel", Reads::With(connlabel)),
     ("TTL match TTL", Reads::With(|row, words, _| hops(row, words, "ttl"))),
     ("HL match HL", Reads::With(|row, words, _| hops(row, words, "hl"))),
     ("MAC", Reads::With(mac)),
-    ("source IP range", Reads::Value("iprange", "--src-range")),
-    ("destination IP range", Reads::Value("iprange", "--dst-range")),
+    (
+        "source IP range",
+        Reads::With(|row, words, not| glued(row, words, not, "iprange", "--src-range")),
+    ),
+    (
+        "destination IP range",
+        Reads::With(|row, words, not| glued(row, words, not, "iprange", "--dst-range")),
+    ),
     ("owner UID match", Reads::Value("owner", "--uid-owner")),
     ("owner GID match", Reads::Value("owner", "--gid-owner")),
     ("match-set", Reads::With(set)),
@@ -190,7 +199,7 @@ fn phrase(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> 
 fn push(row: &mut ListedRule, name: &str, options: &str) {
     let head = format!("-m {name}");
     match row.matches.last_mut() {
-        Some(last) if name == "conntrack" && last.starts_with(&head) => {
+        Some(last) if matches!(name, "conntrack" | "iprange") && last.starts_with(&head) => {
             let _ = write!(last, " {options}");
         }
         _ => row.matches.push(format!("{head} {options}").trim_end().to_string()),
@@ -219,6 +228,21 @@ fn inverted(word: &str) -> (&'static str, &str) {
         Some(word) => ("! ", word),
         None => ("", word),
     }
+}
+
+/// An option whose value is printed as `40`, `!40` or `! 40`.
+fn glued(
+    row: &mut ListedRule,
+    words: &mut Words<'_>,
+    not: bool,
+    name: &str,
+    option: &str,
+) -> Option<()> {
+    let apart = words.take("!");
+    let (sign, value) = inverted(words.next()?);
+    let not = bang(not || apart || !sign.is_empty());
+    push(row, name, &format!("{not}{option} {value}"));
+    Some(())
 }
 
 /// A port list with names made numbers; what is neither stays as it is.
@@ -330,6 +354,51 @@ fn limit(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> 
     Some(())
 }
 
+/// `#conn src/32 > 3`, `#conn dst/24 <= 2`, and without `src` as older versions print it.
+fn connlimit(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
+    let grouped = words.next()?;
+    let (side, mask) = grouped.split_once('/')?;
+    let side = match side {
+        "" | "src" => "--connlimit-saddr",
+        "dst" => "--connlimit-daddr",
+        _ => return None,
+    };
+    let limit = match words.next()? {
+        ">" => "--connlimit-above",
+        "<=" => "--connlimit-upto",
+        _ => return None,
+    };
+    let number = words.next()?;
+    push(row, "connlimit", &format!("{limit} {number} --connlimit-mask {mask} {side}"));
+    Some(())
+}
+
+/// `connbytes 1000:2000 connbytes mode bytes connbytes direction both`.
+fn connbytes(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> {
+    let range = words.next()?;
+    if !words.take("connbytes mode") {
+        return None;
+    }
+    let mode = words.next()?;
+    if !words.take("connbytes direction") {
+        return None;
+    }
+    let direction = words.next()?;
+    let options =
+        format!("--connbytes {range} --connbytes-mode {mode} --connbytes-dir {direction}");
+    push(row, "connbytes", &format!("{}{options}", bang(not)));
+    Some(())
+}
+
+/// `connlabel 5`, `connlabel ! 5 set`, `connlabel "name"`.
+fn connlabel(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> {
+    let not = bang(words.take("!") || not);
+    let label = words.quoted()?;
+    let set = if words.take("set") { " --set" } else { "" };
+    push(row, "connlabel", &format!("{not}--label {label}{set}"));
+    Some(())
+}
+
 fn comment(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
     let text = words.until("*/")?.trim();
     push(row, "comment", &format!("--comment \"{}\"", text.replace('"', "'")));
@@ -405,11 +474,17 @@ fn set(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> {
 }
 
 fn connmark(row: &mut ListedRule, words: &mut Words<'_>, option: &str) -> Option<()> {
-    let mask = if words.take("mask") { words.next() } else { None };
-    row.target_options = match mask {
-        Some(mask) => format!("{option} --mask {mask}"),
-        None => option.to_string(),
-    };
+    let mut options = option.to_string();
+    if words.take("mask") {
+        let _ = write!(options, " --mask {}", words.next()?);
+    } else {
+        // One of the two is printed with `~`, whichever the operation clears.
+        while let Some(mask) = ["nfmask", "ctmask"].into_iter().find(|mask| words.take(mask)) {
+            let value = words.next()?.trim_start_matches('~');
+            let _ = write!(options, " --{mask} {value}");
+        }
+    }
+    row.target_options = options;
     Some(())
 }
 

@@ -87,6 +87,29 @@ fn rows_of_iptables_become_the_rules_they_were_printed_for() {
             "-p 58 -m icmp6 --icmpv6-type 135 -m hl --hl-eq 255 -j ACCEPT",
         ),
         (
+            "REJECT     6    --  0.0.0.0/0            0.0.0.0/0            #conn src/24 > 20 \
+             connbytes 1000:2000 connbytes mode bytes connbytes direction both reject-with \
+             icmp-port-unreachable",
+            "-p 6 -m connlimit --connlimit-above 20 --connlimit-mask 24 --connlimit-saddr -m \
+             connbytes --connbytes 1000:2000 --connbytes-mode bytes --connbytes-dir both -j REJECT \
+             --reject-with icmp-port-unreachable",
+        ),
+        (
+            "ACCEPT     tcp  --  anywhere             anywhere             #conn dst/32 <= 2 ! \
+             connbytes 10 connbytes mode avgpkt connbytes direction reply length !40 connlabel ! 5 \
+             set",
+            "-p tcp -m connlimit --connlimit-upto 2 --connlimit-mask 32 --connlimit-daddr -m \
+             connbytes ! --connbytes 10 --connbytes-mode avgpkt --connbytes-dir reply -m length ! \
+             --length 40 -m connlabel ! --label 5 --set -j ACCEPT",
+        ),
+        (
+            "CONNMARK   0    --  0.0.0.0/0            0.0.0.0/0            source IP range \
+             10.0.0.1-10.0.0.20 destination IP range ! 10.1.0.0-10.1.0.5 CONNMARK save nfmask 0xff \
+             ctmask ~0xf0",
+            "-m iprange --src-range 10.0.0.1-10.0.0.20 ! --dst-range 10.1.0.0-10.1.0.5 -j CONNMARK \
+             --save-mark --nfmask 0xff --ctmask 0xf0",
+        ),
+        (
             "ACCEPT     tcp      anywhere             2001:db8::/32        tcp dpt:http /* web */",
             "-d 2001:db8::/32 -p tcp -m tcp --dport 80 -m comment --comment \"web\" -j ACCEPT",
         ),
