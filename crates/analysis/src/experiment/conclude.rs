@@ -106,6 +106,10 @@ fn third_run(variant: &Variant, third: Option<&Outcome>, first: &Outcome) -> Str
         None => String::from("the sender is told nothing and waits for its own timeout"),
     };
     match third {
+        Some(third) if first.answers.is_empty() && third.answers.is_empty() => String::from(
+            " The sender is told nothing, with DROP or REJECT: this is a packet that REJECT does not \
+             answer.",
+        ),
         Some(third) => {
             format!(" As it stands {}; {} {}.", told(first), variant.name, told(third))
         }

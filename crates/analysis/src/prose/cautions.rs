@@ -51,6 +51,17 @@ fn v4_only(rule: &RuleWords) -> bool {
     rule.family == Family::V4
 }
 
+/// Whether the rule asks for ports.
+fn names_ports(rule: &RuleWords) -> bool {
+    let options = ["--sport", "--dport", "--sports", "--dports", "--ports"];
+    rule.options(&options).next().is_some()
+}
+
+/// Whether the rule is for some peers, ports or interfaces only.
+fn narrow(rule: &RuleWords) -> bool {
+    names_ports(rule) || ["-s", "-d", "-i", "-o"].iter().any(|flag| rule.header(flag).is_some())
+}
+
 const NONE: fn(&RuleWords) -> Vec<String> = |_| Vec::new();
 
 /// Every caution, the weightiest first.
@@ -110,7 +121,9 @@ pub const CAUTIONS: &[Caution] = &[
     },
     Caution {
         code: "mind.tcp-only",
-        applies: |rule| accepts(rule, "ESTABLISHED") && rule.protocol() == Some(6),
+        applies: |rule| {
+            accepts(rule, "ESTABLISHED") && rule.protocol() == Some(6) && !names_ports(rule)
+        },
         text: |_| {
             String::from(
                 "The rule is for TCP only. Answers over UDP (DNS, NTP), answers to ping and ICMP \
@@ -175,7 +188,7 @@ pub const CAUTIONS: &[Caution] = &[
     },
     Caution {
         code: "mind.place-established",
-        applies: |rule| accepts(rule, "ESTABLISHED"),
+        applies: |rule| accepts(rule, "ESTABLISHED") && !narrow(rule),
         text: |rule| {
             format!(
                 "Its place in {}: near the head. Nearly every packet matches it, so what stands \
@@ -270,11 +283,40 @@ pub const CAUTIONS: &[Caution] = &[
                 && rule.states().is_none()
                 && rule.protocol() == Some(6)
         },
-        text: |_| {
-            String::from(
-                "The rule does not ask for a state: it accepts INVALID segments to this port as \
-                 well, and scans with odd flags. Answers to what it accepts leave by another chain \
-                 and need to be accepted there.",
+        text: |rule| {
+            format!(
+                "The rule does not ask for a state: it accepts INVALID segments{} as well, and scans \
+                 with odd flags. Answers to what it accepts leave by another chain and need to be \
+                 accepted there.",
+                if names_ports(rule) { " to this port" } else { "" }
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.open-to-all",
+        applies: |rule| {
+            let any = rule.states().is_none_or(|states| states.contains(&"NEW"));
+            kind(rule) == Kind::Accept
+                && rule.table == "filter"
+                && rule.chain != "OUTPUT"
+                && any
+                && rule.header.is_empty()
+                && rule
+                    .matches
+                    .iter()
+                    .all(|m| matches!(m.name.as_str(), "conntrack" | "state" | "comment"))
+                && rule
+                    .options(&["--ctdir", "--ctproto", "--ctstatus", "--ctexpire"])
+                    .next()
+                    .is_none()
+        },
+        text: |rule| {
+            format!(
+                "It names no address, port, protocol or interface and takes packets that begin \
+                 connections: everybody may open anything, and of the rules behind it in {} none is \
+                 asked about that.",
+                rule.chain
             )
         },
         lines: NONE,

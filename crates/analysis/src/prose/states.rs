@@ -16,8 +16,16 @@ pub fn articles(state: &str, rule: &RuleWords) -> Vec<Article> {
         "RELATED" => related(rule),
         "INVALID" => invalid(rule),
         "UNTRACKED" => untracked(),
-        "SNAT" => vec![article("state.snat", "The source of the connection was translated.")],
-        "DNAT" => vec![article("state.dnat", "The destination of the connection was translated.")],
+        "SNAT" => vec![article(
+            "state.snat",
+            "The source of the packet's connection is translated (SNAT, MASQUERADE). It is no state \
+             of its own: the packet is NEW, ESTABLISHED or RELATED besides.",
+        )],
+        "DNAT" => vec![article(
+            "state.dnat",
+            "The destination of the packet's connection is translated (DNAT, REDIRECT). It is no \
+             state of its own: the packet is NEW, ESTABLISHED or RELATED besides.",
+        )],
         _ => Vec::new(),
     }
 }
@@ -90,13 +98,17 @@ fn related(rule: &RuleWords) -> Vec<Article> {
     let mut out = vec![article(
         "state.related",
         format!(
-            "The packet begins something that a known connection has announced or caused: the \
-             first packet of a connection that a conntrack helper expects, {errors} that quote a \
+            "The packet belongs to something that a known connection has announced or caused: a \
+             connection that a conntrack helper expects, {errors} that quote a \
              packet of a tracked connection, and the resets and errors that REJECT makes about one. \
-             The packets after the first of an expected connection are ESTABLISHED."
+             An expected connection is RELATED until something comes back in it, then ESTABLISHED \
+             like any other."
         ),
     )];
     related_here(rule, errors, &mut out);
+    if !expectable(rule) {
+        return out;
+    }
     out.push(article(
         "state.related.helpers-by-hand",
         "Helpers are not assigned by port number any more (off by default since Linux 4.7, and the \
@@ -157,6 +169,11 @@ fn related_here(rule: &RuleWords, errors: &str, out: &mut Vec<Article>) {
             ),
         )),
     }
+}
+
+/// Whether a helper may expect connections of the rule's protocol.
+fn expectable(rule: &RuleWords) -> bool {
+    [6, 17, 47].iter().any(|protocol| rule.admits_protocol(*protocol))
 }
 
 fn invalid(rule: &RuleWords) -> Vec<Article> {

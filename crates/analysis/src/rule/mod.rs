@@ -125,8 +125,10 @@ fn refused(raw: RuleWords, source: String, faults: Vec<Diagnostic>) -> Understoo
         .iter()
         .filter(|m| m.name != "comment")
         .map(|m| {
-            let options: Vec<String> = m.options.iter().map(words::OptionWords::text).collect();
-            format!("-m {} {}", m.name, options.join(" "))
+            let options = m.options.iter().map(words::OptionWords::text);
+            let named = (!m.name.is_empty()).then(|| format!("-m {}", m.name));
+            let words: Vec<String> = named.into_iter().chain(options).collect();
+            format!("`{}` holds", words.join(" "))
         })
         .collect();
     Understood { rule: raw, conditions, pieces: Vec::new(), faults, source }
@@ -203,7 +205,12 @@ fn place(rule: &RuleWords) -> String {
 
 fn terms(answer: &mut Answer, understood: &Understood) {
     let rule = &understood.rule;
-    for state in rule.states().unwrap_or_default() {
+    let translated = rule.options(&["--ctstate"]).filter(|option| !option.not);
+    let translated: Vec<&str> = translated
+        .flat_map(|option| option.value().split(','))
+        .filter_map(|name| ["SNAT", "DNAT"].into_iter().find(|known| *known == name))
+        .collect();
+    for state in rule.states().unwrap_or_default().into_iter().chain(translated) {
         for (code, text) in states::articles(state, rule) {
             answer.define(code, state, text);
         }
@@ -230,16 +237,14 @@ fn effect(answer: &mut Answer, understood: &Understood) {
         }
     }
     if !said {
-        let options: Vec<String> = rule
-            .target
-            .iter()
-            .flat_map(|target| &target.options)
-            .map(words::OptionWords::text)
+        let options = rule.target.iter().flat_map(|target| &target.options);
+        let words: Vec<String> = core::iter::once(rule.target_name().to_string())
+            .chain(options.map(words::OptionWords::text))
             .collect();
         answer.say(
             Topic::Effect,
             "target.other",
-            format!("The packet goes to the target {} {}.", rule.target_name(), options.join(" ")),
+            format!("The packet goes to the target {}.", words.join(" ")),
         );
     }
 }
@@ -320,17 +325,24 @@ fn nothing_found(rule: &RuleWords, tried: usize, context: &Context<'_>) -> Strin
              host.",
         );
     }
+    if targets::kind(rule.target.as_ref()) == targets::Kind::Nothing {
+        return String::from(
+            "It decides nothing: with it and without it, every packet fares the same.",
+        );
+    }
+    let conversations = if tried == 1 { "conversation was" } else { "conversations were" };
+    let differently = if tried == 1 { "and it did not come" } else { "and none came" };
     match (tried, context) {
         (0, _) => String::from(
             "No conversation fits what the rule asks for, so nothing was run. Either the rule can \
              match nothing, or only packets that no ordinary peer sends.",
         ),
         (tried, Context::File { .. }) => format!(
-            "{tried} conversations were run through the whole file with the rule and without it, \
-             and none came out differently: other rules decide about the packets it would match."
+            "{tried} {conversations} run through the whole file with the rule and without it, \
+             {differently} out differently: other rules decide about the packets it would match."
         ),
         (tried, Context::Alone) => format!(
-            "{tried} conversations were run with the rule and without it, and none came out \
+            "{tried} {conversations} run with the rule and without it, {differently} out \
              differently."
         ),
     }

@@ -297,6 +297,10 @@ impl<'a> Arguments<'a> {
             let why = if numeric { "not a port (0 to 65535)" } else { "not a known service" };
             let fault = Diagnostic::new(code::UNKNOWN_PORT, span, format!("`{text}` is {why}"));
             self.fault(match nearest(text, names::service_names()) {
+                _ if text.contains(',') => fault.help(format!("-m multiport --dports {text}")),
+                _ if dashed_range(text) => {
+                    fault.help(format!("a range has a colon: {}", text.replace('-', ":")))
+                }
                 Some(name) if !numeric => fault.help(format!("did you mean `{name}`?")),
                 _ => fault,
             });
@@ -356,4 +360,10 @@ impl<'a> Arguments<'a> {
         };
         self.fault(fault.help(help));
     }
+}
+
+/// `80-90`, as ranges are written elsewhere.
+fn dashed_range(text: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(low, high)| number(low) && number(high))
 }

@@ -217,16 +217,24 @@ impl Match for AddrType {
             if let Some(wanted) = wanted {
                 let verb = either(wanted.inverted, "is", "is not");
                 let types = or_list(&names(wanted.value));
+                let seen = match self.limit {
+                    Limit::None => "as the host's routing table has it",
+                    Limit::In => "as routing has it for the interface it came in on",
+                    Limit::Out => "as routing has it for the interface it leaves by",
+                };
                 out.push(Piece::Condition(format!(
-                    "its {end} address {verb} of type {types}, as the host's routing table has it"
+                    "its {end} address {verb} of type {types} ({seen})"
                 )));
             }
         }
         let wanted = [self.source, self.destination].into_iter().flatten();
         if wanted.into_iter().any(|wanted| wanted.value & bit(AddressType::Local) != 0) {
-            out.push(Piece::Note(
-                "LOCAL is every address of the host itself, on any interface.".into(),
-            ));
+            out.push(Piece::Note(match self.limit {
+                Limit::None => {
+                    "LOCAL is every address of the host itself, on any interface.".into()
+                }
+                Limit::In | Limit::Out => "LOCAL is every address of that interface.".into(),
+            }));
         }
     }
 }

@@ -66,7 +66,7 @@ impl Match for ConnMark {
         let verb = either(self.0.inverted, "is", "is not");
         out.push(Piece::Condition(format!(
             "it belongs to a connection whose mark {verb} {}",
-            self.0.value
+            self.0.value.says()
         )));
         out.push(Piece::Note(
             "The connection's mark is set with `-j CONNMARK` and stays with the connection; INVALID \

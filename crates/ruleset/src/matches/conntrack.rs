@@ -469,6 +469,8 @@ impl Match for Conntrack {
                 "its connection {verb} forgotten in {seconds} seconds if nothing came any more"
             )));
         }
+        self.explain_status(out);
+        self.explain_absence(out);
         if let Some(direction) = self.direction {
             out.push(Piece::Condition(match direction {
                 Direction::Original => "it goes the way of the connection's first packet".into(),
@@ -481,6 +483,52 @@ impl Match for Conntrack {
 }
 
 impl Conntrack {
+    fn explain_status(&self, out: &mut Pieces) {
+        let Some(status) = self.status else { return };
+        for (bit, name) in STATUSES {
+            if status.value & bit != 0 || (bit == 0 && status.value == 0) {
+                let means = match name {
+                    "NONE" => {
+                        "asks for no status at all and matches nothing (inverted: everything)"
+                    }
+                    "EXPECTED" => "a conntrack helper announced the connection",
+                    "SEEN_REPLY" => "packets were seen in both directions",
+                    "ASSURED" => {
+                        "the tracker takes the connection for settled (TCP: the handshake is complete; \
+                         UDP: a stream, both ways for over two seconds) and does not throw it out \
+                         early for want of room"
+                    }
+                    _ => "the first packet of the connection has survived every hook",
+                };
+                out.push(Piece::Note(format!("{name}: {means}.")));
+            }
+        }
+    }
+
+    /// What becomes of packets that have no connection to be asked about.
+    fn explain_absence(&self, out: &mut Pieces) {
+        let asks = self.protocol.is_some()
+            || self.addresses.iter().any(Option::is_some)
+            || self.ports.iter().any(Option::is_some)
+            || self.status.is_some()
+            || self.expire.is_some()
+            || self.direction.is_some();
+        if asks {
+            out.push(Piece::Note(match self.state {
+                None => {
+                    "INVALID and UNTRACKED packets have no connection and never match, inverted \
+                         or not."
+                        .into()
+                }
+                Some(_) => {
+                    "INVALID and UNTRACKED packets have no connection: of them only the state \
+                            is asked, and the other words of this match are passed over."
+                        .into()
+                }
+            }));
+        }
+    }
+
     fn explain_ends(&self, out: &mut Pieces) {
         let way = |direction| match direction {
             Direction::Original => "original",
@@ -532,9 +580,15 @@ fn status_names(bits: u32) -> Vec<&'static str> {
 pub(super) fn explain_states(wanted: Inverted<u8>, out: &mut Pieces) {
     let names = state_names(wanted.value);
     let verb = either(wanted.inverted, "is", "is not");
+    let means = |name: &'static str| match name {
+        "SNAT" => "of a connection whose source is translated (SNAT)",
+        "DNAT" => "of a connection whose destination is translated (DNAT)",
+        state => state,
+    };
+    let said: Vec<&str> = names.iter().map(|name| means(name)).collect();
     out.push(Piece::Condition(format!(
         "connection tracking says that it {verb} {}",
-        or_list(&names)
+        or_list(&said)
     )));
     for name in names {
         out.push(Piece::Term(name));

@@ -34,7 +34,7 @@ const fn coded(name: &'static str, kind: u8, code: u8) -> Name {
 }
 
 const NAMES: &[Name] = &[
-    kind("any", 255),
+    kind("any", ANY),
     kind("echo-reply", 0),
     kind("pong", 0),
     kind("destination-unreachable", 3),
@@ -76,6 +76,9 @@ const NAMES: &[Name] = &[
     kind("address-mask-reply", 18),
 ];
 
+/// The type that stands for any, in rules for IPv4.
+const ANY: u8 = 255;
+
 /// A type and codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -110,6 +113,12 @@ impl Message {
     /// Says it.
     pub(super) fn explain(self, protocol: &str, names: &[Name], out: &mut Pieces) {
         let (low, high) = self.codes;
+        if protocol == "ICMP" && self.kind == ANY {
+            let whole = "it is an ICMP message, of whatever type";
+            let cannot = "it is an ICMP message of no type, which there is not";
+            out.push(Piece::Condition(either(self.inverted, whole, cannot).into()));
+            return;
+        }
         let named = names.iter().find(|(_, k, l, h)| (*k, *l, *h) == (self.kind, low, high));
         let verb = either(self.inverted, "is", "is not");
         let numbers = match self.codes {
@@ -173,9 +182,9 @@ impl Match for Icmp {
         let Message { kind, codes: (low, high), inverted } = self.0;
         match &traversal.packet.l4 {
             L4::Icmp(header) => {
-                // Type 255 stands for any type, whatever its codes.
+                // Whatever its codes.
                 let found =
-                    kind == 255 || kind == header.kind && (low..=high).contains(&header.code);
+                    kind == ANY || kind == header.kind && (low..=high).contains(&header.code);
                 (found != inverted).into()
             }
             L4::Short => Answer::Hotdrop,
@@ -186,7 +195,7 @@ impl Match for Icmp {
     fn print(&self, out: &mut String) {
         values::print_option(out, self.0.inverted, "icmp-type");
         match self.0 {
-            Message { kind: 255, codes: (0, 255), .. } => out.push_str(" any"),
+            Message { kind: ANY, codes: (0, 255), .. } => out.push_str(" any"),
             message => message.print_numbers(out),
         }
     }

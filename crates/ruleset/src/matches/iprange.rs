@@ -95,7 +95,7 @@ impl Match for IpRange {
                 let verb = either(range.inverted, "lies", "does not lie");
                 let (low_ip, high_ip) = (low.ip(self.family), high.ip(self.family));
                 out.push(Piece::Condition(format!(
-                    "its {side} address {verb} between {low_ip} and {high_ip}, both included"
+                    "its {side} address {verb} between {low_ip} and {high_ip} (both included)"
                 )));
                 if low > high {
                     out.push(Piece::Caution(

@@ -47,6 +47,17 @@ impl Marked {
     }
 }
 
+impl Marked {
+    /// In a sentence.
+    pub(super) fn says(self) -> String {
+        if self.mask == u32::MAX {
+            format!("{:#x}", self.value)
+        } else {
+            format!("{:#x} in the bits {:#x}", self.value, self.mask)
+        }
+    }
+}
+
 impl core::fmt::Display for Marked {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:#x}", self.value)?;
@@ -77,7 +88,7 @@ impl Match for Mark {
 
     fn explain(&self, out: &mut Pieces) {
         let verb = either(self.0.inverted, "is", "is not");
-        out.push(Piece::Condition(format!("its mark {verb} {}", self.0.value)));
+        out.push(Piece::Condition(format!("its mark {verb} {}", self.0.value.says())));
         out.push(Piece::Note(
             "The mark lives on this host only, beside the packet: a rule of an earlier table, or \
              an earlier rule, has to set it."

@@ -225,11 +225,7 @@ impl Match for Tcp {
         explain_ports(out, "destination", self.destination);
         if let Some(flags) = self.flags {
             let (mask, set) = flags.value;
-            let (looked, wanted) = (flag_words(mask, ", "), flag_words(set, ", "));
-            let verb = either(flags.inverted, "are", "are not");
-            out.push(Piece::Condition(format!(
-                "of its flags {looked}, those that are set {verb} exactly: {wanted}"
-            )));
+            out.push(Piece::Condition(flags_condition(flags.inverted, mask, set)));
             if (mask, set) == (FIN | SYN | RST | ACK, SYN) {
                 out.push(Piece::Note(
                     "That is the segment that asks for a connection: SYN without ACK, RST or FIN."
@@ -241,6 +237,25 @@ impl Match for Tcp {
             let verb = either(option.inverted, "carries", "does not carry");
             out.push(Piece::Condition(format!("it {verb} TCP option number {}", option.value)));
         }
+    }
+}
+
+/// `--tcp-flags MASK SET` in words.
+fn flags_condition(inverted: bool, mask: u8, set: u8) -> String {
+    let (looked, wanted) = (flag_words(mask, ", "), flag_words(set, ", "));
+    if mask & set != set {
+        let always = either(inverted, "which never happens", "which is always so");
+        return format!("only {looked} are looked at and {wanted} is asked for, {always}");
+    }
+    let flags = format!("the flags {looked}");
+    let verb = if set.count_ones() == 1 { "is" } else { "are" };
+    match (set == 0, set == mask, inverted) {
+        (true, _, false) => format!("none of {flags} is set"),
+        (true, _, true) => format!("at least one of {flags} is set"),
+        (_, true, false) => format!("{flags} {verb} set"),
+        (_, true, true) => format!("{flags} {verb} not all set"),
+        (_, _, false) => format!("of {flags} exactly {wanted} {verb} set"),
+        (_, _, true) => format!("of {flags} not exactly {wanted} {verb} set"),
     }
 }
 

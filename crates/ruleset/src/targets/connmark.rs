@@ -182,13 +182,17 @@ impl Target for ConnMark {
     fn explain(&self, out: &mut Pieces) {
         let says = match self.operation {
             Operation::Set(set) => set.says("the mark of its connection"),
-            Operation::Save => format!(
-                "copies its mark (bits {:#x}) to its connection (bits {:#x})",
-                self.nfmask, self.ctmask
-            ),
+            Operation::Save => {
+                format!(
+                    "copies its mark{} to its connection{}",
+                    bits(self.nfmask),
+                    bits(self.ctmask)
+                )
+            }
             Operation::Restore => format!(
-                "copies the mark of its connection (bits {:#x}) to the packet (bits {:#x})",
-                self.ctmask, self.nfmask
+                "copies the mark of its connection{} to the packet{}",
+                bits(self.ctmask),
+                bits(self.nfmask)
             ),
         };
         out.push(Piece::Effect(format!("{says} and goes on with the next rule")));
@@ -198,4 +202,8 @@ impl Target for ConnMark {
                 .into(),
         ));
     }
+}
+
+fn bits(mask: u32) -> String {
+    if mask == u32::MAX { String::new() } else { format!(" (bits {mask:#x})") }
 }

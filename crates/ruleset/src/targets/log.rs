@@ -10,7 +10,7 @@ use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 
 const LEVEL: u8 = 0;
@@ -164,14 +164,21 @@ impl Target for Log {
             "" => String::new(),
             prefix => format!(", beginning with \"{prefix}\""),
         };
+        let more = [
+            (self.tcp_sequence, "TCP sequence numbers"),
+            (self.tcp_options, "TCP options"),
+            (self.ip_options, "IP options"),
+            (self.uid, "the user that sent it, where it leaves this host"),
+            (self.macdecode, "the addresses of the frame apart"),
+        ];
+        let more: Vec<&str> = more.iter().filter(|(on, _)| *on).map(|(_, what)| *what).collect();
+        let with = match more.as_slice() {
+            [] => String::new(),
+            more => format!(", with {}", more.join(", ")),
+        };
         out.push(Piece::Effect(format!(
-            "writes a line about it to the kernel's log at level {name}{prefix}, and goes on with the \
-             next rule"
+            "writes a line about it to the kernel's log at level {name}{prefix}{with}; the next rule \
+             is looked at"
         )));
-        out.push(Piece::Caution(
-            "LOG decides nothing, and nothing bounds how much it writes: a flood of packets is a flood \
-             of lines. `-m limit` before it bounds them."
-                .into(),
-        ));
     }
 }

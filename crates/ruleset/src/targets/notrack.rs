@@ -44,11 +44,6 @@ pub(super) fn explain(out: &mut Pieces) {
         "exempts it from connection tracking and goes on with the next rule".into(),
     ));
     out.push(Piece::Term("UNTRACKED"));
-    out.push(Piece::Caution(
-        "Its state is then UNTRACKED: rules for ESTABLISHED or NEW do not match it, and the answers \
-         need a rule of their own, here and in the filter table."
-            .into(),
-    ));
 }
 
 impl Target for Notrack {

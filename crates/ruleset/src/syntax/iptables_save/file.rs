@@ -204,11 +204,12 @@ impl File<'_> {
             Diagnostic::new(code::OUTSIDE_TABLE, span, "this line stands outside of a table");
         let listing =
             line.starts_with("Chain ") || line.starts_with("iptables") || line.starts_with("#!");
-        self.faults.push(match listing {
-            true => {
-                fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one")
-            }
-            false => fault.help("*filter"),
+        self.faults.push(if line.starts_with("table ") && line.ends_with('{') {
+            fault.help("this is an nftables rule set, which is not read")
+        } else if listing {
+            fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one")
+        } else {
+            fault.help("*filter")
         });
     }
 
@@ -622,6 +623,12 @@ impl Draft<'_> {
     fn no_chain(&self, word: &Word) -> Diagnostic {
         let text = format!("no chain is called `{}`", word.text);
         let fault = Diagnostic::new(code::UNKNOWN_TARGET, word.span, text);
+        let builtin = TableName::Mangle.hooks().iter().any(|hook| builtin_name(*hook) == word.text);
+        if let Some(table) = self.section.name.filter(|_| builtin) {
+            let hooks = table.hooks().iter().map(|hook| builtin_name(*hook));
+            let chains: Vec<&str> = hooks.collect();
+            return fault.help(format!("`{}` has {}", table.as_str(), chains.join(", ")));
+        }
         match nearest(&word.text, self.section.index.keys().map(String::as_str)) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
             None => fault.help(format!(":{} - [0:0]", word.text)),

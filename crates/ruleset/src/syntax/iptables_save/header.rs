@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::extension::{Given, names, values};
 use crate::model::{InterfacePattern, Inverted, Network, Span};
 use alloc::{format, vec::Vec};
+use keepstate_packet::Family;
 
 /// Most rules that one line with lists of addresses becomes.
 pub const EXPANSION_MAX: usize = 4096;
@@ -73,9 +74,9 @@ impl Reader<'_> {
             match values::network(text, self.family) {
                 Some(value) => networks.push(Inverted { inverted, value }),
                 None => {
-                    let (text, span) = (format!("`{text}` is not an address"), given.value_span);
-                    let help = "write the address itself: host names are not looked up";
-                    self.report(Diagnostic::new(code::BAD_ADDRESS, span, text).help(help));
+                    let (message, span) = (format!("`{text}` is not an address"), given.value_span);
+                    let help = address_help(&text, self.family);
+                    self.report(Diagnostic::new(code::BAD_ADDRESS, span, message).help(help));
                 }
             }
         }
@@ -140,6 +141,24 @@ impl Reader<'_> {
             self.fault(code::BAD_COUNTERS, given.span, text);
         }
         self.line.counters = packets_bytes;
+    }
+}
+
+/// What is usually wrong with a text that is no address.
+fn address_help(text: &str, family: Family) -> &'static str {
+    let address = text.split_once('/').map_or(text, |(address, _)| address);
+    let ip: Option<core::net::IpAddr> = address.parse().ok();
+    let digits = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'/');
+    match (ip, family) {
+        (Some(ip), _) if ip.is_ipv4() != (family == Family::V4) => {
+            "the file is for the other family: iptables-save for IPv4, ip6tables-save for IPv6"
+        }
+        (Some(_), Family::V4) => "the prefix length is 0 to 32, or a mask such as 255.255.255.0",
+        (Some(_), Family::V6) => "the prefix length is 0 to 128",
+        (None, Family::V4) if text.bytes().all(digits) => {
+            "an IPv4 address is four numbers from 0 to 255"
+        }
+        _ => "write the address itself: host names are not looked up",
     }
 }
 

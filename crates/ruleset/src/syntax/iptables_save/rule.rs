@@ -136,7 +136,13 @@ pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Lin
     };
     for word in words.iter().filter(|word| options::is_table_option(word)) {
         let text = format!("`{}` cannot stand in a file", word.text);
-        reader.fault(code::TABLE_OPTION, word.span, text);
+        let fault = Diagnostic::new(code::TABLE_OPTION, word.span, text);
+        reader.report(match word.text.strip_prefix('-') {
+            Some(long) if long.len() > 1 && !long.starts_with(['t', '-']) => {
+                fault.help(format!("a long option begins with two dashes: --{long}"))
+            }
+            _ => fault.help("the table is that of the `*NAME` line above"),
+        });
     }
     while let Some(word) = reader.words.next() {
         reader.word(word);
@@ -213,8 +219,8 @@ impl<'a> Reader<'a> {
         }
         let text = format!("`{}` belongs to no option", word.text);
         let mut fault = Diagnostic::new(code::STRAY_WORD, word.span, text);
-        if word.text.ends_with(['\'', '"']) {
-            fault = fault.help("words with blanks stand in double quotes: --comment \"two words\"");
+        if let Some(help) = stray_help(&word.text) {
+            fault = fault.help(help);
         }
         self.faults.push(fault);
     }
@@ -488,4 +494,23 @@ fn owner_of(option: &str) -> Option<String> {
         .next()
         .map(|one| protocol(one.name))
         .or_else(|| targets.next().map(|one| format!("-j {}", one.name)))
+}
+
+/// What is usually wrong where such a word stands alone.
+fn stray_help(word: &str) -> Option<&'static str> {
+    const STATES: [&str; 5] = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+    Some(match word {
+        _ if word.ends_with(['\'', '"']) => {
+            "words with blanks stand in double quotes: --comment \"two words\""
+        }
+        _ if word.starts_with(['\u{2013}', '\u{2014}']) => {
+            "this dash is a typographic one, as web pages make of `--`: write `-` or `--`"
+        }
+        _ if word.starts_with(',') || STATES.contains(&word.trim_end_matches(',')) => {
+            "a list is joined by commas, without blanks: NEW,ESTABLISHED"
+        }
+        "iptables" | "ip6tables" | "sudo" => "in a file the name of the command is left out",
+        _ if nearest(word, ["COMMIT"].into_iter()).is_some() => "did you mean `COMMIT`?",
+        _ => return None,
+    })
 }
