@@ -302,13 +302,21 @@ impl Table {
     /// are left out.
     #[must_use]
     pub fn connections(&self, now: Instant) -> Vec<ConnId> {
+        let mut all = self.standing(now);
+        all.retain(|conn| {
+            self.slots.live(*conn).is_some_and(|entry| !entry.is(CtStatus::NAT_CLASH))
+        });
+        all
+    }
+
+    /// The same and those that listings leave out: of which only the reply's tuple counts.
+    pub(crate) fn standing(&self, now: Instant) -> Vec<ConnId> {
         let mut numbered: Vec<(u64, ConnId)> = (0..self.slots.len())
             .filter_map(|slot| {
                 let entry = self.slots.entry(slot)?;
                 let gone = entry.is(CtStatus::DYING) || timeout::expired(entry.deadline, now);
-                let listed = entry.has(Entry::LIVE) && entry.is(CtStatus::CONFIRMED) && !gone;
-                let listed = listed && !entry.is(CtStatus::NAT_CLASH);
-                listed.then_some((self.slots.cold(slot)?.number, self.slots.id(slot)?))
+                let stands = entry.has(Entry::LIVE) && entry.is(CtStatus::CONFIRMED) && !gone;
+                stands.then_some((self.slots.cold(slot)?.number, self.slots.id(slot)?))
             })
             .collect();
         numbered.sort_unstable();

@@ -372,8 +372,17 @@ fn compared(kernel: &mut Kernel, queue: &mut Queue, case: &Case) -> io::Result<S
     let counted = theirs.counted()?;
     let listed = ours.table.connections(ours.now).into_iter();
     let listed = listed.filter_map(|conn| ours.table.snapshot(ours.now, conn)).collect();
-    let differences = compare::tables(kernel.connections()?, listed);
+    let differences = compare::tables(theirs.kernel.connections()?, listed);
     assert!(differences.is_empty(), "{}: {differences:#?}", case.name);
+    // What listings leave out goes with the rest: an answer finds nothing any more.
+    theirs.kernel.flush()?;
+    ours.table.flush(ours.now);
+    while ours.table.poll_event().is_some() {}
+    for number in 0..case.packets.len() {
+        let step = Answer(number);
+        let (theirs, ours) = (theirs.step(case, step)?, ours.step(case, step));
+        assert_eq!(theirs, ours, "{}: {step:?} after all was flushed", case.name);
+    }
     Ok(counted)
 }
 

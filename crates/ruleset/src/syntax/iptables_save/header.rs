@@ -75,7 +75,7 @@ impl Reader<'_> {
                 Some(value) => networks.push(Inverted { inverted, value }),
                 None => {
                     let (message, span) = (format!("`{text}` is not an address"), given.value_span);
-                    let help = address_help(&text, self.family);
+                    let help = address_help(text, self.family);
                     self.report(Diagnostic::new(code::BAD_ADDRESS, span, message).help(help));
                 }
             }
