@@ -198,16 +198,15 @@ impl Table {
         let events = self.events.is_on();
         let Some((place, cold)) = self.slots.all_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
-        let own;
-        let mut sysctls = &self.sysctls;
-        if entry.has(Entry::TIMED) {
-            own = policy::apply(sysctls, self.policies.get(usize::from(cold.policy)));
-            sysctls = &own;
-        }
-        let seen = Seen { now, hook, packet, bytes, direction, sysctls };
-        let tracker = proto::tracker(entry.tuple.protocol);
+        let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
+        let (is_timed, tracker) = (entry.has(Entry::TIMED), proto::tracker(entry.tuple.protocol));
         let mut record = proto::Record { entry, protocol: &mut place.record };
-        let outcome = tracker.packet(&seen, &mut record);
+        let outcome = if is_timed {
+            let policy = self.policies.get(usize::from(cold.policy));
+            by_policy(tracker, &seen, &mut record, policy)
+        } else {
+            tracker.packet(&seen, &mut record)
+        };
         let entry = record.entry;
         match outcome {
             Outcome::Accept { timeout, changes } => {
@@ -482,6 +481,19 @@ const fn state_of(entry: &Entry, direction: Direction) -> CtState {
         Direction::Original if entry.is(CtStatus::EXPECTED) => CtState::Related,
         Direction::Original => CtState::New,
     }
+}
+
+/// What the tracker says of a packet by the timeouts of the connection's own policy.
+#[cold]
+#[inline(never)]
+fn by_policy(
+    tracker: &proto::Tracker,
+    seen: &Seen<'_>,
+    record: &mut proto::Record<'_>,
+    policy: Option<&policy::Policy>,
+) -> Outcome {
+    let sysctls = policy::apply(seen.sysctls, policy);
+    tracker.packet(&Seen { sysctls: &sysctls, ..*seen }, record)
 }
 
 /// A connection in the table has a deadline; one that is not yet, how long it is to live.

@@ -8,7 +8,7 @@ use crate::{
     defrag::{self, Datagram, Defrag, Expired, Gathered},
     receive::{self, Refused},
     recorder::Recorder,
-    route::{Forwarding, Host, Interface, InterfaceIndex, Routed},
+    route::{Forwarding, Host, Interface, InterfaceIndex},
     routing::Routing,
     rules::{Rules, RulesByFamily},
     tracking::{self, Tracking},
@@ -343,8 +343,11 @@ impl Engine {
             }
             for (slot, packet) in batch.iter_mut().zip(&*piece) {
                 let Ok(parsed) = &slot.parsed else { continue };
-                let is_tracked = self.tracked.has(parsed.family);
-                slot.prepared = is_tracked.then(|| self.conntrack.prepare(parsed, packet.bytes));
+                if self.tracked.has(parsed.family) {
+                    slot.prepared = Some(self.conntrack.prepare(parsed, packet.bytes));
+                } else {
+                    slot.prepared = None;
+                }
             }
             // Loops of little else, so that as many misses as the core can have are under way.
             let prepared = batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
@@ -603,8 +606,8 @@ impl Engine {
             }
             let (Some(mut bytes), Some(interface)) = (first, interface) else { continue };
             let Ok(mut parsed) = Parsed::new(&bytes) else { continue };
-            let is_told = parsed.family == Family::V6
-                || self.routing.route_in(&parsed, interface) == Routed::Local;
+            let is_told =
+                parsed.family == Family::V6 || self.routing.is_for_host(&parsed, interface);
             if !is_told || self.host().forwarding == Forwarding::Wire {
                 continue;
             }

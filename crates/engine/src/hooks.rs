@@ -154,7 +154,7 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
             None => walk.conntrack.track_in(now, hook, parsed, walk.bytes, template),
         };
         if walk.conntrack.sysctls().log_invalid != 0 {
-            complain(walk, hook, interfaces(walk));
+            complain_in(walk, hook);
         }
         walk.tracked = Some(tracked.map_err(stop)?);
     }
@@ -169,6 +169,13 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
 fn interfaces<R>(walk: &Walk<'_, R>) -> [Option<InterfaceName>; 2] {
     let named = |index| walk.routing.host().interface(index).map(|interface| interface.name);
     [walk.interface.and_then(named), walk.out.and_then(named)]
+}
+
+/// Logs what tracking has to say of a packet on its way in.
+#[cold]
+#[inline(never)]
+fn complain_in<R>(walk: &mut Walk<'_, R>, hook: Hook) {
+    complain(walk, hook, interfaces(walk));
 }
 
 /// Logs what tracking has to say of a packet that it finds INVALID.

@@ -197,7 +197,12 @@ impl Routing {
         self.route_in_special(packet, interface)
     }
 
-    /// Routes any packet that is not simply one host's to another over IPv4.
+    /// Whether a packet that came in is for the host itself.
+    pub(crate) fn is_for_host(&self, packet: &Parsed, interface: InterfaceIndex) -> bool {
+        self.route_in_special(packet, interface) == Routed::Local
+    }
+
+    /// Routes any packet, also one that is not simply one host's to another over IPv4.
     #[inline(never)]
     fn route_in_special(&self, packet: &Parsed, interface: InterfaceIndex) -> Routed {
         match (self.host.forwarding, packet.family) {
