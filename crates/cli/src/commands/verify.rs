@@ -91,7 +91,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let result = if arguments.fuzz {
-        namespace::with(|| generated(arguments, terminal))
+        generated(arguments, terminal)
     } else {
         match setup(arguments, terminal) {
             Ok(setup) => Ok(captured(arguments, &setup, terminal)),
@@ -116,7 +116,8 @@ fn privilege(fault: &io::Error) -> bool {
     matches!(fault.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound)
 }
 
-fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
+/// Each seed in a namespace of its own: nothing is left of the one before.
+fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<io::Result<bool>> {
     let area = Area::names().find(|(name, _)| *name == arguments.only);
     let area = area.map_or(Area::All, |(_, area)| area);
     let mut all = Outcome::default();
@@ -130,11 +131,15 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
             findings_max: arguments.limit,
         };
         let of_seed = format!("seed {} {}", plan.seed, arguments.only);
-        let outcome = fuzz::run(&plan, |progress| {
+        let each = |progress: &Progress| {
             if progress.scenarios % 256 == 0 {
                 terminal.progress(reached(&of_seed, progress));
             }
-        })?;
+        };
+        let outcome = match namespace::with(|| fuzz::run(&plan, each))? {
+            Ok(outcome) => outcome,
+            Err(fault) => return Ok(Err(fault)),
+        };
         for finding in outcome.findings.iter().chain(&outcome.unrepeated) {
             print!("{}", report::text(plan.seed, area, finding));
         }
@@ -146,7 +151,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<bool> {
         println!("{}", reached(&of_all, &all.progress));
     }
     print!("{}", all.coverage.text(area));
-    Ok(all.findings.is_empty())
+    Ok(Ok(all.findings.is_empty()))
 }
 
 fn reached(what: &str, progress: &Progress) -> String {
