@@ -132,7 +132,7 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<io::Resul
         };
         let of_seed = format!("seed {} {}", plan.seed, arguments.only);
         let each = |progress: &Progress| {
-            if progress.scenarios % 256 == 0 {
+            if progress.scenarios.is_multiple_of(256) {
                 terminal.progress(reached(&of_seed, progress));
             }
         };
