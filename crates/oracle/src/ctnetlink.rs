@@ -38,6 +38,11 @@ const DONE: u16 = 3;
 /// `NLM_F_REQUEST`, with `NLM_F_ACK`, with `NLM_F_DUMP`.
 const REQUEST_ACK: u16 = 0x005;
 const REQUEST_DUMP: u16 = 0x301;
+/// `NLM_F_ACK`.
+const ACKNOWLEDGE: u16 = 0x004;
+/// Most bytes of requests that are sent at once, and more than one request has.
+const BATCH: usize = 1 << 16;
+const MESSAGE_MAX: usize = 256;
 /// `REQUEST_ACK | NLM_F_CREATE | NLM_F_EXCL`.
 const REQUEST_CREATE: u16 = 0x605;
 /// `NLM_F_CREATE | NLM_F_EXCL`: tells NEW from UPDATE.
@@ -233,6 +238,37 @@ impl Ctnetlink {
             }
         });
         request(&self.commands, &message.finish())
+    }
+
+    /// Makes connections that live for so many seconds, many to a datagram. Stops at the first that
+    /// is refused.
+    pub(crate) fn create_connections(
+        &self,
+        tuples: &mut dyn Iterator<Item = Tuple>,
+        status: CtStatus,
+        seconds: u32,
+    ) -> io::Result<()> {
+        let mut tuples = tuples.peekable();
+        while tuples.peek().is_some() {
+            let mut batch = Vec::new();
+            while let Some(tuple) = tuples.next_if(|_| batch.len() < BATCH) {
+                let Some(reply) = tuple.invert() else { continue };
+                // Only the last one is acknowledged; what is refused before it answers first.
+                let last = batch.len() + MESSAGE_MAX >= BATCH || tuples.peek().is_none();
+                let flags = if last { REQUEST_CREATE } else { REQUEST_CREATE & !ACKNOWLEDGE };
+                let mut message = Writer::new(CT_NEW, flags, tuple.family as u8, 0);
+                write_tuple(&mut message, TUPLE_ORIG, &tuple);
+                write_tuple(&mut message, TUPLE_REPLY, &reply);
+                message.attribute(TIMEOUT, &seconds.to_be_bytes());
+                message.attribute(STATUS, &u32::from(status.0).to_be_bytes());
+                batch.extend(message.finish());
+                if last {
+                    break;
+                }
+            }
+            request(&self.commands, &batch)?;
+        }
+        Ok(())
     }
 
     /// Makes an expectation, which must not be there yet.

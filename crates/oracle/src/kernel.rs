@@ -11,7 +11,7 @@ use crate::probe::{self, Complaints, Mark, Probe, Record};
 use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::table::Statistics;
-use keepstate_conntrack::{Hook, Tuple, event::Snapshot};
+use keepstate_conntrack::{CtStatus, Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::Family;
@@ -358,6 +358,19 @@ impl Kernel {
     /// When the socket fails.
     pub fn expectations(&self) -> io::Result<Vec<Snapshot>> {
         self.conntrack.expectations()
+    }
+
+    /// Makes connections that live for so many seconds.
+    ///
+    /// # Errors
+    /// With the kernel's error number when it refuses one.
+    pub fn create_connections(
+        &self,
+        mut tuples: impl Iterator<Item = Tuple>,
+        status: CtStatus,
+        seconds: u32,
+    ) -> io::Result<()> {
+        self.conntrack.create_connections(&mut tuples, status, seconds)
     }
 
     /// Makes an expectation from outside.
