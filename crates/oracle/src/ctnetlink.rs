@@ -260,7 +260,7 @@ impl Ctnetlink {
                 write_tuple(&mut message, TUPLE_ORIG, &tuple);
                 write_tuple(&mut message, TUPLE_REPLY, &reply);
                 message.attribute(TIMEOUT, &seconds.to_be_bytes());
-                message.attribute(STATUS, &u32::from(status.0).to_be_bytes());
+                message.attribute(STATUS, &status.0.to_be_bytes());
                 batch.extend(message.finish());
                 if last {
                     break;
