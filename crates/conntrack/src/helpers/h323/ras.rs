@@ -10,7 +10,7 @@ use crate::expect::Request;
 use crate::helpers::{self, Memory, Policy};
 use crate::helping::Helping;
 use crate::table::Drop;
-use crate::timeout::Timeout;
+use crate::timeout::{self, Timeout};
 use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::{Address, tcp, udp};
@@ -119,7 +119,7 @@ fn registered(helping: &mut Helping<'_>, speech: &Speech<'_>, notes: &[Note]) {
         // Linux looks for one that is expected from anywhere.
         let request = Request::new(tcp::PROTOCOL, (None, None), place, speech.tuple.family);
         let is_it = |one: &Request| (one.tuple, one.mask) == (request.tuple, request.mask);
-        helping.prolong(is_it, Duration::from_secs(u64::from(seconds)));
+        helping.prolong(is_it, timeout::waited(seconds));
     }
 }
 

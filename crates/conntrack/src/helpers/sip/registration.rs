@@ -5,7 +5,7 @@ use super::{Message, SIGNALLING};
 use crate::expect::Request;
 use crate::helping::Helping;
 use crate::table::Drop;
-use core::time::Duration;
+use crate::timeout::waited;
 
 /// What the log says of `expires=` without a number.
 const BAD_EXPIRES: &str = "cannot parse expires";
@@ -77,7 +77,7 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
             (*class, tuple.protocol) == (SIGNALLING, protocol)
                 && (address, port) == (contact.address, contact.port)
         };
-        if helping.prolong(is_it, kernel_seconds(seconds)) {
+        if helping.prolong(is_it, waited(seconds)) {
             return Ok(true);
         }
     }
@@ -87,10 +87,4 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
 /// Seconds of the whole message, 0 when it has none.
 fn expires(message: &Message<'_>) -> u32 {
     headers::number(&EXPIRES, message.text).map_or(0, |(seconds, _)| seconds)
-}
-
-/// Seconds as Linux counts them: in ticks, 250 a second, modulo 2^32.
-fn kernel_seconds(seconds: u32) -> Duration {
-    const TICK: Duration = Duration::from_millis(4);
-    TICK * seconds.wrapping_mul(250)
 }
