@@ -5,7 +5,7 @@ use crate::fuzz::coverage::{Before, Coverage};
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
-use crate::observation::{Observation, Side};
+use crate::observation::{EventView, Observation, Side};
 use keepstate_conntrack::event::EventKind;
 use keepstate_datapath::{clock::SystemClock, sys};
 use keepstate_engine::Tracking;
@@ -33,6 +33,8 @@ pub(crate) struct Bench {
     clean: bool,
     /// The kernel's clock runs: the machine may stop this process for seconds.
     clock: SystemClock,
+    /// What has expired on our side in this trial, of which the kernel's collector is yet to tell.
+    reaped: Vec<EventView>,
     /// When the trial began, by that clock.
     began: Duration,
     coverage: Coverage,
@@ -55,6 +57,7 @@ impl Bench {
             settings,
             identification: 0,
             clean: false,
+            reaped: Vec::new(),
             clock: SystemClock::start(),
             began: Duration::ZERO,
             coverage: Coverage::default(),
@@ -145,6 +148,7 @@ impl Bench {
         }
         self.clean = false;
         self.model.flush();
+        self.reaped.clear();
         if packets.iter().any(|step| matches!(step, Step::Sleep(_))) {
             self.kernel.forget_fragments(FRAGMENT_LIFE)?;
             self.kernel.silence_late_answers(false)?;
@@ -193,6 +197,7 @@ impl Bench {
                         kernel.events.retain(|event| !is_end(event.kind));
                         ours.events.retain(|event| !is_end(event.kind));
                     }
+                    self.take_collected(&mut kernel, &ours);
                     trial.differences = compare::observations(&kernel, &ours);
                     trial.observations.push(Some((kernel, ours)));
                     if !trial.differences.is_empty() {
@@ -203,6 +208,24 @@ impl Bench {
         }
         trial.differences = self.compare_tables(&trial)?;
         Ok(trial)
+    }
+
+    /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this
+    /// packet's, what has expired here ends as well, and what both tell of is no difference.
+    fn take_collected(&mut self, kernel: &mut Observation, ours: &Observation) {
+        let foreign = |event: &EventView| {
+            is_end(event.kind) && !ours.events.iter().any(|own| compare::same_view(event, own))
+        };
+        if !kernel.events.iter().any(foreign) {
+            return;
+        }
+        self.reaped.extend(self.model.reap().into_iter().filter(|event| is_end(event.kind)));
+        let reaped = &mut self.reaped;
+        kernel.events.retain(|event| {
+            let found =
+                reaped.iter().position(|own| foreign(event) && compare::same_view(event, own));
+            found.map(|at| reaped.swap_remove(at)).is_none()
+        });
     }
 
     /// Pushes a packet into the engine, and counts what it comes upon there. Which connection it

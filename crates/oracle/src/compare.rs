@@ -156,11 +156,7 @@ fn blank_times(option: &mut [u8]) {
 }
 
 fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>) {
-    let alike = kernel.len() == ours.len()
-        && kernel
-            .iter()
-            .zip(ours)
-            .all(|(k, o)| k.kind == o.kind && same_event(k.kind, &k.snapshot, &o.snapshot));
+    let alike = kernel.len() == ours.len() && kernel.iter().zip(ours).all(|(k, o)| same_view(k, o));
     if !alike {
         let list = |events: &[EventView]| {
             let one = |e: &EventView| format!("[{:?}] {}", e.kind, connection(&e.snapshot));
@@ -168,6 +164,11 @@ fn events(kernel: &[EventView], ours: &[EventView], found: &mut Vec<Difference>)
         };
         found.push(Difference { what: "event", kernel: list(kernel), ours: list(ours) });
     }
+}
+
+/// Whether two events show the same.
+pub(crate) fn same_view(kernel: &EventView, ours: &EventView) -> bool {
+    kernel.kind == ours.kind && same_event(kernel.kind, &kernel.snapshot, &ours.snapshot)
 }
 
 /// Whether two events, or two entries of the table, show the same.

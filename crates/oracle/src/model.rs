@@ -140,6 +140,12 @@ impl Model {
         self.sent().map(|(_, sent)| sent).collect()
     }
 
+    /// Removes connections and expectations that have expired, and tells of them.
+    pub(crate) fn reap(&mut self) -> Vec<EventView> {
+        self.engine.conntrack_mut().expire(self.now, usize::MAX);
+        self.events()
+    }
+
     fn sent(&mut self) -> impl Iterator<Item = (Origin, Sent)> {
         let next = || self.engine.poll_transmit();
         std::iter::from_fn(next)
