@@ -275,11 +275,13 @@ impl Reader<'_> {
                 self.timestamp(at, length)
             }
             LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => {
-                self.once(2, at)?;
                 if length < 3 {
                     return Err(fault(at + 1));
                 }
-                if self.octet(at + 2) < 4 { Err(fault(at + 2)) } else { Ok(()) }
+                if self.octet(at + 2) < 4 {
+                    return Err(fault(at + 2));
+                }
+                self.once(2, at)
             }
             ROUTER_ALERT if length < 4 => Err(fault(at + 1)),
             // No domain of interpretation is configured, so none is known.
