@@ -175,6 +175,11 @@ impl Kernel {
         self.parameters.set_all(wanted)
     }
 
+    /// Lets others set parameters first who wait for it; they put back what was there.
+    pub(crate) fn give_way(&self) -> io::Result<()> {
+        self.parameters.give_way()
+    }
+
     /// The parameters of modules that tracking here has too.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         self.parameters.values()
