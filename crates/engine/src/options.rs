@@ -88,7 +88,8 @@ pub(crate) fn noted(header: &[u8], fault: Option<usize>) -> Noted<'_> {
             NO_OPERATION => 1,
             _ => usize::from(header.get(at + 1).copied().unwrap_or(0)),
         };
-        let option = header.get(at..at + length).filter(|option| !option.is_empty());
+        let least = if *kind == NO_OPERATION { 1 } else { 2 };
+        let option = header.get(at..at + length).filter(|option| option.len() >= least);
         let at_fault = fault.is_some_and(|fault| fault < at + length);
         match (*kind, option) {
             // Linux notes a label before it objects to it.

@@ -42,7 +42,8 @@ fn spans(length: usize, head_length: usize, cuts: &[usize], room: usize) -> Vec<
     let starts = || core::iter::once(head_length).chain(cuts.iter().copied());
     let as_before = starts().zip(cuts.iter().copied());
     let whole_units = |end: usize| end == length || (end - head_length).is_multiple_of(8);
-    let fits = |(start, end)| end > start && end - start <= room && whole_units(end);
+    // The first piece may have held nothing but what stands in every IPv6 fragment.
+    let fits = |(start, end)| end >= start && end - start <= room && whole_units(end);
     if cuts.last() == Some(&length) && as_before.clone().all(fits) {
         return as_before.collect();
     }
