@@ -6,7 +6,7 @@ use crate::route::{Forwarding, InterfaceIndex};
 use crate::routing::{Routing, is_link_local_v6};
 use alloc::vec::Vec;
 use keepstate_packet::checksum::{self, Sum};
-use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, tcp};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, ipv6, tcp};
 
 /// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3).
 pub(crate) const ICMP_ERROR_MAX: usize = 576;
@@ -101,14 +101,22 @@ fn reports_error_v4(subject: &Subject<'_>) -> bool {
         && message.first().is_none_or(|kind| !matches!(kind, 0 | 8 | 13..=18))
 }
 
+/// Whether what a packet lacks may be in another piece (RFC 8200, 4.5): so says the last of its
+/// fragment headers, be it only by bits that mean nothing.
+fn may_be_elsewhere(packet: &[u8]) -> bool {
+    let headers = ipv6::ExtensionHeaders::of(packet);
+    let last = headers.filter(|header| header.protocol == ipv6::FRAGMENT).last();
+    let field = last.and_then(|header| packet.get(header.offset + 2..header.offset + 4));
+    field.is_some_and(|field| field != [0, 0])
+}
+
 fn reports_error_v6(subject: &Subject<'_>) -> bool {
     let message = subject.parsed.l4_bytes(subject.bytes);
     subject.parsed.protocol == icmpv6::PROTOCOL
         && subject.parsed.l4 != L4::Fragment
         && match message.first() {
             Some(kind) => icmpv6::is_error(*kind),
-            // The type may be in another piece (RFC 8200, 4.5).
-            None => !subject.parsed.fragment.is_some_and(|fragment| fragment.more),
+            None => !may_be_elsewhere(subject.parsed.packet(subject.bytes)),
         }
 }
 
