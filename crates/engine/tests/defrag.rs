@@ -344,3 +344,29 @@ fn a_first_piece_of_nothing_but_headers_leaves_as_one() {
     let expected: Vec<_> = core::iter::once(cut("0001", "")).chain(rest).collect();
     assert_eq!(forwarded(&mut engine), expected);
 }
+
+/// A routing header named by the fragment header was data, and stands before every piece once put
+/// together. Linux writes it there where there is room before what came, and cuts anew elsewhere.
+#[test]
+fn headers_that_were_data_have_to_fit_before_the_pieces() {
+    const ROUTING: u8 = 43;
+    let piece = |offset_and_flag: u16, data: &[u8]| {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 8 + u8::try_from(data.len()).unwrap(), 44, 64];
+        packet.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        packet.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        packet.extend([ROUTING, 0]);
+        packet.extend(offset_and_flag.to_be_bytes());
+        packet.extend([0, 0, 0, 9]);
+        packet.extend(data);
+        packet
+    };
+    for (units, pieces) in [(6_u8, 2), (7, 1)] {
+        let mut first = vec![253, units, 0, 0, 0, 0, 0, 0];
+        first.resize(8 + 8 * usize::from(units) + 16, 0);
+        let second = u16::try_from(first.len()).unwrap();
+        let mut engine = router(Sysctls::default(), vec![]);
+        send(&mut engine, START, &mut piece(1, &first), 0);
+        send(&mut engine, START, &mut piece(second, &[5; 24]), 0);
+        assert_eq!(forwarded(&mut engine).len(), pieces, "{units} units");
+    }
+}
