@@ -58,6 +58,19 @@ fn rfc1071_example() {
 }
 
 #[test]
+fn icmp_of_nothing_but_zeros_is_right() {
+    for length in [8, 9, 30, 100] {
+        let mut message = std::vec![0; length];
+        assert_eq!(verified(Family::V4, 1, &message), Verified::Valid);
+        *message.last_mut().unwrap() = 1;
+        assert_eq!(verified(Family::V4, 1, &message), Verified::Wrong);
+        message[length - 1] = 0;
+        message[2..4].fill(0xff);
+        assert_eq!(verified(Family::V4, 1, &message), Verified::Valid);
+    }
+}
+
+#[test]
 fn udp_as_conntrack_takes_it() {
     for family in [Family::V4, Family::V6] {
         assert_eq!(verified(family, 17, &UDP), Verified::Absent);
