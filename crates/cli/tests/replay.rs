@@ -281,7 +281,7 @@ fn a_cut_capture_is_read_up_to_the_cut_with_a_warning() {
 }
 
 #[test]
-fn a_packet_that_a_helper_drops_is_one_line_unless_events_are_asked_for() {
+fn what_is_logged_of_a_packet_stands_in_its_object() {
     const ANSWER: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1\r\n\r\n";
     const HEADERS: [u8; 28] = [
         69, 0, 0, 73, 0, 1, 0, 0, 64, 17, 70, 110, 10, 0, 0, 1, 198, 51, 100, 1, 19, 196, 19, 196,
@@ -296,11 +296,26 @@ fn a_packet_that_a_helper_drops_is_one_line_unless_events_are_asked_for() {
     let path = std::env::temp_dir().join(format!("keepstate-drop-{}.pcap", std::process::id()));
     std::fs::write(&path, capture).expect("a file");
     let name = path.display().to_string();
+    let rules = path.with_extension("rules");
+    std::fs::write(&rules, "*raw\n-A PREROUTING -j LOG --log-prefix \"a \\\"b\\\" \"\nCOMMIT\n")
+        .expect("a file");
     let quiet = lines(&["--helpers", "default", &name]);
     let told = lines(&["--helpers", "default", "--events", &name]);
+    let rules_name = rules.display().to_string();
+    let by_rule = lines(&["--helpers", "default", "--rules", &rules_name, &name, &name]);
     std::fs::remove_file(&path).expect("our own file");
+    std::fs::remove_file(&rules).expect("our own file");
+    let text = |line: &Value, number: usize| {
+        line["log"][number]["text"].as_str().expect("a log line").to_owned()
+    };
     assert_eq!(quiet.len(), 2, "the packet and the summary");
     assert_eq!(quiet[0]["reason"], "helper-dropped");
-    let log = told.iter().find_map(|line| line["log"].as_str()).expect("a log line");
-    assert!(log.starts_with("nf_ct_sip: dropping packet: "), "{log}");
+    assert!(text(&quiet[0], 0).starts_with("nf_ct_sip: dropping packet: "), "{quiet:?}");
+    assert_eq!(told[0], quiet[0]);
+    assert_eq!(by_rule.len(), 3, "two packets and the summary");
+    for line in &by_rule[..2] {
+        assert!(text(line, 0).starts_with("a \"b\" IN=eth0 OUT= MAC= SRC=10.0.0.1 "), "{line}");
+        assert_eq!(line["log"][0]["level"], 4);
+        assert!(text(line, 1).starts_with("nf_ct_sip: "), "{line}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::route::{Forwarding, InterfaceIndex};
 use crate::routing::{Routing, is_link_local_v6};
 use alloc::vec::Vec;
 use keepstate_packet::checksum::{self, Sum};
-use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, tcp};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, ipv6, tcp};
 
 /// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3).
 pub(crate) const ICMP_ERROR_MAX: usize = 576;
@@ -101,38 +101,48 @@ fn reports_error_v4(subject: &Subject<'_>) -> bool {
         && message.first().is_none_or(|kind| !matches!(kind, 0 | 8 | 13..=18))
 }
 
+/// Whether what a packet lacks may be in another piece (RFC 8200, 4.5): so says the last of its
+/// fragment headers, be it only by bits that mean nothing.
+fn may_be_elsewhere(packet: &[u8]) -> bool {
+    let headers = ipv6::ExtensionHeaders::of(packet);
+    let last = headers.filter(|header| header.protocol == ipv6::FRAGMENT).last();
+    let field = last.and_then(|header| packet.get(header.offset + 2..header.offset + 4));
+    field.is_some_and(|field| field != [0, 0])
+}
+
 fn reports_error_v6(subject: &Subject<'_>) -> bool {
     let message = subject.parsed.l4_bytes(subject.bytes);
     subject.parsed.protocol == icmpv6::PROTOCOL
         && subject.parsed.l4 != L4::Fragment
         && match message.first() {
             Some(kind) => icmpv6::is_error(*kind),
-            // The type may be in another piece (RFC 8200, 4.5).
-            None => !subject.parsed.fragment.is_some_and(|fragment| fragment.more),
+            None => !may_be_elsewhere(subject.parsed.packet(subject.bytes)),
         }
 }
 
 fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
     let parsed = subject.parsed;
-    let source = source_address(routing, subject)?;
-    let options = if parsed.has_options {
-        let header = subject.bytes.get(..usize::from(parsed.header_length)).unwrap_or(&[]);
-        let stamps = |address: [u8; 4]| routing.stamps(address);
-        let is_fault = report.kind == icmp::PARAMETER_PROBLEM;
-        let fault = is_fault.then_some((report.rest >> 24) as usize);
-        options::echo(header, source.v4_octets(), &stamps, subject.now, fault)?
-    } else {
-        Vec::new()
-    };
+    let header = subject.bytes.get(..usize::from(parsed.header_length)).unwrap_or(&[]);
+    let is_fault = report.kind == icmp::PARAMETER_PROBLEM;
+    let fault = is_fault.then_some((report.rest >> 24) as usize);
+    let noted = options::noted(header, fault);
+    let sender = parsed.source.v4_octets();
+    let destination = Address::v4(noted.next_hop(sender));
+    if routing.is_loopback(destination) {
+        return None;
+    }
+    let source = source_address(routing, subject, destination)?;
+    let stamps = |address: [u8; 4]| routing.stamps(address);
+    let options = noted.echo(source.v4_octets(), sender, &stamps, subject.now)?;
     let headers = 20 + options.len() + icmp::HEADER_LENGTH;
     let quoted = quote(subject, ICMP_ERROR_MAX - headers);
     let header = Header {
         source,
-        destination: parsed.source,
+        destination,
         protocol: icmp::PROTOCOL,
         length: headers + quoted.len(),
         tos: parsed.tos & 0x1e | 0xc0,
-        ttl: routing.host().default_ttl,
+        ttl: routing.ttl_v4(destination),
         dont_fragment: false,
     };
     let mut out = ipv4_header(&header, &options);
@@ -144,8 +154,8 @@ fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<
 
 fn error_v6(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {
     const HEADERS: usize = 40 + 8;
-    let source = source_address(routing, subject)?;
     let destination = subject.parsed.source;
+    let source = source_address(routing, subject, destination)?;
     let quoted = quote(subject, ICMPV6_ERROR_MAX - HEADERS);
     let length = 8 + quoted.len();
     let mut out =
@@ -169,14 +179,18 @@ fn message(out: &mut Vec<u8>, report: Report, quoted: &[u8]) {
 /// What an error comes from: the address that the packet was sent to, when it is ours; over IPv4
 /// that of the way back; over IPv6 that of the interface the packet came in by. A bump in the wire
 /// has none and speaks for the destination.
-pub(crate) fn source_address(routing: &Routing, subject: &Subject<'_>) -> Option<Address> {
+fn source_address(
+    routing: &Routing,
+    subject: &Subject<'_>,
+    destination: Address,
+) -> Option<Address> {
     let parsed = subject.parsed;
     let family = parsed.family;
     let own = subject.interface.is_some() && routing.is_own(family, parsed.destination);
     if own || routing.host().forwarding == Forwarding::Wire {
         return Some(parsed.destination);
     }
-    let way_back = routing.route_out(family, parsed.source)?;
+    let way_back = routing.route_out(family, destination)?;
     let first = match (family, subject.interface) {
         (Family::V6, Some(interface)) => interface,
         (Family::V4 | Family::V6, _) => way_back,

@@ -84,6 +84,8 @@ pub(crate) struct Datagram {
     pub(crate) largest: usize,
     /// Where it was cut: the end of each piece, counted from the IP header.
     cuts: Vec<usize>,
+    /// Length of the shortest headers that a piece behind the first came with.
+    later_head_min: usize,
     identification: u32,
 }
 

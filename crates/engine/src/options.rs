@@ -68,32 +68,37 @@ pub(crate) fn pass_on(header: &mut [u8], recorded: &Recorded, out: [u8; 4]) {
     }
 }
 
-/// The options of an answer to a packet with options, padded to whole words: its record route and
-/// timestamp, filled in once more with where the answer comes from, and its security label.
-/// `header` has been through [`take_in`]; the option that this found `fault` with, as an offset into
-/// the header, and what follows it are left out. `None`: there is no room for all of an entry that
-/// was begun, and no answer.
-pub(crate) fn echo(
-    header: &[u8],
-    source: [u8; 4],
-    stamps: &dyn Fn([u8; 4]) -> bool,
-    now: Instant,
-    fault: Option<usize>,
-) -> Option<Vec<u8>> {
-    let mut found = [&[][..]; 3];
+/// The options of a packet that its answer has to do with. A source route is among them only where
+/// a later option was found at fault: it would have ended the packet else.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Noted<'a> {
+    record_route: &'a [u8],
+    timestamp: &'a [u8],
+    source_route: &'a [u8],
+    label: &'a [u8],
+}
+
+/// Finds them in a header that has been through [`take_in`]. The option that this found `fault`
+/// with, as an offset into the header, and what follows it are left out.
+pub(crate) fn noted(header: &[u8], fault: Option<usize>) -> Noted<'_> {
+    let mut found = Noted::default();
     let mut at = FIXED_HEADER;
     while let Some(kind) = header.get(at).filter(|kind| **kind != END) {
         let length = match *kind {
             NO_OPERATION => 1,
             _ => usize::from(header.get(at + 1).copied().unwrap_or(0)),
         };
-        let option = header.get(at..at + length).filter(|option| !option.is_empty());
+        let least = if *kind == NO_OPERATION { 1 } else { 2 };
+        let option = header.get(at..at + length).filter(|option| option.len() >= least);
         let at_fault = fault.is_some_and(|fault| fault < at + length);
         match (*kind, option) {
             // Linux notes a label before it objects to it.
-            (CIPSO, Some(option)) => found[2] = option,
-            (RECORD_ROUTE, Some(option)) if !at_fault => found[0] = option,
-            (TIMESTAMP, Some(option)) if !at_fault => found[1] = option,
+            (CIPSO, Some(option)) => found.label = option,
+            (RECORD_ROUTE, Some(option)) if !at_fault => found.record_route = option,
+            (TIMESTAMP, Some(option)) if !at_fault => found.timestamp = option,
+            (LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, Some(option)) if !at_fault => {
+                found.source_route = option;
+            }
             _ => {}
         }
         if option.is_none() || at_fault {
@@ -101,12 +106,53 @@ pub(crate) fn echo(
         }
         at += length;
     }
-    let [route, times, label] = found;
-    let mut kept = record_once_more(route, source)?;
-    kept.extend(stamp_once_more(times, source, stamps, now)?);
-    kept.extend_from_slice(label);
-    kept.resize(kept.len().next_multiple_of(4), END);
-    Some(kept)
+    found
+}
+
+impl Noted<'_> {
+    /// The way back along a source route: what was visited, the last first, without the sender
+    /// where it names itself first (RFC 1812, 5.2.4.1). Empty where the answer goes straight.
+    fn way_back(&self, sender: [u8; 4]) -> Vec<[u8; 4]> {
+        let next = usize::from(self.source_route.get(2).copied().unwrap_or(0));
+        let end = next.saturating_sub(1).min(self.source_route.len());
+        let visited = self.source_route.get(3..end).unwrap_or(&[]).rchunks_exact(4);
+        let mut way: Vec<[u8; 4]> = visited.filter_map(|hop| hop.first_chunk().copied()).collect();
+        if way.last() == Some(&sender) {
+            way.pop();
+        }
+        way
+    }
+
+    /// Where an answer to `sender` goes first.
+    pub(crate) fn next_hop(&self, sender: [u8; 4]) -> [u8; 4] {
+        self.way_back(sender).first().copied().unwrap_or(sender)
+    }
+
+    /// The options of an answer from `source` to `sender`, padded to whole words: record route and
+    /// timestamp, filled in once more with where the answer comes from, the source route turned
+    /// round, and the security label. `None`: there is no room for all of an entry that was begun,
+    /// and no answer.
+    pub(crate) fn echo(
+        &self,
+        source: [u8; 4],
+        sender: [u8; 4],
+        stamps: &dyn Fn([u8; 4]) -> bool,
+        now: Instant,
+    ) -> Option<Vec<u8>> {
+        let mut kept = record_once_more(self.record_route, source)?;
+        kept.extend(stamp_once_more(self.timestamp, source, stamps, now)?);
+        if let (Some(kind), [_, beyond @ ..]) =
+            (self.source_route.first(), self.way_back(sender).as_slice())
+        {
+            let hops = [beyond, &[sender]].concat();
+            let length = u8::try_from(3 + 4 * hops.len()).ok()?;
+            kept.extend([*kind, length, 4]);
+            kept.extend(hops.as_flattened());
+        }
+        kept.extend_from_slice(self.label);
+        kept.resize(kept.len().next_multiple_of(4), END);
+        Some(kept)
+    }
 }
 
 /// A record route with one more address, where it has room.
@@ -230,11 +276,13 @@ impl Reader<'_> {
                 self.timestamp(at, length)
             }
             LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => {
-                self.once(2, at)?;
                 if length < 3 {
                     return Err(fault(at + 1));
                 }
-                if self.octet(at + 2) < 4 { Err(fault(at + 2)) } else { Ok(()) }
+                if self.octet(at + 2) < 4 {
+                    return Err(fault(at + 2));
+                }
+                self.once(2, at)
             }
             ROUTER_ALERT if length < 4 => Err(fault(at + 1)),
             // No domain of interpretation is configured, so none is known.

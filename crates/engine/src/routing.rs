@@ -357,6 +357,18 @@ impl Routing {
             || matches!(kind, Some(Kind::Local | Kind::Multicast | Kind::Broadcast))
     }
 
+    /// The time to live of what the host sends: a group is told no further than one link away
+    /// (RFC 1112, 6.1).
+    pub(crate) fn ttl_v4(&self, destination: Address) -> u8 {
+        let to_group = self.v4.kind(destination) == Some(Kind::Multicast);
+        if to_group { 1 } else { self.host.default_ttl }
+    }
+
+    /// Whether what the host sends to an IPv4 address comes back to it: loopback's, or none at all.
+    pub(crate) fn is_loopback(&self, address: Address) -> bool {
+        matches!(self.v4.kind(address), Some(Kind::Loopback | Kind::Unspecified))
+    }
+
     /// The address that the host uses on an interface, or else on any.
     pub(crate) fn address_on(&self, family: Family, interface: InterfaceIndex) -> Option<Address> {
         let host = &self.host;

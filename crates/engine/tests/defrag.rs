@@ -309,3 +309,64 @@ fn options_behind_a_fragment_header_are_never_looked_at() {
     assert_eq!(sent.len(), 1);
     assert_eq!((sent[0][6], &sent[0][40..]), (0, &options_beyond_their_header[..]));
 }
+
+/// Options and a routing header, named by the fragment header, that fill the first piece: put together
+/// they are what stands in every piece, and the first is left with nothing else.
+#[test]
+fn a_first_piece_of_nothing_but_headers_leaves_as_one() {
+    const ADDRESSES: &str = "20010db800000000000000000000000120010db8000000000000000000000002";
+    const DATA: [&str; 3] =
+        ["0601010c000000000000000000000000", "c3520050000003e9000007d15010ffff", "85030000"];
+    let hex = |text: &str| -> Vec<u8> {
+        let octet = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(octet).collect()
+    };
+    let packet = |length: &str, protocol: &str, hops: &str, rest: &str| {
+        hex(&format!("6000000000{length}{protocol}{hops}{ADDRESSES}{rest}"))
+    };
+    let offsets = ["0001", "0011", "0020"];
+    let mut engine = router(Sysctls::default(), vec![]);
+    let headers = "2b000000000001003c0003ff00000000";
+    let first = packet("18", "2c", "40", &format!("00000001c803e217{headers}"));
+    let after = ["0011", "0021", "0030"].iter().zip(DATA).map(|(offset, data)| {
+        let length = format!("{:02x}", 8 + data.len() / 2);
+        packet(&length, "2c", "40", &format!("0000{offset}c803e217{data}"))
+    });
+    for mut piece in core::iter::once(first).chain(after) {
+        send(&mut engine, START, &mut piece, 0);
+    }
+    let headers = "2b000000000001002c0003ff00000000";
+    let cut = |offset: &str, data: &str| {
+        let length = format!("{:02x}", 24 + data.len() / 2);
+        packet(&length, "00", "3f", &format!("{headers}3c00{offset}c803e217{data}"))
+    };
+    let rest = offsets.iter().zip(DATA).map(|(offset, data)| cut(offset, data));
+    let expected: Vec<_> = core::iter::once(cut("0001", "")).chain(rest).collect();
+    assert_eq!(forwarded(&mut engine), expected);
+}
+
+/// A routing header named by the fragment header was data, and stands before every piece once put
+/// together. Linux writes it there where there is room before what came, and cuts anew elsewhere.
+#[test]
+fn headers_that_were_data_have_to_fit_before_the_pieces() {
+    const ROUTING: u8 = 43;
+    let piece = |offset_and_flag: u16, data: &[u8]| {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 8 + u8::try_from(data.len()).unwrap(), 44, 64];
+        packet.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        packet.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        packet.extend([ROUTING, 0]);
+        packet.extend(offset_and_flag.to_be_bytes());
+        packet.extend([0, 0, 0, 9]);
+        packet.extend(data);
+        packet
+    };
+    for (units, pieces) in [(6_u8, 2), (7, 1)] {
+        let mut first = vec![253, units, 0, 0, 0, 0, 0, 0];
+        first.resize(8 + 8 * usize::from(units) + 16, 0);
+        let second = u16::try_from(first.len()).unwrap();
+        let mut engine = router(Sysctls::default(), vec![]);
+        send(&mut engine, START, &mut piece(1, &first), 0);
+        send(&mut engine, START, &mut piece(second, &[5; 24]), 0);
+        assert_eq!(forwarded(&mut engine).len(), pieces, "{units} units");
+    }
+}

@@ -78,7 +78,7 @@ impl Bench {
     /// Brings both to these settings.
     pub(crate) fn load(&mut self, settings: &Settings) -> io::Result<()> {
         if self.settings == *settings {
-            return Ok(());
+            return self.kernel.give_way();
         }
         self.reload(settings)
     }

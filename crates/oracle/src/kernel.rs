@@ -175,6 +175,11 @@ impl Kernel {
         self.parameters.set_all(wanted)
     }
 
+    /// Lets others set parameters first who wait for it; they put back what was there.
+    pub(crate) fn give_way(&self) -> io::Result<()> {
+        self.parameters.give_way()
+    }
+
     /// The parameters of modules that tracking here has too.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         self.parameters.values()
@@ -437,12 +442,13 @@ fn frame(side: Side, family: Family, packet: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// An IP packet without link-layer padding; `None` when it is none, or one to a group, which only
-/// the router's own timers send (there is no multicast routing).
+/// An IP packet without link-layer padding; `None` when it is none, or one that the router's own
+/// timers send: over IPv6 all to groups (there is no multicast routing).
 fn trim(bytes: &[u8]) -> Option<&[u8]> {
+    const IGMP: u8 = 2;
     let length = |at: usize| bytes.get(at..at + 2).map(crate::attribute::be16).map(usize::from);
     let (length, group) = match bytes.first()? >> 4 {
-        4 => (length(2)?, bytes.get(16)? & 0xf0 == 0xe0),
+        4 => (length(2)?, bytes.get(16)? & 0xf0 == 0xe0 && *bytes.get(9)? == IGMP),
         // Hop-by-hop options behind no length at all: the packet is as long as it is.
         6 if bytes.get(4..7)? == [0; 3] => (bytes.len(), *bytes.get(24)? == 0xff),
         6 => (length(4)? + 40, *bytes.get(24)? == 0xff),

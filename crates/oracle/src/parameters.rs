@@ -75,6 +75,12 @@ impl Parameters {
         write(name, new)
     }
 
+    /// Lets whoever waits to be alone go first, where nothing is set: a long run would keep them, and
+    /// all who come after them, waiting to its end.
+    pub(crate) fn give_way(&self) -> io::Result<()> {
+        if self.before.is_empty() { self.share() } else { Ok(()) }
+    }
+
     fn restore(&mut self) -> io::Result<()> {
         self.before.drain(..).try_for_each(|(name, value)| write(&name, &value))
     }
@@ -119,4 +125,38 @@ fn value(name: &str) -> io::Result<String> {
 fn write(name: &str, value: &str) -> io::Result<()> {
     fs::write(path(name)?, value)
         .map_err(|error| io::Error::new(error.kind(), format!("{name}={value}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread, time::Duration};
+
+    #[test]
+    fn who_waits_to_be_alone_goes_first_where_another_gives_way() {
+        let name = format!("keepstate-lock-{}", std::process::id());
+        let places = ["held", "gate"].map(|place| std::env::temp_dir().join(&name).join(place));
+        for place in &places {
+            fs::create_dir_all(place).unwrap();
+        }
+        let open = || {
+            let files = places.each_ref().map(|place| File::open(place).unwrap());
+            Parameters { held: Some(files), before: Vec::new() }
+        };
+        let (long_run, setter) = (open(), open());
+        long_run.share().unwrap();
+        let (tell, told) = mpsc::channel();
+        let waiting = thread::spawn(move || {
+            setter.be_alone().unwrap();
+            tell.send(()).unwrap();
+        });
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "alone beside another");
+        let let_in = (0..1000).any(|_| {
+            long_run.give_way().unwrap();
+            told.recv_timeout(Duration::from_millis(1)).is_ok()
+        });
+        assert!(let_in, "kept waiting");
+        waiting.join().unwrap();
+        fs::remove_dir_all(std::env::temp_dir().join(name)).unwrap();
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) fn table(tracking: Tracking) -> String {
     // Group membership reports of the router itself come by timers, and would be counted by rules.
     t.push_str(
         "chain own { type filter hook output priority -500; policy accept;\n\
-         ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
+         ip protocol igmp ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
     );
     for hook in ["input", "postrouting"] {
         let _ = writeln!(

@@ -1,14 +1,19 @@
 //! One JSON object a packet, then the summary. Written by hand: at a million packets a second a
 //! general serialiser would be most of the work.
+//!
+//! What is logged of a packet is told behind it and belongs into its object, so the last object
+//! stays open until something else comes.
 
 use super::{
     Count, Counts, Line, Stamp, Tally, direction, interface,
     names::{Named, Names},
     state,
 };
+use keepstate_conntrack::listing::EventLine;
 use keepstate_datapath::Content;
 use keepstate_engine::command::ChainCounters;
 use keepstate_packet::Family;
+use keepstate_ruleset::evaluate::LogLine;
 use keepstate_ruleset::model::{ChainIndex, builtin_name};
 use serde_json::{Map, Value, json};
 use std::{
@@ -18,21 +23,60 @@ use std::{
 
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
-/// The printer; its buffer is used again for every packet.
+/// The printer; its buffers are used again for every packet.
 #[derive(Debug, Default)]
 pub(super) struct Jsonl {
+    /// The object of the last packet, without its closing brace; empty when it has been printed.
     line: String,
+    /// Something has been logged of that packet.
+    logged: bool,
+    /// Whole lines that come behind it.
+    behind: String,
 }
 
 impl Jsonl {
     pub(super) fn packet(&mut self, out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
-        self.line.clear();
+        self.settle(out)?;
         self.head(line);
         self.state(line);
         self.decided(line.decided);
         self.packets(line);
-        self.line.push_str("}\n");
-        out.write_all(self.line.as_bytes())
+        Ok(())
+    }
+
+    /// A line of the log, about the last packet: it tells of nothing else.
+    pub(super) fn log(&mut self, log: &LogLine) {
+        if self.line.is_empty() {
+            return;
+        }
+        self.line.push_str(if self.logged { "," } else { ",\"log\":[" });
+        self.logged = true;
+        self.line.push_str("{\"level\":");
+        self.number(u64::from(log.level));
+        self.line.push_str(",\"text\":");
+        self.line.push_str(&Value::from(log.text.as_str()).to_string());
+        self.line.push('}');
+    }
+
+    /// What happened to a connection.
+    pub(super) fn event(&mut self, stamp: Stamp, event: &EventLine<'_>) {
+        let event = Value::from(event.to_string());
+        self.behind.push_str(&format!("{{\"event\":{event},\"time\":{stamp}}}\n"));
+    }
+
+    /// Prints what waits.
+    pub(super) fn settle(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if !self.line.is_empty() {
+            self.line.push_str(if self.logged { "]}\n" } else { "}\n" });
+            out.write_all(self.line.as_bytes())?;
+            self.line.clear();
+            self.logged = false;
+        }
+        if !self.behind.is_empty() {
+            out.write_all(self.behind.as_bytes())?;
+            self.behind.clear();
+        }
+        Ok(())
     }
 
     fn head(&mut self, line: &Line<'_>) {

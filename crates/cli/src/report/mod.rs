@@ -30,9 +30,6 @@ use std::{
 };
 use text::Text;
 
-/// In what the log says of a packet that a helper drops.
-const HELPER_DROPS: &str = ": dropping packet: ";
-
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -164,6 +161,7 @@ impl Report {
     /// After the last packet: the connection table, the summary, the warnings.
     pub(crate) fn finish(mut self, engine: &mut Engine) -> io::Result<()> {
         let elapsed = self.clock.elapsed();
+        self.settle()?;
         if self.conntrack {
             self.print_connections(engine)?;
         }
@@ -183,6 +181,13 @@ impl Report {
         }
         self.warn();
         Ok(())
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        match &mut self.printer {
+            Printer::Jsonl(jsonl) => jsonl.settle(&mut self.out),
+            Printer::Text(_) => Ok(()),
+        }
     }
 
     fn print_connections(&mut self, engine: &mut Engine) -> io::Result<()> {
@@ -295,6 +300,7 @@ impl Observer for Report {
     }
 
     fn idle(&mut self) -> io::Result<()> {
+        self.settle()?;
         self.out.flush()
     }
 
@@ -302,13 +308,10 @@ impl Observer for Report {
         let event = match event {
             Event::Conntrack(event) => event,
             Event::Log(log) => {
-                // Whoever reads packets line by line finds the reason in theirs.
-                let asked = self.events || !log.text.contains(HELPER_DROPS);
-                return match &self.printer {
-                    Printer::Jsonl(_) if !asked => Ok(()),
-                    Printer::Jsonl(_) => {
-                        let text = serde_json::Value::from(log.text.as_str());
-                        writeln!(self.out, "{{\"log\":{text},\"level\":{}}}", log.level)
+                return match &mut self.printer {
+                    Printer::Jsonl(jsonl) => {
+                        jsonl.log(log);
+                        Ok(())
                     }
                     Printer::Text(text) if self.packets => text.log(&mut self.out, &log.text),
                     Printer::Text(_) => Ok(()),
@@ -328,10 +331,10 @@ impl Observer for Report {
         }
         let Some(line) = listing::EventLine::new(event) else { return Ok(()) };
         let stamp = Stamp(now);
-        match &self.printer {
-            Printer::Jsonl(_) => {
-                let line = serde_json::Value::from(line.to_string());
-                writeln!(self.out, "{{\"event\":{line},\"time\":{stamp}}}")
+        match &mut self.printer {
+            Printer::Jsonl(jsonl) => {
+                jsonl.event(stamp, &line);
+                Ok(())
             }
             Printer::Text(text) => text.event(&mut self.out, stamp, &line),
         }

@@ -42,7 +42,8 @@ fn spans(length: usize, head_length: usize, cuts: &[usize], room: usize) -> Vec<
     let starts = || core::iter::once(head_length).chain(cuts.iter().copied());
     let as_before = starts().zip(cuts.iter().copied());
     let whole_units = |end: usize| end == length || (end - head_length).is_multiple_of(8);
-    let fits = |(start, end)| end > start && end - start <= room && whole_units(end);
+    // The first piece may have held nothing but what stands in every IPv6 fragment.
+    let fits = |(start, end)| end >= start && end - start <= room && whole_units(end);
     if cuts.last() == Some(&length) && as_before.clone().all(fits) {
         return as_before.collect();
     }
@@ -117,13 +118,20 @@ fn blank_options(header: &mut [u8]) {
     }
 }
 
+/// How much longer than those it came with the headers of a piece may be where it is cut as before:
+/// Linux writes them in front of the data where it lies. Drivers leave 64 bytes there, the Ethernet
+/// header was 14; 16 are for that on the way out, 8 for the fragment header.
+const HEADROOM: usize = 64 + 14 - 16 - FRAGMENT_HEADER;
+
 fn cut_v6(bytes: &[u8], datagram: &Datagram) -> Option<Vec<Vec<u8>>> {
     let first_piece = datagram.cuts.first().copied().unwrap_or(bytes.len());
     let (head_length, naming) = unfragmentable_v6(bytes, first_piece)?;
     let head = bytes.get(..head_length)?;
     let next_header = *head.get(naming)?;
     let room = datagram.largest.max(MTU_MIN_V6).checked_sub(head_length + FRAGMENT_HEADER)?;
-    let spans = spans(bytes.len(), head_length, &datagram.cuts, room).into_iter();
+    let has_room = head_length <= datagram.later_head_min.saturating_add(HEADROOM);
+    let cuts = if has_room { datagram.cuts.as_slice() } else { &[] };
+    let spans = spans(bytes.len(), head_length, cuts, room).into_iter();
     let pieces = spans.map(|(start, end)| {
         let mut out = head.to_vec();
         put(&mut out, 4, head_length - ipv6::HEADER_LENGTH + FRAGMENT_HEADER + end - start);

@@ -49,6 +49,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Held {
     start: usize,
+    /// Length of its headers as it came.
+    head_length: usize,
     data: Vec<u8>,
 }
 
@@ -150,7 +152,8 @@ impl Queue {
     fn hold(&mut self, piece: &Piece<'_>, start: usize, data: &[u8]) {
         self.present += data.len();
         let at = self.pieces.partition_point(|held| held.start < start);
-        self.pieces.insert(at, Held { start, data: data.to_vec() });
+        let head_length = piece.data_at;
+        self.pieces.insert(at, Held { start, head_length, data: data.to_vec() });
         if start == 0 {
             self.opening = piece.packet.get(..piece.data_at).unwrap_or(&[]).to_vec();
             self.fragment_header = piece.fragment_header;
@@ -219,6 +222,8 @@ impl Queue {
         let head_length = bytes.len();
         bytes.reserve_exact(self.length);
         let mut cuts = Vec::with_capacity(pieces.len());
+        let later = pieces.iter().skip(1).map(|held| held.head_length);
+        let later_head_min = later.min().unwrap_or(usize::MAX);
         for held in pieces {
             bytes.extend_from_slice(&held.data);
             cuts.push(bytes.len());
@@ -226,7 +231,7 @@ impl Queue {
         let unfragmentable = largest_unfragmentable == largest;
         seal(key.family, &mut bytes, head_length, congestion, unfragmentable)
             .ok_or(Cause::FragLimit)?;
-        Ok(Datagram { bytes, largest, cuts, identification: key.identification })
+        Ok(Datagram { bytes, largest, cuts, later_head_min, identification: key.identification })
     }
 }
 
