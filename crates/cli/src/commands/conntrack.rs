@@ -124,7 +124,8 @@ impl Source {
     }
 }
 
-pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
+/// The verb, whose own help tells of tables as well.
+pub(super) fn verb(words: &[String], terminal: &Terminal) -> Exit {
     if words.first().is_some_and(|word| word == "--help") {
         let mut command = <Arguments as clap::Args>::augment_args(
             clap::Command::new("keepstate conntrack")
@@ -134,6 +135,10 @@ pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
         let _ = command.print_help();
         return Exit::Clean;
     }
+    run(words, terminal)
+}
+
+pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
     let (source, words) = Source::take(words);
     let names = std::fs::read_to_string(LABEL_NAMES).ok();
     let names = names.as_deref().map(command::label_names);
@@ -212,6 +217,7 @@ impl Asked {
                 && command.verb == Verb::Event
             {
                 let mut told = Told { form: Form::new(command, names, None), command };
+                eprint!("{}", told.form.events_begin());
                 engine_after(&arguments, terminal, &mut told)?;
                 print!("{}", told.form.foot());
                 printed.err.push_str(&told.form.events_shown());
@@ -234,7 +240,9 @@ impl Asked {
             && command.verb == Verb::Event
         {
             // Nothing happens in a file.
-            printed.err.push_str(&Form::new(command, names, None).events_shown());
+            let form = Form::new(command, names, None);
+            printed.err.push_str(&form.events_begin());
+            printed.err.push_str(&form.events_shown());
             return Ok(());
         }
         self.put_to(&mut table, (names, None), printed);

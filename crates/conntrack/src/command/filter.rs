@@ -26,22 +26,13 @@ impl Command {
         }
     }
 
-    pub(super) fn selects_reply(&self, flow: &Flow) -> bool {
-        agrees(&self.reply(), &flow.reply, &Half::default())
-    }
-
     fn selects_tuples(&self, flow: &Flow) -> bool {
         let wanted = &self.flow;
         let same = |wanted: Option<u8>, has: Option<u8>| wanted.is_none_or(|w| has == Some(w));
         wanted.family.is_none_or(|family| flow.family == Some(family))
             && same(wanted.protocol, flow.protocol)
             && agrees(&self.original(), &flow.original, &self.masks)
-            && self.selects_reply(flow)
-    }
-
-    /// The same command without the masks of addresses.
-    pub(super) fn unmasked(&self) -> Self {
-        Self { masks: Half::default(), ..self.clone() }
+            && agrees(&self.reply(), &flow.reply, &Half::default())
     }
 
     /// What is wanted of the reply: the type of the answer follows from that of the question.

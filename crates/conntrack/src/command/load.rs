@@ -60,20 +60,9 @@ impl Loaded {
             if words.first() == Some(&"conntrack") {
                 words.remove(0);
             }
-            let command = parse(&words, label_names, warnings)?;
-            let name = match (command.verb, command.table) {
-                (Verb::Create | Verb::Add | Verb::Update | Verb::Delete, TableKind::Conntrack) => {
-                    commands.push(command);
-                    continue;
-                }
-                (Verb::Flush, TableKind::Conntrack) => {
-                    commands.push(command);
-                    continue;
-                }
-                (verb, table) => name(verb, table),
-            };
-            return Err(Fault::parameter(format!("Cannot use command `{name}' with --load-file")));
+            commands.push(parse(&words, label_names, warnings)?);
         }
+        commands.iter().try_for_each(loadable)?;
         Ok(Self(commands))
     }
 
@@ -99,6 +88,18 @@ impl Loaded {
             }
         }
     }
+}
+
+/// Not every command can stand in a file.
+fn loadable(command: &Command) -> Result<(), Fault> {
+    let (verb, table) = (command.verb, command.table);
+    let changes =
+        matches!(verb, Verb::Create | Verb::Add | Verb::Update | Verb::Delete | Verb::Flush);
+    if changes && table == TableKind::Conntrack {
+        return Ok(());
+    }
+    let name = name(verb, table);
+    Err(Fault::parameter(format!("Cannot use command `{name}' with --load-file")))
 }
 
 fn name(verb: Verb, table: TableKind) -> String {

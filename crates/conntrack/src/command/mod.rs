@@ -153,6 +153,8 @@ pub struct Command {
     pub output: Output,
     /// `-e`.
     pub events: Option<EventMask>,
+    /// `-b`.
+    pub buffer_size: Option<u32>,
     /// Whether a label was named that no connection can have.
     pub impossible_label: bool,
     /// Whether `-u` was given without any bit: the kernel takes no such filter.

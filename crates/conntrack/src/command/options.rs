@@ -214,14 +214,14 @@ const TCP: [ProtocolOption; 9] = {
 
 const SCTP: [ProtocolOption; 11] = {
     let [a, b, c, d, e, f, g, h] = PORTS;
-    let original = option("orig-vtag", Field::OriginalTag, b"122...");
-    let reply = option("reply-vtag", Field::ReplyTag, b"122...");
+    let original = option("orig-vtag", Field::OriginalTag, b"122.1.");
+    let reply = option("reply-vtag", Field::ReplyTag, b"122.1.");
     [a, b, c, d, e, f, STATE, g, h, original, reply]
 };
 
 const DCCP_OPTIONS: [ProtocolOption; 10] = {
     let [a, b, c, d, e, f, g, h] = PORTS;
-    [a, b, c, d, e, f, STATE, g, h, option("role", Field::Role, b"1.....")]
+    [a, b, c, d, e, f, STATE, g, h, option("role", Field::Role, b"1...1.")]
 };
 
 const GRE: [ProtocolOption; 8] = [

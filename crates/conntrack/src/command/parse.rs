@@ -59,7 +59,7 @@ struct Reader<'a, 'w> {
 impl Reader<'_, '_> {
     fn option(&mut self, found: &Found<'_>) -> Result<(), Fault> {
         if let Some((_, verb, _)) = VERBS.iter().find(|(l, ..)| u16::from(*l) == found.letter) {
-            return self.verb(*verb, found);
+            return self.verb(*verb);
         }
         if found.letter >= PROTOCOL_LETTERS {
             let place = usize::from(found.letter - PROTOCOL_LETTERS);
@@ -74,15 +74,12 @@ impl Reader<'_, '_> {
         self.value(kind, found)
     }
 
-    fn verb(&mut self, verb: Verb, found: &Found<'_>) -> Result<(), Fault> {
+    fn verb(&mut self, verb: Verb) -> Result<(), Fault> {
         if self.command.verb != Verb::None {
             return Err(Fault::parameter("Invalid commands combination"));
         }
         self.command.verb = verb;
-        if matches!(verb, Verb::Version | Verb::Help) {
-            return Ok(());
-        }
-        self.command.table = match self.words.optional(found) {
+        self.command.table = match self.words.optional() {
             None => TableKind::Conntrack,
             Some(word) => table(word)?,
         };
@@ -92,8 +89,7 @@ impl Reader<'_, '_> {
     /// Not every verb can be used with every table.
     fn check_table(&self) -> Result<(), Fault> {
         let (verb, table) = (self.command.verb, self.command.table);
-        let reads_only = matches!(verb, Verb::List | Verb::Stats);
-        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && !reads_only {
+        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && verb != Verb::List {
             let text = "Can't do that command with tables `dying' and `unconfirmed'";
             return Err(Fault::parameter(text));
         }
@@ -113,11 +109,12 @@ impl Reader<'_, '_> {
             O::OrigSrc | O::OrigDst | O::ReplySrc | O::ReplyDst => return self.address(kind, text),
             O::TupleSrc | O::TupleDst | O::MaskSrc | O::MaskDst => return self.address(kind, text),
             O::SrcNat | O::DstNat | O::AnyNat => {
-                let text = found.value.or_else(|| self.words.optional(found));
+                let text = self.words.optional();
                 return text.map_or(Ok(()), |text| self.translation(kind, text));
             }
-            O::Label | O::LabelAdd | O::LabelDel => {
-                let text = found.value.or_else(|| self.words.optional(found));
+            O::Label | O::LabelAdd => return self.labels(kind, found.value),
+            O::LabelDel => {
+                let text = self.words.optional();
                 return self.labels(kind, text);
             }
             O::Protonum => return self.protocol(text),
@@ -155,7 +152,8 @@ impl Reader<'_, '_> {
             O::Zone => flow.zone = Some(values::number(text) as u16),
             O::OrigZone => flow.zone_of = [Some(values::number(text) as u16), flow.zone_of[1]],
             O::ReplyZone => flow.zone_of = [flow.zone_of[0], Some(values::number(text) as u16)],
-            O::Zero | O::BufferSize | O::NatRange => {}
+            O::BufferSize => command.buffer_size = Some(values::decimal(text)),
+            O::Zero | O::NatRange => {}
         }
         Ok(())
     }
@@ -214,6 +212,11 @@ impl Reader<'_, '_> {
     }
 
     fn labels(&mut self, kind: OptionKind, text: Option<&str>) -> Result<(), Fault> {
+        let given = &self.command.given;
+        if given.has(OptionKind::LabelAdd) && given.has(OptionKind::LabelDel) {
+            let text = "cannot use --label-add and --label-del at the same time";
+            return Err(Fault::other(text));
+        }
         let none = LabelNames::default();
         let names = self.label_names.unwrap_or_else(|| {
             self.warnings.push_str(NO_LABEL_NAMES);
@@ -230,15 +233,6 @@ impl Reader<'_, '_> {
             OptionKind::LabelAdd => &mut command.label_add,
             _ => &mut command.label_del,
         };
-        let other = match kind {
-            OptionKind::LabelAdd => OptionKind::LabelDel,
-            OptionKind::LabelDel => OptionKind::LabelAdd,
-            _ => OptionKind::NatRange,
-        };
-        if command.given.has(other) {
-            let text = "cannot use --label-add and --label-del at the same time";
-            return Err(Fault::other(text));
-        }
         let known = place.get_or_insert_default();
         labels.bits().for_each(|bit| {
             known.set(bit);
@@ -312,7 +306,10 @@ impl Reader<'_, '_> {
             }
             Field::Role => {
                 let unknown = || Fault::parameter(format!("Unknown DCCP role `{text}'"));
-                let role = ["client", "server"].iter().position(|role| *role == text);
+                let begins = |role: &&str| {
+                    role.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
+                };
+                let role = ["client", "server"].iter().position(begins);
                 let role = Some(role.ok_or_else(unknown)? as u8);
                 flow.info = ProtocolInfo::Dccp { state: flow.info.state(), role };
             }
@@ -334,10 +331,6 @@ impl Reader<'_, '_> {
         if let Some(protocol) = command.flow.protocol.filter(|_| !self.long.is_empty()) {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
-        }
-        let of_connections = table == TableKind::Conntrack;
-        if of_connections && command.given.has(O::Zero) && filters(command) {
-            return Err(Fault::parameter("Can't use -z with filtering parameters"));
         }
         complete(command)?;
         let reply = &mut command.flow.reply;
@@ -374,25 +367,6 @@ fn complete(command: &mut Command) -> Result<(), Fault> {
         return Err(Fault::parameter("Can't use --mask-dst without --dst"));
     }
     Ok(())
-}
-
-/// Whether what is listed is picked by anything that `-z` would not follow.
-fn filters(command: &Command) -> bool {
-    use OptionKind as O;
-    command.given.any(&[
-        O::OrigSrc,
-        O::OrigDst,
-        O::ReplySrc,
-        O::ReplyDst,
-        O::Protonum,
-        O::Status,
-        O::Mark,
-        O::Secmark,
-        O::Zone,
-        O::OrigZone,
-        O::ReplyZone,
-        O::Label,
-    ])
 }
 
 /// A table, by the start of its name.

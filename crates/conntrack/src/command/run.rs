@@ -11,7 +11,7 @@ use crate::zone::Zone;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write};
-use keepstate_packet::{Family, Instant, tcp};
+use keepstate_packet::{Address, Family, Instant, icmp, icmpv6, tcp};
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,11 +73,14 @@ impl<'a> Form<'a> {
         now: Option<Instant>,
     ) -> Self {
         let output = command.output;
+        let about_labels = [OptionKind::Label, OptionKind::LabelAdd, OptionKind::LabelDel];
+        let shows_labels =
+            command.verb != Verb::Delete && (output.labels || command.given.any(&about_labels));
         let shown = Shown {
             layer3: output.extended,
             id: output.id,
             timestamps: output.ktimestamp,
-            labels: label_names.filter(|_| output.labels),
+            labels: label_names.filter(|_| shows_labels),
             when: None,
             now,
         };
@@ -155,6 +158,15 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// What conntrack(8) says at the beginning of `-E`, with a line end.
+    #[must_use]
+    pub fn events_begin(&self) -> String {
+        let Some(bytes) = self.command.buffer_size else { return String::new() };
+        // The kernel takes twice as much, and no less than a small packet needs.
+        let bytes = u64::from(bytes).saturating_mul(2).max(2304);
+        format!("NOTICE: Netlink socket buffer size has been set to {bytes} bytes.\n")
+    }
+
     /// What conntrack(8) says at the end of `-E`, with a line end.
     #[must_use]
     pub fn events_shown(&self) -> String {
@@ -207,7 +219,8 @@ impl Run<'_, '_> {
             (Verb::Get, false) => self.find()?,
             (Verb::Get, true) => self.find_expectation()?,
             (Verb::Flush, false) => {
-                self.table.flush(self.command.flow.family).map_err(|r| self.failed(r))?;
+                // Whatever family is named.
+                self.table.flush().map_err(|r| self.failed(r))?;
                 self.printed.say("connection tracking table has been emptied.");
             }
             (Verb::Flush, true) => {
@@ -267,6 +280,9 @@ impl Run<'_, '_> {
     fn list(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let asks_kernel = command.table == TableKind::Conntrack;
+        if asks_kernel && command.given.has(OptionKind::Zero) && filters(command) {
+            return Err(Fault::parameter("Can't use -z with filtering parameters"));
+        }
         if asks_kernel && command.status_unset && command.flow.status().0 == 0 {
             return Err(self.failed(Refusal::Invalid));
         }
@@ -337,8 +353,7 @@ impl Run<'_, '_> {
                 found => referenced(&found.map_err(|r| self.failed(r))?),
             };
             updated_count += 1;
-            // Here masks do not count.
-            if command.unmasked().selects(&found) {
+            if command.selects(&found) {
                 self.show(&found);
             }
         }
@@ -368,10 +383,6 @@ impl Run<'_, '_> {
         }
         let tuple = asked_tuple(&command.flow).map_err(|r| self.failed(r))?;
         let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
-        if !command.selects_reply(&flow) {
-            // The kernel has shown one, and conntrack(8) has passed it over.
-            return Err(Fault::other("Operation failed: Success"));
-        }
         if command.selects(&flow) {
             let flow = referenced(&flow);
             self.show(&flow);
@@ -445,8 +456,31 @@ impl Run<'_, '_> {
 
     fn expected_tuple(&self) -> Result<crate::Tuple, Fault> {
         let flow = &self.command.flow;
+        // Nothing can be said of the type, and none is expected.
+        if matches!(flow.protocol, Some(icmp::PROTOCOL | icmpv6::PROTOCOL)) {
+            return Err(self.failed(Refusal::Missing));
+        }
         flow.tuple(Direction::Original).ok_or(Refusal::Invalid).map_err(|r| self.failed(r))
     }
+}
+
+/// Whether what is listed is picked by anything that `-z` would not follow.
+fn filters(command: &Command) -> bool {
+    use OptionKind as O;
+    command.given.any(&[
+        O::OrigSrc,
+        O::OrigDst,
+        O::ReplySrc,
+        O::ReplyDst,
+        O::Protonum,
+        O::Status,
+        O::Mark,
+        O::Secmark,
+        O::Zone,
+        O::OrigZone,
+        O::ReplyZone,
+        O::Label,
+    ])
 }
 
 /// A connection that somebody holds while it is printed.
@@ -457,6 +491,17 @@ fn referenced(flow: &Flow) -> Flow {
 /// The original tuple that is asked for.
 fn asked_tuple(wanted: &Flow) -> Result<crate::Tuple, Refusal> {
     let mut wanted = wanted.clone();
+    let half = &mut wanted.original;
+    // What is not said of a tuple is 0, unless all of it is.
+    if half.source.is_some() || half.destination.is_some() {
+        let zero = Some(Address([0; 16]));
+        half.source = half.source.or(zero);
+        half.destination = half.destination.or(zero);
+        if half.source_port.is_some() || half.destination_port.is_some() {
+            half.source_port = half.source_port.or(Some(0));
+            half.destination_port = half.destination_port.or(Some(0));
+        }
+    }
     if let Some(kind) = wanted.original.icmp_type {
         crate::tuple::inverse_type(wanted.protocol.unwrap_or(0), kind).ok_or(Refusal::Invalid)?;
         wanted.original.icmp_id = Some(wanted.original.icmp_id.unwrap_or(0));
@@ -471,10 +516,11 @@ fn change(command: &Command, flow: &Flow) -> Option<Flow> {
     let labels = (command.label_add.is_some() || command.label_del.is_some())
         .then(|| relabelled(command, flow.labels.unwrap_or_default()));
     let status = command.flow.status.map(|status| status | flow.status());
+    let has_labels = flow.labels.is_some_and(|labels| labels != Labels::default());
     // What was left of its time has passed on since it was listed.
     let unchanged = command.flow.timeout.is_none()
         && mark.is_none_or(|mark| flow.mark == Some(mark))
-        && labels.is_none_or(|labels| flow.labels.unwrap_or_default() == labels)
+        && labels.is_none_or(|_| command.label_add.is_none() && !has_labels)
         && status.is_none_or(|status| flow.status() == status)
         && command.flow.info.state().is_none_or(|state| flow.info.state() == Some(state));
     if unchanged {

@@ -41,7 +41,7 @@ fn converse(text: &str) {
             }
             "O " => seen.out += &alloc::format!("{rest}\n"),
             "E " => seen.err += &alloc::format!("conntrack v1.4.7 (conntrack-tools): {rest}\n"),
-            "T " => {
+            "T" | "T " => {
                 seen.err += "Try `conntrack -h' or 'conntrack --help' for more information.\n";
             }
             "W " => seen.err += &alloc::format!("{rest}\n"),
@@ -305,4 +305,102 @@ fn files_of_commands_are_read_whole_before_anything_is_done() {
     let again = load(&alloc::format!("{one}\n-I -s 1.1.1.1 -d 2.2.2.3 -p 99 -t 5"), &mut table);
     assert_eq!((again.status, table.contents().flows.len()), (1, 1));
     assert_eq!(load("-D -w 123", &mut table), Printed::default());
+}
+
+#[test]
+fn a_value_that_may_stand_apart_must() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 -n9.9.9.9 --dst-nat=8.8.8.8
+E 1 flow entries have been created.
+= 0
+$ --dump=expect
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been shown.
+= 0
+$ -V foo
+E unknown type `foo'
+T
+= 2
+$ -S dying
+E Can't do that command with tables `dying' and `unconfirmed'
+T
+= 2
+$ -L -g 9.9.9.9:+5
+E Invalid port `+5'
+T
+= 2
+",
+    );
+}
+
+#[test]
+fn labels_are_shown_to_those_who_speak_of_them() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 --label-add one,three
+E 1 flow entries have been created.
+= 0
+$ -L -l one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1 labels=one,three
+E 1 flow entries have been shown.
+= 0
+$ -U -s 1.1.1.1 --label-add one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2 labels=one,three
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 --label-del=one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 --label-del
+E 0 flow entries have been updated.
+= 1
+$ -U --label-add one --label-del nope
+E cannot use --label-add and --label-del at the same time
+= 1
+$ -U -s 1.1.1.9/24 --label-add one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2 labels=one
+E 1 flow entries have been updated.
+= 0
+$ -D -l one -o labels
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been deleted.
+= 0
+",
+    );
+}
+
+#[test]
+fn what_is_not_said_of_a_tuple_is_zero() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 0.0.0.0 -r 2.2.2.2 -q 1.1.1.7 -p 99 -t 900
+E 1 flow entries have been created.
+= 0
+$ -G -s 1.1.1.1 -r 2.2.2.2 -q 1.1.1.7 -p 99
+O unknown  99 900 src=1.1.1.1 dst=0.0.0.0 [UNREPLIED] src=2.2.2.2 dst=1.1.1.7 mark=0 use=2
+E 1 flow entries have been shown.
+= 0
+$ -G -s 1.1.1.1 -d 0.0.0.0 -r 2.2.2.3 -p 99
+E 0 flow entries have been shown.
+= 1
+$ -D expect -s 1.1.1.1 -d 1.1.1.2 -p icmp
+E Operation failed: No such file or directory
+= 1
+$ -A -p icmp --icmp-type 17 --icmp-code 0 -t 900 -s 1.1.1.1 -d 2.2.2.2
+E Operation failed: Invalid argument
+= 1
+$ -F -f ipv6
+E connection tracking table has been emptied.
+= 0
+$ -C
+O 0
+= 0
+$ -L -z -p tcp
+E Can't use -z with filtering parameters
+T
+= 2
+",
+    );
 }

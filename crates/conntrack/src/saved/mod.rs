@@ -216,8 +216,12 @@ impl Ask for SavedTable {
     fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
         check_zones(wanted)?;
         let flow = match created(wanted) {
-            // The kernel looks for it before it looks at its reply.
-            Err(Refusal::Invalid) if self.has_original(wanted) => return Err(Refusal::Exists),
+            // The kernel looks for it before it misses ports of its reply.
+            Err(Refusal::Invalid)
+                if wanted.original.icmp_type.is_none() && self.has_original(wanted) =>
+            {
+                return Err(Refusal::Exists);
+            }
             created => created?,
         };
         let keys = keys(&flow).ok_or(Refusal::Invalid)?;
@@ -263,10 +267,8 @@ impl Ask for SavedTable {
         Ok(())
     }
 
-    fn flush(&mut self, family: Option<Family>) -> Result<(), Refusal> {
-        let gone = |flow: &Flow| family.is_none_or(|family| flow.family == Some(family));
-        let numbers: Vec<u64> =
-            self.flows.iter().filter(|(_, flow)| gone(flow)).map(|(number, _)| *number).collect();
+    fn flush(&mut self) -> Result<(), Refusal> {
+        let numbers: Vec<u64> = self.flows.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.remove(number));
         Ok(())
     }
