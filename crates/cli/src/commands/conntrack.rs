@@ -207,6 +207,12 @@ impl Asked {
         printed: &mut Printed,
         terminal: &Terminal,
     ) -> Result<(), Exit> {
+        if let Self::Command(command) = self
+            && let Err(fault) = command::run::check(command)
+        {
+            printed.fail(&fault);
+            return Ok(());
+        }
         if !self.asks() {
             self.put_to(&mut SavedTable::default(), (names, None), printed);
             return Ok(());

@@ -119,7 +119,9 @@ fn name(verb: Verb, table: TableKind) -> String {
         Verb::Help => 'h',
     };
     match table {
-        TableKind::Expect => format!("-{letter} expect"),
-        TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => format!("-{letter}"),
+        TableKind::Expect if !matches!(verb, Verb::Version | Verb::Help) => {
+            format!("-{letter} expect")
+        }
+        _ => format!("-{letter}"),
     }
 }

@@ -153,7 +153,9 @@ const fn rules(verb: Verb, table: TableKind) -> &'static [u8; 29] {
         (Verb::Get, _) => b"33331..........2...2....2....",
         (Verb::Flush, TableKind::Conntrack) => b"................2............",
         (Verb::Event, _) => b"22222...2..22.2.222222222..22",
-        (Verb::None | Verb::Flush | Verb::Count | Verb::Stats | Verb::Version | Verb::Help, _) => {
+        // Tells of the options of a protocol.
+        (Verb::Help, _) => b"....2........................",
+        (Verb::None | Verb::Flush | Verb::Count | Verb::Stats | Verb::Version, _) => {
             b"............................."
         }
     }

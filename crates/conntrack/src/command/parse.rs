@@ -75,28 +75,13 @@ impl Reader<'_, '_> {
     }
 
     fn verb(&mut self, verb: Verb) -> Result<(), Fault> {
+        let table = self.words.optional().map_or(Ok(TableKind::Conntrack), table)?;
+        check_table(verb, table)?;
         if self.command.verb != Verb::None {
             return Err(Fault::parameter("Invalid commands combination"));
         }
         self.command.verb = verb;
-        self.command.table = match self.words.optional() {
-            None => TableKind::Conntrack,
-            Some(word) => table(word)?,
-        };
-        self.check_table()
-    }
-
-    /// Not every verb can be used with every table.
-    fn check_table(&self) -> Result<(), Fault> {
-        let (verb, table) = (self.command.verb, self.command.table);
-        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && verb != Verb::List {
-            let text = "Can't do that command with tables `dying' and `unconfirmed'";
-            return Err(Fault::parameter(text));
-        }
-        if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
-            let name = if verb == Verb::Update { "update" } else { "add" };
-            return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
-        }
+        self.command.table = table;
         Ok(())
     }
 
@@ -125,7 +110,9 @@ impl Reader<'_, '_> {
             }
             O::Status => {
                 let status = values::status(text, self.warnings)?;
-                command.status_unset = status.0 == 0;
+                if command.status_mask.0 == 0 {
+                    command.status_mask = status;
+                }
                 flow.status = Some(flow.status() | status);
             }
             O::EventMask => {
@@ -332,7 +319,10 @@ impl Reader<'_, '_> {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
         }
-        complete(command)?;
+        if table == TableKind::Expect {
+            let Half { source, destination, .. } = command.masks;
+            command.expected.mask = Half { source, destination, ..command.expected.mask };
+        }
         let reply = &mut command.flow.reply;
         if is_described(reply) && reply.icmp_type.is_some() && !self.reply_is_icmp {
             reply.icmp_type = Some(u8::MAX);
@@ -345,26 +335,15 @@ fn is_described(half: &Half) -> bool {
     half.source.is_some() || half.destination.is_some()
 }
 
-/// Checks masks, and puts those of an expectation in their place.
-fn complete(command: &mut Command) -> Result<(), Fault> {
-    use OptionKind as O;
-    let Half { source, destination, .. } = command.masks;
-    if command.table == TableKind::Expect {
-        command.expected.mask.source = source;
-        command.expected.mask.destination = destination;
-        return Ok(());
+/// Not every verb can be used with every table.
+fn check_table(verb: Verb, table: TableKind) -> Result<(), Fault> {
+    if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && verb != Verb::List {
+        let text = "Can't do that command with tables `dying' and `unconfirmed'";
+        return Err(Fault::parameter(text));
     }
-    let given = &command.given;
-    if command.table != TableKind::Conntrack
-        || !matches!(command.verb, Verb::List | Verb::Event | Verb::Update | Verb::Delete)
-    {
-        return Ok(());
-    }
-    if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
-        return Err(Fault::parameter("Can't use --mask-src without --src"));
-    }
-    if given.has(O::MaskDst) && !given.has(O::OrigDst) {
-        return Err(Fault::parameter("Can't use --mask-dst without --dst"));
+    if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
+        let name = if verb == Verb::Update { "update" } else { "add" };
+        return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
     }
     Ok(())
 }

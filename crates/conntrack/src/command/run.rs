@@ -98,7 +98,8 @@ impl<'a> Form<'a> {
             return writeln!(f, "{}", ProcLine { flow, now: self.now });
         }
         if output.xml {
-            if self.shown_count == 1 && self.command.verb != Verb::Delete {
+            let begins = !matches!(self.command.verb, Verb::Update | Verb::Delete);
+            if self.shown_count == 1 && begins {
                 f.write_str(Xml::HEAD)?;
             }
             let when = self.now.filter(|_| output.timestamp && kind != Kind::Listed);
@@ -201,8 +202,33 @@ struct Run<'a, 'p> {
     printed: &'p mut Printed,
 }
 
+/// What conntrack(8) finds wrong with a command only when it is to be run.
+///
+/// # Errors
+/// [`Fault`].
+pub fn check(command: &Command) -> Result<(), Fault> {
+    use OptionKind as O;
+    if command.table != TableKind::Conntrack
+        || !matches!(command.verb, Verb::List | Verb::Event | Verb::Update | Verb::Delete)
+    {
+        return Ok(());
+    }
+    let given = &command.given;
+    if command.verb == Verb::List && given.has(O::Zero) && filters(command) {
+        return Err(Fault::parameter("Can't use -z with filtering parameters"));
+    }
+    if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
+        return Err(Fault::parameter("Can't use --mask-src without --src"));
+    }
+    if given.has(O::MaskDst) && !given.has(O::OrigDst) {
+        return Err(Fault::parameter("Can't use --mask-dst without --dst"));
+    }
+    Ok(())
+}
+
 impl Run<'_, '_> {
     fn run(&mut self) -> Result<(), Fault> {
+        check(self.command)?;
         let is_expect = self.command.table == TableKind::Expect;
         match (self.command.verb, is_expect) {
             (Verb::None | Verb::Help, _) => self.printed.out.push_str(&help::text()),
@@ -280,13 +306,14 @@ impl Run<'_, '_> {
     fn list(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let asks_kernel = command.table == TableKind::Conntrack;
-        if asks_kernel && command.given.has(OptionKind::Zero) && filters(command) {
-            return Err(Fault::parameter("Can't use -z with filtering parameters"));
-        }
-        if asks_kernel && command.status_unset && command.flow.status().0 == 0 {
+        let (mask, status) = (command.status_mask, command.flow.status());
+        if asks_kernel && command.given.has(OptionKind::Status) && mask.0 == 0 {
             return Err(self.failed(Refusal::Invalid));
         }
-        let flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
+        let mut flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
+        if asks_kernel && !mask.contains(status) {
+            flows.clear();
+        }
         flows.iter().filter(|flow| command.selects(flow)).for_each(|flow| self.show(flow));
         self.printed.out.push_str(self.form.foot());
         if command.given.has(OptionKind::Zero) {
@@ -334,17 +361,17 @@ impl Run<'_, '_> {
         let mut updated_count = 0_usize;
         for flow in flows.iter().filter(|flow| command.selects(flow)) {
             let Some(change) = change(command, flow) else { continue };
-            let result = self.table.update(&change);
-            if result == Err(Refusal::Missing) {
-                let _ = writeln!(self.printed.err, "Operation failed: {}", Refusal::Missing);
-                continue;
+            // Whatever comes of it, conntrack(8) looks what has become of the connection.
+            if let Err(refusal) = self.table.update(&change) {
+                let text = match refusal {
+                    Refusal::Missing => format!("Operation failed: {refusal}"),
+                    _ => self.failed(refusal).text,
+                };
+                let _ = writeln!(self.printed.err, "{text}");
             }
-            if let Err(refusal) = result {
-                let fault = self.failed(refusal);
-                if refusal != Refusal::Forbidden {
-                    let _ = writeln!(self.printed.err, "{}", fault.text);
-                }
-                return Err(fault);
+            // Neither can be named where no family is.
+            if command.flow.family.is_none() {
+                return Err(self.failed(Refusal::Unsupported));
             }
             let Some(tuple) = flow.tuple(Direction::Original) else { continue };
             let found = match self.table.find(&tuple, Zone::default()) {
@@ -456,9 +483,11 @@ impl Run<'_, '_> {
 
     fn expected_tuple(&self) -> Result<crate::Tuple, Fault> {
         let flow = &self.command.flow;
-        // Nothing can be said of the type, and none is expected.
-        if matches!(flow.protocol, Some(icmp::PROTOCOL | icmpv6::PROTOCOL)) {
-            return Err(self.failed(Refusal::Missing));
+        // Nothing can be said of the type, which is 0 then: that of no ICMPv6.
+        match flow.protocol {
+            Some(icmp::PROTOCOL) => return Err(self.failed(Refusal::Missing)),
+            Some(icmpv6::PROTOCOL) => return Err(self.failed(Refusal::Invalid)),
+            _ => {}
         }
         flow.tuple(Direction::Original).ok_or(Refusal::Invalid).map_err(|r| self.failed(r))
     }
@@ -536,6 +565,8 @@ fn change(command: &Command, flow: &Flow) -> Option<Flow> {
         info: command.flow.info,
         mark,
         labels,
+        // Which the kernel refuses to change.
+        nat: command.flow.nat,
         ..Flow::default()
     })
 }

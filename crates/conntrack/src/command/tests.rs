@@ -404,3 +404,58 @@ T
 ",
     );
 }
+
+#[test]
+fn what_a_change_comes_to_is_looked_up() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 -g 9.9.9.9 -u FIXED_TIMEOUT
+E 1 flow entries have been created.
+= 0
+$ -U -s 1.1.1.1 -g 9.9.9.9 -m 7
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: Operation not supported
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 -t 100 -m 5
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 -u EXPECTED
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: Device or resource busy
+E 1 flow entries have been updated.
+= 0
+$ -L -p tcp -z --mask-dst 0.0.0.0
+E Can't use -z with filtering parameters
+T
+= 2
+$ -L -u FIXED_TIMEOUT -u SEEN_REPLY
+E 0 flow entries have been shown.
+= 0
+$ -L -V dying
+E Can't do that command with tables `dying' and `unconfirmed'
+T
+= 2
+$ -L -V foo
+E unknown type `foo'
+T
+= 2
+$ -D --mask-dst 0.0.0.0
+E Can't use --mask-dst without --dst
+T
+= 2
+$ -h -p tcp --sport 1 -o xml
+E Illegal option `--output' with this command
+T
+= 2
+",
+    );
+    let mut table = SavedTable::default();
+    put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900");
+    assert!(put(&mut table, "-U -s 1.1.1.1 -m 1 -o xml").out.starts_with("<flow>"));
+    let told = parse(&["-E", "-b", "1153"], None, &mut String::new()).expect("a command");
+    let begins = super::run::Form::new(&told, None, None).events_begin();
+    assert_eq!(begins, "NOTICE: Netlink socket buffer size has been set to 2306 bytes.\n");
+}

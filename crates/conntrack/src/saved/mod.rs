@@ -246,11 +246,14 @@ impl Ask for SavedTable {
     }
 
     fn update(&mut self, change: &Flow) -> Result<(), Refusal> {
-        if change.family.is_none() || change.nat.iter().any(Option::is_some) {
+        if change.family.is_none() {
             return Err(Refusal::Unsupported);
         }
         let tuple = change.tuple(Direction::Original).ok_or(Refusal::Invalid)?;
         let place = self.place(&tuple, change.zone()).ok_or(Refusal::Missing)?;
+        if change.nat.iter().any(Option::is_some) {
+            return Err(Refusal::Unsupported);
+        }
         let flow = self.flows.get_mut(&place).ok_or(Refusal::Missing)?;
         update(flow, change)?;
         let is_over = flow.timeout == Some(0);
