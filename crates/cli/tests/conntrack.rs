@@ -235,7 +235,7 @@ fn ours(capture: &Path, words: &[&str]) -> Output {
         .expect("keepstate")
 }
 
-const LISTINGS: [&[&str]; 10] = [
+const LISTINGS: [&[&str]; 19] = [
     &["-L"],
     &["-L", "-o", "extended"],
     &["-L", "-o", "extended,id"],
@@ -243,9 +243,27 @@ const LISTINGS: [&[&str]; 10] = [
     &["-L", "-o", "save"],
     &["-L", "-p", "tcp", "-u", "ASSURED"],
     &["-L", "-f", "ipv6"],
+    &["-L", "-o", "xml,extended,id,labels"],
+    &["-L", "-o", "timestamp,userspace,labels"],
+    &["-L", "-g"],
+    &["-L", "-p", "udp", "-o", "save"],
+    &["-L", "dying"],
     &["-L", "expect"],
     &["-L", "expect", "-o", "xml"],
+    &["-L", "expect", "-o", "extended,id"],
+    &["-L", "expect", "-o", "save"],
+    &["-L", "expect", "-f", "ipv6"],
     &["-C"],
+    &["-C", "expect"],
+];
+
+/// What takes away what it shows, each something else.
+const CHANGES: [&[&str]; 5] = [
+    &["-U", "-s", "192.0.2.251", "-m", "5"],
+    &["-F", "expect"],
+    &["-D", "-p", "tcp", "-u", "ASSURED", "-o", "xml"],
+    &["-D", "-p", "udp", "-o", "save"],
+    &["-F"],
 ];
 
 /// The real tool telling events.
@@ -304,13 +322,22 @@ impl Listener {
 }
 
 /// Ways to be told of events.
-const TOLD: [&[&str]; 6] = [
+const TOLD: [&[&str]; 15] = [
     &[],
     &["-o", "extended,id"],
     &["-o", "xml"],
     &["-o", "save"],
     &["-p", "tcp", "-e", "NEW,DESTROY"],
+    &["-e", "UPDATES", "-o", "extended"],
+    &["-e", "UPDATES", "-o", "xml,id"],
+    &["-e", "NEW", "-p", "udp", "-o", "save"],
+    &["-e", "DESTROY", "-o", "userspace"],
+    &["-f", "ipv6", "-o", "labels"],
+    &["-p", "tcp", "--state", "ESTABLISHED"],
     &["expect"],
+    &["expect", "-o", "xml"],
+    &["expect", "-o", "extended,id"],
+    &["expect", "-o", "save"],
 ];
 
 /// Those of the repository, and small ones of the shared test material, where it is there.
@@ -357,6 +384,8 @@ fn the_same_traffic_is_listed_and_told_alike() {
             let proc = fs::read("/proc/thread-self/net/nf_conntrack")?;
             let proc_expect = fs::read("/proc/thread-self/net/nf_conntrack_expect")?;
             let counted = real(&["-S"]).expect("conntrack").stdout;
+            let changed = CHANGES.map(|words| (words, real(words).expect("conntrack")));
+            let listed: Vec<_> = listed.into_iter().chain(changed).collect();
             Ok::<_, std::io::Error>((events, listed, proc, proc_expect, counted))
         });
         let (events, listed, proc, proc_expect, counted) = match ran {

@@ -22,6 +22,7 @@ impl Command {
                     && self.selects_zone(flow)
                     && self.selects_status(flow)
                     && self.selects_state(flow)
+                    && self.selects_timeout(flow)
             }
         }
     }
@@ -67,6 +68,11 @@ impl Command {
 
     fn selects_status(&self, flow: &Flow) -> bool {
         self.flow.status.is_none_or(|status| flow.status().contains(status))
+    }
+
+    /// `-D -t`: how much is left of its time, to the second.
+    fn selects_timeout(&self, flow: &Flow) -> bool {
+        self.flow.timeout.is_none() || self.flow.timeout == flow.timeout
     }
 
     fn selects_state(&self, flow: &Flow) -> bool {

@@ -442,6 +442,9 @@ $ -L -V foo
 E unknown type `foo'
 T
 = 2
+$ -D -t 899
+E 0 flow entries have been deleted.
+= 1
 $ -D --mask-dst 0.0.0.0
 E Can't use --mask-dst without --dst
 T
