@@ -1,7 +1,7 @@
 //! Which connections a command means.
 
 use super::{Command, OptionKind, Verb};
-use crate::flow::{Flow, Half, ProtocolInfo};
+use crate::flow::{DCCP, Flow, Half, ProtocolInfo};
 use keepstate_packet::{Address, gre};
 
 impl Command {
@@ -48,6 +48,10 @@ impl Command {
     /// What conntrack(8) compares of a half: not the keys of GRE.
     fn compared(&self, half: &Half) -> Half {
         match self.flow.protocol {
+            // Of DCCP the kernel tells none.
+            Some(DCCP) if self.verb == Verb::Update => {
+                Half { source_port: None, destination_port: None, ..*half }
+            }
             Some(gre::PROTOCOL) => Half { source_port: None, destination_port: None, ..*half },
             _ => *half,
         }

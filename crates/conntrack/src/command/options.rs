@@ -43,6 +43,10 @@ pub enum OptionKind {
     ReplyZone,
 }
 
+/// Whoever gives one of these sees labels.
+pub(super) const ABOUT_LABELS: [OptionKind; 3] =
+    [OptionKind::Label, OptionKind::LabelAdd, OptionKind::LabelDel];
+
 /// The options with their letters, the names that errors give them, and whether they take a value.
 const OPTIONS: [(OptionKind, u8, &str, Value); 29] = {
     use OptionKind as O;

@@ -2,7 +2,7 @@
 
 use super::getopt::{Found, Long, Value, Words};
 use super::options::{self, Field, LONG, OptionKind, PROTOCOL_LETTERS, VERBS};
-use super::{Command, Fault, TableKind, Verb, protocols, values};
+use super::{Command, Fault, Output, TableKind, Verb, protocols, values};
 use crate::flow::{Half, LabelNames, ProtocolInfo, Translation};
 use crate::tuple;
 use alloc::format;
@@ -21,9 +21,19 @@ pub fn parse(
     label_names: Option<&LabelNames>,
     warnings: &mut String,
 ) -> Result<Command, Fault> {
+    parse_after(Output::default(), words, label_names, warnings)
+}
+
+/// The same for a line of a file, whose lines before have asked for `output`.
+pub(super) fn parse_after(
+    output: Output,
+    words: &[&str],
+    label_names: Option<&LabelNames>,
+    warnings: &mut String,
+) -> Result<Command, Fault> {
     let mut reader = Reader {
         words: Words::new(words),
-        command: Command::default(),
+        command: Command { output, ..Command::default() },
         family: None,
         long: Vec::new(),
         reply_is_icmp: false,

@@ -1,5 +1,6 @@
 //! Puts a command to a table and prints what conntrack(8) prints.
 
+use super::options::ABOUT_LABELS;
 use super::{Command, EventMask, Fault, OptionKind, TableKind, VERSION, Verb, help};
 use crate::flow::{Expected, Flow, Half, LabelNames, Labels};
 use crate::listing::expectation::{ExpectationLine, ExpectationProcLine, ExpectationXml};
@@ -73,9 +74,8 @@ impl<'a> Form<'a> {
         now: Option<Instant>,
     ) -> Self {
         let output = command.output;
-        let about_labels = [OptionKind::Label, OptionKind::LabelAdd, OptionKind::LabelDel];
         let shows_labels =
-            command.verb != Verb::Delete && (output.labels || command.given.any(&about_labels));
+            command.verb != Verb::Delete && (output.labels || command.given.any(&ABOUT_LABELS));
         let shown = Shown {
             layer3: output.extended,
             id: output.id,

@@ -462,3 +462,39 @@ T
     let begins = super::run::Form::new(&told, None, None).events_begin();
     assert_eq!(begins, "NOTICE: Netlink socket buffer size has been set to 2306 bytes.\n");
 }
+
+fn load(table: &mut SavedTable, text: &str) -> Printed {
+    let mut printed = Printed::default();
+    match Loaded::read(text, Some(&labels()), &mut printed.err) {
+        Ok(loaded) => loaded.run(table, Some(&labels()), None, &mut printed),
+        Err(fault) => printed.fail(&fault),
+    }
+    printed
+}
+
+#[test]
+fn lines_of_a_file_share_what_they_show_and_are_judged_when_all_are_read() {
+    let mut table = SavedTable::default();
+    load(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 9\n-I -s 1.1.1.1 -d 2.2.2.2 -p 98 -t 9");
+    let deleted = load(&mut table, "-D -p 98\n-D -p 99 -o xml\n").out;
+    assert_eq!(deleted.matches("<flow>").count(), 2, "{deleted}");
+    assert!(load(&mut table, "-F\n-F -f ipv6\n").err.matches("emptied").count() == 2);
+    for (text, fault) in [
+        ("-D -p 98 -o save\n-D -p 99 -o xml\n", "cannot combine save output"),
+        ("-L\n-X\n", "unknown option `-X'"),
+        ("-L\n-F\n", "Cannot use command `-L'"),
+        ("-V expect\n", "Cannot use command `-V'"),
+        ("-F\n  ", "Cannot use command `unknown'"),
+    ] {
+        assert!(load(&mut table, text).err.contains(fault), "{text}");
+    }
+}
+
+#[test]
+fn ports_of_dccp_are_nobodys_business() {
+    let mut table = SavedTable::default();
+    let line = "-I -s 1.1.1.1 -d 2.2.2.2 -p dccp --sport 1 --dport 2 --state OPEN --role cl -t 900";
+    put(&mut table, line);
+    assert!(put(&mut table, "-U -f ipv4 -p dccp --sport 11 -m 5").err.contains(" 1 flow"));
+    assert!(put(&mut table, "-L -p dccp --sport 1").err.contains(" 0 flow"));
+}

@@ -216,9 +216,10 @@ impl Ask for SavedTable {
     fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
         check_zones(wanted)?;
         let flow = match created(wanted) {
-            // The kernel looks for it before it misses ports of its reply.
+            // The kernel looks for it before it misses something of a reply that is described.
             Err(Refusal::Invalid)
-                if wanted.original.icmp_type.is_none() && self.has_original(wanted) =>
+                if (wanted.original.icmp_type.is_none() || is_described(&wanted.reply))
+                    && self.has_original(wanted) =>
             {
                 return Err(Refusal::Exists);
             }
