@@ -113,6 +113,8 @@ fn changes_are_written_back_and_only_changes() {
     fs::write(&table, format!("{text}# a remark\n")).expect("written");
     assert!(by_link(&folder, "-L", "").status.success());
     assert!(fs::read_to_string(&table).expect("there").ends_with("# a remark\n"));
+    let short = by_link(&folder, "--out xml -L", "");
+    assert!(String::from_utf8_lossy(&short.stdout).contains("<flow>"), "{short:?}");
     assert!(by_link(&folder, "-D -p udp", "").status.success());
     assert_eq!(SavedTable::default().text(), fs::read_to_string(&table).expect("there"));
     fs::write(&table, "udp 17 x\n").expect("written");

@@ -88,12 +88,15 @@ impl Source {
         ];
         let mut source = Self::default();
         let mut at = 0;
+        // Without a replay `--out` is short for conntrack(8)'s `--output`.
+        let replays = |word: &String| word == "--replay" || word.starts_with("--replay=");
+        let of_replay = if words.iter().any(replays) { &OF_REPLAY[..] } else { &[] };
         while let Some(word) = words.get(at) {
             let (name, mut value) = match word.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (word.as_str(), None),
             };
-            if !OF_REPLAY.contains(&name) && !["--saved", "--replay"].contains(&name) {
+            if !of_replay.contains(&name) && !["--saved", "--replay"].contains(&name) {
                 break;
             }
             at += 1;

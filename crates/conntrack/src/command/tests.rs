@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use super::run::{Printed, run};
+use super::run::{self, Printed};
 use super::*;
 use crate::flow::{Contents, LabelNames};
 use crate::saved::SavedTable;
@@ -19,7 +19,7 @@ fn put(table: &mut SavedTable, line: &str) -> Printed {
     let words: Vec<&str> = line.split_whitespace().collect();
     let names = labels();
     match parse(&words, Some(&names), &mut printed.err) {
-        Ok(command) => run(&command, table, Some(&names), None, &mut printed),
+        Ok(command) => run::run(&command, table, Some(&names), None, &mut printed),
         Err(fault) => printed.fail(&fault),
     }
     printed
@@ -459,7 +459,7 @@ T
     put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900");
     assert!(put(&mut table, "-U -s 1.1.1.1 -m 1 -o xml").out.starts_with("<flow>"));
     let told = parse(&["-E", "-b", "1153"], None, &mut String::new()).expect("a command");
-    let begins = super::run::Form::new(&told, None, None).events_begin();
+    let begins = run::Form::new(&told, None, None).events_begin();
     assert_eq!(begins, "NOTICE: Netlink socket buffer size has been set to 2306 bytes.\n");
 }
 
