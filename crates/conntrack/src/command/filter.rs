@@ -74,9 +74,29 @@ impl Command {
         self.flow.status.is_none_or(|status| flow.status().contains(status))
     }
 
-    /// `-D -t`: how much is left of its time, to the second.
+    /// `-D -t`: how much is left of its time, to the second; where nothing else is compared,
+    /// conntrack(8) does not look at it.
     fn selects_timeout(&self, flow: &Flow) -> bool {
-        self.flow.timeout.is_none() || self.flow.timeout == flow.timeout
+        !self.compares() || self.flow.timeout.is_none() || self.flow.timeout == flow.timeout
+    }
+
+    /// Whether connections are picked by anything that conntrack(8) compares itself.
+    pub(super) fn compares(&self) -> bool {
+        use OptionKind as O;
+        self.given.any(&[
+            O::OrigSrc,
+            O::OrigDst,
+            O::ReplySrc,
+            O::ReplyDst,
+            O::Protonum,
+            O::Status,
+            O::Mark,
+            O::Secmark,
+            O::Zone,
+            O::OrigZone,
+            O::ReplyZone,
+            O::Label,
+        ])
     }
 
     fn selects_state(&self, flow: &Flow) -> bool {

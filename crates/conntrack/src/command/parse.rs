@@ -139,9 +139,8 @@ impl Reader<'_, '_> {
             O::Mark => command.mark = Some(values::masked(text)),
             O::Id => flow.id = Some(values::number(text)),
             O::Output => {
-                let had_labels = command.output.labels;
                 values::output(text, &mut command.output, self.warnings)?;
-                if command.output.labels && !had_labels && self.label_names.is_none() {
+                if command.output.labels && self.label_names.is_none() {
                     self.warnings.push_str(NO_LABEL_NAMES);
                 }
             }

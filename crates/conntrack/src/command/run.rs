@@ -214,7 +214,7 @@ pub fn check(command: &Command) -> Result<(), Fault> {
         return Ok(());
     }
     let given = &command.given;
-    if command.verb == Verb::List && given.has(O::Zero) && filters(command) {
+    if command.verb == Verb::List && given.has(O::Zero) && command.compares() {
         return Err(Fault::parameter("Can't use -z with filtering parameters"));
     }
     if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
@@ -433,6 +433,10 @@ impl Run<'_, '_> {
         let Flow { protocol, info, .. } = &self.command.flow;
         match (*protocol, info.state()) {
             (Some(tcp::PROTOCOL), None) => "No data available",
+            // Looking for names that are not there has left its mark.
+            _ if self.command.output.labels && self.form.shown.labels.is_none() => {
+                "invalid parameters"
+            }
             _ => "Success",
         }
     }
@@ -491,25 +495,6 @@ impl Run<'_, '_> {
         }
         flow.tuple(Direction::Original).ok_or(Refusal::Invalid).map_err(|r| self.failed(r))
     }
-}
-
-/// Whether what is listed is picked by anything that `-z` would not follow.
-fn filters(command: &Command) -> bool {
-    use OptionKind as O;
-    command.given.any(&[
-        O::OrigSrc,
-        O::OrigDst,
-        O::ReplySrc,
-        O::ReplyDst,
-        O::Protonum,
-        O::Status,
-        O::Mark,
-        O::Secmark,
-        O::Zone,
-        O::OrigZone,
-        O::ReplyZone,
-        O::Label,
-    ])
 }
 
 /// A connection that somebody holds while it is printed.

@@ -442,9 +442,19 @@ $ -L -V foo
 E unknown type `foo'
 T
 = 2
-$ -D -t 899
+$ -D -p 99 -t 899
 E 0 flow entries have been deleted.
 = 1
+$ -I -s 2.2.2.2 -d 1.1.1.1 -p 97 -t 900
+E 1 flow entries have been created.
+= 0
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 97 -t 900 --orig-zone 16
+E Operation failed: Such conntrack exists, try -U to update
+= 1
+$ -D -g -t 899
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been deleted.
+= 0
 $ -D --mask-dst 0.0.0.0
 E Can't use --mask-dst without --dst
 T
@@ -455,6 +465,9 @@ T
 = 2
 ",
     );
+    let mut nameless = String::new();
+    parse(&["-L", "-o", "labels", "-o", "id"], None, &mut nameless).expect("a command");
+    assert_eq!(nameless.matches("nfct_labelmap_new").count(), 2);
     let mut table = SavedTable::default();
     put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900");
     assert!(put(&mut table, "-U -s 1.1.1.1 -m 1 -o xml").out.starts_with("<flow>"));

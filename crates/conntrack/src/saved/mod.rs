@@ -226,7 +226,9 @@ impl Ask for SavedTable {
             created => created?,
         };
         let keys = keys(&flow).ok_or(Refusal::Invalid)?;
-        if !self.is_free(&keys, flow.zone()) {
+        let [(original, ..), _] = keys;
+        let is_there = self.place(&original, flow.zone()).is_some();
+        if is_there || !self.is_free(&keys, flow.zone()) {
             return Err(Refusal::Exists);
         }
         if status_is_forbidden(wanted.status()) {
