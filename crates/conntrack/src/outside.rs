@@ -91,11 +91,11 @@ pub trait Ask {
     /// [`Refusal::Missing`].
     fn delete(&mut self, tuple: &Tuple, zone: Zone) -> Result<(), Refusal>;
 
-    /// Forgets all connections of a family, or of both.
+    /// Forgets all connections, of whatever family.
     ///
     /// # Errors
     /// [`Refusal`] when that cannot be done.
-    fn flush(&mut self, family: Option<Family>) -> Result<(), Refusal>;
+    fn flush(&mut self) -> Result<(), Refusal>;
 
     /// The expectations.
     ///

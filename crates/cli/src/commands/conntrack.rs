@@ -88,12 +88,15 @@ impl Source {
         ];
         let mut source = Self::default();
         let mut at = 0;
+        // Without a replay `--out` is short for conntrack(8)'s `--output`.
+        let replays = |word: &String| word == "--replay" || word.starts_with("--replay=");
+        let of_replay = if words.iter().any(replays) { &OF_REPLAY[..] } else { &[] };
         while let Some(word) = words.get(at) {
             let (name, mut value) = match word.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (word.as_str(), None),
             };
-            if !OF_REPLAY.contains(&name) && !["--saved", "--replay"].contains(&name) {
+            if !of_replay.contains(&name) && !["--saved", "--replay"].contains(&name) {
                 break;
             }
             at += 1;
@@ -124,7 +127,8 @@ impl Source {
     }
 }
 
-pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
+/// The verb, whose own help tells of tables as well.
+pub(super) fn verb(words: &[String], terminal: &Terminal) -> Exit {
     if words.first().is_some_and(|word| word == "--help") {
         let mut command = <Arguments as clap::Args>::augment_args(
             clap::Command::new("keepstate conntrack")
@@ -134,6 +138,10 @@ pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
         let _ = command.print_help();
         return Exit::Clean;
     }
+    run(words, terminal)
+}
+
+pub(crate) fn run(words: &[String], terminal: &Terminal) -> Exit {
     let (source, words) = Source::take(words);
     let names = std::fs::read_to_string(LABEL_NAMES).ok();
     let names = names.as_deref().map(command::label_names);
@@ -202,6 +210,12 @@ impl Asked {
         printed: &mut Printed,
         terminal: &Terminal,
     ) -> Result<(), Exit> {
+        if let Self::Command(command) = self
+            && let Err(fault) = command::run::check(command)
+        {
+            printed.fail(&fault);
+            return Ok(());
+        }
         if !self.asks() {
             self.put_to(&mut SavedTable::default(), (names, None), printed);
             return Ok(());
@@ -212,6 +226,7 @@ impl Asked {
                 && command.verb == Verb::Event
             {
                 let mut told = Told { form: Form::new(command, names, None), command };
+                eprint!("{}", told.form.events_begin());
                 engine_after(&arguments, terminal, &mut told)?;
                 print!("{}", told.form.foot());
                 printed.err.push_str(&told.form.events_shown());
@@ -234,7 +249,9 @@ impl Asked {
             && command.verb == Verb::Event
         {
             // Nothing happens in a file.
-            printed.err.push_str(&Form::new(command, names, None).events_shown());
+            let form = Form::new(command, names, None);
+            printed.err.push_str(&form.events_begin());
+            printed.err.push_str(&form.events_shown());
             return Ok(());
         }
         self.put_to(&mut table, (names, None), printed);

@@ -34,7 +34,7 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, terminal),
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
-            Self::Conntrack(arguments) => conntrack::run(&arguments.words, terminal),
+            Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
             Self::Verify(arguments) => verify::run(arguments, terminal),
             Self::Run(arguments) => run::run(arguments, terminal),
         }

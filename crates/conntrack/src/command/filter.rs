@@ -1,7 +1,7 @@
 //! Which connections a command means.
 
 use super::{Command, OptionKind, Verb};
-use crate::flow::{Flow, Half, ProtocolInfo};
+use crate::flow::{DCCP, Flow, Half, ProtocolInfo};
 use keepstate_packet::{Address, gre};
 
 impl Command {
@@ -22,12 +22,9 @@ impl Command {
                     && self.selects_zone(flow)
                     && self.selects_status(flow)
                     && self.selects_state(flow)
+                    && self.selects_timeout(flow)
             }
         }
-    }
-
-    pub(super) fn selects_reply(&self, flow: &Flow) -> bool {
-        agrees(&self.reply(), &flow.reply, &Half::default())
     }
 
     fn selects_tuples(&self, flow: &Flow) -> bool {
@@ -36,12 +33,7 @@ impl Command {
         wanted.family.is_none_or(|family| flow.family == Some(family))
             && same(wanted.protocol, flow.protocol)
             && agrees(&self.original(), &flow.original, &self.masks)
-            && self.selects_reply(flow)
-    }
-
-    /// The same command without the masks of addresses.
-    pub(super) fn unmasked(&self) -> Self {
-        Self { masks: Half::default(), ..self.clone() }
+            && agrees(&self.reply(), &flow.reply, &Half::default())
     }
 
     /// What is wanted of the reply: the type of the answer follows from that of the question.
@@ -56,6 +48,10 @@ impl Command {
     /// What conntrack(8) compares of a half: not the keys of GRE.
     fn compared(&self, half: &Half) -> Half {
         match self.flow.protocol {
+            // Of DCCP the kernel tells none.
+            Some(DCCP) if self.verb == Verb::Update => {
+                Half { source_port: None, destination_port: None, ..*half }
+            }
             Some(gre::PROTOCOL) => Half { source_port: None, destination_port: None, ..*half },
             _ => *half,
         }
@@ -76,6 +72,31 @@ impl Command {
 
     fn selects_status(&self, flow: &Flow) -> bool {
         self.flow.status.is_none_or(|status| flow.status().contains(status))
+    }
+
+    /// `-D -t`: how much is left of its time, to the second; where nothing else is compared,
+    /// conntrack(8) does not look at it.
+    fn selects_timeout(&self, flow: &Flow) -> bool {
+        !self.compares() || self.flow.timeout.is_none() || self.flow.timeout == flow.timeout
+    }
+
+    /// Whether connections are picked by anything that conntrack(8) compares itself.
+    pub(super) fn compares(&self) -> bool {
+        use OptionKind as O;
+        self.given.any(&[
+            O::OrigSrc,
+            O::OrigDst,
+            O::ReplySrc,
+            O::ReplyDst,
+            O::Protonum,
+            O::Status,
+            O::Mark,
+            O::Secmark,
+            O::Zone,
+            O::OrigZone,
+            O::ReplyZone,
+            O::Label,
+        ])
     }
 
     fn selects_state(&self, flow: &Flow) -> bool {

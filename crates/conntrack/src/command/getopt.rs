@@ -70,9 +70,10 @@ impl<'a> Words<'a> {
         Some(self.short(short))
     }
 
-    /// The next word, when it is no option (a value that may stand apart).
-    pub(super) fn optional(&mut self, found: &Found<'_>) -> Option<&'a str> {
-        if found.value.is_some() || !self.letters.is_empty() {
+    /// The next word, when it is no option: a value that need not be there. conntrack(8) does not
+    /// look at one in the same word.
+    pub(super) fn optional(&mut self) -> Option<&'a str> {
+        if !self.letters.is_empty() {
             return None;
         }
         let word = *self.words.get(self.next)?;

@@ -1,6 +1,8 @@
 //! Commands from a file (`-R FILE`): all are read before the first is run.
 
-use super::{Command, Fault, TableKind, Verb, getopt, parse, run};
+use super::options::ABOUT_LABELS;
+use super::parse::parse_after;
+use super::{Command, Fault, Output, TableKind, Verb, getopt, run};
 use crate::flow::LabelNames;
 use crate::outside::Ask;
 use alloc::format;
@@ -50,30 +52,27 @@ impl Loaded {
         label_names: Option<&LabelNames>,
         warnings: &mut String,
     ) -> Result<Self, Fault> {
-        let mut commands = Vec::new();
-        for line in text.lines().take(LINES_MAX) {
+        let mut commands: Vec<Command> = Vec::new();
+        let mut output = Output::default();
+        for line in text.split_inclusive('\n').take(LINES_MAX) {
             let words = getopt::split(line);
             let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-            if words.first().is_none_or(|word| word.starts_with('#')) {
+            // A line of blanks without its end counts as a command.
+            let is_blank = words.is_empty() && line.ends_with('\n');
+            if is_blank || words.first().is_some_and(|word| word.starts_with('#')) {
                 continue;
             }
             if words.first() == Some(&"conntrack") {
                 words.remove(0);
             }
-            let command = parse(&words, label_names, warnings)?;
-            let name = match (command.verb, command.table) {
-                (Verb::Create | Verb::Add | Verb::Update | Verb::Delete, TableKind::Conntrack) => {
-                    commands.push(command);
-                    continue;
-                }
-                (Verb::Flush, TableKind::Conntrack) => {
-                    commands.push(command);
-                    continue;
-                }
-                (verb, table) => name(verb, table),
-            };
-            return Err(Fault::parameter(format!("Cannot use command `{name}' with --load-file")));
+            let command = parse_after(output, &words, label_names, warnings)?;
+            output = command.output;
+            commands.push(command);
         }
+        commands.iter().try_for_each(loadable)?;
+        // What one line wants to see, all show.
+        output.labels |= commands.iter().any(|command| command.given.any(&ABOUT_LABELS));
+        commands.iter_mut().for_each(|command| command.output = output);
         Ok(Self(commands))
     }
 
@@ -90,6 +89,9 @@ impl Loaded {
             let mut one = run::Printed::default();
             run::run(command, table, label_names, now, &mut one);
             printed.out.push_str(&one.out);
+            if command.verb == Verb::Flush && one.status == 0 {
+                printed.err.push_str(&one.err);
+            }
             let nothing = matches!(command.verb, Verb::Delete | Verb::Update)
                 && one.err.contains("0 flow entries have been");
             if one.status != 0 && !nothing {
@@ -101,10 +103,24 @@ impl Loaded {
     }
 }
 
+/// Not every command can stand in a file.
+fn loadable(command: &Command) -> Result<(), Fault> {
+    let (verb, table) = (command.verb, command.table);
+    let changes =
+        matches!(verb, Verb::Create | Verb::Add | Verb::Update | Verb::Delete | Verb::Flush);
+    if changes && table == TableKind::Conntrack {
+        return Ok(());
+    }
+    let name = name(verb, table);
+    Err(Fault::parameter(format!("Cannot use command `{name}' with --load-file")))
+}
+
 fn name(verb: Verb, table: TableKind) -> String {
     let letter = match verb {
         Verb::None => return String::from("unknown"),
         Verb::List => 'L',
+        // So it is named there.
+        Verb::Create if table == TableKind::Expect => 'C',
         Verb::Create => 'I',
         Verb::Add => 'A',
         Verb::Update => 'U',
@@ -118,7 +134,9 @@ fn name(verb: Verb, table: TableKind) -> String {
         Verb::Help => 'h',
     };
     match table {
-        TableKind::Expect => format!("-{letter} expect"),
-        TableKind::Conntrack | TableKind::Dying | TableKind::Unconfirmed => format!("-{letter}"),
+        TableKind::Expect if !matches!(verb, Verb::Version | Verb::Help) => {
+            format!("-{letter} expect")
+        }
+        _ => format!("-{letter}"),
     }
 }

@@ -25,6 +25,7 @@ pub fn label_names(text: &str) -> crate::flow::LabelNames {
     values::label_names(text)
 }
 
+use crate::CtStatus;
 use crate::flow::{Expected, Flow, Half, Labels};
 use alloc::string::String;
 use core::fmt;
@@ -153,10 +154,13 @@ pub struct Command {
     pub output: Output,
     /// `-e`.
     pub events: Option<EventMask>,
+    /// `-b`.
+    pub buffer_size: Option<u32>,
     /// Whether a label was named that no connection can have.
     pub impossible_label: bool,
-    /// Whether `-u` was given without any bit: the kernel takes no such filter.
-    pub status_unset: bool,
+    /// What the first `-u` with a bit asked for: the kernel compares these bits with those of all
+    /// `-u` when it lists, and takes none without any.
+    pub status_mask: CtStatus,
 }
 
 /// Why a command line is refused, or failed.

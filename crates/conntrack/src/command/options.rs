@@ -43,6 +43,10 @@ pub enum OptionKind {
     ReplyZone,
 }
 
+/// Whoever gives one of these sees labels.
+pub(super) const ABOUT_LABELS: [OptionKind; 3] =
+    [OptionKind::Label, OptionKind::LabelAdd, OptionKind::LabelDel];
+
 /// The options with their letters, the names that errors give them, and whether they take a value.
 const OPTIONS: [(OptionKind, u8, &str, Value); 29] = {
     use OptionKind as O;
@@ -153,7 +157,9 @@ const fn rules(verb: Verb, table: TableKind) -> &'static [u8; 29] {
         (Verb::Get, _) => b"33331..........2...2....2....",
         (Verb::Flush, TableKind::Conntrack) => b"................2............",
         (Verb::Event, _) => b"22222...2..22.2.222222222..22",
-        (Verb::None | Verb::Flush | Verb::Count | Verb::Stats | Verb::Version | Verb::Help, _) => {
+        // Tells of the options of a protocol.
+        (Verb::Help, _) => b"....2........................",
+        (Verb::None | Verb::Flush | Verb::Count | Verb::Stats | Verb::Version, _) => {
             b"............................."
         }
     }
@@ -214,14 +220,14 @@ const TCP: [ProtocolOption; 9] = {
 
 const SCTP: [ProtocolOption; 11] = {
     let [a, b, c, d, e, f, g, h] = PORTS;
-    let original = option("orig-vtag", Field::OriginalTag, b"122...");
-    let reply = option("reply-vtag", Field::ReplyTag, b"122...");
+    let original = option("orig-vtag", Field::OriginalTag, b"122.1.");
+    let reply = option("reply-vtag", Field::ReplyTag, b"122.1.");
     [a, b, c, d, e, f, STATE, g, h, original, reply]
 };
 
 const DCCP_OPTIONS: [ProtocolOption; 10] = {
     let [a, b, c, d, e, f, g, h] = PORTS;
-    [a, b, c, d, e, f, STATE, g, h, option("role", Field::Role, b"1.....")]
+    [a, b, c, d, e, f, STATE, g, h, option("role", Field::Role, b"1...1.")]
 };
 
 const GRE: [ProtocolOption; 8] = [

@@ -2,7 +2,7 @@
 
 use super::getopt::{Found, Long, Value, Words};
 use super::options::{self, Field, LONG, OptionKind, PROTOCOL_LETTERS, VERBS};
-use super::{Command, Fault, TableKind, Verb, protocols, values};
+use super::{Command, Fault, Output, TableKind, Verb, protocols, values};
 use crate::flow::{Half, LabelNames, ProtocolInfo, Translation};
 use crate::tuple;
 use alloc::format;
@@ -21,9 +21,19 @@ pub fn parse(
     label_names: Option<&LabelNames>,
     warnings: &mut String,
 ) -> Result<Command, Fault> {
+    parse_after(Output::default(), words, label_names, warnings)
+}
+
+/// The same for a line of a file, whose lines before have asked for `output`.
+pub(super) fn parse_after(
+    output: Output,
+    words: &[&str],
+    label_names: Option<&LabelNames>,
+    warnings: &mut String,
+) -> Result<Command, Fault> {
     let mut reader = Reader {
         words: Words::new(words),
-        command: Command::default(),
+        command: Command { output, ..Command::default() },
         family: None,
         long: Vec::new(),
         reply_is_icmp: false,
@@ -59,7 +69,7 @@ struct Reader<'a, 'w> {
 impl Reader<'_, '_> {
     fn option(&mut self, found: &Found<'_>) -> Result<(), Fault> {
         if let Some((_, verb, _)) = VERBS.iter().find(|(l, ..)| u16::from(*l) == found.letter) {
-            return self.verb(*verb, found);
+            return self.verb(*verb);
         }
         if found.letter >= PROTOCOL_LETTERS {
             let place = usize::from(found.letter - PROTOCOL_LETTERS);
@@ -74,33 +84,14 @@ impl Reader<'_, '_> {
         self.value(kind, found)
     }
 
-    fn verb(&mut self, verb: Verb, found: &Found<'_>) -> Result<(), Fault> {
+    fn verb(&mut self, verb: Verb) -> Result<(), Fault> {
+        let table = self.words.optional().map_or(Ok(TableKind::Conntrack), table)?;
+        check_table(verb, table)?;
         if self.command.verb != Verb::None {
             return Err(Fault::parameter("Invalid commands combination"));
         }
         self.command.verb = verb;
-        if matches!(verb, Verb::Version | Verb::Help) {
-            return Ok(());
-        }
-        self.command.table = match self.words.optional(found) {
-            None => TableKind::Conntrack,
-            Some(word) => table(word)?,
-        };
-        self.check_table()
-    }
-
-    /// Not every verb can be used with every table.
-    fn check_table(&self) -> Result<(), Fault> {
-        let (verb, table) = (self.command.verb, self.command.table);
-        let reads_only = matches!(verb, Verb::List | Verb::Stats);
-        if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && !reads_only {
-            let text = "Can't do that command with tables `dying' and `unconfirmed'";
-            return Err(Fault::parameter(text));
-        }
-        if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
-            let name = if verb == Verb::Update { "update" } else { "add" };
-            return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
-        }
+        self.command.table = table;
         Ok(())
     }
 
@@ -113,11 +104,12 @@ impl Reader<'_, '_> {
             O::OrigSrc | O::OrigDst | O::ReplySrc | O::ReplyDst => return self.address(kind, text),
             O::TupleSrc | O::TupleDst | O::MaskSrc | O::MaskDst => return self.address(kind, text),
             O::SrcNat | O::DstNat | O::AnyNat => {
-                let text = found.value.or_else(|| self.words.optional(found));
+                let text = self.words.optional();
                 return text.map_or(Ok(()), |text| self.translation(kind, text));
             }
-            O::Label | O::LabelAdd | O::LabelDel => {
-                let text = found.value.or_else(|| self.words.optional(found));
+            O::Label | O::LabelAdd => return self.labels(kind, found.value),
+            O::LabelDel => {
+                let text = self.words.optional();
                 return self.labels(kind, text);
             }
             O::Protonum => return self.protocol(text),
@@ -128,7 +120,9 @@ impl Reader<'_, '_> {
             }
             O::Status => {
                 let status = values::status(text, self.warnings)?;
-                command.status_unset = status.0 == 0;
+                if command.status_mask.0 == 0 {
+                    command.status_mask = status;
+                }
                 flow.status = Some(flow.status() | status);
             }
             O::EventMask => {
@@ -145,9 +139,8 @@ impl Reader<'_, '_> {
             O::Mark => command.mark = Some(values::masked(text)),
             O::Id => flow.id = Some(values::number(text)),
             O::Output => {
-                let had_labels = command.output.labels;
                 values::output(text, &mut command.output, self.warnings)?;
-                if command.output.labels && !had_labels && self.label_names.is_none() {
+                if command.output.labels && self.label_names.is_none() {
                     self.warnings.push_str(NO_LABEL_NAMES);
                 }
             }
@@ -155,7 +148,8 @@ impl Reader<'_, '_> {
             O::Zone => flow.zone = Some(values::number(text) as u16),
             O::OrigZone => flow.zone_of = [Some(values::number(text) as u16), flow.zone_of[1]],
             O::ReplyZone => flow.zone_of = [flow.zone_of[0], Some(values::number(text) as u16)],
-            O::Zero | O::BufferSize | O::NatRange => {}
+            O::BufferSize => command.buffer_size = Some(values::decimal(text)),
+            O::Zero | O::NatRange => {}
         }
         Ok(())
     }
@@ -214,6 +208,11 @@ impl Reader<'_, '_> {
     }
 
     fn labels(&mut self, kind: OptionKind, text: Option<&str>) -> Result<(), Fault> {
+        let given = &self.command.given;
+        if given.has(OptionKind::LabelAdd) && given.has(OptionKind::LabelDel) {
+            let text = "cannot use --label-add and --label-del at the same time";
+            return Err(Fault::other(text));
+        }
         let none = LabelNames::default();
         let names = self.label_names.unwrap_or_else(|| {
             self.warnings.push_str(NO_LABEL_NAMES);
@@ -230,15 +229,6 @@ impl Reader<'_, '_> {
             OptionKind::LabelAdd => &mut command.label_add,
             _ => &mut command.label_del,
         };
-        let other = match kind {
-            OptionKind::LabelAdd => OptionKind::LabelDel,
-            OptionKind::LabelDel => OptionKind::LabelAdd,
-            _ => OptionKind::NatRange,
-        };
-        if command.given.has(other) {
-            let text = "cannot use --label-add and --label-del at the same time";
-            return Err(Fault::other(text));
-        }
         let known = place.get_or_insert_default();
         labels.bits().for_each(|bit| {
             known.set(bit);
@@ -312,7 +302,10 @@ impl Reader<'_, '_> {
             }
             Field::Role => {
                 let unknown = || Fault::parameter(format!("Unknown DCCP role `{text}'"));
-                let role = ["client", "server"].iter().position(|role| *role == text);
+                let begins = |role: &&str| {
+                    role.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
+                };
+                let role = ["client", "server"].iter().position(begins);
                 let role = Some(role.ok_or_else(unknown)? as u8);
                 flow.info = ProtocolInfo::Dccp { state: flow.info.state(), role };
             }
@@ -335,11 +328,10 @@ impl Reader<'_, '_> {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
         }
-        let of_connections = table == TableKind::Conntrack;
-        if of_connections && command.given.has(O::Zero) && filters(command) {
-            return Err(Fault::parameter("Can't use -z with filtering parameters"));
+        if table == TableKind::Expect {
+            let Half { source, destination, .. } = command.masks;
+            command.expected.mask = Half { source, destination, ..command.expected.mask };
         }
-        complete(command)?;
         let reply = &mut command.flow.reply;
         if is_described(reply) && reply.icmp_type.is_some() && !self.reply_is_icmp {
             reply.icmp_type = Some(u8::MAX);
@@ -352,47 +344,17 @@ fn is_described(half: &Half) -> bool {
     half.source.is_some() || half.destination.is_some()
 }
 
-/// Checks masks, and puts those of an expectation in their place.
-fn complete(command: &mut Command) -> Result<(), Fault> {
-    use OptionKind as O;
-    let Half { source, destination, .. } = command.masks;
-    if command.table == TableKind::Expect {
-        command.expected.mask.source = source;
-        command.expected.mask.destination = destination;
-        return Ok(());
+/// Not every verb can be used with every table.
+fn check_table(verb: Verb, table: TableKind) -> Result<(), Fault> {
+    if matches!(table, TableKind::Dying | TableKind::Unconfirmed) && verb != Verb::List {
+        let text = "Can't do that command with tables `dying' and `unconfirmed'";
+        return Err(Fault::parameter(text));
     }
-    let given = &command.given;
-    if command.table != TableKind::Conntrack
-        || !matches!(command.verb, Verb::List | Verb::Event | Verb::Update | Verb::Delete)
-    {
-        return Ok(());
-    }
-    if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
-        return Err(Fault::parameter("Can't use --mask-src without --src"));
-    }
-    if given.has(O::MaskDst) && !given.has(O::OrigDst) {
-        return Err(Fault::parameter("Can't use --mask-dst without --dst"));
+    if table == TableKind::Expect && matches!(verb, Verb::Update | Verb::Add) {
+        let name = if verb == Verb::Update { "update" } else { "add" };
+        return Err(Fault::parameter(format!("Can't do --{name} on expectations")));
     }
     Ok(())
-}
-
-/// Whether what is listed is picked by anything that `-z` would not follow.
-fn filters(command: &Command) -> bool {
-    use OptionKind as O;
-    command.given.any(&[
-        O::OrigSrc,
-        O::OrigDst,
-        O::ReplySrc,
-        O::ReplyDst,
-        O::Protonum,
-        O::Status,
-        O::Mark,
-        O::Secmark,
-        O::Zone,
-        O::OrigZone,
-        O::ReplyZone,
-        O::Label,
-    ])
 }
 
 /// A table, by the start of its name.

@@ -1,5 +1,6 @@
 //! Puts a command to a table and prints what conntrack(8) prints.
 
+use super::options::ABOUT_LABELS;
 use super::{Command, EventMask, Fault, OptionKind, TableKind, VERSION, Verb, help};
 use crate::flow::{Expected, Flow, Half, LabelNames, Labels};
 use crate::listing::expectation::{ExpectationLine, ExpectationProcLine, ExpectationXml};
@@ -11,7 +12,7 @@ use crate::zone::Zone;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write};
-use keepstate_packet::{Family, Instant, tcp};
+use keepstate_packet::{Address, Family, Instant, icmp, icmpv6, tcp};
 
 /// What a command printed, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,11 +74,13 @@ impl<'a> Form<'a> {
         now: Option<Instant>,
     ) -> Self {
         let output = command.output;
+        let shows_labels =
+            command.verb != Verb::Delete && (output.labels || command.given.any(&ABOUT_LABELS));
         let shown = Shown {
             layer3: output.extended,
             id: output.id,
             timestamps: output.ktimestamp,
-            labels: label_names.filter(|_| output.labels),
+            labels: label_names.filter(|_| shows_labels),
             when: None,
             now,
         };
@@ -95,7 +98,8 @@ impl<'a> Form<'a> {
             return writeln!(f, "{}", ProcLine { flow, now: self.now });
         }
         if output.xml {
-            if self.shown_count == 1 && self.command.verb != Verb::Delete {
+            let begins = !matches!(self.command.verb, Verb::Update | Verb::Delete);
+            if self.shown_count == 1 && begins {
                 f.write_str(Xml::HEAD)?;
             }
             let when = self.now.filter(|_| output.timestamp && kind != Kind::Listed);
@@ -155,6 +159,15 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// What conntrack(8) says at the beginning of `-E`, with a line end.
+    #[must_use]
+    pub fn events_begin(&self) -> String {
+        let Some(bytes) = self.command.buffer_size else { return String::new() };
+        // The kernel takes twice as much, and no less than a small packet needs.
+        let bytes = u64::from(bytes).saturating_mul(2).max(2304);
+        format!("NOTICE: Netlink socket buffer size has been set to {bytes} bytes.\n")
+    }
+
     /// What conntrack(8) says at the end of `-E`, with a line end.
     #[must_use]
     pub fn events_shown(&self) -> String {
@@ -189,8 +202,33 @@ struct Run<'a, 'p> {
     printed: &'p mut Printed,
 }
 
+/// What conntrack(8) finds wrong with a command only when it is to be run.
+///
+/// # Errors
+/// [`Fault`].
+pub fn check(command: &Command) -> Result<(), Fault> {
+    use OptionKind as O;
+    if command.table != TableKind::Conntrack
+        || !matches!(command.verb, Verb::List | Verb::Event | Verb::Update | Verb::Delete)
+    {
+        return Ok(());
+    }
+    let given = &command.given;
+    if command.verb == Verb::List && given.has(O::Zero) && command.compares() {
+        return Err(Fault::parameter("Can't use -z with filtering parameters"));
+    }
+    if given.has(O::MaskSrc) && !given.has(O::OrigSrc) {
+        return Err(Fault::parameter("Can't use --mask-src without --src"));
+    }
+    if given.has(O::MaskDst) && !given.has(O::OrigDst) {
+        return Err(Fault::parameter("Can't use --mask-dst without --dst"));
+    }
+    Ok(())
+}
+
 impl Run<'_, '_> {
     fn run(&mut self) -> Result<(), Fault> {
+        check(self.command)?;
         let is_expect = self.command.table == TableKind::Expect;
         match (self.command.verb, is_expect) {
             (Verb::None | Verb::Help, _) => self.printed.out.push_str(&help::text()),
@@ -207,7 +245,8 @@ impl Run<'_, '_> {
             (Verb::Get, false) => self.find()?,
             (Verb::Get, true) => self.find_expectation()?,
             (Verb::Flush, false) => {
-                self.table.flush(self.command.flow.family).map_err(|r| self.failed(r))?;
+                // Whatever family is named.
+                self.table.flush().map_err(|r| self.failed(r))?;
                 self.printed.say("connection tracking table has been emptied.");
             }
             (Verb::Flush, true) => {
@@ -267,10 +306,14 @@ impl Run<'_, '_> {
     fn list(&mut self) -> Result<(), Fault> {
         let command = self.command;
         let asks_kernel = command.table == TableKind::Conntrack;
-        if asks_kernel && command.status_unset && command.flow.status().0 == 0 {
+        let (mask, status) = (command.status_mask, command.flow.status());
+        if asks_kernel && command.given.has(OptionKind::Status) && mask.0 == 0 {
             return Err(self.failed(Refusal::Invalid));
         }
-        let flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
+        let mut flows = self.table.flows(command.table).map_err(|r| self.failed(r))?;
+        if asks_kernel && !mask.contains(status) {
+            flows.clear();
+        }
         flows.iter().filter(|flow| command.selects(flow)).for_each(|flow| self.show(flow));
         self.printed.out.push_str(self.form.foot());
         if command.given.has(OptionKind::Zero) {
@@ -318,17 +361,17 @@ impl Run<'_, '_> {
         let mut updated_count = 0_usize;
         for flow in flows.iter().filter(|flow| command.selects(flow)) {
             let Some(change) = change(command, flow) else { continue };
-            let result = self.table.update(&change);
-            if result == Err(Refusal::Missing) {
-                let _ = writeln!(self.printed.err, "Operation failed: {}", Refusal::Missing);
-                continue;
+            // Whatever comes of it, conntrack(8) looks what has become of the connection.
+            if let Err(refusal) = self.table.update(&change) {
+                let text = match refusal {
+                    Refusal::Missing => format!("Operation failed: {refusal}"),
+                    _ => self.failed(refusal).text,
+                };
+                let _ = writeln!(self.printed.err, "{text}");
             }
-            if let Err(refusal) = result {
-                let fault = self.failed(refusal);
-                if refusal != Refusal::Forbidden {
-                    let _ = writeln!(self.printed.err, "{}", fault.text);
-                }
-                return Err(fault);
+            // Neither can be named where no family is.
+            if command.flow.family.is_none() {
+                return Err(self.failed(Refusal::Unsupported));
             }
             let Some(tuple) = flow.tuple(Direction::Original) else { continue };
             let found = match self.table.find(&tuple, Zone::default()) {
@@ -337,8 +380,7 @@ impl Run<'_, '_> {
                 found => referenced(&found.map_err(|r| self.failed(r))?),
             };
             updated_count += 1;
-            // Here masks do not count.
-            if command.unmasked().selects(&found) {
+            if command.selects(&found) {
                 self.show(&found);
             }
         }
@@ -368,10 +410,6 @@ impl Run<'_, '_> {
         }
         let tuple = asked_tuple(&command.flow).map_err(|r| self.failed(r))?;
         let flow = self.table.find(&tuple, Zone::default()).map_err(|r| self.failed(r))?;
-        if !command.selects_reply(&flow) {
-            // The kernel has shown one, and conntrack(8) has passed it over.
-            return Err(Fault::other("Operation failed: Success"));
-        }
         if command.selects(&flow) {
             let flow = referenced(&flow);
             self.show(&flow);
@@ -395,6 +433,10 @@ impl Run<'_, '_> {
         let Flow { protocol, info, .. } = &self.command.flow;
         match (*protocol, info.state()) {
             (Some(tcp::PROTOCOL), None) => "No data available",
+            // Looking for names that are not there has left its mark.
+            _ if self.command.output.labels && self.form.shown.labels.is_none() => {
+                "invalid parameters"
+            }
             _ => "Success",
         }
     }
@@ -445,6 +487,12 @@ impl Run<'_, '_> {
 
     fn expected_tuple(&self) -> Result<crate::Tuple, Fault> {
         let flow = &self.command.flow;
+        // Nothing can be said of the type, which is 0 then: that of no ICMPv6.
+        match flow.protocol {
+            Some(icmp::PROTOCOL) => return Err(self.failed(Refusal::Missing)),
+            Some(icmpv6::PROTOCOL) => return Err(self.failed(Refusal::Invalid)),
+            _ => {}
+        }
         flow.tuple(Direction::Original).ok_or(Refusal::Invalid).map_err(|r| self.failed(r))
     }
 }
@@ -457,6 +505,17 @@ fn referenced(flow: &Flow) -> Flow {
 /// The original tuple that is asked for.
 fn asked_tuple(wanted: &Flow) -> Result<crate::Tuple, Refusal> {
     let mut wanted = wanted.clone();
+    let half = &mut wanted.original;
+    // What is not said of a tuple is 0, unless all of it is.
+    if half.source.is_some() || half.destination.is_some() {
+        let zero = Some(Address([0; 16]));
+        half.source = half.source.or(zero);
+        half.destination = half.destination.or(zero);
+        if half.source_port.is_some() || half.destination_port.is_some() {
+            half.source_port = half.source_port.or(Some(0));
+            half.destination_port = half.destination_port.or(Some(0));
+        }
+    }
     if let Some(kind) = wanted.original.icmp_type {
         crate::tuple::inverse_type(wanted.protocol.unwrap_or(0), kind).ok_or(Refusal::Invalid)?;
         wanted.original.icmp_id = Some(wanted.original.icmp_id.unwrap_or(0));
@@ -471,10 +530,11 @@ fn change(command: &Command, flow: &Flow) -> Option<Flow> {
     let labels = (command.label_add.is_some() || command.label_del.is_some())
         .then(|| relabelled(command, flow.labels.unwrap_or_default()));
     let status = command.flow.status.map(|status| status | flow.status());
+    let has_labels = flow.labels.is_some_and(|labels| labels != Labels::default());
     // What was left of its time has passed on since it was listed.
     let unchanged = command.flow.timeout.is_none()
         && mark.is_none_or(|mark| flow.mark == Some(mark))
-        && labels.is_none_or(|labels| flow.labels.unwrap_or_default() == labels)
+        && labels.is_none_or(|_| command.label_add.is_none() && !has_labels)
         && status.is_none_or(|status| flow.status() == status)
         && command.flow.info.state().is_none_or(|state| flow.info.state() == Some(state));
     if unchanged {
@@ -490,6 +550,8 @@ fn change(command: &Command, flow: &Flow) -> Option<Flow> {
         info: command.flow.info,
         mark,
         labels,
+        // Which the kernel refuses to change.
+        nat: command.flow.nat,
         ..Flow::default()
     })
 }

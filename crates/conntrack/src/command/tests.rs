@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use super::run::{Printed, run};
+use super::run::{self, Printed};
 use super::*;
 use crate::flow::{Contents, LabelNames};
 use crate::saved::SavedTable;
@@ -19,7 +19,7 @@ fn put(table: &mut SavedTable, line: &str) -> Printed {
     let words: Vec<&str> = line.split_whitespace().collect();
     let names = labels();
     match parse(&words, Some(&names), &mut printed.err) {
-        Ok(command) => run(&command, table, Some(&names), None, &mut printed),
+        Ok(command) => run::run(&command, table, Some(&names), None, &mut printed),
         Err(fault) => printed.fail(&fault),
     }
     printed
@@ -41,7 +41,7 @@ fn converse(text: &str) {
             }
             "O " => seen.out += &alloc::format!("{rest}\n"),
             "E " => seen.err += &alloc::format!("conntrack v1.4.7 (conntrack-tools): {rest}\n"),
-            "T " => {
+            "T" | "T " => {
                 seen.err += "Try `conntrack -h' or 'conntrack --help' for more information.\n";
             }
             "W " => seen.err += &alloc::format!("{rest}\n"),
@@ -305,4 +305,209 @@ fn files_of_commands_are_read_whole_before_anything_is_done() {
     let again = load(&alloc::format!("{one}\n-I -s 1.1.1.1 -d 2.2.2.3 -p 99 -t 5"), &mut table);
     assert_eq!((again.status, table.contents().flows.len()), (1, 1));
     assert_eq!(load("-D -w 123", &mut table), Printed::default());
+}
+
+#[test]
+fn a_value_that_may_stand_apart_must() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 -n9.9.9.9 --dst-nat=8.8.8.8
+E 1 flow entries have been created.
+= 0
+$ --dump=expect
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been shown.
+= 0
+$ -V foo
+E unknown type `foo'
+T
+= 2
+$ -S dying
+E Can't do that command with tables `dying' and `unconfirmed'
+T
+= 2
+$ -L -g 9.9.9.9:+5
+E Invalid port `+5'
+T
+= 2
+",
+    );
+}
+
+#[test]
+fn labels_are_shown_to_those_who_speak_of_them() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 --label-add one,three
+E 1 flow entries have been created.
+= 0
+$ -L -l one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1 labels=one,three
+E 1 flow entries have been shown.
+= 0
+$ -U -s 1.1.1.1 --label-add one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2 labels=one,three
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 --label-del=one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 --label-del
+E 0 flow entries have been updated.
+= 1
+$ -U --label-add one --label-del nope
+E cannot use --label-add and --label-del at the same time
+= 1
+$ -U -s 1.1.1.9/24 --label-add one
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=2 labels=one
+E 1 flow entries have been updated.
+= 0
+$ -D -l one -o labels
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=2.2.2.2 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been deleted.
+= 0
+",
+    );
+}
+
+#[test]
+fn what_is_not_said_of_a_tuple_is_zero() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 0.0.0.0 -r 2.2.2.2 -q 1.1.1.7 -p 99 -t 900
+E 1 flow entries have been created.
+= 0
+$ -G -s 1.1.1.1 -r 2.2.2.2 -q 1.1.1.7 -p 99
+O unknown  99 900 src=1.1.1.1 dst=0.0.0.0 [UNREPLIED] src=2.2.2.2 dst=1.1.1.7 mark=0 use=2
+E 1 flow entries have been shown.
+= 0
+$ -G -s 1.1.1.1 -d 0.0.0.0 -r 2.2.2.3 -p 99
+E 0 flow entries have been shown.
+= 1
+$ -D expect -s 1.1.1.1 -d 1.1.1.2 -p icmp
+E Operation failed: No such file or directory
+= 1
+$ -A -p icmp --icmp-type 17 --icmp-code 0 -t 900 -s 1.1.1.1 -d 2.2.2.2
+E Operation failed: Invalid argument
+= 1
+$ -F -f ipv6
+E connection tracking table has been emptied.
+= 0
+$ -C
+O 0
+= 0
+$ -L -z -p tcp
+E Can't use -z with filtering parameters
+T
+= 2
+",
+    );
+}
+
+#[test]
+fn what_a_change_comes_to_is_looked_up() {
+    converse(
+        "\
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900 -g 9.9.9.9 -u FIXED_TIMEOUT
+E 1 flow entries have been created.
+= 0
+$ -U -s 1.1.1.1 -g 9.9.9.9 -m 7
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: Operation not supported
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 -t 100 -m 5
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: sorry, you must be root or get CAP_NET_ADMIN capability to do this
+E 1 flow entries have been updated.
+= 0
+$ -U -s 1.1.1.1 -u EXPECTED
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=2
+W Operation failed: Device or resource busy
+E 1 flow entries have been updated.
+= 0
+$ -L -p tcp -z --mask-dst 0.0.0.0
+E Can't use -z with filtering parameters
+T
+= 2
+$ -L -u FIXED_TIMEOUT -u SEEN_REPLY
+E 0 flow entries have been shown.
+= 0
+$ -L -V dying
+E Can't do that command with tables `dying' and `unconfirmed'
+T
+= 2
+$ -L -V foo
+E unknown type `foo'
+T
+= 2
+$ -D -p 99 -t 899
+E 0 flow entries have been deleted.
+= 1
+$ -I -s 2.2.2.2 -d 1.1.1.1 -p 97 -t 900
+E 1 flow entries have been created.
+= 0
+$ -I -s 1.1.1.1 -d 2.2.2.2 -p 97 -t 900 --orig-zone 16
+E Operation failed: Such conntrack exists, try -U to update
+= 1
+$ -D -g -t 899
+O unknown  99 900 src=1.1.1.1 dst=2.2.2.2 [UNREPLIED] src=9.9.9.9 dst=1.1.1.1 mark=0 use=1
+E 1 flow entries have been deleted.
+= 0
+$ -D --mask-dst 0.0.0.0
+E Can't use --mask-dst without --dst
+T
+= 2
+$ -h -p tcp --sport 1 -o xml
+E Illegal option `--output' with this command
+T
+= 2
+",
+    );
+    let mut nameless = String::new();
+    parse(&["-L", "-o", "labels", "-o", "id"], None, &mut nameless).expect("a command");
+    assert_eq!(nameless.matches("nfct_labelmap_new").count(), 2);
+    let mut table = SavedTable::default();
+    put(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 900");
+    assert!(put(&mut table, "-U -s 1.1.1.1 -m 1 -o xml").out.starts_with("<flow>"));
+    let told = parse(&["-E", "-b", "1153"], None, &mut String::new()).expect("a command");
+    let begins = run::Form::new(&told, None, None).events_begin();
+    assert_eq!(begins, "NOTICE: Netlink socket buffer size has been set to 2306 bytes.\n");
+}
+
+fn load(table: &mut SavedTable, text: &str) -> Printed {
+    let mut printed = Printed::default();
+    match Loaded::read(text, Some(&labels()), &mut printed.err) {
+        Ok(loaded) => loaded.run(table, Some(&labels()), None, &mut printed),
+        Err(fault) => printed.fail(&fault),
+    }
+    printed
+}
+
+#[test]
+fn lines_of_a_file_share_what_they_show_and_are_judged_when_all_are_read() {
+    let mut table = SavedTable::default();
+    load(&mut table, "-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 9\n-I -s 1.1.1.1 -d 2.2.2.2 -p 98 -t 9");
+    let deleted = load(&mut table, "-D -p 98\n-D -p 99 -o xml\n").out;
+    assert_eq!(deleted.matches("<flow>").count(), 2, "{deleted}");
+    assert!(load(&mut table, "-F\n-F -f ipv6\n").err.matches("emptied").count() == 2);
+    for (text, fault) in [
+        ("-D -p 98 -o save\n-D -p 99 -o xml\n", "cannot combine save output"),
+        ("-L\n-X\n", "unknown option `-X'"),
+        ("-L\n-F\n", "Cannot use command `-L'"),
+        ("-V expect\n", "Cannot use command `-V'"),
+        ("-F\n  ", "Cannot use command `unknown'"),
+    ] {
+        assert!(load(&mut table, text).err.contains(fault), "{text}");
+    }
+}
+
+#[test]
+fn ports_of_dccp_are_nobodys_business() {
+    let mut table = SavedTable::default();
+    let line = "-I -s 1.1.1.1 -d 2.2.2.2 -p dccp --sport 1 --dport 2 --state OPEN --role cl -t 900";
+    put(&mut table, line);
+    assert!(put(&mut table, "-U -f ipv4 -p dccp --sport 11 -m 5").err.contains(" 1 flow"));
+    assert!(put(&mut table, "-L -p dccp --sport 1").err.contains(" 0 flow"));
 }

@@ -135,7 +135,8 @@ pub(super) fn translation(text: &str) -> Result<(Family, Address, Option<u16>), 
     }
     let wrong = || Fault::parameter(format!("Invalid port `{port}'"));
     let (number, rest) = unsigned(port, 10);
-    let number = u16::try_from(number).ok().filter(|_| rest.is_empty()).ok_or_else(wrong)?;
+    let is_number = rest.is_empty() && port.starts_with(|c: char| c.is_ascii_digit());
+    let number = u16::try_from(number).ok().filter(|_| is_number).ok_or_else(wrong)?;
     let (family, address) = address(address_text)?;
     Ok((family, address, Some(number)))
 }

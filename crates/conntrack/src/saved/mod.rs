@@ -216,12 +216,19 @@ impl Ask for SavedTable {
     fn create(&mut self, wanted: &Flow) -> Result<(), Refusal> {
         check_zones(wanted)?;
         let flow = match created(wanted) {
-            // The kernel looks for it before it looks at its reply.
-            Err(Refusal::Invalid) if self.has_original(wanted) => return Err(Refusal::Exists),
+            // The kernel looks for it before it misses something of a reply that is described.
+            Err(Refusal::Invalid)
+                if (wanted.original.icmp_type.is_none() || is_described(&wanted.reply))
+                    && self.has_original(wanted) =>
+            {
+                return Err(Refusal::Exists);
+            }
             created => created?,
         };
         let keys = keys(&flow).ok_or(Refusal::Invalid)?;
-        if !self.is_free(&keys, flow.zone()) {
+        let [(original, ..), _] = keys;
+        let is_there = self.place(&original, flow.zone()).is_some();
+        if is_there || !self.is_free(&keys, flow.zone()) {
             return Err(Refusal::Exists);
         }
         if status_is_forbidden(wanted.status()) {
@@ -242,11 +249,14 @@ impl Ask for SavedTable {
     }
 
     fn update(&mut self, change: &Flow) -> Result<(), Refusal> {
-        if change.family.is_none() || change.nat.iter().any(Option::is_some) {
+        if change.family.is_none() {
             return Err(Refusal::Unsupported);
         }
         let tuple = change.tuple(Direction::Original).ok_or(Refusal::Invalid)?;
         let place = self.place(&tuple, change.zone()).ok_or(Refusal::Missing)?;
+        if change.nat.iter().any(Option::is_some) {
+            return Err(Refusal::Unsupported);
+        }
         let flow = self.flows.get_mut(&place).ok_or(Refusal::Missing)?;
         update(flow, change)?;
         let is_over = flow.timeout == Some(0);
@@ -263,10 +273,8 @@ impl Ask for SavedTable {
         Ok(())
     }
 
-    fn flush(&mut self, family: Option<Family>) -> Result<(), Refusal> {
-        let gone = |flow: &Flow| family.is_none_or(|family| flow.family == Some(family));
-        let numbers: Vec<u64> =
-            self.flows.iter().filter(|(_, flow)| gone(flow)).map(|(number, _)| *number).collect();
+    fn flush(&mut self) -> Result<(), Refusal> {
+        let numbers: Vec<u64> = self.flows.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.remove(number));
         Ok(())
     }

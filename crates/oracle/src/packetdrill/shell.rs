@@ -4,9 +4,10 @@
 use super::pattern;
 use super::rules::{Rules, Wants};
 use crate::compare::Counter;
+use keepstate_conntrack::command::{self, Verb, run::Form};
 use keepstate_conntrack::event::Snapshot;
 use keepstate_conntrack::flow::Flow;
-use keepstate_conntrack::listing::{Kind, Line, Shown};
+use keepstate_conntrack::listing::Kind;
 use keepstate_packet::Family;
 use std::time::Duration;
 
@@ -74,6 +75,11 @@ impl Shell {
     }
 
     fn pipeline(&mut self, world: &mut dyn World, commands: &[Command]) -> Result<bool, String> {
+        // What the host's own TCP has counted is not there, and so nothing to be said of it.
+        let counts = |command: &Command| command.words.first().is_some_and(|word| word == "nstat");
+        if commands.first().is_some_and(counts) {
+            return Ok(true);
+        }
         let mut input = Vec::new();
         let mut good = true;
         for command in commands {
@@ -152,92 +158,72 @@ impl Shell {
         world: &mut dyn World,
         arguments: &[String],
     ) -> Result<(bool, Vec<String>), String> {
-        let mut wanted = Filter { family: Some(self.family), ..Filter::default() };
-        let mut verb = None;
-        let mut words = arguments.iter().map(String::as_str);
-        while let Some(word) = words.next() {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
-            let mut argument = || if value.is_empty() { words.next().unwrap_or("") } else { value };
-            match name {
-                "-L" | "--dump" | "-E" | "--event" | "-D" | "--delete" | "-F" | "--flush"
-                | "-C" | "--count" => verb = Some(name),
-                "-p" | "--proto" => wanted.protocol = Some(argument().to_owned()),
-                "--sport" | "--orig-port-src" => wanted.ports[0] = argument().parse().ok(),
-                "--dport" | "--orig-port-dst" => wanted.ports[1] = argument().parse().ok(),
-                "--state" => wanted.state = Some(argument().to_owned()),
-                "-u" | "--status" => wanted.word = Some(argument().to_owned()),
-                "-f" | "--family" => {
-                    wanted.family = match argument() {
-                        "ipv4" => Some(Family::V4),
-                        "ipv6" => Some(Family::V6),
-                        _ => None,
-                    }
+        let words = without_addresses(arguments);
+        let mut warnings = String::new();
+        let command = command::parse(&words, None, &mut warnings)
+            .map_err(|fault| format!("conntrack {}: {}", arguments.join(" "), fault.text))?;
+        let all = world.connections()?;
+        let chosen = |connection: &&Snapshot| command.selects(&Flow::of(connection, 0, 0));
+        match command.verb {
+            Verb::Event => Ok((true, told(&command, world.events()))),
+            Verb::List => {
+                let (mut form, mut text) = (Form::new(&command, None, None), String::new());
+                for connection in all.iter().filter(chosen) {
+                    form.flow(&mut text, &Flow::of(connection, 0, 0), Kind::Listed)
+                        .map_err(|error| error.to_string())?;
                 }
-                // The addresses here are others than the script's; the rest changes no line's words.
-                "-s" | "-d" | "-r" | "-q" | "-o" | "--src" | "--dst" | "-b" => {
-                    argument();
-                }
-                "conntrack" | "-n" | "-g" | "-j" => {}
-                _ => return Err(format!("conntrack {word}: not understood")),
+                text.push_str(form.foot());
+                Ok((true, text.lines().map(str::to_owned).collect()))
             }
-        }
-        let is = |connection: &Snapshot| wanted.is(connection);
-        match verb {
-            Some("-E" | "--event") => Ok((true, world.events())),
-            Some(verb @ ("-L" | "--dump" | "-C" | "--count")) => {
-                let all = world.connections()?;
-                let lines: Vec<String> = all.iter().filter(|c| is(c)).map(line).collect();
-                let count = vec![lines.len().to_string()];
-                Ok((true, if verb.contains('C') || verb.contains("count") { count } else { lines }))
-            }
-            Some(verb) => {
-                let all = world.connections()?;
-                let flush = verb == "-F" || verb == "--flush";
-                let gone: Vec<&Snapshot> = all.iter().filter(|c| flush || is(c)).collect();
+            Verb::Count => Ok((true, vec![all.len().to_string()])),
+            Verb::Delete | Verb::Flush => {
+                let flush = command.verb == Verb::Flush;
+                let gone: Vec<&Snapshot> = all.iter().filter(|c| flush || chosen(c)).collect();
                 let good = flush || !gone.is_empty();
                 gone.into_iter().try_for_each(|connection| world.delete(connection))?;
                 Ok((good, Vec::new()))
             }
-            None => Err("conntrack without a verb".to_owned()),
+            _ => Err(format!("conntrack {}: not understood", arguments.join(" "))),
         }
     }
 }
 
-/// Which connections a command is about.
-#[derive(Debug, Default)]
-struct Filter {
-    family: Option<Family>,
-    protocol: Option<String>,
-    /// Source and destination of the original direction.
-    ports: [Option<u16>; 2],
-    state: Option<String>,
-    word: Option<String>,
-}
-
-impl Filter {
-    fn is(&self, connection: &Snapshot) -> bool {
-        let tuple = &connection.original;
-        let ports = [tuple.source_port, tuple.destination_port];
-        let text = line(connection);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let has = |wanted: &Option<String>| {
-            let bare = |word: &str| word.trim_matches(['[', ']']).to_owned();
-            wanted.as_ref().is_none_or(|wanted| words.iter().any(|word| bare(word) == *wanted))
-        };
-        let protocol = self.protocol.as_deref();
-        self.family.is_none_or(|family| family == tuple.family)
-            && protocol
-                .is_none_or(|name| words.first() == Some(&name) || words.get(1) == Some(&name))
-            && self.ports.iter().zip(ports).all(|(wanted, port)| wanted.is_none_or(|w| w == port))
-            && has(&self.state)
-            && has(&self.word)
+/// The words of a command without the script's addresses, which are others here.
+fn without_addresses(arguments: &[String]) -> Vec<&str> {
+    const ADDRESSES: [&str; 10] = [
+        "-s",
+        "-d",
+        "-r",
+        "-q",
+        "--src",
+        "--orig-src",
+        "--dst",
+        "--orig-dst",
+        "--reply-src",
+        "--reply-dst",
+    ];
+    let mut words = Vec::new();
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word.split_once('=') {
+            _ if ADDRESSES.contains(&word) => drop(rest.next()),
+            Some((name, _)) if ADDRESSES.contains(&name) => {}
+            _ => words.push(word),
+        }
     }
+    words
 }
 
-/// A line of `conntrack -L`.
-fn line(snapshot: &Snapshot) -> String {
-    let flow = Flow::of(snapshot, 0, 0);
-    Line { flow: &flow, kind: Kind::Listed, shown: Shown::default() }.to_string()
+/// The events that `-e` wants, of those that there were.
+fn told(command: &command::Command, events: Vec<String>) -> Vec<String> {
+    let mask = command.events.unwrap_or(command::EventMask::ALL);
+    let wants = |line: &String| match line.trim_start() {
+        line if line.starts_with("[NEW]") => mask.new,
+        line if line.starts_with("[UPDATE]") => mask.updates,
+        line if line.starts_with("[DESTROY]") => mask.destroy,
+        _ => true,
+    };
+    events.into_iter().filter(wants).collect()
 }
 
 fn sysctl(world: &mut dyn World, arguments: &[String]) -> Result<(), String> {
