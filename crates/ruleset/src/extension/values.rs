@@ -99,6 +99,10 @@ pub fn network(text: &str, family: Family) -> Option<Network> {
         None => (text, prefix_mask(width(family), family)),
         Some((first, mask)) => (first, network_mask(mask, family)?),
     };
+    if mask == Address::default() {
+        // Any address, whatever stands before the mask: iptables does not look.
+        return Some(Network { address: mask, mask });
+    }
     let octets = address(first, family)?.0;
     let masked = u128::from_ne_bytes(octets) & u128::from_ne_bytes(mask.0);
     Some(Network { address: Address(masked.to_ne_bytes()), mask })
@@ -114,18 +118,17 @@ fn network_mask(text: &str, family: Family) -> Option<Address> {
 
 /// An address and its mask as iptables-save prints them: `/24`, or the mask where it is no prefix.
 pub fn print_network(out: &mut String, network: &Network, family: Family) {
-    let _ = write!(out, "{}/", network.address.ip(family));
+    let _ = write!(out, "{}/", network.address.written(family));
     let _ = match prefix_length(network.mask, family) {
         Some(length) => write!(out, "{length}"),
-        None => write!(out, "{}", network.mask.ip(family)),
+        None => write!(out, "{}", network.mask.written(family)),
     };
 }
 
-/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only. One that begins with
-/// `-` is quoted as well: iptables-restore could take it for `-t` and refuse what was saved.
+/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only.
 pub fn print_word(out: &mut String, word: &str) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !word.is_empty() && !word.starts_with('-') && word.bytes().all(plain) {
+    if !word.is_empty() && word.bytes().all(plain) {
         out.push_str(word);
         return;
     }
@@ -261,9 +264,8 @@ impl<'a> Arguments<'a> {
         None
     }
 
-    /// A port or a range of ports.
-    pub fn ports(&mut self, given: &Given) -> Option<(u16, u16)> {
-        let protocol = self.protocol();
+    /// A port or a range of ports; a service is one of this protocol, or of any.
+    pub fn ports(&mut self, given: &Given, protocol: Option<u8>) -> Option<(u16, u16)> {
         self.ports_of(given, &given.value, given.value_span, protocol)
     }
 

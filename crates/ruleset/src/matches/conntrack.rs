@@ -146,7 +146,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             }
             DIRECTION => direction = Some(parse_direction(arguments, given)?),
             id if id >= ORIGINAL_SOURCE_PORT => {
-                let value = arguments.ports(given)?;
+                let value = arguments.ports(given, None)?;
                 let at = usize::from(id - ORIGINAL_SOURCE_PORT);
                 if let Some(slot) = ports.get_mut(at) {
                     *slot = Some(Inverted { inverted, value });
@@ -565,7 +565,7 @@ fn print_address(out: &mut String, network: &Network, family: Family) {
         Family::V6 => 128,
     };
     if values::prefix_length(network.mask, family) == Some(whole) {
-        let _ = write!(out, "{}", network.address.ip(family));
+        let _ = write!(out, "{}", network.address.written(family));
     } else {
         values::print_network(out, network, family);
     }
