@@ -129,6 +129,21 @@ fn a_log_line_of_tracking_or_of_a_helper_is_no_rules() {
     says(&helper, "form.log-helper", "the conntrack helper sip");
     says(&helper, "form.log-helper", "`cannot get code`");
     assert!(helper.fact("form.log-prefix").is_none());
+    says(&invalid, "log.reason", "invalid-state");
+    says(&invalid, "log.invalid", "no rule for NEW, ESTABLISHED or RELATED");
+    for answer in [&invalid, &helper] {
+        assert!(answer.fact("mind.log-no-verdict").is_none(), "no rule has logged it");
+        assert!(answer.fact("log.state").is_none(), "its state is known");
+    }
+    let seq = answer(
+        "nf_ct_proto_6: SEQ is over upper bound 2919 (over the window of the receiver) IN= OUT= \
+         SRC=192.0.2.1 DST=198.51.100.2 LEN=52 PROTO=TCP SPT=4242 DPT=80 ACK",
+    );
+    says(&seq, "log.reason", "seq-over");
+    says(&seq, "IN=", "older kernels");
+    let passes = answer(&format!("nf_ct_proto_6: challenge-ack ignored {fields}"));
+    says(&passes, "log.passes", "passes");
+    assert!(passes.fact("log.invalid").is_none());
 }
 
 #[test]

@@ -228,17 +228,35 @@ impl Match for Tcp {
             let (mask, set) = flags.value;
             out.push(Piece::Condition(flags_condition(flags.inverted, mask, set)));
             if (mask, set) == (FIN | SYN | RST | ACK, SYN) {
-                out.push(Piece::Note(
-                    "That is the segment that asks for a connection: SYN without ACK, RST or FIN."
-                        .into(),
-                ));
+                let which = either(
+                    flags.inverted,
+                    "These flags mark the segment that asks for a connection (--syn)",
+                    "The rule takes every segment but the one that asks for a connection (--syn)",
+                );
+                out.push(Piece::Note(format!("{which}: SYN without ACK, RST or FIN.")));
             }
         }
         if let Some(option) = self.option {
             let verb = either(option.inverted, "carries", "does not carry");
-            out.push(Piece::Condition(format!("it {verb} TCP option number {}", option.value)));
+            let name = option_name(option.value).map_or(String::new(), |name| format!(" ({name})"));
+            out.push(Piece::Condition(format!(
+                "it {verb} TCP option number {}{name}",
+                option.value
+            )));
         }
     }
+}
+
+/// The options that are usual (RFC 9293, 7323, 2018).
+fn option_name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        2 => "maximum segment size",
+        3 => "window scale",
+        4 => "selective acknowledgments permitted",
+        5 => "selective acknowledgment",
+        8 => "timestamps",
+        _ => return None,
+    })
 }
 
 /// `--tcp-flags MASK SET` in words.
@@ -246,7 +264,7 @@ fn flags_condition(inverted: bool, mask: u8, set: u8) -> String {
     let (looked, wanted) = (flag_words(mask, ", "), flag_words(set, ", "));
     if mask & set != set {
         let always = either(inverted, "which never happens", "which is always so");
-        return format!("only {looked} are looked at and {wanted} is asked for, {always}");
+        return format!("of its flags {looked} alone counts and {wanted} is asked for, {always}");
     }
     let flags = format!("the flags {looked}");
     let verb = if set.count_ones() == 1 { "is" } else { "are" };

@@ -111,7 +111,9 @@ pub fn find_long<'a>(
         if spec.name == name {
             return Found::One(owner, spec);
         }
-        let known = near.iter().any(|(o, s)| *o == owner && s.id == spec.id);
+        // A match that is named twice has its options twice.
+        let known =
+            near.iter().any(|(o, s)| (*o == owner && s.id == spec.id) || core::ptr::eq(*s, spec));
         if spec.name.starts_with(name) && !known && !whole {
             near.push((owner, spec));
         }

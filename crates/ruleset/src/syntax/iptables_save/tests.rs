@@ -163,6 +163,10 @@ fn what_cannot_stand_in_a_file() {
 fn numbers_and_names_as_the_tool_takes_them() {
     for (rule, expected) in [
         ("-A INPUT -s any/0", "-A INPUT"),
+        (
+            "-A INPUT -m mark --mark 1 -m mark --ma 2",
+            "-A INPUT -m mark --mark 0x1 -m mark --mark 0x2",
+        ),
         ("-A INPUT -p udp --dport ssh", "-A INPUT -p udp -m udp --dport 22"),
         ("-A INPUT -m conntrack --ctorigdstport tftp", "-A INPUT -m conntrack --ctorigdstport 69"),
         ("-A INPUT -p tcp --tcp-flags SYN, ,", "-A INPUT -p tcp -m tcp --tcp-flags SYN NONE"),
