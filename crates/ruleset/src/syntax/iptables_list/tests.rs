@@ -113,7 +113,7 @@ fn rows_of_iptables_become_the_rules_they_were_printed_for() {
         ),
         (
             "CT         17   --  0.0.0.0/0            0.0.0.0/0            udp dpt:54 NOTRACK",
-            "-p 17 -m udp --dport 54 -j CT",
+            "-p 17 -m udp --dport 54 -j NOTRACK",
         ),
         (
             "           1    --  0.0.0.0/0            0.0.0.0/0            icmptype 3 code 4",

@@ -164,7 +164,7 @@ fn numbers_and_names_as_the_tool_takes_them() {
     for (rule, expected) in [
         ("-A INPUT -s any/0", "-A INPUT"),
         (
-            "-A INPUT -m mark --mark 1 -m mark --ma 2",
+            "-A INPUT -m mark --mark 1 -m mark --mar 2",
             "-A INPUT -m mark --mark 0x1 -m mark --mark 0x2",
         ),
         ("-A INPUT -p udp --dport ssh", "-A INPUT -p udp -m udp --dport 22"),
