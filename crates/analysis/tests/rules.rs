@@ -304,6 +304,8 @@ fn what_can_never_match_is_said_to() {
         ("-A INPUT -m conntrack --ctstatus NONE -j DROP", "never holds"),
         ("-A INPUT -p tcp --tcp-flags SYN FIN -j DROP", "never happens"),
         ("-t raw -A PREROUTING -m state --state NEW -j NOTRACK", "before tracking"),
+        ("-A INPUT -m state --state NEW -m state --state ESTABLISHED -j DROP", "never matches"),
+        ("-A INPUT -s 127.0.0.0/8 ! -i lo -j DROP", "as a martian"),
     ] {
         let answer = explain(rule);
         let said = answer.facts().any(|fact| fact.text().contains(words));
@@ -360,4 +362,11 @@ fn tags_of_a_web_page_are_no_part_of_a_row() {
         let error = explain_text(text).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
+}
+
+#[test]
+fn variables_of_a_script_are_assumed_to_be_names() {
+    let answer = explain("/sbin/iptables -A INPUT -i $EXTIF -m state --state NEW -j DROP");
+    assumes(&answer, "variables");
+    assert!(explain(ROW).assumptions.iter().all(|assumption| assumption.about != "variables"));
 }

@@ -183,7 +183,9 @@ pub const CAUTIONS: &[Caution] = &[
     },
     Caution {
         code: "mind.invalid-and-nat",
-        applies: |rule| accepts(rule, "ESTABLISHED") && !rule.names_state("INVALID"),
+        applies: |rule| {
+            accepts(rule, "ESTABLISHED") && !rule.names_state("INVALID") && rule.chain != "OUTPUT"
+        },
         text: |rule| {
             let place = if rule.chain == "FORWARD" {
                 "On a gateway that translates addresses put it before this rule"
@@ -343,6 +345,25 @@ pub const CAUTIONS: &[Caution] = &[
                  connections: everybody may open anything, and of the rules behind it in {} none is \
                  asked about that.",
                 rule.chain
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.loopback-martian",
+        applies: |rule| {
+            let loopback = rule
+                .header("-s")
+                .is_some_and(|option| !option.not && option.value().starts_with("127."));
+            let arrives =
+                rule.header("-i").is_some_and(|option| (option.value() == "lo") == option.not);
+            loopback && arrives && matches!(rule.chain.as_str(), "INPUT" | "FORWARD")
+        },
+        text: |_| {
+            String::from(
+                "Routing drops a packet with such a source that comes in from outside before this \
+                 chain (as a martian), unless net.ipv4.conf.IFACE.route_localnet=1: the rule is a \
+                 second lock.",
             )
         },
         lines: NONE,

@@ -49,6 +49,12 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
         rule.save()
     ));
     faults(answer, &understood);
+    for word in subject.words.iter().filter(|word| word.starts_with('$')) {
+        answer.assume(
+            "variables",
+            format!("`{word}` is a variable of a shell, its value is not known: taken as a name."),
+        );
+    }
     matching(answer, &understood);
     terms(answer, &understood);
     effect(answer, &understood);
@@ -242,6 +248,15 @@ fn terms(answer: &mut Answer, understood: &Understood) {
         for (code, text) in states::articles(state, rule) {
             answer.define(code, state, text);
         }
+    }
+    let asked = rule.options(&["--state", "--ctstate"]).count();
+    if asked > 1 && rule.states().is_some_and(|states| states.is_empty()) {
+        answer.say(
+            Topic::Terms,
+            "state.contradiction",
+            "A packet has one of the five states: no packet fits all that is asked here, and the \
+             rule never matches.",
+        );
     }
     for piece in &understood.pieces {
         match piece {
