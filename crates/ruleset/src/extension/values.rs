@@ -303,6 +303,10 @@ impl<'a> Arguments<'a> {
                 _ if dashed_range(text) => {
                     fault.help(format!("a range has a colon: {}", text.replace('-', ":")))
                 }
+                Some(name) if name == text => {
+                    let number = names::service_port(name, None).unwrap_or(0);
+                    fault.help(format!("`{name}` is port {number} of another protocol"))
+                }
                 Some(name) if !numeric => fault.help(format!("did you mean `{name}`?")),
                 _ => fault,
             });

@@ -318,6 +318,7 @@ impl File<'_> {
         // What stands before the mark of the other family is read, and may be wrong.
         let other = words.iter().position(|word| is_of_other_family(word, self.family));
         let (words, passed_over) = match other.and_then(|at| words.get(..at)) {
+            Some([words @ .., not]) if not.text == "!" => (words, true),
             Some(words) => (words, true),
             None => (words.as_slice(), false),
         };
@@ -693,6 +694,10 @@ impl Draft<'_> {
         let targets = targets.chain(known::TARGETS.iter().copied());
         let chains = self.section.index.keys().map(String::as_str);
         match nearest(&word.text, chains.chain(targets)) {
+            _ if word.text == "!" => fault.help("where a packet goes cannot be inverted"),
+            _ if word.text.starts_with(['-', '!']) => {
+                fault.help("-j is followed by the name of a chain or target")
+            }
             Some(near) => fault.help(format!("did you mean `-j {near}`?")),
             None => fault.help(format!(":{} - [0:0]", word.text)),
         }

@@ -285,7 +285,16 @@ impl<'a> Reader<'a> {
             let known = options::find_short(letter);
             let Some((main, spec)) = known.filter(|(main, _)| self.has(*main)) else {
                 let text = format!("no option `-{letter}`");
-                self.fault(code::UNKNOWN_OPTION, word.span, text);
+                let fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+                let other = match letter.is_ascii_uppercase() {
+                    true => letter.to_ascii_lowercase(),
+                    false => letter.to_ascii_uppercase(),
+                };
+                let near = options::find_short(other).filter(|(main, _)| self.has(*main));
+                self.report(match near {
+                    Some(_) => fault.help(format!("did you mean `-{other}`?")),
+                    None => fault,
+                });
                 self.not = None;
                 self.partial = true;
                 return;

@@ -160,6 +160,20 @@ fn what_cannot_stand_in_a_file() {
 }
 
 #[test]
+fn help_for_slips_of_names() {
+    for (rule, help) in [
+        ("-A INPUT -p tcp --dport ntp", "`ntp` is port 123 of another protocol"),
+        ("-A INPUT -J ACCEPT", "did you mean `-j`?"),
+        ("-A INPUT -j ! RETURN", "where a packet goes cannot be inverted"),
+        ("-A INPUT -j --dport", "-j is followed by the name of a chain or target"),
+        ("-A INPUT -j MASQUERAD", "did you mean `-j MASQUERADE`?"),
+    ] {
+        let found = faults(&filter(rule));
+        assert_eq!(found[0].help.as_deref(), Some(help), "{rule}");
+    }
+}
+
+#[test]
 fn numbers_and_names_as_the_tool_takes_them() {
     for (rule, expected) in [
         ("-A INPUT -s any/0", "-A INPUT"),
