@@ -108,7 +108,8 @@ fn of_form(
         Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
         Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),
-        Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line)),
+        Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line, None)),
+        Form::SaveTable => forms::table::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(cleaned, form)),
         Form::ConntrackLine | Form::ConntrackEvent => {
             forms::conntrack::explain(text, line).ok_or(Unexplained::Unknown(None))
@@ -142,6 +143,10 @@ pub fn explain_line(source: &str, line: usize) -> Result<Answer, Unexplained> {
     }
     match forms::file::subject_of(source, line) {
         Some(subject) => Ok(forms::file::explain_rule(source, line, text, &subject)),
+        None if text.starts_with(':') => {
+            let above = source.lines().take(line).filter_map(|line| line.strip_prefix('*'));
+            Ok(forms::policy::explain(text, text.trim(), above.last().map(str::trim)))
+        }
         None => explain_text(text),
     }
 }

@@ -370,3 +370,16 @@ fn variables_of_a_script_are_assumed_to_be_names() {
     assumes(&answer, "variables");
     assert!(explain(ROW).assumptions.iter().all(|assumption| assumption.about != "variables"));
 }
+
+#[test]
+fn lines_of_a_file_that_are_no_rules() {
+    let source = "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:INPUT DROP [0:0]\nCOMMIT\n";
+    let at = |line| keepstate_analysis::explain_line(source, line).unwrap();
+    says(&at(1), "table.what", &["before connection tracking"]);
+    says(&at(2), "policy", &["of PREROUTING in the table raw"]);
+    assert!(at(2).assumptions.is_empty(), "the file says its table");
+    says(&at(3), "table.commit", &["all of it at once"]);
+    says(&at(5), "policy", &["of INPUT in the table filter"]);
+    assert!(at(5).experiments().next().is_some());
+    assert!(explain(":INPUT DROP [0:0]").assumptions.iter().any(|one| one.about == "table"));
+}
