@@ -29,7 +29,8 @@ impl Random {
 /// Words of a rule; `{}` in an option is replaced by one of its values.
 type Choice<'a> = (&'a str, &'a [&'a str]);
 
-const PORTS: &[&str] = &["22", "0", "65535", "1024:", ":53", "80:443", "ssh", "domain:http", "7:7"];
+const PORTS: &[&str] =
+    &["22", "0", "65535", "1024:", ":53", "80:443", "ssh", "domain:http", "7:7", "010", "0x50"];
 
 const HEADERS: &[Choice<'_>] = &[
     ("! -s {}", &["10.0.0.1", "10.1.2.3/8", "192.0.2.0/255.255.255.0", "1.2.3.4/255.0.255.0"]),
@@ -64,7 +65,13 @@ const OF_TCP: &[Choice<'_>] = &[
 ];
 
 const OF_UDP: &[Choice<'_>] = &[
-    ("--dport {}", &["53", "0:1023", "domain", "1024:", ":", "ssh", "ssh:tftp", "nosuch"]),
+    (
+        "--dport {}",
+        &[
+            "53", "0:1023", "domain", "1024:", ":", "ssh", "ssh:tftp", "nosuch", "053", "0x50",
+            "09:010",
+        ],
+    ),
     ("! --sport {}", &["53", "67:68"]),
     ("-m multiport --destination-ports {}", &["53,123", "500,4500", "7:7", "7:8,ssh", "ntp"]),
 ];
@@ -88,7 +95,7 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m conntrack --ctproto {} --ctdir ORIGINAL", &["tcp", "17", "icmp", "255"]),
     ("-m conntrack --ctstatus {}", &["NONE", "ASSURED,EXPECTED", "confirmed", "SEEN_REPLY"]),
     ("-m conntrack ! --ctexpire {} --ctdir reply", &["0", "1:10", "100:", ":5"]),
-    ("-m conntrack --ctorigsrcport {}", &["1", "5:9", ":7", "9:"]),
+    ("-m conntrack --ctorigsrcport {}", &["1", "5:9", ":7", "9:", "010", "tftp"]),
     ("-m conntrack ! --ctrepldstport {}", &["1", "80:90"]),
     ("-m mark --mark {}", &["1", "0x10/0xff", "010", "4294967295/0xf0", "0"]),
     ("-m connlabel --label {}", &["0", "127", "0x10", "010 --set", "\"5\"", "128", "x"]),
@@ -130,7 +137,7 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m pkttype ! --pkt-type {}", &["multicast", "unicast", "BROADCAST", "otherhost"]),
     ("-m length --length {}", &["40", "0:100", "1500:", ":5", "0x10"]),
     ("-mlength --length {}", &["40"]),
-    ("{}", &["-n", "--line-numbers", "-w", "! -4", "-M x"]),
+    ("{}", &["-n", "--line-numbers", "-w", "-M x"]),
     ("-m mac --mac-source {}", &["00:11:22:AA:bb:cc", "0:1:2:3:4:5"]),
     ("-m addrtype ! --src-type {}", &["LOCAL", "unicast,multicast"]),
     ("-m addrtype --dst-type {} --limit-iface-in", &["LOCAL", "MULTICAST"]),

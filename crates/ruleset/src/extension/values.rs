@@ -33,13 +33,25 @@ pub fn protocol(text: &str) -> Option<u8> {
     }
 }
 
-/// A port by number or by the name of a service.
+/// A port by number or by the name of a service. Where the service may be one of any protocol the
+/// number is decimal, zeros before it or not: those ports are read in another way by iptables too.
 #[must_use]
 pub fn port(text: &str, protocol: Option<u8>) -> Option<u16> {
-    match number(text, 65_535) {
+    let number = match protocol {
+        Some(_) => number(text, 65_535),
+        None => decimal(text),
+    };
+    match number {
         Some(value) => u16::try_from(value).ok(),
         None => names::service_port(text, protocol),
     }
+}
+
+fn decimal(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|value| plain && *value <= 65_535)
 }
 
 /// An address of a family. IPv4 may leave out trailing octets, as network addresses do.

@@ -182,12 +182,19 @@ fn numbers_and_names_as_the_tool_takes_them() {
             "-A INPUT -m mark --mark 0x1 -m mark --mark 0x2",
         ),
         ("-A INPUT -p udp --dport ssh", "-A INPUT -p udp -m udp --dport 22"),
+        ("-A INPUT -p udp --dport 053", "-A INPUT -p udp -m udp --dport 53"),
+        ("-A INPUT -p tcp --dport 053", "-A INPUT -p tcp -m tcp --dport 43"),
+        (
+            "-A INPUT -m conntrack --ctorigdstport 09:010",
+            "-A INPUT -m conntrack --ctorigdstport 9:10",
+        ),
         ("-A INPUT -m conntrack --ctorigdstport tftp", "-A INPUT -m conntrack --ctorigdstport 69"),
         ("-A INPUT -p tcp --tcp-flags SYN, ,", "-A INPUT -p tcp -m tcp --tcp-flags SYN NONE"),
     ] {
         assert_eq!(printed(rule, Family::V4), [expected], "{rule}");
     }
     assert_eq!(codes("-A INPUT -p tcp --dport tftp"), [code::UNKNOWN_PORT]);
+    assert_eq!(codes("-A INPUT -p udp --dport 0x50"), [code::UNKNOWN_PORT]);
     assert_eq!(codes("-A INPUT -p tcp -m multiport --dports 7:7"), [code::UNKNOWN_PORT]);
     assert_eq!(codes("-A INPUT -m multiport --dports 7 -p tcp"), [code::PROTOCOL_NEEDED]);
     for (address, expected) in
