@@ -61,7 +61,7 @@ const PROTOCOLS: &[(u8, &str)] = &[
 
 /// Further names that are read.
 const PROTOCOL_ALIASES: &[(u8, &str)] =
-    &[(58, "icmpv6"), (135, "mh"), (0, "all"), (0, "ip"), (0, "hopopt")];
+    &[(58, "icmpv6"), (135, "mh"), (135, "ipv6-mh"), (0, "all"), (0, "ip"), (0, "hopopt")];
 
 /// Which protocols a service name stands for a port of.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -263,7 +263,7 @@ fn parse_direction(arguments: &mut Arguments<'_>, given: &Given) -> Option<Direc
 fn parse_address(arguments: &mut Arguments<'_>, given: &Given) -> Option<Network> {
     let network = values::network(&given.value, arguments.family);
     let first = given.value.split('/').next().unwrap_or("");
-    let address = values::address(first, arguments.family);
+    let address = values::whole_address(first, arguments.family);
     let Some((network, address)) = network.zip(address) else {
         let text = format!("`{}` is not an address", given.value);
         arguments.fault(Diagnostic::new(code::BAD_ADDRESS, given.value_span, text));

@@ -195,6 +195,11 @@ fn numbers_and_names_as_the_tool_takes_them() {
     }
     assert_eq!(codes("-A INPUT -p tcp --dport tftp"), [code::UNKNOWN_PORT]);
     assert_eq!(codes("-A INPUT -p udp --dport 0x50"), [code::UNKNOWN_PORT]);
+    assert_eq!(codes("-A INPUT -m conntrack --ctorigsrc 10.1/16"), [code::BAD_ADDRESS]);
+    assert_eq!(
+        codes("-A INPUT -m connlimit --connlimit-above 1 --connlimit-mask 128"),
+        [code::BAD_VALUE]
+    );
     assert_eq!(codes("-A INPUT -p tcp -m multiport --dports 7:7"), [code::UNKNOWN_PORT]);
     assert_eq!(codes("-A INPUT -m multiport --dports 7 -p tcp"), [code::PROTOCOL_NEEDED]);
     for (address, expected) in
