@@ -108,7 +108,8 @@ fn of_form(
         Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
         Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),
-        Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line)),
+        Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line, None)),
+        Form::SaveTable => forms::table::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveFile | Form::Listing | Form::Script => Ok(forms::file::explain(cleaned, form)),
         Form::ConntrackLine | Form::ConntrackEvent => {
             forms::conntrack::explain(text, line).ok_or(Unexplained::Unknown(None))
@@ -142,13 +143,18 @@ pub fn explain_line(source: &str, line: usize) -> Result<Answer, Unexplained> {
     }
     match forms::file::subject_of(source, line) {
         Some(subject) => Ok(forms::file::explain_rule(source, line, text, &subject)),
+        None if text.starts_with(':') => {
+            let above = source.lines().take(line).filter_map(|line| line.strip_prefix('*'));
+            Ok(forms::policy::explain(text, text.trim(), above.last().map(str::trim)))
+        }
         None => explain_text(text),
     }
 }
 
-/// What web pages do to a line: no-break spaces, entities, typographic quotes.
+/// What web pages do to a line: tags, no-break spaces, entities, typographic quotes.
 fn without_web_page(text: &str) -> String {
-    text.replace('\u{a0}', " ")
+    without_tags(text)
+        .replace('\u{a0}', " ")
         .replace("&nbsp;", " ")
         .replace("&quot;", "\"")
         .replace("&gt;", ">")
@@ -157,12 +163,49 @@ fn without_web_page(text: &str) -> String {
         .replace(['\u{201c}', '\u{201d}'], "\"")
 }
 
+/// Tags that rules are found between; one of the second kind ends a line.
+const TAGS: [&[&str]; 2] = [
+    &["td", "th", "b", "i", "em", "strong", "code", "tt", "span", "font", "a", "kbd"],
+    &["tr", "table", "tbody", "thead", "pre", "p", "br", "div", "li", "ul", "ol"],
+];
+
+/// Without HTML's tags. Whatever else stands in angle brackets stays: it may be a part of a rule.
+fn without_tags(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('<') {
+        out.push_str(before);
+        let (inside, behind) = after.split_once('>').unwrap_or(("", ""));
+        let name = inside.trim_start_matches('/').split([' ', '/']).next().unwrap_or("");
+        let is = |kind: &[&str]| kind.iter().any(|tag| tag.eq_ignore_ascii_case(name));
+        let [within, ending] = TAGS.map(is);
+        if within || ending {
+            out.push(if ending { '\n' } else { ' ' });
+            rest = behind;
+        } else {
+            out.push('<');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Kinds of text that people have and that are not read yet.
 fn looks_like(text: &str) -> Option<&'static str> {
     let first = text.trim_start();
     let begins = |words: &[&str]| words.iter().any(|word| first.starts_with(word));
-    if begins(&["table ip", "table inet", "add rule", "chain ", "ct state", "nft ", "tcp dport"]) {
+    let nft = ["table ip", "table inet", "add rule", "chain ", "ct state", "nft ", "meta "];
+    let fields = ["tcp dport", "tcp sport", "udp dport", "udp sport", "ip saddr", "ip daddr"];
+    let more = ["iif ", "iifname ", "oif ", "oifname ", "ip6 ", "type filter hook", "ct mark"];
+    if begins(&nft) || begins(&fields) || begins(&more) {
         return Some("nftables");
+    }
+    if begins(&["ufw ", "sudo ufw "]) {
+        return Some("a command of ufw (what it makes of it, iptables-save shows)");
+    }
+    if begins(&["firewall-cmd ", "sudo firewall-cmd "]) {
+        return Some("a command of firewalld (what it makes of it, iptables-save or nft shows)");
     }
     if begins(&["<?xml", "<conntrack", "<flow"]) {
         return Some("the XML output of conntrack");

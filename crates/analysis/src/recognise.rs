@@ -1,6 +1,6 @@
 //! What kind of text was pasted.
 
-use crate::forms::{conntrack_command, statistics};
+use crate::forms::{conntrack_command, statistics, table};
 use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 
 /// A kind of text.
@@ -22,6 +22,8 @@ pub enum Form {
     SaveLine,
     /// `:CHAIN POLICY [packets:bytes]`.
     SavePolicy,
+    /// `*TABLE`, `COMMIT`.
+    SaveTable,
     /// An `iptables` or `ip6tables` command.
     Command,
     /// `conntrack -L`, `-o extended`, or `/proc/net/nf_conntrack`.
@@ -121,6 +123,9 @@ fn one(line: &str) -> Option<Form> {
     }
     if line.starts_with(':') && line.split_whitespace().count() >= 2 {
         return Some(Form::SavePolicy);
+    }
+    if table::is_line(line) {
+        return Some(Form::SaveTable);
     }
     if let Some(read) = iptables_command::read(line) {
         return Some(if read.family.is_none() { Form::SaveLine } else { Form::Command });

@@ -31,6 +31,29 @@ fn an_established_connection_says_which_packets_are_established_and_until_when()
 }
 
 #[test]
+fn the_command_that_forgets_a_connection_names_it_whole() {
+    let pasted = |text: &str| {
+        let fact = answer(text);
+        let fact = fact.facts().find(|fact| fact.code() == "mind.delete").cloned();
+        match fact {
+            Some(keepstate_analysis::answer::Fact::Paste { lines, .. }) => lines.join("\n"),
+            other => panic!("{text}: {other:?}"),
+        }
+    };
+    let icmp = "icmp 1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=5 src=10.0.0.2 dst=10.0.0.1 \
+                type=0 code=0 id=5 mark=0 zone=0 use=1";
+    assert_eq!(
+        pasted(icmp),
+        "conntrack -D -p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 5"
+    );
+    assert!(answer(icmp).fact("states.zone").is_none(), "zone 0 is where everything is");
+    let igmp = "unknown  2 597 src=10.0.0.1 dst=224.0.0.1 [UNREPLIED] src=224.0.0.1 dst=10.0.0.1 \
+                mark=0 use=1";
+    assert_eq!(pasted(igmp), "conntrack -D -p 2 -s 10.0.0.1 -d 224.0.0.1");
+    says(&answer(&format!("{TCP} zone=3")), "states.zone", "zone 3");
+}
+
+#[test]
 fn an_unreplied_connection_is_still_new() {
     let answer = answer(
         "ipv4     2 udp      17 29 src=10.0.0.1 dst=10.0.0.2 sport=50692 dport=9999 [UNREPLIED] \
@@ -129,6 +152,21 @@ fn a_log_line_of_tracking_or_of_a_helper_is_no_rules() {
     says(&helper, "form.log-helper", "the conntrack helper sip");
     says(&helper, "form.log-helper", "`cannot get code`");
     assert!(helper.fact("form.log-prefix").is_none());
+    says(&invalid, "log.reason", "invalid-state");
+    says(&invalid, "log.invalid", "no rule for NEW, ESTABLISHED or RELATED");
+    for answer in [&invalid, &helper] {
+        assert!(answer.fact("mind.log-no-verdict").is_none(), "no rule has logged it");
+        assert!(answer.fact("log.state").is_none(), "its state is known");
+    }
+    let seq = answer(
+        "nf_ct_proto_6: SEQ is over upper bound 2919 (over the window of the receiver) IN= OUT= \
+         SRC=192.0.2.1 DST=198.51.100.2 LEN=52 PROTO=TCP SPT=4242 DPT=80 ACK",
+    );
+    says(&seq, "log.reason", "seq-over");
+    says(&seq, "IN=", "older kernels");
+    let passes = answer(&format!("nf_ct_proto_6: challenge-ack ignored {fields}"));
+    says(&passes, "log.passes", "passes");
+    assert!(passes.fact("log.invalid").is_none());
 }
 
 #[test]

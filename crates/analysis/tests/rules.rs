@@ -279,3 +279,107 @@ fn what_is_not_known_is_refused_with_a_hint() {
     assert!(matches!(nft, Err(Unexplained::Unknown(Some("nftables")))));
     assert!(Unexplained::Unknown(None).to_string().contains("iptables -L"));
 }
+
+#[test]
+fn a_negated_state_takes_invalid_packets_and_says_so() {
+    let answer = explain("-A INPUT -m conntrack ! --ctstate NEW -j ACCEPT");
+    says(&answer, "mind.accepts-invalid", &["INVALID packets as well", "behind `!`"]);
+    says(&answer, "state.established.window", &["INVALID instead and matches here"]);
+    assert!(answer.fact("mind.invalid-and-nat").is_none(), "it does take INVALID packets");
+    let outside = experiment(&answer, "out-of-window");
+    let ((state, with), (_, without)) = fates(outside, 5);
+    assert_eq!((state, with, without), (Some("INVALID"), Some("accept"), Some("drop")));
+    let plain = explain("-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT");
+    says(&plain, "mind.invalid-and-nat", &["do not match here"]);
+    assert!(plain.fact("mind.accepts-invalid").is_none());
+}
+
+#[test]
+fn what_can_never_match_is_said_to() {
+    for (rule, words) in [
+        (
+            "-A INPUT -m conntrack ! --ctstate NEW,ESTABLISHED,RELATED,INVALID,UNTRACKED -j ACCEPT",
+            "the rule never matches",
+        ),
+        ("-A INPUT -m conntrack --ctstatus NONE -j DROP", "never holds"),
+        ("-A INPUT -p tcp --tcp-flags SYN FIN -j DROP", "never happens"),
+        ("-t raw -A PREROUTING -m state --state NEW -j NOTRACK", "before tracking"),
+        ("-A INPUT -m state --state NEW -m state --state ESTABLISHED -j DROP", "never matches"),
+        ("-A INPUT -s 127.0.0.0/8 ! -i lo -j DROP", "as a martian"),
+    ] {
+        let answer = explain(rule);
+        let said = answer.facts().any(|fact| fact.text().contains(words));
+        assert!(said, "{rule}: nothing says {words}");
+    }
+}
+
+#[test]
+fn the_match_helper_narrows_what_related_means() {
+    let answer =
+        explain("-A INPUT -m helper --helper ftp -m conntrack --ctstate RELATED -j ACCEPT");
+    says(&answer, "state.related.here", &["that ftp has announced"]);
+    let inverted = explain("-A INPUT -m helper ! --helper sip -j DROP");
+    says(&inverted, "mind.extension", &["what no helper announced matches"]);
+    let expected = explain("-A INPUT -m conntrack --ctstatus EXPECTED -j ACCEPT");
+    experiment(&expected, "ftp-active");
+}
+
+#[test]
+fn flags_of_a_beginning_are_told_from_all_others() {
+    let syn = explain("-A INPUT -p tcp --syn -j ACCEPT");
+    says(&syn, "note", &["mark the segment that asks for a connection"]);
+    let others = explain("-A INPUT -p tcp ! --syn -m state --state NEW -j DROP");
+    says(&others, "note", &["every segment but the one that asks"]);
+}
+
+#[test]
+fn a_rule_that_cannot_be_loaded_is_explained_as_far_as_it_is_known() {
+    let answer = explain("DNAT  tcp  --  anywhere  anywhere  tcp dpt:http to:10.0.0.5:8080");
+    says(&answer, "fault.KS0304", &["`DNAT` is not supported yet"]);
+    says(&answer, "matches", &["its destination port is 80"]);
+    says(&answer, "target.dnat", &["another destination address or port"]);
+    let answer = explain(
+        "-A INPUT -p tcp -m recent --name ssh --rcheck -m tcp --dport 22 -j REJECT --reject-with \
+         tcp-reset",
+    );
+    says(&answer, "matches", &["its destination port is 22", "`-m recent --name ssh --rcheck`"]);
+    says(&answer, "target.reject", &["TCP reset"]);
+    says(&answer, "note", &["`-m recent` keeps a list"]);
+}
+
+#[test]
+fn tags_of_a_web_page_are_no_part_of_a_row() {
+    let answer =
+        explain("<tr><td>ACCEPT</td><TD class=x>tcp</TD><td>--</td><td>anywhere&nbsp;</td></tr>");
+    assert_eq!(answer.rule.as_deref(), Some("iptables -t filter -A INPUT -p tcp -j ACCEPT"));
+    let placeholder = explain("-A INPUT -s <IP> -j ACCEPT");
+    says(&placeholder, "fault.KS0402", &["`<IP>`"]);
+    for (text, what) in [
+        ("ufw allow 22/tcp", "ufw"),
+        ("firewall-cmd --add-service=ssh", "firewalld"),
+        ("meta l4proto tcp accept", "nftables"),
+    ] {
+        let error = explain_text(text).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn variables_of_a_script_are_assumed_to_be_names() {
+    let answer = explain("/sbin/iptables -A INPUT -i $EXTIF -m state --state NEW -j DROP");
+    assumes(&answer, "variables");
+    assert!(explain(ROW).assumptions.iter().all(|assumption| assumption.about != "variables"));
+}
+
+#[test]
+fn lines_of_a_file_that_are_no_rules() {
+    let source = "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:INPUT DROP [0:0]\nCOMMIT\n";
+    let at = |line| keepstate_analysis::explain_line(source, line).unwrap();
+    says(&at(1), "table.what", &["before connection tracking"]);
+    says(&at(2), "policy", &["of PREROUTING in the table raw"]);
+    assert!(at(2).assumptions.is_empty(), "the file says its table");
+    says(&at(3), "table.commit", &["all of it at once"]);
+    says(&at(5), "policy", &["of INPUT in the table filter"]);
+    assert!(at(5).experiments().next().is_some());
+    assert!(explain(":INPUT DROP [0:0]").assumptions.iter().any(|one| one.about == "table"));
+}

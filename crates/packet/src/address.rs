@@ -34,6 +34,12 @@ impl Address {
         [self.0[0], self.0[1], self.0[2], self.0[3]]
     }
 
+    /// As inet_ntop(3) writes it.
+    #[must_use]
+    pub const fn written(self, family: Family) -> Written {
+        Written(self, family)
+    }
+
     /// As the standard library's type.
     #[must_use]
     pub const fn ip(self, family: Family) -> core::net::IpAddr {
@@ -44,6 +50,20 @@ impl Address {
             }
             Family::V6 => core::net::IpAddr::V6(ipv6(self.0)),
         }
+    }
+}
+
+/// An address as inet_ntop(3) writes it: the last 32 bits of an IPv6 address that has nothing but
+/// zeros before them are written like an IPv4 address, unless 16 bits would do.
+#[derive(Clone, Copy, Debug)]
+pub struct Written(Address, Family);
+
+impl core::fmt::Display for Written {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self(address, family) = *self;
+        let [head @ .., a, b, c, d] = address.0;
+        let compatible = family == Family::V6 && head == [0; 12] && [a, b] != [0; 2];
+        if compatible { write!(f, "::{a}.{b}.{c}.{d}") } else { address.ip(family).fmt(f) }
     }
 }
 

@@ -123,6 +123,8 @@ pub struct Arguments<'a> {
     pub labels: &'a LabelNames,
     /// The rule's header.
     pub header: &'a HeaderMatch,
+    /// Where `-p` stands.
+    pub protocol_span: Option<Span>,
     /// `-m NAME` or `-j NAME`, or the word that brought it in.
     pub span: Span,
     /// The options given, in order.

@@ -29,11 +29,13 @@ impl Random {
 /// Words of a rule; `{}` in an option is replaced by one of its values.
 type Choice<'a> = (&'a str, &'a [&'a str]);
 
-const PORTS: &[&str] = &["22", "0", "65535", "1024:", ":53", "80:443", "ssh", "domain:http", "7:7"];
+const PORTS: &[&str] =
+    &["22", "0", "65535", "1024:", ":53", "80:443", "ssh", "domain:http", "7:7", "010", "0x50"];
 
 const HEADERS: &[Choice<'_>] = &[
     ("! -s {}", &["10.0.0.1", "10.1.2.3/8", "192.0.2.0/255.255.255.0", "1.2.3.4/255.0.255.0"]),
     ("-s {}", &["10.0.0.1,10.0.0.2/24", "0/0", "172.16/12", "10.2.3.4/31", "1.1.1.1/0.0.0.255"]),
+    ("--src {}", &["any/0", "1.2.3.4.5/0.0.0.0", "300.0.0.0/1"]),
     ("--destination {}", &["10.0.0.1", "198.51.100.0/24,203.0.113.7", "255.255.255.255"]),
     ("! --dst {}", &["224.0.0.0/4", "10.0.0.0/9"]),
     ("-i {}", &["eth0", "eth+", "+", "a.very-long_nam", "wg0"]),
@@ -44,7 +46,7 @@ const HEADERS: &[Choice<'_>] = &[
 
 const HEADERS6: &[Choice<'_>] = &[
     ("! -s {}", &["fe80::/10", "::1", "2001:db8::1/64", "2001:db8::/ffff:ffff::"]),
-    ("-s {}", &["2001:db8::1,2001:db8::2/127", "::/0", "::ffff:1.2.3.4"]),
+    ("-s {}", &["2001:db8::1,2001:db8::2/127", "::/0", "::ffff:1.2.3.4", "0/0", "::1:2", "::3"]),
     ("-d {}", &["ff02::1", "2001:DB8:0:0::/33", "fe80::1/ffff::ff"]),
     ("-i {}", &["eth0", "eth+"]),
 ];
@@ -55,7 +57,7 @@ const OF_TCP: &[Choice<'_>] = &[
     ("--source-port {} --syn", PORTS),
     ("! --syn", &[]),
     ("--tcp-flags {} SYN,ACK", &["ALL", "SYN,ACK,FIN,RST", "syn,ack", "URG,PSH,SYN,ACK"]),
-    ("! --tcp-flags ALL {}", &["NONE", "FIN", "FIN,PSH,URG"]),
+    ("! --tcp-flags ALL {}", &["NONE", "FIN", "FIN,PSH,URG", "FIN,"]),
     ("! --tcp-option {}", &["8", "255", "0x3"]),
     ("-m multiport --dports {}", &["22", "1,2,3:9,http", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"]),
     ("-m multiport ! --sports {}", &["5:6,7", "65535"]),
@@ -63,9 +65,15 @@ const OF_TCP: &[Choice<'_>] = &[
 ];
 
 const OF_UDP: &[Choice<'_>] = &[
-    ("--dport {}", &["53", "0:1023", "domain", "1024:", ":"]),
+    (
+        "--dport {}",
+        &[
+            "53", "0:1023", "domain", "1024:", ":", "ssh", "ssh:tftp", "nosuch", "053", "0x50",
+            "09:010",
+        ],
+    ),
     ("! --sport {}", &["53", "67:68"]),
-    ("-m multiport --destination-ports {}", &["53,123", "500,4500"]),
+    ("-m multiport --destination-ports {}", &["53,123", "500,4500", "7:7", "7:8,ssh", "ntp"]),
 ];
 
 const OF_ICMP: &[Choice<'_>] = &[
@@ -87,7 +95,7 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m conntrack --ctproto {} --ctdir ORIGINAL", &["tcp", "17", "icmp", "255"]),
     ("-m conntrack --ctstatus {}", &["NONE", "ASSURED,EXPECTED", "confirmed", "SEEN_REPLY"]),
     ("-m conntrack ! --ctexpire {} --ctdir reply", &["0", "1:10", "100:", ":5"]),
-    ("-m conntrack --ctorigsrcport {}", &["1", "5:9", ":7", "9:"]),
+    ("-m conntrack --ctorigsrcport {}", &["1", "5:9", ":7", "9:", "010", "tftp"]),
     ("-m conntrack ! --ctrepldstport {}", &["1", "80:90"]),
     ("-m mark --mark {}", &["1", "0x10/0xff", "010", "4294967295/0xf0", "0"]),
     ("-m connlabel --label {}", &["0", "127", "0x10", "010 --set", "\"5\"", "128", "x"]),
@@ -109,7 +117,16 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m connmark ! --mark {}", &["1", "0x10/0xff", "7/7"]),
     (
         "-m comment --comment {}",
-        &["x", "\"two words\"", "\"q\\\"uote\"", "\"back\\\\slash\"", "it's", "a:b"],
+        &[
+            "x",
+            "\"two words\"",
+            "\"q\\\"uote\"",
+            "\"back\\\\slash\"",
+            "it's",
+            "a:b",
+            "-t",
+            "--table",
+        ],
     ),
     (
         "-m limit --limit {}",
@@ -119,6 +136,8 @@ const OF_ANY: &[Choice<'_>] = &[
     ("-m helper --helper {}", &["ftp", "\"\"", "ftp-2121"]),
     ("-m pkttype ! --pkt-type {}", &["multicast", "unicast", "BROADCAST", "otherhost"]),
     ("-m length --length {}", &["40", "0:100", "1500:", ":5", "0x10"]),
+    ("-mlength --length {}", &["40"]),
+    ("{}", &["-n", "--line-numbers", "-w", "-M x"]),
     ("-m mac --mac-source {}", &["00:11:22:AA:bb:cc", "0:1:2:3:4:5"]),
     ("-m addrtype ! --src-type {}", &["LOCAL", "unicast,multicast"]),
     ("-m addrtype --dst-type {} --limit-iface-in", &["LOCAL", "MULTICAST"]),

@@ -72,8 +72,11 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         .options(&["--tcp-flags"])
         .any(|option| option.values.get(1).map(String::as_str) != Some("SYN"));
     let icmp_named = rule.options(&["--icmp-type", "--icmpv6-type"]).next().is_some();
-    let helper_wanted =
-        matches!(kind_of(rule), Kind::Helper) || asks("RELATED") || rule.has_match("helper");
+    let expected = rule.options(&["--ctstatus"]).any(|option| option.value().contains("EXPECTED"));
+    let helper_wanted = matches!(kind_of(rule), Kind::Helper)
+        || asks("RELATED")
+        || rule.has_match("helper")
+        || expected;
     let wanted = match template.code {
         "ftp-active" | "ftp-passive" => helper_wanted && rule.target_name() != "DROP",
         "out-of-window" | "asymmetric" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
@@ -206,7 +209,9 @@ fn accepting(
         };
         return vec![with(vec![reject.to_string()])];
     }
-    let middle = template.helper.is_some() || template.sender == Who::Router;
+    let middle = template.helper.is_some()
+        || template.sender == Who::Router
+        || matches!(template.code, "out-of-window" | "stray-rst");
     if middle {
         // What is of interest comes in the midst of a connection that works.
         let lines = other.into_iter().chain([answers]).chain(begin);

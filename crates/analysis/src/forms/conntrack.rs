@@ -235,6 +235,7 @@ fn field_text(key: &str, value: &str) -> String {
         },
         "use" => String::from("references that the kernel holds to the entry"),
         "id" => String::from("the entry's number, for `conntrack -D --id`"),
+        "zone" if value == "0" => String::from("its zone: 0, where everything is without a rule"),
         "zone" => String::from("its zone: equal tuples in two zones are two connections"),
         "zone-orig" => String::from(
             "its zone in the original direction (`-j CT --zone-orig`); the reply direction is in zone 0",
@@ -423,10 +424,11 @@ fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
             prose::seconds(full)
         ));
         if left <= full {
-            text.push_str(&format!(
-                "; the last one came about {} ago.",
-                prose::seconds(full - left)
-            ));
+            let ago = match full - left {
+                0 => String::from("less than a second ago"),
+                ago => format!("about {} ago", prose::seconds(ago)),
+            };
+            text.push_str(&format!("; the last one came {ago}."));
         } else {
             text.push_str("; more is left here than that, so the sysctl was raised or it was just in another state.");
         }
@@ -510,27 +512,34 @@ fn cautions(answer: &mut Answer, read: &ConnectionLine) {
              seen to be followed, or only one direction advances.",
         );
     }
-    let state_word = "ESTABLISHED in this line is the TCP tracker's state; ESTABLISHED of --ctstate \
-                      is about packets and holds from the first answer on, in every TCP state.";
+    let state = read.state.as_deref().unwrap_or("The state");
     if read.number == 6 {
-        answer.say(Topic::Mind, "mind.two-words", state_word);
+        let text = format!(
+            "{state} in this line is the TCP tracker's state; ESTABLISHED of --ctstate is about \
+             packets and holds from the first answer on, in every TCP state."
+        );
+        answer.say(Topic::Mind, "mind.two-words", text);
     }
     if read.number == 132 {
         answer.say(
             Topic::Mind,
             "mind.two-words",
-            "ESTABLISHED in this line is the association's state; ESTABLISHED of --ctstate is about \
+            format!("{state} in this line is the association's state; ESTABLISHED of --ctstate is about \
              packets and holds from the first answer on. An association is not picked up in the \
              middle: after `conntrack -D` or a restart of the filter its DATA is INVALID, until a \
-             HEARTBEAT or a new handshake passes.",
+             HEARTBEAT or a new handshake passes."),
         );
     }
     if read.event.as_deref() != Some("DESTROY") {
         answer.paste(
             Topic::Mind,
             "mind.delete",
-            "To forget this one connection, so that rules decide about it afresh (TCP is picked up \
-             again in mid-stream while nf_conntrack_tcp_loose=1 and a rule accepts NEW):",
+            if read.protocol == "tcp" {
+                "To forget this one connection, so that rules decide about it afresh (TCP is picked \
+                 up again in mid-stream while nf_conntrack_tcp_loose=1 and a rule accepts NEW):"
+            } else {
+                "To forget this one connection, so that rules decide about it afresh:"
+            },
             vec![delete_command(read)],
         );
     }
@@ -544,6 +553,9 @@ fn zone(answer: &mut Answer, read: &ConnectionLine, forth: &str, back: &str) {
         all.find(|(key, _)| wanted.contains(&key.as_str()))
     };
     let Some((key, id)) = named(&["zone", "zone-orig", "zone-reply"]) else { return };
+    if id == "0" {
+        return;
+    }
     let text = match key.as_str() {
         "zone" => format!(
             "Only packets that a rule of the raw table puts into zone {id} (`-j CT --zone {id}`), in \
@@ -565,9 +577,22 @@ fn zone(answer: &mut Answer, read: &ConnectionLine, forth: &str, back: &str) {
 fn delete_command(read: &ConnectionLine) -> String {
     let empty = Vec::new();
     let tuple = read.tuples.first().unwrap_or(&empty);
-    let mut out = format!("conntrack -D -p {}", read.protocol);
-    for (option, key) in [("-s", "src"), ("-d", "dst"), ("--sport", "sport"), ("--dport", "dport")]
-    {
+    // conntrack(8) prints `unknown` for a protocol that it has no name for, and takes its number.
+    let mut out = match read.protocol.as_str() {
+        "unknown" => format!("conntrack -D -p {}", read.number),
+        name => format!("conntrack -D -p {name}"),
+    };
+    let ends = [("-s", "src"), ("-d", "dst"), ("--sport", "sport"), ("--dport", "dport")];
+    let icmp = [("--icmp-type", "type"), ("--icmp-code", "code"), ("--icmp-id", "id")];
+    let icmp6 = [("--icmpv6-type", "type"), ("--icmpv6-code", "code"), ("--icmpv6-id", "id")];
+    let keys = [("--srckey", "srckey"), ("--dstkey", "dstkey")];
+    let more: &[(&str, &str)] = match read.number {
+        1 => &icmp,
+        58 => &icmp6,
+        47 => &keys,
+        _ => &[],
+    };
+    for (option, key) in ends.iter().chain(more) {
         if let Some(value) = value(tuple, key) {
             out.push_str(&format!(" {option} {value}"));
         }
@@ -576,7 +601,7 @@ fn delete_command(read: &ConnectionLine) -> String {
     for (key, option) in
         [("zone", "-w"), ("zone-orig", "--orig-zone"), ("zone-reply", "--reply-zone")]
     {
-        if let Some((_, id)) = fields().find(|(known, _)| known == key) {
+        if let Some((_, id)) = fields().find(|(known, id)| known == key && id != "0") {
             out.push_str(&format!(" {option} {id}"));
         }
     }

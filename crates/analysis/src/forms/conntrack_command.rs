@@ -143,14 +143,14 @@ fn fields(answer: &mut Answer, command: &Command) {
         answer.field(format!("-p {number}"), format!("the protocol, {}", protocol::name(number)));
     }
     let ports = [
-        (flow.original.source_port, "source port of the original direction"),
-        (flow.original.destination_port, "destination port of the original direction"),
-        (flow.reply.source_port, "source port of the replies"),
-        (flow.reply.destination_port, "destination port of the replies"),
+        (flow.original.source_port, "--sport", "source port of the original direction"),
+        (flow.original.destination_port, "--dport", "destination port of the original direction"),
+        (flow.reply.source_port, "--reply-port-src", "source port of the replies"),
+        (flow.reply.destination_port, "--reply-port-dst", "destination port of the replies"),
     ];
-    for (port, text) in ports {
+    for (port, option, text) in ports {
         if let Some(port) = port {
-            answer.field(port.to_string(), text);
+            answer.field(format!("{option} {port}"), text);
         }
     }
     if let (Some(kind), Some(code)) = (flow.original.icmp_type, flow.original.icmp_code) {

@@ -115,7 +115,8 @@ fn summary(answer: &mut Answer, text: &str, form: Form, family: Family) {
             None if Side::of_chain(chain).is_some() => String::from("policy not given"),
             None => String::from("a user chain"),
         };
-        let text = format!("{policy}, {} rules.", own.len());
+        let count = if own.len() == 1 { "1 rule".into() } else { format!("{} rules", own.len()) };
+        let text = format!("{policy}, {count}.");
         answer.field(format!("{table} {chain}"), text);
         for (number, rule) in own.iter().enumerate() {
             shown += 1;

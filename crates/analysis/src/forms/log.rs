@@ -4,7 +4,7 @@
 use crate::answer::{Answer, Outcome, Topic};
 use crate::conversation::{Addresses, Content, Parties, Script, Segment, Step, Who};
 use crate::experiment::run;
-use crate::prose::{icmp, protocol};
+use crate::prose::{icmp, protocol, reasons};
 use crate::witness::{Place, Scene};
 use keepstate_engine::{
     Host,
@@ -104,14 +104,105 @@ pub fn explain(input: &str, line: &str, rules: Option<&str>) -> Option<Answer> {
         );
     }
     packet(&mut answer, &read);
-    tracking(&mut answer, &read, rules);
+    match complaint(read.prefix()) {
+        Some(Complaint::Tracking(_, text)) => found_invalid(&mut answer, text),
+        Some(Complaint::Helper(..)) => {}
+        None => {
+            tracking(&mut answer, &read, rules);
+            answer.say(
+                Topic::Mind,
+                "mind.log-no-verdict",
+                "LOG decides nothing: the packet went on to the next rule. What became of it this \
+                 line does not say, unless the prefix does (\"DROP: \" is only what somebody wrote \
+                 there).",
+            );
+        }
+    }
+    Some(answer)
+}
+
+/// What the kernel logs of its own accord, and whose text it is.
+enum Complaint<'a> {
+    /// Tracking, of a protocol.
+    Tracking(u8, &'a str),
+    /// A helper.
+    Helper(&'a str, &'a str),
+}
+
+fn complaint(prefix: &str) -> Option<Complaint<'_>> {
+    let (subject, text) = prefix.strip_prefix("nf_ct_")?.split_once(": ")?;
+    let number = subject.strip_prefix("proto_").and_then(|number| number.parse().ok());
+    match number {
+        Some(protocol) => Some(Complaint::Tracking(protocol, text)),
+        None => text.strip_prefix("dropping packet: ").map(|why| Complaint::Helper(subject, why)),
+    }
+}
+
+/// Whether the packet that the text is about passes all the same.
+fn passes(text: &str) -> bool {
+    ["ignored", "more than expected", "lower timeout"].iter().any(|word| text.contains(word))
+}
+
+/// The reason that tracking's text stands for, by words that it holds.
+fn reason_of(text: &str) -> Option<&'static reasons::ReasonProse> {
+    const TEXTS: &[(&str, &str)] = &[
+        ("SEQ is over", "seq-over"),
+        ("SEQ is under", "seq-under"),
+        ("ACK is over", "ack-over"),
+        ("ACK is under", "ack-under"),
+        ("invalid rst", "invalid-rst"),
+        ("flag combination", "bad-flags"),
+        ("checksum", "bad-checksum"),
+        ("bad CRC", "bad-checksum"),
+        ("short ", "short"),
+        ("truncated", "malformed"),
+        ("invalid icmp type", "icmp-unknown"),
+        ("invalid new", "invalid-state"),
+        ("invalid, state", "invalid-state"),
+        ("Invalid, old_state", "invalid-state"),
+        ("verification tag", "invalid-state"),
+    ];
+    let (_, code) = TEXTS.iter().find(|(words, _)| text.contains(words))?;
+    reasons::REASONS.iter().find(|reason| reason.code == *code)
+}
+
+/// What follows from tracking's own line.
+fn found_invalid(answer: &mut Answer, text: &str) {
+    if passes(text) {
+        answer.say(
+            Topic::Consequences,
+            "log.passes",
+            "The packet passes in the state of its connection, and its connection stays as it was.",
+        );
+        return;
+    }
+    if let Some(reason) = reason_of(text) {
+        answer.say(
+            Topic::Consequences,
+            "log.reason",
+            format!("The reason is {}: {}.", reason.code, reason.short),
+        );
+    }
+    answer.say(
+        Topic::Consequences,
+        "log.invalid",
+        "The packet is INVALID: no rule for NEW, ESTABLISHED or RELATED takes it, and NAT leaves it \
+         as it is.",
+    );
     answer.say(
         Topic::Mind,
-        "mind.log-no-verdict",
-        "LOG decides nothing: the packet went on to the next rule. What became of it this line does \
-         not say, unless the prefix does (\"DROP: \" is only what somebody wrote there).",
+        "mind.log-invalid",
+        "The line is no verdict: the packet went on to the rules. It is gone only where one of them \
+         drops INVALID, or nothing accepts it.",
     );
-    Some(answer)
+    answer.paste(
+        Topic::Mind,
+        "mind.log-invalid.rule",
+        "Seen often for one peer, it points to segments that pass by here unseen (asymmetric \
+         routing), to hardware that changes sequence numbers, or to a connection that was forgotten \
+         too early. Who wants to see less of it turns the log off:",
+        vec![String::from("sysctl -w net.netfilter.nf_conntrack_log_invalid=0")],
+    );
 }
 
 fn shown(name: &str, value: Option<&str>) -> String {
@@ -120,27 +211,24 @@ fn shown(name: &str, value: Option<&str>) -> String {
 
 /// What tracking and its helpers say of packets: the kernel logs these of its own accord.
 fn is_complaint(answer: &mut Answer, prefix: &str) -> bool {
-    let Some((subject, text)) =
-        prefix.strip_prefix("nf_ct_").and_then(|rest| rest.split_once(": "))
-    else {
-        return false;
-    };
-    let number = subject.strip_prefix("proto_").and_then(|number| number.parse().ok());
-    if let Some(number) = number {
-        let protocol = protocol::name(number);
-        answer.say(
+    let (subject, why) = match complaint(prefix) {
+        None => return false,
+        Some(Complaint::Helper(subject, why)) => (subject, why),
+        Some(Complaint::Tracking(number, text)) => {
+            let protocol = protocol::name(number);
+            let so = if passes(text) { "It passes all the same" } else { "That makes it INVALID" };
+            answer.say(
             Topic::Form,
             "form.log-invalid",
             format!(
                 "A kernel log line of connection tracking ({protocol}): as it looked at the packet \
-                 it found `{text}`, before any rule but those of the raw table. Such a packet is \
-                 INVALID; where the text says `ignored` or `more than expected`, it passes and \
-                 changes nothing. The sysctl nf_conntrack_log_invalid asks for these lines."
+                 it found `{text}`, before any rule but those of the raw table. {so}. The sysctl \
+                 nf_conntrack_log_invalid asks for these lines."
             ),
         );
-        return true;
-    }
-    let Some(why) = text.strip_prefix("dropping packet: ") else { return false };
+            return true;
+        }
+    };
     answer.say(
         Topic::Form,
         "form.log-helper",
@@ -189,6 +277,9 @@ fn form(answer: &mut Answer, read: &LogLine) {
 fn field_text(name: &str, value: Option<&str>, read: &LogLine) -> String {
     let text = value.unwrap_or("");
     let fixed = match name {
+        "IN" | "OUT" if read.value("IN") == Some("") && read.value("OUT") == Some("") => {
+            "not told: older kernels name no interface where tracking complains"
+        }
         "IN" if text.is_empty() => "no interface: it came from this host itself",
         "IN" => "interface it came in on",
         "OUT" if text.is_empty() => "no interface: it stays on this host, or is not routed yet",

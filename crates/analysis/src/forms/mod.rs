@@ -9,4 +9,5 @@ pub mod file;
 pub mod log;
 pub mod policy;
 pub mod statistics;
+pub mod table;
 pub mod trace;

@@ -5,14 +5,14 @@ use crate::experiment;
 use keepstate_packet::Family;
 use keepstate_ruleset::syntax::iptables_list;
 
-/// Explains a declaration of a chain in a rule file or a listing.
+/// Explains a declaration of a chain in a rule file or a listing; `table` where the file says it.
 #[must_use]
-pub fn explain(input: &str, line: &str) -> Answer {
+pub fn explain(input: &str, line: &str, table: Option<&str>) -> Answer {
     if let Some((chain, policy)) = iptables_list::read_chain_head(line) {
         let mut answer = Answer::new(input, "iptables-list-chain");
         let what = "The head of a chain in a listing; its rules stand below it.";
         answer.say(Topic::Form, "form.chain-head", what);
-        return of_chain(answer, chain, policy);
+        return of_chain(answer, chain, policy, table);
     }
     let mut words = line.trim_start_matches(':').split_whitespace();
     let (chain, policy, counters) = (words.next(), words.next(), words.next());
@@ -25,17 +25,17 @@ pub fn explain(input: &str, line: &str) -> Answer {
             format!("{counters}: packets and bytes that the policy decided about, when saved."),
         );
     }
-    of_chain(answer, chain.unwrap_or(""), policy.filter(|policy| *policy != "-"))
+    of_chain(answer, chain.unwrap_or(""), policy.filter(|policy| *policy != "-"), table)
 }
 
 /// Explains `iptables -P CHAIN POLICY`.
 #[must_use]
 pub fn of_command(mut answer: Answer, chain: &str, policy: &str) -> Answer {
     answer.say(Topic::Form, "form.command", format!("A command: it sets the policy of {chain}."));
-    of_chain(answer, chain, Some(policy))
+    of_chain(answer, chain, Some(policy), None)
 }
 
-fn of_chain(mut answer: Answer, chain: &str, policy: Option<&str>) -> Answer {
+fn of_chain(mut answer: Answer, chain: &str, policy: Option<&str>, table: Option<&str>) -> Answer {
     let Some(policy) = policy else {
         answer.say(
             Topic::Effect,
@@ -57,9 +57,10 @@ fn of_chain(mut answer: Answer, chain: &str, policy: Option<&str>) -> Answer {
         Topic::Effect,
         "policy",
         format!(
-            "{policy} is the policy of {chain}: a packet that reaches the end of the chain without \
+            "{policy} is the policy of {chain}{}: a packet that reaches the end of the chain without \
              a decision (also by RETURN there) is {does}. The policy is the last thing asked, not \
-             the first, and takes effect at once when it is set, for running connections too."
+             the first, and takes effect at once when it is set, for running connections too.",
+            table.map_or(String::new(), |table| format!(" in the table {table}"))
         ),
     );
     if policy == "DROP" {
@@ -73,9 +74,25 @@ fn of_chain(mut answer: Answer, chain: &str, policy: Option<&str>) -> Answer {
             ),
         );
     }
+    let of_filter = matches!(chain, "INPUT" | "FORWARD" | "OUTPUT");
+    if table.is_none() {
+        answer.assume(
+            "table",
+            if of_filter {
+                "The table is not named: taken as filter."
+            } else {
+                "The table is not named; raw, mangle and nat may have such a chain."
+            },
+        );
+    }
+    if table.unwrap_or("filter") != "filter" || !of_filter {
+        return answer;
+    }
+    if table.is_some() {
+        answer.assume("rules", "Run without the rules of the file, to show the policy alone.");
+    }
     for shown in experiment::policy(Family::V4, chain, policy) {
         answer.add(Topic::Why, Fact::Experiment(Box::new(shown)));
     }
-    answer.assume("table", "The table is not named: taken as filter.");
     answer
 }

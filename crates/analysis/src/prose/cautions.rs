@@ -162,8 +162,30 @@ pub const CAUTIONS: &[Caution] = &[
         lines: NONE,
     },
     Caution {
+        code: "mind.accepts-invalid",
+        applies: |rule| accepts(rule, "INVALID"),
+        text: |rule| {
+            let negated = rule.options(&["--state", "--ctstate"]).any(|option| option.not);
+            format!(
+                "It accepts INVALID packets as well{}: segments that contradict their connection, \
+                 scans with odd flags and ICMP errors about nothing. Rules behind it that drop \
+                 INVALID never see them. If answers are meant, name the states:",
+                if negated { ", since whatever is not named behind `!` matches" } else { "" }
+            )
+        },
+        lines: |rule| {
+            vec![format!(
+                "{} -A {} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+                program(rule),
+                rule.chain
+            )]
+        },
+    },
+    Caution {
         code: "mind.invalid-and-nat",
-        applies: |rule| accepts(rule, "ESTABLISHED"),
+        applies: |rule| {
+            accepts(rule, "ESTABLISHED") && !rule.names_state("INVALID") && rule.chain != "OUTPUT"
+        },
         text: |rule| {
             let place = if rule.chain == "FORWARD" {
                 "On a gateway that translates addresses put it before this rule"
@@ -264,15 +286,21 @@ pub const CAUTIONS: &[Caution] = &[
         text: |_| {
             String::from(
                 "The rule lets a connection begin and nothing more: the packets after the first \
-                 answer are ESTABLISHED. It works only together with",
+                 answer are ESTABLISHED, and answers come the other way. It works only together \
+                 with",
             )
         },
         lines: |rule| {
-            vec![format!(
-                "{} -A {} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
-                program(rule),
-                rule.chain
-            )]
+            let back = match rule.chain.as_str() {
+                "INPUT" => Some("OUTPUT"),
+                "OUTPUT" => Some("INPUT"),
+                _ => None,
+            };
+            let both = core::iter::once(rule.chain.as_str()).chain(back);
+            both.map(|chain| {
+                format!("{} -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT", program(rule))
+            })
+            .collect()
         },
     },
     Caution {
@@ -317,6 +345,25 @@ pub const CAUTIONS: &[Caution] = &[
                  connections: everybody may open anything, and of the rules behind it in {} none is \
                  asked about that.",
                 rule.chain
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.loopback-martian",
+        applies: |rule| {
+            let loopback = rule
+                .header("-s")
+                .is_some_and(|option| !option.not && option.value().starts_with("127."));
+            let arrives =
+                rule.header("-i").is_some_and(|option| (option.value() == "lo") == option.not);
+            loopback && arrives && matches!(rule.chain.as_str(), "INPUT" | "FORWARD")
+        },
+        text: |_| {
+            String::from(
+                "Routing drops a packet with such a source that comes in from outside before this \
+                 chain (as a martian), unless net.ipv4.conf.IFACE.route_localnet=1: the rule is a \
+                 second lock.",
             )
         },
         lines: NONE,
@@ -430,7 +477,7 @@ pub const CAUTIONS: &[Caution] = &[
         text: |_| {
             String::from(
                 "Both directions have to be exempted: if only the query is untracked, the answer \
-                 comes as NEW. Rules with --ctstate NEW or ESTABLISHED no longer match these \
+                 comes as NEW, the SYN-ACK of TCP as INVALID. Rules with --ctstate NEW or ESTABLISHED no longer match these \
                  packets; accept them by --ctstate UNTRACKED or by port. NAT does not touch them.",
             )
         },
@@ -443,6 +490,21 @@ pub const CAUTIONS: &[Caution] = &[
             String::from(
                 "It works in the raw table only, which comes before tracking (priority -300 \
                  against -200): PREROUTING for what arrives, OUTPUT for what this host sends.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.raw-before-tracking",
+        applies: |rule| {
+            let asked = ["conntrack", "state", "connmark", "helper", "connbytes", "connlabel"];
+            rule.table == "raw" && asked.iter().any(|name| rule.has_match(name))
+        },
+        text: |_| {
+            String::from(
+                "The raw table comes before tracking: no packet has a connection there yet, each \
+                 counts as INVALID, and no other state, status, mark or helper is found (but for \
+                 what comes back over the loopback interface). Ask in mangle or filter.",
             )
         },
         lines: NONE,

@@ -6,7 +6,7 @@ use crate::rule::words::OptionWords;
 /// The clause of a header option; `None` for one that asks for nothing.
 #[must_use]
 pub fn condition(option: &OptionWords) -> Option<String> {
-    let value = option.value();
+    let value = single(option.value());
     let not = |yes: &str, no: &str| if option.not { no.to_string() } else { yes.to_string() };
     Some(match option.name.as_str() {
         "-s" => format!("its source {} {value}", not(in_word(value), out_word(value))),
@@ -24,6 +24,14 @@ pub fn condition(option: &OptionWords) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// An address without the length that says that it is one.
+fn single(value: &str) -> &str {
+    let of = |length: &str, v6: bool| {
+        value.strip_suffix(length).filter(|address| address.contains(':') == v6)
+    };
+    of("/32", false).or_else(|| of("/128", true)).unwrap_or(value)
 }
 
 fn in_word(value: &str) -> &'static str {

@@ -11,6 +11,7 @@ pub mod sctp;
 pub mod states;
 pub mod targets;
 pub mod tcp;
+pub mod unsupported;
 
 /// `a`, `a and b`, `a, b and c`.
 #[must_use]

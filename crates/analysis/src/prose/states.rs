@@ -62,12 +62,19 @@ fn established(rule: &RuleWords) -> Vec<Article> {
          already, and UDP, ICMP echo and everything else that is answered has the state as well.",
     )];
     if rule.admits_protocol(6) {
+        let here = if rule.names_state("INVALID") {
+            "matches here as that"
+        } else {
+            "does not match here"
+        };
         out.push(article(
             "state.established.window",
-            "For TCP the segment must also fit the window of the connection and the state it is \
-             in; one that does not is INVALID instead and does not match here. (Data may overrun \
-             the receiver's window by as much as that window once was, where all else fits; \
-             nf_conntrack_tcp_be_liberal=1 lifts the window check, except for resets.)",
+            format!(
+                "For TCP the segment must also fit the window of the connection and the state it \
+                 is in; one that does not is INVALID instead and {here}. (Data may overrun the \
+                 receiver's window by as much as that window once was, where all else fits; \
+                 nf_conntrack_tcp_be_liberal=1 lifts the window check, except for resets.)"
+            ),
         ));
         out.push(article(
             "state.established.loose",
@@ -121,6 +128,20 @@ fn related(rule: &RuleWords) -> Vec<Article> {
 /// What the protocol of the rule leaves of it.
 fn related_here(rule: &RuleWords, errors: &str, out: &mut Vec<Article>) {
     let code = "state.related.here";
+    if let Some(helper) = rule.options(&["--helper"]).find(|option| !option.not) {
+        let by = if helper.value().is_empty() { "a helper" } else { helper.value() };
+        let what = match protocol_word(rule) {
+            None => format!("{errors} about such connections and, of those that begin, only"),
+            Some("icmp") => return out.push(article(code, format!(
+                "Next to -m helper only errors about connections that {by} has announced are left."
+            ))),
+            Some(_) => String::from("only"),
+        };
+        return out.push(article(
+            code,
+            format!("Next to -m helper {what} connections that {by} has announced are left."),
+        ));
+    }
     match protocol_word(rule) {
         Some("tcp") => {
             out.push(article(

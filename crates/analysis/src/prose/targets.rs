@@ -97,7 +97,10 @@ pub fn effect(rule: &RuleWords) -> Option<(&'static str, String)> {
         (Kind::Return, _) => (
             "target.return",
             if crate::witness::Side::of_chain(chain).is_some() {
-                format!("The walk of {chain} ends and its policy decides.")
+                format!(
+                    "The walk of {chain} ends and its policy decides. (In a user chain it would go \
+                     on behind the rule that jumped there.)"
+                )
             } else {
                 format!(
                     "The walk of {chain} ends; it goes on behind the rule that jumped here (with \

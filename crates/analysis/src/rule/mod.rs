@@ -5,7 +5,7 @@ pub mod words;
 
 use crate::answer::{Answer, Fact, Topic};
 use crate::experiment::{Context, Findings, experiment};
-use crate::prose::{self, cautions, header, states, targets};
+use crate::prose::{self, cautions, header, states, targets, unsupported};
 use crate::witness::Side;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Diagnostic;
@@ -49,6 +49,12 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
         rule.save()
     ));
     faults(answer, &understood);
+    for word in subject.words.iter().filter(|word| word.starts_with('$')) {
+        answer.assume(
+            "variables",
+            format!("`{word}` is a variable of a shell, its value is not known: taken as a name."),
+        );
+    }
     matching(answer, &understood);
     terms(answer, &understood);
     effect(answer, &understood);
@@ -120,18 +126,46 @@ fn parsed(ruleset: &Ruleset, raw: &RuleWords, source: String) -> Option<Understo
 }
 
 fn refused(raw: RuleWords, source: String, faults: Vec<Diagnostic>) -> Understood {
-    let conditions = raw
-        .matches
-        .iter()
-        .filter(|m| m.name != "comment")
-        .map(|m| {
-            let options = m.options.iter().map(words::OptionWords::text);
-            let named = (!m.name.is_empty()).then(|| format!("-m {}", m.name));
-            let words: Vec<String> = named.into_iter().chain(options).collect();
-            format!("`{}` holds", words.join(" "))
-        })
-        .collect();
-    Understood { rule: raw, conditions, pieces: Vec::new(), faults, source }
+    let (mut conditions, mut pieces) = (Vec::new(), Vec::new());
+    for m in raw.matches.iter().filter(|m| m.name != "comment") {
+        let known = alone(&raw, Some(m));
+        if known.iter().any(|piece| matches!(piece, Piece::Condition(_))) {
+            pieces.extend(known);
+            continue;
+        }
+        let options = m.options.iter().map(words::OptionWords::text);
+        let named = (!m.name.is_empty()).then(|| format!("-m {}", m.name));
+        let words: Vec<String> = named.into_iter().chain(options).collect();
+        conditions.push(format!("`{}` holds", words.join(" ")));
+        if let Some(text) = unsupported::of_match(&m.name) {
+            pieces.push(Piece::Note(format!("`-m {}` {text}.", m.name)));
+        }
+    }
+    pieces.extend(alone(&raw, None));
+    if let Some(text) = unsupported::of_target(raw.target_name()) {
+        pieces.push(Piece::Effect(text.into()));
+    }
+    Understood { rule: raw, conditions, pieces, faults, source }
+}
+
+/// What one match of a rule says, or its target, where the parser takes it without the others.
+fn alone(raw: &RuleWords, m: Option<&words::MatchWords>) -> Pieces {
+    let mut rule = raw.clone();
+    rule.header.retain(|option| option.name == "-p");
+    rule.matches = m.into_iter().cloned().collect();
+    if m.is_some() {
+        // A table that has every hook, and one of them where any match may stand.
+        (rule.table, rule.chain) = (String::from("mangle"), String::from("PREROUTING"));
+        rule.target = None;
+    } else if rule.target.is_none() || targets::effect(raw).is_some() {
+        return Vec::new();
+    }
+    let words = iptables_command::read(&rule.save()).map(|command| command.rule);
+    let source = around(&rule, &words.unwrap_or_default());
+    let ruleset = iptables_save::parse(&source, raw.family).ok();
+    ruleset
+        .and_then(|ruleset| parsed(&ruleset, &rule, source))
+        .map_or_else(Vec::new, |understood| understood.pieces)
 }
 
 /// What the parser has against the rule.
@@ -214,6 +248,15 @@ fn terms(answer: &mut Answer, understood: &Understood) {
         for (code, text) in states::articles(state, rule) {
             answer.define(code, state, text);
         }
+    }
+    let asked = rule.options(&["--state", "--ctstate"]).count();
+    if asked > 1 && rule.states().is_some_and(|states| states.is_empty()) {
+        answer.say(
+            Topic::Terms,
+            "state.contradiction",
+            "A packet has one of the five states: no packet fits all that is asked here, and the \
+             rule never matches.",
+        );
     }
     for piece in &understood.pieces {
         match piece {
@@ -343,7 +386,12 @@ fn nothing_found(rule: &RuleWords, tried: usize, context: &Context<'_>) -> Strin
         ),
         (tried, Context::Alone) => format!(
             "{tried} {conversations} run with the rule and without it, {differently} out \
-             differently."
+             differently{}.",
+            if rule.options(&["--ctstate"]).any(|option| option.value().contains("NAT")) {
+                ": nothing is translated in them"
+            } else {
+                ": none has a packet that this rule would decide about"
+            }
         ),
     }
 }

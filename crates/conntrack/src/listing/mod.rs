@@ -100,17 +100,13 @@ impl fmt::Display for EventLine<'_> {
     }
 }
 
-/// An address as inet_ntop(3) writes it: the last 32 bits of an IPv6 address that has nothing but
-/// zeros before them are written like an IPv4 address, unless 16 bits would do.
+/// An address as inet_ntop(3) writes it; one of zeros where there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct Ip(pub Option<Address>, pub Family);
 
 impl fmt::Display for Ip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.0.unwrap_or_default();
-        let [head @ .., a, b, c, d] = address.0;
-        let compatible = self.1 == Family::V6 && head == [0; 12] && [a, b] != [0; 2];
-        if compatible { write!(f, "::{a}.{b}.{c}.{d}") } else { address.ip(self.1).fmt(f) }
+        self.0.unwrap_or_default().written(self.1).fmt(f)
     }
 }
 

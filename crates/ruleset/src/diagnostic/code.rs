@@ -85,9 +85,8 @@ better served by a set of addresses than by a rule for each.",
         wrong: "",
         right: "";
     TABLE_OPTION = 109, "-t cannot be used in a file",
-"In an iptables-save file the table is named by the `*NAME` line above. iptables-restore refuses any
-word that begins with a single dash and holds a `t`, outside of quotes, and any beginning of
-`--table`, because it might name another table. Move the rule into the section of that table.",
+"In an iptables-save file the table is named by the `*NAME` line above, and iptables-restore refuses
+an option that names another one. Move the rule into the section of that table.",
         wrong: "*filter\n-t filter -A INPUT -j ACCEPT\nCOMMIT\n",
         right: "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n";
     OPEN_QUOTE = 110, "a quote is not closed",

@@ -60,18 +60,8 @@ const PROTOCOLS: &[(u8, &str)] = &[
 ];
 
 /// Further names that are read.
-const PROTOCOL_ALIASES: &[(u8, &str)] = &[
-    (4, "ip-encap"),
-    (50, "ipsec-esp"),
-    (51, "ipsec-ah"),
-    (73, "cphb"),
-    (89, "ospfigp"),
-    (58, "icmpv6"),
-    (58, "icmp6"),
-    (135, "mh"),
-    (0, "all"),
-    (0, "ip"),
-];
+const PROTOCOL_ALIASES: &[(u8, &str)] =
+    &[(58, "icmpv6"), (135, "mh"), (135, "ipv6-mh"), (0, "all"), (0, "ip"), (0, "hopopt")];
 
 /// Which protocols a service name stands for a port of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,6 +91,7 @@ const SERVICES: &[(&str, u16, Of)] = &[
     ("amandaidx", 10082, Tcp),
     ("amidxtape", 10083, Tcp),
     ("amqp", 5672, Tcp),
+    ("amqp", 5672, Sctp),
     ("amqps", 5671, Tcp),
     ("asf-rmcp", 623, Udp),
     ("asp", 27374, TcpUdp),
@@ -441,14 +432,16 @@ pub fn protocol_names() -> impl Iterator<Item = &'static str> {
     PROTOCOLS.iter().chain(PROTOCOL_ALIASES).map(|(_, name)| *name)
 }
 
-/// The port of a service name. Without a protocol, of the first protocol that has it.
+/// The port of a service name. Without a protocol, of the first protocol that has it; UDP-Lite and
+/// DCCP have none.
 #[must_use]
 pub fn service_port(name: &str, protocol: Option<u8>) -> Option<u16> {
     let fits = |of: Of| match protocol {
         Some(6) => matches!(of, Tcp | TcpUdp),
         Some(17) => matches!(of, Udp | TcpUdp),
         Some(132) => of == Sctp,
-        _ => true,
+        Some(_) => false,
+        None => true,
     };
     SERVICES.iter().find(|(one, _, of)| *one == name && fits(*of)).map(|(_, port, _)| *port)
 }

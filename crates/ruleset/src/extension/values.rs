@@ -33,13 +33,25 @@ pub fn protocol(text: &str) -> Option<u8> {
     }
 }
 
-/// A port by number or by the name of a service.
+/// A port by number or by the name of a service. Where the service may be one of any protocol the
+/// number is decimal, zeros before it or not: those ports are read in another way by iptables too.
 #[must_use]
 pub fn port(text: &str, protocol: Option<u8>) -> Option<u16> {
-    match number(text, 65_535) {
+    let number = match protocol {
+        Some(_) => number(text, 65_535),
+        None => decimal(text),
+    };
+    match number {
         Some(value) => u16::try_from(value).ok(),
         None => names::service_port(text, protocol),
     }
+}
+
+fn decimal(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|value| plain && *value <= 65_535)
 }
 
 /// An address of a family. IPv4 may leave out trailing octets, as network addresses do.
@@ -99,6 +111,10 @@ pub fn network(text: &str, family: Family) -> Option<Network> {
         None => (text, prefix_mask(width(family), family)),
         Some((first, mask)) => (first, network_mask(mask, family)?),
     };
+    if mask == Address::default() {
+        // Any address, whatever stands before the mask: iptables does not look.
+        return Some(Network { address: mask, mask });
+    }
     let octets = address(first, family)?.0;
     let masked = u128::from_ne_bytes(octets) & u128::from_ne_bytes(mask.0);
     Some(Network { address: Address(masked.to_ne_bytes()), mask })
@@ -114,18 +130,17 @@ fn network_mask(text: &str, family: Family) -> Option<Address> {
 
 /// An address and its mask as iptables-save prints them: `/24`, or the mask where it is no prefix.
 pub fn print_network(out: &mut String, network: &Network, family: Family) {
-    let _ = write!(out, "{}/", network.address.ip(family));
+    let _ = write!(out, "{}/", network.address.written(family));
     let _ = match prefix_length(network.mask, family) {
         Some(length) => write!(out, "{length}"),
-        None => write!(out, "{}", network.mask.ip(family)),
+        None => write!(out, "{}", network.mask.written(family)),
     };
 }
 
-/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only. One that begins with
-/// `-` is quoted as well: iptables-restore could take it for `-t` and refuse what was saved.
+/// Appends a word, in quotes unless it is of letters, digits, `_` and `-` only.
 pub fn print_word(out: &mut String, word: &str) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !word.is_empty() && !word.starts_with('-') && word.bytes().all(plain) {
+    if !word.is_empty() && word.bytes().all(plain) {
         out.push_str(word);
         return;
     }
@@ -261,9 +276,8 @@ impl<'a> Arguments<'a> {
         None
     }
 
-    /// A port or a range of ports.
-    pub fn ports(&mut self, given: &Given) -> Option<(u16, u16)> {
-        let protocol = self.protocol();
+    /// A port or a range of ports; a service is one of this protocol, or of any.
+    pub fn ports(&mut self, given: &Given, protocol: Option<u8>) -> Option<(u16, u16)> {
         self.ports_of(given, &given.value, given.value_span, protocol)
     }
 
@@ -300,6 +314,10 @@ impl<'a> Arguments<'a> {
                 _ if text.contains(',') => fault.help(format!("-m multiport --dports {text}")),
                 _ if dashed_range(text) => {
                     fault.help(format!("a range has a colon: {}", text.replace('-', ":")))
+                }
+                Some(name) if name == text => {
+                    let number = names::service_port(name, None).unwrap_or(0);
+                    fault.help(format!("`{name}` is port {number} of another protocol"))
                 }
                 Some(name) if !numeric => fault.help(format!("did you mean `{name}`?")),
                 _ => fault,

@@ -85,7 +85,7 @@ fn length(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
     let most = whole(arguments.family);
     let bits = values::number(&given.value, most.into()).and_then(|bits| u8::try_from(bits).ok());
     let mask = || {
-        let octets = values::address(&given.value, arguments.family)?.0;
+        let octets = values::whole_address(&given.value, arguments.family)?.0;
         let octets = octets.get(..usize::from(most / 8))?;
         let bits: u32 = octets.iter().map(|octet| octet.leading_ones()).sum();
         let all: u32 = octets.iter().map(|octet| octet.count_ones()).sum();

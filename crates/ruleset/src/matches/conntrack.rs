@@ -146,7 +146,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             }
             DIRECTION => direction = Some(parse_direction(arguments, given)?),
             id if id >= ORIGINAL_SOURCE_PORT => {
-                let value = arguments.ports(given)?;
+                let value = arguments.ports(given, None)?;
                 let at = usize::from(id - ORIGINAL_SOURCE_PORT);
                 if let Some(slot) = ports.get_mut(at) {
                     *slot = Some(Inverted { inverted, value });
@@ -263,7 +263,7 @@ fn parse_direction(arguments: &mut Arguments<'_>, given: &Given) -> Option<Direc
 fn parse_address(arguments: &mut Arguments<'_>, given: &Given) -> Option<Network> {
     let network = values::network(&given.value, arguments.family);
     let first = given.value.split('/').next().unwrap_or("");
-    let address = values::address(first, arguments.family);
+    let address = values::whole_address(first, arguments.family);
     let Some((network, address)) = network.zip(address) else {
         let text = format!("`{}` is not an address", given.value);
         arguments.fault(Diagnostic::new(code::BAD_ADDRESS, given.value_span, text));
@@ -460,7 +460,12 @@ impl Match for Conntrack {
         if let Some(status) = self.status {
             let verb = either(status.inverted, "is", "is not");
             let names = or_list(&status_names(status.value));
-            out.push(Piece::Condition(format!("its connection {verb} {names}")));
+            out.push(Piece::Condition(if status.value == 0 {
+                let always = either(status.inverted, "never", "always");
+                format!("no status is asked for (NONE), which {always} holds")
+            } else {
+                format!("its connection {verb} {names}")
+            }));
         }
         if let Some(expire) = self.expire {
             let verb = either(expire.inverted, "would be", "would not be");
@@ -489,7 +494,8 @@ impl Conntrack {
             if status.value & bit != 0 || (bit == 0 && status.value == 0) {
                 let means = match name {
                     "NONE" => {
-                        "asks for no status at all and matches nothing (inverted: everything)"
+                        "no status at all is asked for, so nothing matches (behind `!`: every packet \
+                         of a connection)"
                     }
                     "EXPECTED" => "a conntrack helper announced the connection",
                     "SEEN_REPLY" => "packets were seen in both directions",
@@ -539,9 +545,10 @@ impl Conntrack {
                 let mut address = String::new();
                 print_address(&mut address, &wanted.value, self.family);
                 let verb = either(wanted.inverted, "is", "is not");
+                let within = if address.contains('/') { " in" } else { "" };
                 let way = way(direction);
                 out.push(Piece::Condition(format!(
-                    "the {way} {side} address of its connection {verb} {address}"
+                    "the {way} {side} address of its connection {verb}{within} {address}"
                 )));
             }
         }
@@ -565,7 +572,7 @@ fn print_address(out: &mut String, network: &Network, family: Family) {
         Family::V6 => 128,
     };
     if values::prefix_length(network.mask, family) == Some(whole) {
-        let _ = write!(out, "{}", network.address.ip(family));
+        let _ = write!(out, "{}", network.address.written(family));
     } else {
         values::print_network(out, network, family);
     }
@@ -592,5 +599,14 @@ pub(super) fn explain_states(wanted: Inverted<u8>, out: &mut Pieces) {
     )));
     for name in names {
         out.push(Piece::Term(name));
+    }
+    let every = INVALID | NEW | RELATED | ESTABLISHED | UNTRACKED;
+    if wanted.value & every == every {
+        let so = either(
+            wanted.inverted,
+            "this asks for nothing: it always holds",
+            "with all of them ruled out the rule never matches",
+        );
+        out.push(Piece::Note(format!("Every packet has one of these five states; {so}.")));
     }
 }

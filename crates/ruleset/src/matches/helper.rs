@@ -65,10 +65,14 @@ impl Match for Helper {
         };
         out.push(Piece::Condition(format!("its connection {verb} announced by {by}")));
         out.push(Piece::Term("helper"));
-        out.push(Piece::Caution(
+        let otherwise = either(
+            self.inverted,
+            "without that nothing is announced and this match finds nothing",
+            "what no helper announced matches, and so do packets that have no connection",
+        );
+        out.push(Piece::Caution(format!(
             "A helper watches a connection only where `-t raw ... -j CT --helper NAME` assigned it; \
-             without that this match finds nothing."
-                .into(),
-        ));
+             {otherwise}."
+        )));
     }
 }

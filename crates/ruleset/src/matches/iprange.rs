@@ -83,7 +83,7 @@ impl Match for IpRange {
             if let Some(range) = range {
                 let (low, high) = range.value;
                 values::print_option(out, range.inverted, option);
-                let _ = write!(out, " {}-{}", low.ip(self.family), high.ip(self.family));
+                let _ = write!(out, " {}-{}", low.written(self.family), high.written(self.family));
             }
         }
     }
@@ -93,7 +93,7 @@ impl Match for IpRange {
             if let Some(range) = range {
                 let (low, high) = range.value;
                 let verb = either(range.inverted, "lies", "does not lie");
-                let (low_ip, high_ip) = (low.ip(self.family), high.ip(self.family));
+                let (low_ip, high_ip) = (low.written(self.family), high.written(self.family));
                 out.push(Piece::Condition(format!(
                     "its {side} address {verb} between {low_ip} and {high_ip} (both included)"
                 )));

@@ -60,6 +60,12 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     arguments.exclusive(&[SOURCE, DESTINATION, EITHER])?;
     let protocol = arguments.needs_protocol(&PROTOCOLS)?;
     let given = arguments.given.first()?;
+    if arguments.protocol_span.is_some_and(|place| place.start > given.span.start) {
+        let text = "the ports stand before the protocol that they are of";
+        let fault = Diagnostic::new(code::PROTOCOL_NEEDED, given.span, text);
+        arguments.fault(fault.help("write -p before the ports"));
+        return None;
+    }
     let mut ports = Vec::new();
     let mut count = 0;
     for (text, span) in arguments.list(given) {
@@ -68,7 +74,14 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             arguments.fault(Diagnostic::new(code::UNKNOWN_PORT, span, text));
             return None;
         }
-        ports.push(arguments.ports_of(given, text, span, Some(protocol))?);
+        let (low, high) = arguments.ports_of(given, text, span, Some(protocol))?;
+        if low == high && text.contains(':') {
+            let fault = format!("the range {low}:{high} is a single port");
+            arguments
+                .fault(Diagnostic::new(code::UNKNOWN_PORT, span, fault).help(format!("{low}")));
+            return None;
+        }
+        ports.push((low, high));
         count += if text.contains(':') { 2 } else { 1 };
         if count > PORTS_MAX {
             let text = format!("more than {PORTS_MAX} ports (a range counts as two)");

@@ -62,23 +62,24 @@ pub struct Tcp {
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     arguments.needs_protocol(&[(6, "tcp")])?;
     let native = arguments.option(OPTION).is_none();
-    let source = port_range(arguments, SPORT, native);
-    let destination = port_range(arguments, DPORT, native);
+    let source = port_range(arguments, SPORT, native, Some(6));
+    let destination = port_range(arguments, DPORT, native, Some(6));
     let flags = flags(arguments);
     let option = option(arguments);
     let (source, destination, flags, option) = (source?, destination?, flags?, option?);
     Some(Box::new(Tcp { source, destination, flags, option }))
 }
 
-/// Reads a range of ports; the outer `None` is a fault, the inner one no restriction. Where
-/// iptables-nft makes a native expression, it turns "not up to" into "from the next one on".
+/// Reads a range of ports; the outer `None` is a fault, the inner one no restriction. A service has
+/// to be one of `protocol`, where there is one: UDP's takes those of any. Where iptables-nft makes a native expression, it turns "not up to" into "from the next one on".
 pub(super) fn port_range(
     arguments: &mut Arguments<'_>,
     id: u8,
     native: bool,
+    protocol: Option<u8>,
 ) -> Option<Option<Ports>> {
     let Some(given) = arguments.option(id) else { return Some(None) };
-    Some(match (arguments.ports(given)?, given.inverted) {
+    Some(match (arguments.ports(given, protocol)?, given.inverted) {
         ((0, u16::MAX), false) => None,
         ((0, high), true) if native && high > 0 && high < u16::MAX => {
             Some(Inverted { inverted: false, value: (high + 1, u16::MAX) })
@@ -104,7 +105,7 @@ fn flags(arguments: &mut Arguments<'_>) -> Option<Option<Inverted<(u8, u8)>>> {
 
 fn flag_list(arguments: &mut Arguments<'_>, given: &Given, text: &str) -> Option<u8> {
     let mut bits = 0;
-    for word in text.split(',') {
+    for word in text.split(',').filter(|word| !word.is_empty()) {
         bits |= match word.to_ascii_uppercase().as_str() {
             "ALL" => ALL_FLAGS,
             "NONE" => 0,
@@ -227,17 +228,35 @@ impl Match for Tcp {
             let (mask, set) = flags.value;
             out.push(Piece::Condition(flags_condition(flags.inverted, mask, set)));
             if (mask, set) == (FIN | SYN | RST | ACK, SYN) {
-                out.push(Piece::Note(
-                    "That is the segment that asks for a connection: SYN without ACK, RST or FIN."
-                        .into(),
-                ));
+                let which = either(
+                    flags.inverted,
+                    "These flags mark the segment that asks for a connection (--syn)",
+                    "The rule takes every segment but the one that asks for a connection (--syn)",
+                );
+                out.push(Piece::Note(format!("{which}: SYN without ACK, RST or FIN.")));
             }
         }
         if let Some(option) = self.option {
             let verb = either(option.inverted, "carries", "does not carry");
-            out.push(Piece::Condition(format!("it {verb} TCP option number {}", option.value)));
+            let name = option_name(option.value).map_or(String::new(), |name| format!(" ({name})"));
+            out.push(Piece::Condition(format!(
+                "it {verb} TCP option number {}{name}",
+                option.value
+            )));
         }
     }
+}
+
+/// The options that are usual (RFC 9293, 7323, 2018).
+fn option_name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        2 => "maximum segment size",
+        3 => "window scale",
+        4 => "selective acknowledgments permitted",
+        5 => "selective acknowledgment",
+        8 => "timestamps",
+        _ => return None,
+    })
 }
 
 /// `--tcp-flags MASK SET` in words.
@@ -245,7 +264,7 @@ fn flags_condition(inverted: bool, mask: u8, set: u8) -> String {
     let (looked, wanted) = (flag_words(mask, ", "), flag_words(set, ", "));
     if mask & set != set {
         let always = either(inverted, "which never happens", "which is always so");
-        return format!("only {looked} are looked at and {wanted} is asked for, {always}");
+        return format!("of its flags {looked} alone counts and {wanted} is asked for, {always}");
     }
     let flags = format!("the flags {looked}");
     let verb = if set.count_ones() == 1 { "is" } else { "are" };

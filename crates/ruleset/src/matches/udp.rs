@@ -36,8 +36,8 @@ pub struct Udp {
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     arguments.needs_protocol(&[(17, "udp")])?;
-    let (source, destination) =
-        (port_range(arguments, SPORT, true), port_range(arguments, DPORT, true));
+    let source = port_range(arguments, SPORT, true, None);
+    let destination = port_range(arguments, DPORT, true, None);
     Some(Box::new(Udp { source: source?, destination: destination? }))
 }
 

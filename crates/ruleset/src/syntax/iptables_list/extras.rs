@@ -147,9 +147,11 @@ const PHRASES: &[(&str, Reads)] = &[
     ("CONNMARK xor", Reads::TargetValue("--xor-mark")),
     ("CONNMARK save", Reads::With(|row, words, _| connmark(row, words, "--save-mark"))),
     ("CONNMARK restore", Reads::With(|row, words, _| connmark(row, words, "--restore-mark"))),
-    ("CT helper", Reads::TargetValue("--helper")),
-    ("CT notrack", Reads::Target("--notrack")),
-    ("NOTRACK", Reads::Target("")),
+    ("CONNSECMARK save", Reads::Target("--save")),
+    ("CONNSECMARK restore", Reads::Target("--restore")),
+    ("SECMARK selctx", Reads::TargetValue("--selctx")),
+    ("CT", Reads::With(ct)),
+    ("NOTRACK", Reads::With(notrack)),
     ("LOG", Reads::With(log)),
     ("to:", Reads::With(translate)),
     ("TCPMSS clamp to PMTU", Reads::Target("--clamp-mss-to-pmtu")),
@@ -509,7 +511,13 @@ fn log(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
                 }
             }
         } else if words.take("level") {
-            let _ = write!(options, " --log-level {}", words.next()?);
+            // Listings have the short names of syslog(3), rules the long ones alone.
+            let level = match words.next()? {
+                "warn" => "warning",
+                "err" => "error",
+                level => level,
+            };
+            let _ = write!(options, " --log-level {level}");
         } else if words.take("prefix") {
             let _ = write!(options, " --log-prefix \"{}\"", words.quoted()?);
         } else if let Some((_, option)) =
@@ -522,6 +530,31 @@ fn log(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
         }
     }
     row.target_options = options.trim_start().to_string();
+    Some(())
+}
+
+/// `CT helper ftp zone 3`, `CT notrack`.
+fn ct(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
+    const VALUED: [&str; 7] =
+        ["helper", "timeout", "zone", "zone-orig", "zone-reply", "ctevents", "expevents"];
+    let mut options = String::new();
+    loop {
+        if words.take("notrack") {
+            options.push_str(" --notrack");
+        } else if let Some(name) = VALUED.into_iter().find(|name| words.take(name)) {
+            let _ = write!(options, " --{name} {}", words.next()?);
+        } else {
+            break;
+        }
+    }
+    row.target_options = options.trim_start().to_string();
+    Some(())
+}
+
+/// NOTRACK is listed as a CT that says NOTRACK.
+fn notrack(row: &mut ListedRule, _words: &mut Words<'_>, _not: bool) -> Option<()> {
+    row.target = Some(String::from("NOTRACK"));
+    row.target_options = String::new();
     Some(())
 }
 

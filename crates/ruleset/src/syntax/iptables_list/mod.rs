@@ -10,6 +10,7 @@
 mod extras;
 mod services;
 
+use crate::extension::names;
 use alloc::{
     string::{String, ToString},
     vec::Vec,
@@ -210,11 +211,7 @@ fn read_front(row: &mut ListedRule, words: &[&str]) -> Option<()> {
 fn read_columns<'w, 'a>(row: &mut ListedRule, words: &'w [&'a str]) -> &'w [&'a str] {
     let mut rest = words;
     if let [first, second, ..] = rest
-        && !is_address(first)
-        && !is_address(second)
-        && is_interface(first)
-        && is_interface(second)
-        && (row.counters.is_some() || rest.iter().skip(2).take(2).any(|word| is_address(word)))
+        && are_interfaces([first, second], rest.get(2..).unwrap_or(&[]), row.counters.is_some())
     {
         row.in_interface = Some((*first).to_string());
         row.out_interface = Some((*second).to_string());
@@ -235,6 +232,22 @@ fn read_columns<'w, 'a>(row: &mut ListedRule, words: &'w [&'a str]) -> &'w [&'a 
         rest = after;
     }
     rest
+}
+
+/// Whether the first two columns are interfaces. The name of one (`eth1.20`) may look like a host's.
+fn are_interfaces(names: [&str; 2], behind: &[&str], counters: bool) -> bool {
+    let possible = names.iter().all(|word| is_interface(word) && !is_certain_address(word));
+    let mut addresses = behind.iter().take(2).map(|word| is_address(word));
+    let (third, fourth) = (addresses.next() == Some(true), addresses.next() == Some(true));
+    let plain = !names.iter().any(|word| is_address(word));
+    possible && (third && fourth || plain && (counters || third || fourth))
+}
+
+/// Whether a word can be nothing but an address.
+fn is_certain_address(word: &str) -> bool {
+    let host = word.strip_prefix('!').unwrap_or(word).split('/').next().unwrap_or("");
+    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    is_address(word) && (numeric || host.contains(':') || !host.contains('.'))
 }
 
 /// The column as an address that a rule file can hold; a name counts as anywhere.
@@ -283,37 +296,8 @@ fn protocol_word(column: &str) -> (&'static str, &str) {
 fn is_protocol(word: &str) -> bool {
     let name = word.strip_prefix('!').unwrap_or(word);
     name.parse::<u8>().is_ok()
-        || matches!(
-            name,
-            "all"
-                | "tcp"
-                | "udp"
-                | "icmp"
-                | "icmpv6"
-                | "ipv6-icmp"
-                | "ip6-icmp"
-                | "udplite"
-                | "sctp"
-                | "dccp"
-                | "esp"
-                | "ah"
-                | "gre"
-                | "igmp"
-                | "ipv6"
-                | "ipencap"
-                | "ipip"
-                | "ospf"
-                | "ospfigp"
-                | "vrrp"
-                | "pim"
-                | "l2tp"
-                | "mh"
-                | "mobility-header"
-                | "ipcomp"
-                | "ip"
-                | "hopopt"
-                | "rsvp"
-        )
+        || names::protocol_number(name).is_some()
+        || matches!(name, "ip6-icmp" | "ipip" | "mobility-header" | "ospfigp")
 }
 
 /// A counter as listings print it: digits, perhaps with K, M, G or T.

@@ -16,6 +16,44 @@ fn the_row_copied_from_a_web_page_keeps_what_is_left() {
     assert_eq!(row.save_words(), "-p tcp -m state --state RELATED,ESTABLISHED -j ACCEPT");
 }
 
+#[test]
+fn names_of_vlans_are_interfaces() {
+    for (row, rule) in [
+        (
+            " 476 33317 filter_1012  all      *      eth1.1012  ::/0                 2001:db8::/64",
+            "-d 2001:db8::/64 -o eth1.1012 -j filter_1012",
+        ),
+        (
+            " 10 20 ACCEPT all -- eth0.10 eth1.20 0.0.0.0/0 10.0.0.1",
+            "-d 10.0.0.1 -i eth0.10 -o eth1.20 -j ACCEPT",
+        ),
+        (
+            "ACCEPT udp -- ns.example.org 10.0.0.1 udp spt:53",
+            "-d 10.0.0.1 -p udp -m udp --sport 53 -j ACCEPT",
+        ),
+    ] {
+        assert_eq!(read_row(row).unwrap().save_words(), rule, "{row}");
+    }
+}
+
+#[test]
+fn what_targets_print_of_themselves() {
+    for (row, rule) in [
+        (
+            "LOG all -- anywhere anywhere LOG level warn uid macdecode",
+            "-j LOG --log-level warning --log-uid --log-macdecode",
+        ),
+        ("LOG all -- anywhere anywhere LOG level err", "-j LOG --log-level error"),
+        ("CT tcp -- anywhere anywhere CT helper ftp zone 3", "-p tcp -j CT --helper ftp --zone 3"),
+        ("CT all -- anywhere anywhere CT notrack", "-j CT --notrack"),
+        ("CT all -- anywhere anywhere NOTRACK", "-j NOTRACK"),
+        ("CONNSECMARK all -- anywhere anywhere CONNSECMARK restore", "-j CONNSECMARK --restore"),
+        ("ACCEPT ipv6-opts -- anywhere anywhere", "-p ipv6-opts -j ACCEPT"),
+    ] {
+        assert_eq!(save(row), rule, "{row}");
+    }
+}
+
 /// Left: rows printed by iptables 1.8.9 for the rules at the right.
 #[test]
 fn rows_of_iptables_become_the_rules_they_were_printed_for() {
@@ -75,7 +113,7 @@ fn rows_of_iptables_become_the_rules_they_were_printed_for() {
         ),
         (
             "CT         17   --  0.0.0.0/0            0.0.0.0/0            udp dpt:54 NOTRACK",
-            "-p 17 -m udp --dport 54 -j CT",
+            "-p 17 -m udp --dport 54 -j NOTRACK",
         ),
         (
             "           1    --  0.0.0.0/0            0.0.0.0/0            icmptype 3 code 4",

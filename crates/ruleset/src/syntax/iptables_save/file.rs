@@ -1,5 +1,6 @@
 //! A file: tables, chains, rules.
 
+use super::known;
 use super::link::{self, Requirement};
 use super::options::Main;
 use super::rule::{self, Command, Goal, Line, Setting};
@@ -311,10 +312,21 @@ impl File<'_> {
         let rest_start = span.end.saturating_sub(offset(rest.len()));
         let before = self.faults.len();
         let words = words::words(rest, rest_start, &mut self.faults);
-        if self.faults.len() > before || is_of_other_family(&words, self.family) {
+        if self.faults.len() > before {
             return;
         }
-        let line = rule::read(&words, self.family, &mut self.faults);
+        // What stands before the mark of the other family is read, and may be wrong.
+        let other = words.iter().position(|word| is_of_other_family(word, self.family));
+        let (words, passed_over) = match other.and_then(|at| words.get(..at)) {
+            Some([words @ .., not]) if not.text == "!" => (words, true),
+            Some(words) => (words, true),
+            None => (words.as_slice(), false),
+        };
+        let line = rule::read(words, self.family, &mut self.faults);
+        if passed_over {
+            return;
+        }
+        self.only_of_rules(&line);
         let Some(command) = &line.command else {
             if self.faults.len() == before {
                 let text = "the line has no command: -A CHAIN ...";
@@ -324,24 +336,7 @@ impl File<'_> {
         };
         section.table.declared = true;
         match command {
-            Command::NewChain(word) => {
-                if section.index.contains_key(&word.text) {
-                    let text = format!("chain `{}` exists already", word.text);
-                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, word.span, text));
-                } else {
-                    section.add_chain(&word.text, word.span, &mut self.faults);
-                }
-            }
-            Command::Policy(word, policy) => {
-                let at = section.index.get(&word.text);
-                let chain = at.and_then(|at| section.table.chains.get_mut(at.0 as usize));
-                let fits = chain
-                    .is_some_and(|chain| chain.hook.is_some() && set_policy(chain, &policy.text));
-                if !fits {
-                    let text = "a policy is set as `-P BUILT-IN-CHAIN ACCEPT` or `DROP`";
-                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, policy.span, text));
-                }
-            }
+            Command::NewChain(_) | Command::Policy(..) => self.chain_command(section, command),
             Command::Append(word) | Command::Insert(word, _) => {
                 let number = match command {
                     Command::Insert(_, number) => Some(*number),
@@ -365,13 +360,57 @@ impl File<'_> {
     }
 }
 
+impl File<'_> {
+    /// `-N` and `-P`.
+    fn chain_command(&mut self, section: &mut Section, command: &Command) {
+        match command {
+            Command::NewChain(word) => {
+                if section.index.contains_key(&word.text) {
+                    let text = format!("chain `{}` exists already", word.text);
+                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, word.span, text));
+                } else {
+                    section.add_chain(&word.text, word.span, &mut self.faults);
+                }
+            }
+            Command::Policy(word, policy) => {
+                let at = section.index.get(&word.text);
+                let chain = at.and_then(|at| section.table.chains.get_mut(at.0 as usize));
+                let fits = chain
+                    .is_some_and(|chain| chain.hook.is_some() && set_policy(chain, &policy.text));
+                if !fits {
+                    let text = "a policy is set as `-P BUILT-IN-CHAIN ACCEPT` or `DROP`";
+                    self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, policy.span, text));
+                }
+            }
+            Command::Append(_) | Command::Insert(..) => {}
+        }
+    }
+
+    /// `-N` and `-P` take nothing of a rule.
+    fn only_of_rules(&mut self, line: &Line) {
+        let (command, option) = match &line.command {
+            Some(Command::NewChain(_)) => (Main::NewChain, "-N"),
+            Some(Command::Policy(..)) => (Main::Policy, "-P"),
+            _ => return,
+        };
+        let passed = [command, Main::Ipv4, Main::Ipv6, Main::Ignored, Main::IgnoredValue];
+        let mut places = line.places.iter().filter(|(main, _)| !passed.contains(main));
+        let counters = command == Main::Policy;
+        if let Some((_, span)) = places.find(|(main, _)| !(counters && *main == Main::SetCounters))
+        {
+            let text = format!("an option of a rule beside `{option}`");
+            self.faults.push(Diagnostic::new(code::OPTION_CONFLICT, *span, text));
+        }
+    }
+}
+
 /// `-4` in an IPv6 file, `-6` in an IPv4 file: iptables-restore passes over the line.
-fn is_of_other_family(words: &[Word], family: Family) -> bool {
+fn is_of_other_family(word: &Word, family: Family) -> bool {
     let marks = match family {
         Family::V4 => ["-6", "--ipv6"],
         Family::V6 => ["-4", "--ipv4"],
     };
-    words.iter().any(|word| !word.quoted && marks.contains(&word.text.as_str()))
+    !word.quoted && marks.contains(&word.text.as_str())
 }
 
 fn read_counters(text: &str) -> Option<(u64, u64)> {
@@ -380,7 +419,16 @@ fn read_counters(text: &str) -> Option<(u64, u64)> {
 
 fn read_pair(text: &str) -> Option<(u64, u64)> {
     let (packets, bytes) = text.split_once(':')?;
-    packets.parse().ok().zip(bytes.parse().ok())
+    leading_number(packets).zip(leading_number(bytes))
+}
+
+/// The digits at the beginning of a text, behind blanks, as strtoull(3) takes them: what follows
+/// them does not count, and what is too large is the largest number.
+fn leading_number(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text.get(..end).filter(|digits| !digits.is_empty())?;
+    Some(digits.parse().unwrap_or(u64::MAX))
 }
 
 fn set_policy(chain: &mut Chain, policy: &str) -> bool {
@@ -540,7 +588,9 @@ impl Draft<'_> {
         let mut matches = Vec::new();
         let mut whole = true;
         for instance in &self.line.matches {
-            let Some((value, hooks)) = instance.build(setting, &header, faults) else {
+            let Some((value, hooks)) =
+                instance.build(setting, &header, self.line.place(Main::Protocol), faults)
+            else {
                 whole = false;
                 continue;
             };
@@ -568,7 +618,8 @@ impl Draft<'_> {
             None => return Some(Jump::None),
             Some(Goal::Refused) => return None,
             Some(Goal::Target(instance)) => {
-                let (value, hooks) = instance.build(setting, header, faults)?;
+                let place = self.line.place(Main::Protocol);
+                let (value, hooks) = instance.build(setting, header, place, faults)?;
                 let extension = instance.extension;
                 if first {
                     self.require(
@@ -640,8 +691,13 @@ impl Draft<'_> {
         let fault = Diagnostic::new(code::UNKNOWN_TARGET, word.span, text);
         let standard = standard::STANDARD.iter().map(|(name, _)| *name);
         let targets = TARGETS.iter().map(|one| one.name).chain(standard);
+        let targets = targets.chain(known::TARGETS.iter().copied());
         let chains = self.section.index.keys().map(String::as_str);
         match nearest(&word.text, chains.chain(targets)) {
+            _ if word.text == "!" => fault.help("where a packet goes cannot be inverted"),
+            _ if word.text.starts_with(['-', '!']) => {
+                fault.help("-j is followed by the name of a chain or target")
+            }
             Some(near) => fault.help(format!("did you mean `-j {near}`?")),
             None => fault.help(format!(":{} - [0:0]", word.text)),
         }

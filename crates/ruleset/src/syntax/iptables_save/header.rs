@@ -14,7 +14,15 @@ pub const EXPANSION_MAX: usize = 4096;
 
 impl Reader<'_> {
     pub(super) fn main(&mut self, main: Main, given: Given) {
-        let alone = !matches!(main, Main::Match | Main::Ignored | Main::Ipv4 | Main::Ipv6);
+        let alone = !matches!(
+            main,
+            Main::Match
+                | Main::Refused
+                | Main::Ignored
+                | Main::IgnoredValue
+                | Main::Ipv4
+                | Main::Ipv6
+        );
         let same = |one: Main| match main {
             Main::Jump | Main::Goto => matches!(one, Main::Jump | Main::Goto),
             Main::Append | Main::Insert | Main::NewChain | Main::Policy => {
@@ -61,7 +69,14 @@ impl Reader<'_> {
             }
             Main::SetCounters => self.set_counters(&given),
             Main::Table => {
-                self.fault(code::TABLE_OPTION, given.span, "`--table` cannot stand in a file");
+                let text = "`-t` cannot stand in a file";
+                let fault = Diagnostic::new(code::TABLE_OPTION, given.span, text);
+                self.report(fault.help("the table is that of the `*NAME` line above"));
+            }
+            Main::Refused => {
+                let text = format!("`--{}` cannot stand in a file", given.option.name);
+                self.fault(code::NO_COMMAND, given.span, text);
+                self.next_number();
             }
             Main::Ipv4 | Main::Ipv6 | Main::Ignored | Main::IgnoredValue => {}
         }

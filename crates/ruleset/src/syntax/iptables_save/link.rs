@@ -57,7 +57,10 @@ pub(super) fn check_hooks(
             .find(|hook| at & (1 << *hook as u8) != 0 && !requirement.hooks.contains(hook));
         if let Some(hook) = wrong {
             let name = requirement.name;
-            let text = format!("`{name}` cannot be reached from {}", builtin_name(hook));
+            let text = format!(
+                "`{name}` cannot stand in a chain that is reached from {}",
+                builtin_name(hook)
+            );
             faults.push(Diagnostic::new(code::WRONG_HOOK, requirement.span, text));
         }
     }

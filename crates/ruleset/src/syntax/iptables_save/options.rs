@@ -4,7 +4,6 @@
 //! short ones may be joined to their value (`-ptcp`) or, without values, to each other (`-f4`).
 
 use crate::extension::{OptionSpec, Value, flag, valued};
-use crate::syntax::iptables_save::words::Word;
 use alloc::{string::String, vec::Vec};
 
 /// An option of the rule itself.
@@ -30,6 +29,7 @@ pub enum Main {
     Ipv4,
     Ipv6,
     Table,
+    Refused,
     Ignored,
     IgnoredValue,
 }
@@ -61,15 +61,16 @@ pub const OPTIONS: &[(char, Main, OptionSpec)] = &[
     ('m', Main::Match, valued("match", Main::Match as u8)),
     ('f', Main::Fragment, flag("fragments", Main::Fragment as u8).inverted()),
     ('c', Main::SetCounters, valued("set-counters", Main::SetCounters as u8)),
-    ('4', Main::Ipv4, flag("ipv4", Main::Ipv4 as u8)),
-    ('6', Main::Ipv6, flag("ipv6", Main::Ipv6 as u8)),
+    ('4', Main::Ipv4, flag("ipv4", Main::Ipv4 as u8).inverted()),
+    ('6', Main::Ipv6, flag("ipv6", Main::Ipv6 as u8).inverted()),
     ('t', Main::Table, valued("table", Main::Table as u8)),
-    ('n', Main::Ignored, flag("numeric", Main::Ignored as u8)),
+    ('n', Main::Refused, flag("numeric", Main::Refused as u8)),
     ('v', Main::Ignored, flag("verbose", Main::Ignored as u8)),
-    ('x', Main::Ignored, flag("exact", Main::Ignored as u8)),
-    ('w', Main::Ignored, flag("wait", Main::Ignored as u8)),
-    ('\0', Main::Ignored, flag("line-numbers", Main::Ignored as u8)),
-    ('M', Main::IgnoredValue, valued("modprobe", Main::IgnoredValue as u8)),
+    ('x', Main::Refused, flag("exact", Main::Refused as u8)),
+    ('w', Main::Refused, flag("wait", Main::Refused as u8)),
+    ('\0', Main::Refused, flag("line-numbers", Main::Refused as u8)),
+    ('W', Main::Refused, flag("wait-interval", Main::Refused as u8)),
+    ('M', Main::IgnoredValue, valued("modprobe", Main::IgnoredValue as u8).inverted()),
 ];
 
 /// Whose option it is.
@@ -110,7 +111,9 @@ pub fn find_long<'a>(
         if spec.name == name {
             return Found::One(owner, spec);
         }
-        let known = near.iter().any(|(o, s)| *o == owner && s.id == spec.id);
+        // A match that is named twice has its options twice.
+        let known =
+            near.iter().any(|(o, s)| (*o == owner && s.id == spec.id) || core::ptr::eq(*s, spec));
         if spec.name.starts_with(name) && !known && !whole {
             near.push((owner, spec));
         }
@@ -127,15 +130,6 @@ pub fn find_long<'a>(
 pub fn find_short(letter: char) -> Option<(Main, &'static OptionSpec)> {
     let mut all = OPTIONS.iter().filter(|(short, ..)| *short != '\0');
     all.find(|(short, ..)| *short == letter).map(|(_, main, spec)| (*main, spec))
-}
-
-/// Whether iptables-restore takes a word for a table option and refuses the file.
-#[must_use]
-pub fn is_table_option(word: &Word) -> bool {
-    let text = word.text.as_str();
-    let short = text.starts_with('-') && !text.starts_with("--") && text.contains('t');
-    let long = text.starts_with("--t") && "--table".starts_with(text);
-    !word.quoted && (short || long)
 }
 
 /// Splits `name=value`.

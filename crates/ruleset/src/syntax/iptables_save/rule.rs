@@ -4,7 +4,7 @@ use super::known;
 use super::options::{self, Found, Main, Owner};
 use super::words::Word;
 use crate::diagnostic::{Code, Diagnostic, code, nearest};
-use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names};
+use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names, values};
 use crate::labels::LabelNames;
 use crate::matches::{MATCHES, Match};
 use crate::model::{HeaderMatch, Inverted, Network, Span};
@@ -39,6 +39,7 @@ impl<T> Instance<T> {
         &self,
         setting: Setting<'_>,
         header: &HeaderMatch,
+        protocol_span: Option<Span>,
         faults: &mut Vec<Diagnostic>,
     ) -> Option<(T, &'static [Hook])> {
         let extension = self.extension;
@@ -48,6 +49,7 @@ impl<T> Instance<T> {
             family: setting.family,
             labels: setting.labels,
             header,
+            protocol_span,
             span: self.span,
             given: &self.given,
             faults,
@@ -133,17 +135,8 @@ pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Lin
         not: None,
         partial: false,
         implied: false,
+        ended: false,
     };
-    for word in words.iter().filter(|word| options::is_table_option(word)) {
-        let text = format!("`{}` cannot stand in a file", word.text);
-        let fault = Diagnostic::new(code::TABLE_OPTION, word.span, text);
-        reader.report(match word.text.strip_prefix('-') {
-            Some(long) if long.len() > 1 && !long.starts_with(['t', '-']) => {
-                fault.help(format!("a long option begins with two dashes: --{long}"))
-            }
-            _ => fault.help("the table is that of the `*NAME` line above"),
-        });
-    }
     while let Some(word) = reader.words.next() {
         reader.word(word);
     }
@@ -164,6 +157,8 @@ pub(super) struct Reader<'a> {
     partial: bool,
     /// The match of the protocol was brought in.
     implied: bool,
+    /// `--` has ended the options.
+    ended: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -182,8 +177,7 @@ impl<'a> Reader<'a> {
     /// Takes the next word if it is a whole number.
     pub(super) fn next_number(&mut self) -> Option<u64> {
         let next = self.words.as_slice().first()?;
-        let digits = !next.text.is_empty() && next.text.bytes().all(|b| b.is_ascii_digit());
-        let value = next.text.parse().ok().filter(|_| digits)?;
+        let value = values::number(&next.text, u32::MAX.into())?;
         self.words.next();
         Some(value)
     }
@@ -195,8 +189,10 @@ impl<'a> Reader<'a> {
                 self.fault(code::NOT_INVERTIBLE, word.span, "a second `!` in a row");
             }
             self.not = Some(word.span);
-        } else if options::is_table_option(word) {
-            self.partial = true;
+        } else if text == "--" {
+            self.ended = true;
+        } else if self.ended {
+            self.stray(word);
         } else if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
             self.long(word, long);
         } else if text.len() > 1 && text.starts_with('-') {
@@ -289,7 +285,16 @@ impl<'a> Reader<'a> {
             let known = options::find_short(letter);
             let Some((main, spec)) = known.filter(|(main, _)| self.has(*main)) else {
                 let text = format!("no option `-{letter}`");
-                self.fault(code::UNKNOWN_OPTION, word.span, text);
+                let fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+                let other = match letter.is_ascii_uppercase() {
+                    true => letter.to_ascii_lowercase(),
+                    false => letter.to_ascii_uppercase(),
+                };
+                let near = options::find_short(other).filter(|(main, _)| self.has(*main));
+                self.report(match near {
+                    Some(_) => fault.help(format!("did you mean `-{other}`?")),
+                    None => fault,
+                });
                 self.not = None;
                 self.partial = true;
                 return;

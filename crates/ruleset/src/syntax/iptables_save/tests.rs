@@ -125,11 +125,97 @@ fn every_fault_of_a_file_is_reported_with_its_place() {
 
 #[test]
 fn words_that_could_name_a_table() {
-    for rule in ["-A INPUT -ptcp", "-t filter -A INPUT", "-A INPUT --tab x", "-A INPUT -i -tap0"] {
+    for rule in
+        ["-A INPUT -vtfilter", "-t filter -A INPUT", "-A INPUT --tab x", "-A INPUT \"-t\" x"]
+    {
         assert_eq!(codes(rule)[0], code::TABLE_OPTION, "{rule}");
     }
-    let quoted = "-A INPUT -m comment --comment \"-t\"";
-    assert_eq!(printed(quoted, Family::V4), [quoted]);
+    for rule in
+        ["-A INPUT -m comment --comment -t", "-A INPUT -i -tap0 -j LOG --log-prefix --table"]
+    {
+        assert_eq!(printed(rule, Family::V4), [rule]);
+    }
+    assert_eq!(
+        printed("-A INPUT -mlength --length 1", Family::V4),
+        ["-A INPUT -m length --length 1"]
+    );
+}
+
+#[test]
+fn what_cannot_stand_in_a_file() {
+    for (rule, expected) in [
+        ("-A INPUT -n", code::NO_COMMAND),
+        ("-A INPUT --line-numbers", code::NO_COMMAND),
+        ("-A INPUT -w 5", code::NO_COMMAND),
+        ("-N new -j DROP", code::OPTION_CONFLICT),
+        ("-P INPUT DROP -i lo", code::OPTION_CONFLICT),
+        ("-A INPUT -- -j DROP", code::STRAY_WORD),
+        ("-A INPUT -m nosuch -6", code::UNKNOWN_MATCH),
+    ] {
+        assert_eq!(codes(rule), [expected], "{rule}");
+    }
+    for rule in ["-A INPUT --", "-A INPUT -v", "-A INPUT ! -4", "-I INPUT 0x1"] {
+        assert_eq!(printed(rule, Family::V4), ["-A INPUT"], "{rule}");
+    }
+}
+
+#[test]
+fn help_for_slips_of_names() {
+    for (rule, help) in [
+        ("-A INPUT -p tcp --dport ntp", "`ntp` is port 123 of another protocol"),
+        ("-A INPUT -J ACCEPT", "did you mean `-j`?"),
+        ("-A INPUT -j ! RETURN", "where a packet goes cannot be inverted"),
+        ("-A INPUT -j --dport", "-j is followed by the name of a chain or target"),
+        ("-A INPUT -j MASQUERAD", "did you mean `-j MASQUERADE`?"),
+    ] {
+        let found = faults(&filter(rule));
+        assert_eq!(found[0].help.as_deref(), Some(help), "{rule}");
+    }
+}
+
+#[test]
+fn numbers_and_names_as_the_tool_takes_them() {
+    for (rule, expected) in [
+        ("-A INPUT -s any/0", "-A INPUT"),
+        (
+            "-A INPUT -m mark --mark 1 -m mark --mar 2",
+            "-A INPUT -m mark --mark 0x1 -m mark --mark 0x2",
+        ),
+        ("-A INPUT -p udp --dport ssh", "-A INPUT -p udp -m udp --dport 22"),
+        ("-A INPUT -p udp --dport 053", "-A INPUT -p udp -m udp --dport 53"),
+        ("-A INPUT -p tcp --dport 053", "-A INPUT -p tcp -m tcp --dport 43"),
+        (
+            "-A INPUT -m conntrack --ctorigdstport 09:010",
+            "-A INPUT -m conntrack --ctorigdstport 9:10",
+        ),
+        ("-A INPUT -m conntrack --ctorigdstport tftp", "-A INPUT -m conntrack --ctorigdstport 69"),
+        ("-A INPUT -p tcp --tcp-flags SYN, ,", "-A INPUT -p tcp -m tcp --tcp-flags SYN NONE"),
+    ] {
+        assert_eq!(printed(rule, Family::V4), [expected], "{rule}");
+    }
+    assert_eq!(codes("-A INPUT -p tcp --dport tftp"), [code::UNKNOWN_PORT]);
+    assert_eq!(codes("-A INPUT -p udp --dport 0x50"), [code::UNKNOWN_PORT]);
+    assert_eq!(codes("-A INPUT -m conntrack --ctorigsrc 10.1/16"), [code::BAD_ADDRESS]);
+    assert_eq!(
+        codes("-A INPUT -m connlimit --connlimit-above 1 --connlimit-mask 128"),
+        [code::BAD_VALUE]
+    );
+    assert_eq!(codes("-A INPUT -p tcp -m multiport --dports 7:7"), [code::UNKNOWN_PORT]);
+    assert_eq!(codes("-A INPUT -m multiport --dports 7 -p tcp"), [code::PROTOCOL_NEEDED]);
+    for (address, expected) in
+        [("0/0", None), ("::1:2", Some("::0.1.0.2/128")), ("::1", Some("::1/128"))]
+    {
+        let expected = expected.map_or("-A INPUT".into(), |one| format!("-A INPUT -s {one}"));
+        assert_eq!(printed(&format!("-A INPUT -s {address}"), Family::V6), [expected]);
+    }
+    for (text, counters) in
+        [("[ 1:2x]", "[1:2]"), ("[99999999999999999999:1]", "[18446744073709551615:1]")]
+    {
+        let source = filter(&format!("{text} -A INPUT"));
+        let ruleset = parse(&source, Family::V4).unwrap();
+        let text = print(&ruleset, Print { counters: true, ..Print::default() });
+        assert!(text.contains(&format!("{counters} -A INPUT")), "{text}");
+    }
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! What matches and targets do that cannot be loaded yet: one sentence each, from their manual pages,
+//! so that a pasted rule is not left without an answer.
+
+/// Behind "`-m NAME`".
+#[must_use]
+pub fn of_match(name: &str) -> Option<&'static str> {
+    MATCHES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Behind "For a packet that matches, the rule".
+#[must_use]
+pub fn of_target(name: &str) -> Option<&'static str> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+const MATCHES: &[(&str, &str)] = &[
+    (
+        "recent",
+        "keeps a list of addresses by name, with the times at which each was seen, and asks about it",
+    ),
+    (
+        "hashlimit",
+        "keeps a rate for each source, destination or port, and asks whether it is exceeded",
+    ),
+    ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
+    ("owner", "asks whose program on this host made the packet; it works on the way out only"),
+    ("physdev", "asks for the ports of a bridge that the packet came in on or leaves by"),
+    ("policy", "asks whether IPsec has taken the packet apart, or is going to protect it"),
+    (
+        "rpfilter",
+        "asks whether an answer to the packet's source would leave where the packet came in",
+    ),
+    ("sctp", "asks for ports and chunks of SCTP"),
+    ("dccp", "asks for ports and types of DCCP"),
+    ("string", "looks for bytes anywhere in the packet"),
+    ("time", "asks for the time of day, the day of the week or the date of arrival"),
+    ("statistic", "matches at random, or every nth packet"),
+    ("tcpmss", "asks for the maximum segment size that a SYN announces"),
+    ("dscp", "asks for the differentiated services code point of the IP header"),
+    ("tos", "asks for the type-of-service byte of the IP header"),
+    ("ecn", "asks for the bits of explicit congestion notification"),
+    ("esp", "asks for the SPI of an ESP packet"),
+    ("ah", "asks for the SPI of an authentication header"),
+    ("u32", "compares four bytes somewhere in the packet, after shifts and masks"),
+    ("bpf", "runs a BPF program over the packet"),
+    ("quota", "matches until a number of bytes is used up"),
+    ("socket", "asks whether a socket on this host waits for the packet"),
+    ("cgroup", "asks for the control group of the program that made the packet"),
+    ("cpu", "asks which processor works on the packet"),
+    ("realm", "asks for the routing realm of the packet"),
+    ("rt", "asks for an IPv6 routing header"),
+    ("frag", "asks for an IPv6 fragment header"),
+    ("hbh", "asks for IPv6 hop-by-hop options"),
+    ("dst", "asks for IPv6 destination options"),
+    ("ipv6header", "asks which IPv6 extension headers the packet has"),
+    ("eui64", "asks whether an IPv6 source address is made from the sender's MAC address"),
+    ("nfacct", "counts the packet in an accounting object"),
+    ("osf", "guesses the sender's operating system from its SYN"),
+];
+
+const TARGETS: &[(&str, &str)] = &[
+    (
+        "DNAT",
+        "sends the packet's connection to another destination address or port: of all its packets the \
+              destination is changed, and of the answers the source back",
+    ),
+    (
+        "SNAT",
+        "gives the packet's connection another source address or port: of all its packets the source \
+              is changed, and of the answers the destination back",
+    ),
+    (
+        "MASQUERADE",
+        "gives the packet's connection the address of the interface it leaves by as its source, \
+                    and answers their old destination back; it forgets such connections when the interface \
+                    goes down or changes its address",
+    ),
+    (
+        "REDIRECT",
+        "sends the packet's connection to this host itself, to another port if one is given",
+    ),
+    ("NETMAP", "translates the network part of addresses, one address to one"),
+    (
+        "NFLOG",
+        "hands a copy of the packet to a program (ulogd2, tcpdump on nflog) and goes on with the next rule",
+    ),
+    ("ULOG", "hands a copy of the packet to ulogd, as NFLOG has done since"),
+    (
+        "NFQUEUE",
+        "hands the packet to a program, which decides about it; without a listener it is dropped, \
+                 unless --queue-bypass stands there",
+    ),
+    (
+        "TCPMSS",
+        "lowers the maximum segment size that a SYN announces, against paths that take smaller packets \
+                and whose errors are lost, and goes on with the next rule",
+    ),
+    (
+        "TRACE",
+        "has every rule that the packet meets from here on written down, and goes on with the next rule",
+    ),
+    ("CHECKSUM", "fills in a checksum that was left to hardware, and goes on with the next rule"),
+    ("CLASSIFY", "sets the class for traffic control, and goes on with the next rule"),
+    ("DSCP", "sets the differentiated services code point, and goes on with the next rule"),
+    ("TOS", "sets the type-of-service byte, and goes on with the next rule"),
+    ("TTL", "sets the time to live or changes it by some, and goes on with the next rule"),
+    ("HL", "sets the hop limit or changes it by some, and goes on with the next rule"),
+    (
+        "ECN",
+        "takes the bits of explicit congestion notification out of TCP, and goes on with the next rule",
+    ),
+    (
+        "SET",
+        "puts addresses of the packet into a set of ipset(8) or takes them out, and goes on with the next rule",
+    ),
+    (
+        "SYNPROXY",
+        "answers the SYN in place of the server, and opens the connection to it once the client has \
+                  shown that it is there",
+    ),
+    (
+        "TEE",
+        "sends a copy of the packet to another host of the network, and goes on with the next rule",
+    ),
+    ("TPROXY", "gives the packet to a proxy's socket on this host without changing its addresses"),
+    ("AUDIT", "writes a record for the audit daemon, and goes on with the next rule"),
+];
