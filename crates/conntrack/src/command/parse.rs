@@ -324,7 +324,9 @@ impl Reader<'_, '_> {
         command.flow.family = self.family;
         command.expected.family = self.family;
         options::check(verb, table, &command.given)?;
-        if let Some(protocol) = command.flow.protocol.filter(|_| !self.long.is_empty()) {
+        // Who asks for help need not say more.
+        let asks = !self.long.is_empty() && verb != Verb::Help;
+        if let Some(protocol) = command.flow.protocol.filter(|_| asks) {
             let of_table = (verb, table);
             options::check_protocol(protocol, of_table, &command.given)?;
         }

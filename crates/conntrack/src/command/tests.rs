@@ -434,6 +434,10 @@ T
 $ -L -u FIXED_TIMEOUT -u SEEN_REPLY
 E 0 flow entries have been shown.
 = 0
+$ -L -o userspace,save
+E 1 flow entries have been shown.
+O -A -t 900 -u FIXED_TIMEOUT -s 1.1.1.1 -d 2.2.2.2 -g 9.9.9.9 -q 1.1.1.1 -p 99
+= 0
 $ -L -V dying
 E Can't do that command with tables `dying' and `unconfirmed'
 T
@@ -510,4 +514,11 @@ fn ports_of_dccp_are_nobodys_business() {
     put(&mut table, line);
     assert!(put(&mut table, "-U -f ipv4 -p dccp --sport 11 -m 5").err.contains(" 1 flow"));
     assert!(put(&mut table, "-L -p dccp --sport 1").err.contains(" 0 flow"));
+}
+
+#[test]
+fn who_asks_for_help_need_not_say_more() {
+    let mut warnings = String::new();
+    assert!(parse(&["-h", "expect", "-p", "tcp"], None, &mut warnings).is_ok());
+    assert!(parse(&["-h", "-o", "id"], None, &mut warnings).is_err());
 }

@@ -216,7 +216,7 @@ pub(super) fn output(text: &str, output: &mut Output, warnings: &mut String) -> 
         };
         *wanted = true;
     })?;
-    let others = Output { save: false, ..*output };
+    let others = Output { save: false, userspace: false, ..*output };
     if output.save && others != Output::default() {
         return Err(Fault::other(
             "cannot combine save output with any other output type, use -o save only",
