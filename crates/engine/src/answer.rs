@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use keepstate_packet::checksum::{self, Sum};
 use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, ipv6, tcp};
 
-/// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3).
+/// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3), where the way out takes as many.
 pub(crate) const ICMP_ERROR_MAX: usize = 576;
 /// Most bytes of an ICMPv6 error with its IP header (RFC 4443, 2.4 (c)).
 pub(crate) const ICMPV6_ERROR_MAX: usize = 1280;
@@ -135,7 +135,9 @@ fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<
     let stamps = |address: [u8; 4]| routing.stamps(address);
     let options = noted.echo(source.v4_octets(), sender, &stamps, subject.now)?;
     let headers = 20 + options.len() + icmp::HEADER_LENGTH;
-    let quoted = quote(subject, ICMP_ERROR_MAX - headers);
+    // Less than an IP header of the quoted packet would say nothing.
+    let room = error_max_v4(routing, destination).checked_sub(headers).filter(|room| *room > 20)?;
+    let quoted = quote(subject, room);
     let header = Header {
         source,
         destination,
@@ -150,6 +152,13 @@ fn error_v4(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<
     message(&mut out, report, quoted);
     seal(&mut out, message_at + 2, Sum::ZERO, message_at);
     Some(out)
+}
+
+/// Most bytes of an IPv4 error to this address: it leaves in one piece.
+fn error_max_v4(routing: &Routing, destination: Address) -> usize {
+    let way_out = routing.route_out(Family::V4, destination);
+    let interface = way_out.and_then(|out| routing.host().interface(out));
+    interface.map_or(ICMP_ERROR_MAX, |interface| ICMP_ERROR_MAX.min(interface.mtu as usize))
 }
 
 fn error_v6(routing: &Routing, subject: &Subject<'_>, report: Report) -> Option<Vec<u8>> {

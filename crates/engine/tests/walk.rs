@@ -216,6 +216,26 @@ fn what_the_way_out_cannot_take_is_cut_or_refused() {
     assert_eq!(told.bytes[26..28], 1000_u16.to_be_bytes());
 }
 
+/// An error leaves in one piece, and one that could not quote an IP header does not.
+#[test]
+fn an_error_is_no_larger_than_the_way_back_takes() {
+    let lengths = [(68, Some(68)), (296, Some(296)), (2000, Some(576)), (48, None)];
+    for (mtu, length) in lengths {
+        let mut host = Host::router(name("eth0"), name("eth1"));
+        // Every answer leaves by eth1, where the default route goes.
+        host.interfaces[1].mtu = mtu;
+        let mut engine = Engine::new([1, 2], host, Sysctls::default(), vec![]);
+        let mut spent = udp(CLIENT, SERVER, &[7; 1000]);
+        spent[8] = 1;
+        spent[10..12].fill(0);
+        let sum = checksum::compute(&spent[..20]);
+        spent[10..12].copy_from_slice(&sum.to_be_bytes());
+        let dropped = send(&mut engine, START, &mut spent, 0);
+        assert_eq!(dropped.cause, Some(Cause::TtlExceeded));
+        assert_eq!(engine.poll_transmit().map(|told| told.bytes.len()), length, "MTU {mtu}");
+    }
+}
+
 /// Writes down what it hears.
 #[derive(Default)]
 struct Heard(Vec<String>);

@@ -152,9 +152,7 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses it.
     pub fn set_mtu(&mut self, mtu: u32) -> io::Result<()> {
-        let device = |device: &String| format!("link set dev {device} mtu {mtu}\n");
-        let batch: String = self.config.interfaces.iter().map(device).collect();
-        run("ip", &["-batch", "-"], &batch)?;
+        limit(&self.config, mtu)?;
         self.config.mtu = mtu;
         Ok(())
     }
@@ -560,7 +558,14 @@ fn configure(config: &Config) -> io::Result<()> {
         }
         run("tc", &["qdisc", "replace", "dev", device, "root", "noqueue"], "")?;
     }
-    Ok(())
+    // Only now: what IPv6 an interface has goes when it takes less than 1280 bytes.
+    limit(config, config.mtu)
+}
+
+fn limit(config: &Config, mtu: u32) -> io::Result<()> {
+    let device = |device: &String| format!("link set dev {device} mtu {mtu}\n");
+    let batch: String = config.interfaces.iter().map(device).collect();
+    run("ip", &["-batch", "-"], &batch).map(|_| ())
 }
 
 fn links(config: &Config) -> String {
@@ -578,10 +583,6 @@ fn links(config: &Config) -> String {
              neigh replace {v4}.2 lladdr {neighbour} dev {device} nud permanent\n\
              neigh replace {v6}:2 lladdr {neighbour} dev {device} nud permanent"
         );
-    }
-    // Only now: IPv6 addresses do not come to an interface of less than 1280 bytes.
-    for device in &config.interfaces {
-        let _ = writeln!(batch, "link set dev {device} mtu {}", config.mtu);
     }
     let [a, b] = &config.interfaces;
     let ((a4, a6), (b4, b6)) = (networks(0), networks(1));

@@ -11,7 +11,7 @@ use keepstate_datapath::clock::SystemClock;
 use keepstate_datapath::pcap::Capture;
 use keepstate_engine::Network;
 use keepstate_packet::link::{Skipped, network_packet};
-use keepstate_packet::{Family, Parsed};
+use keepstate_packet::{Family, Parsed, ipv6};
 use keepstate_ruleset::syntax::iptables_save;
 use std::{
     io,
@@ -67,7 +67,7 @@ pub struct Summary {
     pub captures: u64,
     /// Packets compared.
     pub packets: u64,
-    /// Frames that hold no whole IP packet.
+    /// Frames that hold no whole IP packet, or one of IPv6 where links are too small for it.
     pub skipped: u64,
     /// Pieces of fragmented datagrams among the packets.
     pub fragments: u64,
@@ -171,6 +171,10 @@ fn one(
             summary.skipped += 1;
             continue;
         };
+        if inside.family == Family::V6 && setup.config.mtu < ipv6::MTU_MIN {
+            summary.skipped += 1;
+            continue;
+        }
         let mut bytes = inside.bytes.to_vec();
         relocate(&mut bytes, &setup.moves);
         let parsed = Parsed::new(&bytes).ok();

@@ -13,6 +13,8 @@ use crate::{Address, Family, Malformed, Parsed, hop_by_hop};
 
 /// Length of the fixed header, in bytes.
 pub const HEADER_LENGTH: usize = 40;
+/// What every link must take, bytes (RFC 8200, section 5); one that takes less carries no IPv6.
+pub const MTU_MIN: u32 = 1280;
 
 /// Most extension headers walked over. Linux has no limit; this is what fits into the largest packet
 /// without a jumbo payload option, so that it is the limit of jumbograms alone.
