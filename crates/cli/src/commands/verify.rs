@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// Change addresses first, such as 127.0.0.0/8=10.0.0.0/8: no router forwards loopback
     #[arg(long, value_name = "FROM=TO", value_parser = relocation, conflicts_with = "fuzz")]
     relocate: Vec<Move>,
-    /// MTU of both interfaces
+    /// MTU of both interfaces; under 1280 they carry no IPv6, and its packets are skipped
     #[arg(long, value_name = "BYTES", default_value_t = ROUTER_MTU, conflicts_with = "fuzz",
           value_parser = clap::value_parser!(u32).range(68..=65521))]
     mtu: u32,
