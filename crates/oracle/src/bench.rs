@@ -91,9 +91,7 @@ impl Bench {
             self.kernel.flush()?;
         } else {
             // A kernel goes on tracking for a while when no rule asks for it any more.
-            self.kernel.set_parameters(std::iter::empty())?;
-            sys::namespace::unshare_net()?;
-            self.kernel = router(settings.tracking)?;
+            self.move_out(settings.tracking)?;
             before = Settings::default();
         }
         self.clean = true;
@@ -110,6 +108,21 @@ impl Bench {
             self.kernel.load_rules(family, &with_empty_tables(text))?;
         }
         self.model = model(&self.kernel, settings)?;
+        Ok(())
+    }
+
+    /// The same settings in another namespace, where connections lie elsewhere in the kernel's hash.
+    pub(crate) fn renew(&mut self) -> io::Result<()> {
+        let settings = std::mem::take(&mut self.settings);
+        self.move_out(settings.tracking)?;
+        self.reload(&settings)
+    }
+
+    /// Into a namespace of its own, with a router that has no settings yet.
+    fn move_out(&mut self, tracking: Tracking) -> io::Result<()> {
+        self.kernel.set_parameters(std::iter::empty())?;
+        sys::namespace::unshare_net()?;
+        self.kernel = router(tracking)?;
         Ok(())
     }
 

@@ -46,6 +46,19 @@ pub(crate) fn udp(random: &mut Random) -> Vec<Draft> {
     drafts
 }
 
+/// Two that go on talking over UDP, in turn: after two seconds it is a stream.
+pub(crate) fn stream(random: &mut Random) -> Vec<Draft> {
+    let flow = Flow::new(random, &SERVER_PORTS);
+    let datagram = |n: usize, random: &mut Random| {
+        let end = n % 2;
+        let ports = (flow.ports[end], flow.ports[1 - end]);
+        let payload = random.bytes(12);
+        let body = Body::Udp { ports, length_error: 0, payload, unsummed: false };
+        Draft::new(flow.sides[end], flow.network(end, random), UDP, body)
+    };
+    (0..16).map(|n| datagram(n, random)).collect()
+}
+
 /// Queries and answers of ICMP or ICMPv6, some unasked, some of odd types.
 pub(crate) fn queries(random: &mut Random) -> Vec<Draft> {
     let flow = Flow::new(random, &SERVER_PORTS);

@@ -157,7 +157,11 @@ fn about_expiry(area: Area, number: u64) -> bool {
 pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     let mut random = Random::part(seed ^ area.salt(), number << 1 | 1);
     let random = &mut random;
-    let conversations = (0..=random.below(4)).map(|_| conversation(area, random)).collect();
+    let mut conversations: Vec<_> =
+        (0..=random.below(4)).map(|_| conversation(area, random)).collect();
+    if about_expiry(area, number) && random.chance(50) {
+        conversations.push(datagram::stream(random));
+    }
     let mut drafts = interleave(conversations, random);
     let percent = random.pick(&[0, 1, 3, 3, 10, 40]);
     mutate::mutate(&mut drafts, percent, random);

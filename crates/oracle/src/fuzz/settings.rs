@@ -151,7 +151,10 @@ impl Settings {
             .iter()
             .map(|(name, _)| *name)
             .filter(|n| n.contains("_time") && !n.contains("stamp"));
+        // Streams of UDP begin after two seconds.
+        let with_streams = random.chance(40);
         let sysctls = timeouts
+            .filter(|name| !(with_streams && name.contains("_udp_")))
             .filter(|name| random.chance(70) || name.contains("frag"))
             .map(|name| (name.to_owned(), "1".to_owned()))
             .collect();
