@@ -199,10 +199,13 @@ fn address(address: Address, family: Family) -> String {
 fn of_redirect(packet: &Parsed, bytes: &[u8], code: u8) -> Option<&'static str> {
     let [first, second, ..] = packet.source.0;
     let from_router = packet.ttl == u8::MAX && first == 0xfe && second & 0xc0 == 0x80;
-    match (packet.l4_bytes(bytes).len() < REDIRECT_LENGTH, code, from_router) {
+    let message = packet.l4_bytes(bytes);
+    // Nothing is said of an option that has a length, but not as many octets as it takes.
+    let lacks_option = message.get(REDIRECT_LENGTH + 1).is_none_or(|length| *length == 0);
+    match (message.len() < REDIRECT_LENGTH, code, from_router) {
         (true, ..) => Some("short redirect"),
         (false, 0, false) => Some("invalid saddr or hoplimit for redirect"),
-        (false, 0, true) => Some("redirect without options"),
+        (false, 0, true) => lacks_option.then_some("redirect without options"),
         (false, ..) => None,
     }
 }

@@ -39,6 +39,29 @@ fn of_packets_by_themselves() {
     }
 }
 
+/// Behind the two addresses of a redirect: an option whose length is missing or zero, and options
+/// that are only cut.
+#[test]
+fn of_redirects() {
+    let without = "nf_ct_proto_58: redirect without options \n";
+    let cases: [(&[u8], &str); 8] = [
+        (&[], without),
+        (&[4], without),
+        (&[4, 0], without),
+        (&[0x40, 0, 0, 0, 0, 0, 0, 0], without),
+        (&[4, 1], ""),
+        (&[0x40, 0xfd], ""),
+        (&[4, 1, 0, 0, 0, 0, 0], ""),
+        (&[0x40, 1, 0, 0, 0, 0, 0, 0], ""),
+    ];
+    for (options, expected) in cases {
+        let peers = Peers::new("fe80::1", "2001:db8::5");
+        let mut packet = peers.icmp(137, 0, 0, &[&[0; 32], options].concat());
+        packet[7] = 255;
+        assert_eq!(complaint(&mut wire(super::ALL), &packet), expected, "{options:?}");
+    }
+}
+
 #[test]
 fn of_segments_of_a_connection() {
     let mut wire = wire(6);
