@@ -3,9 +3,9 @@
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, code},
     labels::LabelNames,
-    model::{Ruleset, Span},
+    model::{Ruleset, Span, TableName},
     syntax::iptables_save,
 };
 use std::{
@@ -110,7 +110,19 @@ pub(crate) fn load_all<'a>(
         }
         all.push(new);
     }
-    if failed { Err(Exit::Usage) } else { Ok(all) }
+    if failed {
+        return Err(Exit::Usage);
+    }
+    check(&all, terminal, |file| not_run(&file.ruleset).into_iter().collect())?;
+    Ok(all)
+}
+
+/// The first rule of a table whose rules are read but not run.
+fn not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
+    let nat = ruleset.table(TableName::Nat)?;
+    let rule = nat.chains.iter().find_map(|chain| chain.rules.first())?;
+    let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
+    Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text))
 }
 
 /// The names of labels that a connlabel.conf gives; none without one.

@@ -21,7 +21,7 @@ use keepstate_conntrack::table::Prepared;
 use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zone};
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
 use keepstate_ruleset::{
-    evaluate::{Decision, LogLine, TableState},
+    evaluate::{Decision, LogLine, Stores, TableState},
     model::{Ruleset, TableName},
 };
 
@@ -103,6 +103,9 @@ pub struct Disposition {
     /// What decided: the rule or policy that dropped it, or else of the last table with a chain
     /// in the last hook, the filter table before the others.
     pub rule: Option<PolicyOrRule>,
+    /// The first rule of its way of which nobody knows whether it matches: the fact it asks for is
+    /// neither in the packet nor in the host model. The walk went on as if it did not.
+    pub unknown: Option<PolicyOrRule>,
     /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
     /// datagram or was cut: the pieces are polled ([`Origin::Forwarded`]).
     pub output: Option<Output>,
@@ -117,6 +120,7 @@ impl Disposition {
             hook: None,
             tracked: None,
             rule: None,
+            unknown: None,
             output: None,
         }
     }
@@ -153,6 +157,9 @@ pub struct Engine {
     defrag: Defrag,
     conntrack: conntrack::Table,
     rules: RulesByFamily,
+    stores: Stores,
+    /// What [`Self::stores`] begins with.
+    seed: u64,
     tracking: Tracking,
     tracked: tracking::Tracked,
     transmits: Bounded<Transmit>,
@@ -193,6 +200,8 @@ impl Engine {
             defrag: Defrag::default(),
             conntrack: conntrack::Table::new(seed, sysctls),
             rules: RulesByFamily::default(),
+            stores: Stores::new(seed[0] ^ seed[1]),
+            seed: seed[0] ^ seed[1],
             tracking: Tracking::default(),
             tracked: tracking::Tracked::ALL,
             transmits: Bounded::new(TRANSMITS_MAX),
@@ -218,6 +227,8 @@ impl Engine {
             defrag,
             conntrack,
             rules,
+            stores,
+            seed,
             tracking: _,
             tracked: _,
             transmits,
@@ -230,6 +241,7 @@ impl Engine {
         *defrag = Defrag::default();
         conntrack.restart();
         rules.restart();
+        *stores = Stores::new(*seed);
         *transmits = Bounded::new(TRANSMITS_MAX);
         *log = Bounded::new(LOG_LINES_MAX);
         lines.clear();
@@ -416,6 +428,7 @@ impl Engine {
             conntrack: &mut self.conntrack,
             is_tracking: self.tracked.has(parsed.family),
             rules: self.rules.of_mut(parsed.family).as_mut(),
+            stores: &mut self.stores,
             log: &mut self.lines,
         };
         let mut walk = Walk::new(now, meets, recorder, parsed, packet.bytes);
@@ -466,7 +479,15 @@ impl Engine {
             Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
         };
         recorder.end(verdict, cause);
-        Disposition { verdict, cause, hook: None, tracked: None, rule: None, output: None }
+        Disposition {
+            verdict,
+            cause,
+            hook: None,
+            tracked: None,
+            rule: None,
+            unknown: None,
+            output: None,
+        }
     }
 
     /// What becomes of an IPv4 fragment for the host itself that nothing has gathered yet: INPUT sees
@@ -495,6 +516,7 @@ impl Engine {
                     conntrack: &mut self.conntrack,
                     is_tracking: false,
                     rules: self.rules.of_mut(parsed.family).as_mut(),
+                    stores: &mut self.stores,
                     log: &mut self.lines,
                 };
                 let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
@@ -507,7 +529,7 @@ impl Engine {
             Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
         };
         recorder.end(verdict, cause);
-        Disposition { verdict, cause, hook, tracked: None, rule: None, output: None }
+        Disposition { verdict, cause, hook, tracked: None, rule: None, unknown: None, output: None }
     }
 
     fn complete<R: Recorder>(
@@ -582,6 +604,7 @@ impl Engine {
                 conntrack: &mut self.conntrack,
                 is_tracking: self.tracked.has(parsed.family),
                 rules: self.rules.of_mut(parsed.family).as_mut(),
+                stores: &mut self.stores,
                 log: &mut self.lines,
             };
             let mut walk = Walk::new(now, meets, recorder, &mut parsed, packet.bytes);
@@ -617,6 +640,7 @@ impl Engine {
                 conntrack: &mut self.conntrack,
                 is_tracking: self.tracked.has(parsed.family),
                 rules: self.rules.of_mut(parsed.family).as_mut(),
+                stores: &mut self.stores,
                 log: &mut self.lines,
             };
             let mut recorder = ();

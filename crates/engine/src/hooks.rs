@@ -14,7 +14,7 @@ use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
 use keepstate_conntrack::{CtState, Hook, table::Drop};
 use keepstate_packet::InterfaceName;
-use keepstate_ruleset::evaluate::{Traversal, evaluate};
+use keepstate_ruleset::evaluate::{Decision, Traversal, evaluate};
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::targets::log;
 use keepstate_ruleset::verdict::Verdict;
@@ -108,16 +108,24 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         link: walk.link,
         mark: walk.mark,
         secmark: walk.secmark,
+        priority: walk.priority,
         tracked: walk.tracked.as_ref(),
         template: &mut walk.template,
         conntrack: walk.conntrack,
-        local: walk.routing,
+        host: walk.routing,
+        stores: walk.stores,
         log: walk.log,
+        unknown: None,
     };
     let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);
     walk.mark = traversal.mark;
     walk.secmark = traversal.secmark;
+    walk.priority = traversal.priority;
+    let unknown = traversal.unknown;
     walk.recorder.table_verdict(name, verdict, decision);
+    if let (None, Some((chain, rule))) = (walk.unknown, unknown) {
+        walk.unknown = Some(PolicyOrRule { table: name, decision: Decision::Rule { chain, rule } });
+    }
     let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
     match verdict {
         Verdict::Accept => {
@@ -195,11 +203,14 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<Interface
         link: walk.link,
         mark: walk.mark,
         secmark: walk.secmark,
+        priority: walk.priority,
         tracked: None,
         template: &mut walk.template,
         conntrack: walk.conntrack,
-        local: walk.routing,
+        host: walk.routing,
+        stores: walk.stores,
         log: &mut lines,
+        unknown: None,
     };
     let complained = complaints.lines().map(|complaint| log::complaint(complaint, &traversal));
     walk.log.extend(complained);

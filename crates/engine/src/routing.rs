@@ -9,7 +9,7 @@ use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Routed}
 use alloc::vec::Vec;
 use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
-use keepstate_ruleset::evaluate::{AddressType, AddressTypes};
+use keepstate_ruleset::evaluate::{AddressType, HostFacts};
 
 /// The host model, compiled.
 #[derive(Debug)]
@@ -497,7 +497,7 @@ pub(crate) fn is_link_local_v6(family: Family, address: Address) -> bool {
     family == Family::V6 && address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80
 }
 
-impl AddressTypes for Routing {
+impl HostFacts for Routing {
     fn address_type(
         &self,
         family: Family,

@@ -14,7 +14,10 @@ use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
 use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
-use keepstate_ruleset::{evaluate::LogLine, verdict::RejectWith};
+use keepstate_ruleset::{
+    evaluate::{LogLine, Stores},
+    verdict::RejectWith,
+};
 
 /// A packet on its way, and the parts of the engine that it meets.
 pub(crate) struct Walk<'w, R> {
@@ -24,6 +27,7 @@ pub(crate) struct Walk<'w, R> {
     /// Packets of this family are tracked.
     pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
+    pub(crate) stores: &'w mut Stores,
     pub(crate) log: &'w mut Vec<LogLine>,
     pub(crate) recorder: &'w mut R,
     pub(crate) parsed: &'w mut Parsed,
@@ -31,6 +35,7 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) link: LinkInfo,
     pub(crate) mark: u32,
     pub(crate) secmark: u32,
+    pub(crate) priority: u32,
     /// Where it came in; `None`: the host itself sends it.
     pub(crate) interface: Option<InterfaceIndex>,
     /// Where it leaves, once routed.
@@ -41,6 +46,8 @@ pub(crate) struct Walk<'w, R> {
     /// The look-up of its connection, when it was begun with those of a batch.
     pub(crate) prepared: Option<&'w Prepared>,
     pub(crate) rule: Option<PolicyOrRule>,
+    /// The first rule of which nobody knows whether it matches.
+    pub(crate) unknown: Option<PolicyOrRule>,
     /// The most bytes that the way out takes at once, when the packet has more (IPv4).
     pub(crate) cut_to: Option<u32>,
     /// Bytes of the largest piece that the packet came in, 0 when it came whole: no piece is cut
@@ -74,6 +81,7 @@ pub(crate) struct Meets<'w> {
     /// Packets of this family are tracked.
     pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
+    pub(crate) stores: &'w mut Stores,
     pub(crate) log: &'w mut Vec<LogLine>,
 }
 
@@ -87,13 +95,14 @@ impl<'w, R: Recorder> Walk<'w, R> {
         parsed: &'w mut Parsed,
         bytes: &'w mut [u8],
     ) -> Self {
-        let Meets { routing, conntrack, is_tracking, rules, log } = meets;
+        let Meets { routing, conntrack, is_tracking, rules, stores, log } = meets;
         Self {
             now,
             routing,
             conntrack,
             is_tracking,
             rules,
+            stores,
             log,
             recorder,
             parsed,
@@ -101,6 +110,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             link: LinkInfo::default(),
             mark: 0,
             secmark: 0,
+            priority: 0,
             interface: None,
             out: None,
             hook: None,
@@ -108,6 +118,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             tracked: None,
             prepared: None,
             rule: None,
+            unknown: None,
             cut_to: None,
             largest_piece: 0,
             is_answer: false,
@@ -235,6 +246,7 @@ impl<R: Recorder> Walk<'_, R> {
             hook: self.hook,
             tracked: self.tracked,
             rule: self.rule,
+            unknown: self.unknown,
             output: leaves.map(|interface| Output { interface, length: self.parsed.length }),
         }
     }
@@ -276,6 +288,7 @@ impl<R: Recorder> Walk<'_, R> {
             conntrack: &mut *self.conntrack,
             is_tracking: self.is_tracking,
             rules: self.rules.as_deref_mut(),
+            stores: &mut *self.stores,
             log: &mut *self.log,
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);

@@ -1,10 +1,12 @@
 //! One evaluator, generic over a recorder.
 
 mod state;
+mod stores;
 #[cfg(test)]
 mod tests;
 
 pub use state::{Counters, State, TableState};
+pub use stores::Stores;
 
 use crate::model::{ChainIndex, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy};
 use crate::model::{Rule, Table};
@@ -25,30 +27,36 @@ pub struct Traversal<'a> {
     pub in_interface: Option<InterfaceName>,
     /// `-o`; none before routing and in INPUT.
     pub out_interface: Option<InterfaceName>,
-    /// The packet, parsed.
-    pub packet: &'a Parsed,
+    /// The packet, parsed. A target that rewrites the bytes keeps it true to them.
+    pub packet: &'a mut Parsed,
     /// Its bytes from the IP header on.
-    pub bytes: &'a [u8],
+    pub bytes: &'a mut [u8],
     /// What the link layer says of it.
     pub link: LinkInfo,
     /// The packet's mark.
     pub mark: u32,
     /// The packet's security mark, 0 for none.
     pub secmark: u32,
+    /// The packet's priority for queueing disciplines (`CLASSIFY`), 0 for none.
+    pub priority: u32,
     /// What tracking said; `None` before the conntrack hook and with tracking off.
     pub tracked: Option<&'a Tracked>,
     /// What raw rules decide for tracking.
     pub template: &'a mut Template,
     /// The connection table: matches read it, CONNMARK writes it.
     pub conntrack: &'a mut conntrack::Table,
-    /// Which addresses are the host's own, for `addrtype`.
-    pub local: &'a dyn AddressTypes,
+    /// What the host model knows: which addresses are its own, and what no capture carries.
+    pub host: &'a dyn HostFacts,
+    /// What rules share by name, and the source of randomness.
+    pub stores: &'a mut Stores,
     /// What LOG wrote, oldest first.
     pub log: &'a mut Vec<LogLine>,
+    /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]).
+    pub unknown: Option<(ChainIndex, u32)>,
 }
 
-/// How the host model answers `addrtype`.
-pub trait AddressTypes: core::fmt::Debug {
+/// What the host model answers to rules. A fact that it does not declare is unknown.
+pub trait HostFacts: core::fmt::Debug {
     /// Type of an address as the routing table sees it; with `interface`, as seen from that
     /// interface alone (`--limit-iface-in`, `--limit-iface-out`).
     fn address_type(
@@ -212,7 +220,14 @@ fn walk<R: Recorder>(
         && let Err((number, answer)) = ask(rule, state, slot, traversal)
     {
         recorder.rule(at.chain, at.number, Some(number));
-        return if answer == Answer::Hotdrop { Err(Hotdrop) } else { Ok(Step::Continue) };
+        return match answer {
+            Answer::Hotdrop => Err(Hotdrop),
+            Answer::Unknown => {
+                traversal.unknown.get_or_insert((at.chain, at.number));
+                Ok(Step::Continue)
+            }
+            Answer::No | Answer::Yes => Ok(Step::Continue),
+        };
     }
     recorder.rule(at.chain, at.number, None);
     state.count(slot, u64::from(traversal.packet.length));
@@ -272,7 +287,7 @@ fn policy<R: Recorder>(
 #[inline]
 #[must_use]
 pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
-    let packet = traversal.packet;
+    let packet = &*traversal.packet;
     let network = |wanted: &Option<Inverted<Network>>, address: Address| {
         wanted.is_none_or(|wanted| in_network(&wanted.value, address) != wanted.inverted)
     };
@@ -295,7 +310,7 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
 /// protocol (51) and not an extension header. `None` for a chain of extension headers that is broken.
 #[inline]
 fn protocol(traversal: &Traversal<'_>) -> Option<u8> {
-    let packet = traversal.packet;
+    let packet = &*traversal.packet;
     if packet.family == Family::V4 || !packet.has_options {
         return Some(packet.protocol);
     }

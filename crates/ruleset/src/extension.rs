@@ -26,6 +26,8 @@ pub struct Extension<T: 'static> {
     pub hooks: &'static [Hook],
     /// Its options; several names may share an identifier.
     pub options: &'static [OptionSpec],
+    /// Its page of the manual, in Markdown: what it is for, then every option.
+    pub manual: &'static str,
     /// Makes an instance of the options given; `None` after reporting why not.
     pub parse: fn(&mut Arguments<'_>) -> Option<T>,
 }

@@ -83,6 +83,8 @@ pub enum TableName {
     Raw,
     /// Priority -150.
     Mangle,
+    /// Priority -100 where destinations are translated, 100 where sources are.
+    Nat,
     /// Priority 0.
     Filter,
     /// Priority 50.
@@ -91,7 +93,7 @@ pub enum TableName {
 
 impl TableName {
     /// All of them, by priority.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Mangle, Self::Filter, Self::Security];
+    pub const ALL: [Self; 5] = [Self::Raw, Self::Mangle, Self::Nat, Self::Filter, Self::Security];
 
     /// As in `*NAME`.
     #[must_use]
@@ -99,17 +101,20 @@ impl TableName {
         match self {
             Self::Raw => "raw",
             Self::Mangle => "mangle",
+            Self::Nat => "nat",
             Self::Filter => "filter",
             Self::Security => "security",
         }
     }
 
-    /// The netfilter priority at every hook of the table.
+    /// The netfilter priority at a hook of the table.
     #[must_use]
-    pub const fn priority(self) -> i32 {
+    pub const fn priority(self, hook: Hook) -> i32 {
         match self {
             Self::Raw => -300,
             Self::Mangle => -150,
+            Self::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => -100,
+            Self::Nat => 100,
             Self::Filter => 0,
             Self::Security => 50,
         }
@@ -121,9 +126,13 @@ impl TableName {
     const fn place(self, hook: Hook) -> Option<ChainIndex> {
         Some(ChainIndex(match (self, hook) {
             (Self::Mangle, hook) => hook as u32,
-            (Self::Raw, Hook::Prerouting) | (Self::Filter | Self::Security, Hook::Input) => 0,
-            (Self::Raw, Hook::Output) | (Self::Filter | Self::Security, Hook::Forward) => 1,
-            (Self::Filter | Self::Security, Hook::Output) => 2,
+            (Self::Raw | Self::Nat, Hook::Prerouting)
+            | (Self::Filter | Self::Security, Hook::Input) => 0,
+            (Self::Raw, Hook::Output)
+            | (Self::Nat, Hook::Input)
+            | (Self::Filter | Self::Security, Hook::Forward) => 1,
+            (Self::Nat | Self::Filter | Self::Security, Hook::Output) => 2,
+            (Self::Nat, Hook::Postrouting) => 3,
             _ => return None,
         }))
     }
@@ -136,6 +145,7 @@ impl TableName {
             Self::Mangle => {
                 &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]
             }
+            Self::Nat => &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
             Self::Filter | Self::Security => &[Hook::Input, Hook::Forward, Hook::Output],
         }
     }

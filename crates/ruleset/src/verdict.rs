@@ -45,6 +45,9 @@ pub enum Answer {
     Yes,
     /// It does not.
     No,
+    /// It depends on a fact that neither the packet nor the host model holds. The rule is passed
+    /// over as if it did not match, and the walk says so.
+    Unknown,
     /// The packet contradicts itself (a header that is cut or lies about its length): the walk
     /// ends and the packet is dropped, as netfilter's `hotdrop` does.
     Hotdrop,

@@ -32,12 +32,8 @@ fn files() -> Option<Vec<File>> {
 
 /// What may stand in the way of a file that iptables loads. A range that begins above its end is
 /// refused by later versions of iptables.
-const UNSUPPORTED: [keepstate_ruleset::diagnostic::Code; 4] = [
-    code::TABLE_UNSUPPORTED,
-    code::MATCH_UNSUPPORTED,
-    code::TARGET_UNSUPPORTED,
-    code::RANGE_BACKWARDS,
-];
+const UNSUPPORTED: [keepstate_ruleset::diagnostic::Code; 3] =
+    [code::MATCH_UNSUPPORTED, code::TARGET_UNSUPPORTED, code::RANGE_BACKWARDS];
 
 fn describe(file: &File, faults: &[Diagnostic]) -> String {
     let source = String::from_utf8_lossy(&file.text);

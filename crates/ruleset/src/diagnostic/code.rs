@@ -52,14 +52,13 @@ changes nothing. Add a line `COMMIT`, with nothing before or after the word, at 
   security  INPUT FORWARD OUTPUT                            after filter",
         wrong: "*fliter\nCOMMIT\n",
         right: "*filter\nCOMMIT\n";
-    TABLE_UNSUPPORTED = 104, "the table is not supported yet",
-"netfilter has this table, keepstate does not have it yet. A rule set is never run with a part of it
-missing, so the file is refused. Rules of the table are read all the same, so that everything that
-is in the way is named in one run.
+    TABLE_NOT_RUN = 104, "the rules of this table cannot be run yet",
+"The rules are read, checked, explained and printed, but addresses are not translated yet. A rule
+set is never run with a part of it missing, so packets are not put through this file.
 
-To try the rest of the file, take the section from `*TABLE` to its `COMMIT` out of a copy.",
-        wrong: "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n",
-        right: "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n";
+To try the rest of it, take the section from `*nat` to its `COMMIT` out of a copy.",
+        wrong: "",
+        right: "";
     BAD_CHAIN_LINE = 105, "a chain line cannot be read",
 "A chain is declared as `:NAME POLICY [packets:bytes]`. The policy of a built-in chain is ACCEPT or
 DROP (`-` leaves it as it is); that of a user chain is `-`, since a user chain has none: a packet

@@ -10,7 +10,7 @@ use keepstate_conntrack::{Sysctls, Table as Connections};
 #[derive(Debug)]
 struct Everywhere;
 
-impl AddressTypes for Everywhere {
+impl HostFacts for Everywhere {
     fn address_type(&self, _: Family, address: Address, _: Option<InterfaceName>) -> AddressType {
         if address.v4_octets() == [192, 0, 2, 1] {
             AddressType::Local
@@ -94,22 +94,25 @@ impl Bench {
     }
 
     fn walk(&mut self, bytes: &[u8]) -> (Verdict, Option<Decision>) {
-        let packet = Parsed::new(bytes).unwrap();
+        let mut packet = Parsed::new(bytes).unwrap();
         let inward = matches!(self.hook, Hook::Prerouting | Hook::Input | Hook::Forward);
         let mut traversal = Traversal {
             now: self.now,
             hook: self.hook,
             in_interface: if inward { InterfaceName::new("eth0") } else { None },
             out_interface: if self.hook == Hook::Input { None } else { InterfaceName::new("ppp7") },
-            packet: &packet,
-            bytes,
+            packet: &mut packet,
+            bytes: &mut bytes.to_vec(),
             link: self.link,
             mark: self.mark,
             secmark: 0,
+            priority: 0,
             tracked: self.tracked.as_ref(),
             template: &mut Template::default(),
             conntrack: &mut self.connections,
-            local: &Everywhere,
+            host: &Everywhere,
+            stores: &mut Stores::default(),
+            unknown: None,
             log: &mut self.log,
         };
         let result = evaluate(&self.ruleset.tables[0], &mut self.state, &mut traversal, &mut ());
@@ -458,22 +461,25 @@ fn the_recorder_sees_each_rule_and_what_refused_it() {
         "-m ttl --ttl-eq 64",
     ]);
     let bytes = tcp(1, 80, 2);
-    let packet = Parsed::new(&bytes).unwrap();
+    let mut packet = Parsed::new(&bytes).unwrap();
     let mut steps = Steps::default();
     let mut traversal = Traversal {
         now: Instant(0),
         hook: Hook::Input,
         in_interface: None,
         out_interface: None,
-        packet: &packet,
-        bytes: &bytes,
+        packet: &mut packet,
+        bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),
         mark: 0,
         secmark: 0,
+        priority: 0,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut bench.connections,
-        local: &Everywhere,
+        host: &Everywhere,
+        stores: &mut Stores::default(),
+        unknown: None,
         log: &mut bench.log,
     };
     evaluate(&bench.ruleset.tables[0], &mut bench.state, &mut traversal, &mut steps);
@@ -527,22 +533,25 @@ fn raw_rules_decide_for_tracking_and_the_first_one_counts() {
     );
     let mut bench = Bench::input(&[]);
     let mut template = |bytes: &[u8]| {
-        let packet = Parsed::new(bytes).unwrap();
+        let mut packet = Parsed::new(bytes).unwrap();
         let mut template = Template::default();
         let mut traversal = Traversal {
             now: Instant(0),
             hook: Hook::Prerouting,
             in_interface: None,
             out_interface: None,
-            packet: &packet,
-            bytes,
+            packet: &mut packet,
+            bytes: &mut bytes.to_vec(),
             link: LinkInfo::default(),
             mark: 0,
             secmark: 0,
+            priority: 0,
             tracked: None,
             template: &mut template,
             conntrack: &mut bench.connections,
-            local: &Everywhere,
+            host: &Everywhere,
+            stores: &mut Stores::default(),
+            unknown: None,
             log: &mut bench.log,
         };
         let table = ruleset.table(TableName::Raw).unwrap();

@@ -33,6 +33,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 
@@ -152,7 +153,7 @@ impl AddrType {
         };
         let found = match self.family {
             Family::V4 => {
-                let of = traversal.local.address_type(Family::V4, address, interface);
+                let of = traversal.host.address_type(Family::V4, address, interface);
                 wanted.value & bit(of) != 0
             }
             Family::V6 => holds_ipv6(traversal, wanted.value, address, interface),
@@ -180,7 +181,7 @@ fn holds_ipv6(
     }
     let looked_up = mask
         & (bit(AddressType::Local) | bit(AddressType::Anycast) | bit(AddressType::Unreachable));
-    let found = || traversal.local.address_type(Family::V6, address, interface);
+    let found = || traversal.host.address_type(Family::V6, address, interface);
     looked_up == 0 || looked_up & bit(found()) != 0
 }
 
@@ -190,7 +191,7 @@ impl Match for AddrType {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let packet = traversal.packet;
+        let packet = &*traversal.packet;
         let both = self.holds(traversal, self.source, packet.source)
             && self.holds(traversal, self.destination, packet.destination);
         both.into()

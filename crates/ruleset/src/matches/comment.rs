@@ -15,8 +15,15 @@ const OPTIONS: &[OptionSpec] = &[valued("comment", COMMENT)];
 pub const COMMENT_MAX: usize = 255;
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "comment", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "comment",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

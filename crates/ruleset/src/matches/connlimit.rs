@@ -34,6 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 
@@ -102,7 +103,7 @@ fn length(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
 
 impl ConnLimit {
     fn key(&self, traversal: &Traversal<'_>, rule: u64, zone: u16) -> Key {
-        let packet = traversal.packet;
+        let packet = &*traversal.packet;
         let address = if self.destination { packet.destination } else { packet.source };
         let mask = u128::MAX.checked_shl(128 - u32::from(self.mask)).unwrap_or(0);
         let address = Address((u128::from_be_bytes(address.0) & mask).to_be_bytes());

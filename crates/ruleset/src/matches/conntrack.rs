@@ -47,6 +47,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

@@ -16,8 +16,15 @@ const OPTIONS: &[OptionSpec] = &[valued("helper", HELPER).inverted()];
 pub const NAME_MAX: usize = 29;
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "helper", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "helper",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

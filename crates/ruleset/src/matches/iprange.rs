@@ -17,8 +17,15 @@ const OPTIONS: &[OptionSpec] =
     &[valued("src-range", SOURCE).inverted(), valued("dst-range", DESTINATION).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "iprange", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "iprange",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 type Range = Inverted<(Address, Address)>;
 
@@ -74,7 +81,7 @@ impl Match for IpRange {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let packet = traversal.packet;
+        let packet = &*traversal.packet;
         (fits(self.source, packet.source) && fits(self.destination, packet.destination)).into()
     }
 

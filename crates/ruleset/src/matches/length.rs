@@ -11,8 +11,15 @@ const LENGTH: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("length", LENGTH).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "length", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "length",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

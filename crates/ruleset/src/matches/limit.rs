@@ -20,8 +20,15 @@ const BURST: u8 = 1;
 const OPTIONS: &[OptionSpec] = &[valued("limit", LIMIT), valued("limit-burst", BURST)];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "limit", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "limit",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// Time between two packets is kept in ten-thousandths of a second, which bounds the rate.
 const SCALE: u64 = 10_000;

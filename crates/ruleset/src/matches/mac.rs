@@ -20,6 +20,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[Hook::Prerouting, Hook::Input, Hook::Forward],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

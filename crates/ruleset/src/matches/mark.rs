@@ -13,8 +13,15 @@ const MARK: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("mark", MARK).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "mark", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "mark",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// A mark and the bits of it that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -77,6 +77,11 @@ pub trait Match: Any + Debug + Send + Sync {
     /// Appends its options in iptables-save form, without ` -m NAME`, with a blank before each
     /// word.
     fn print(&self, out: &mut String);
+    /// Appends its options in the form of `iptables -L`, with a blank before each word; with
+    /// `numeric`, ports, protocols and the like as numbers (`-n`).
+    fn list(&self, out: &mut String, numeric: bool) {
+        let _ = (out, numeric);
+    }
     /// Says what it looks at and what to mind.
     fn explain(&self, out: &mut Pieces);
 }

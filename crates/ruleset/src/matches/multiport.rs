@@ -37,6 +37,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

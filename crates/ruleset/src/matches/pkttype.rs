@@ -12,8 +12,15 @@ const TYPE: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("pkt-type", TYPE).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "pkttype", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "pkttype",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// Names as printed, then further names that are read.
 const NAMES: [(PacketType, &str); 8] = [

@@ -14,8 +14,15 @@ const STATE: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("state", STATE).inverted()];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "state", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "state",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

@@ -36,8 +36,15 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "tcp", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "tcp",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 const FLAG_NAMES: [(u8, &str); 6] =
     [(FIN, "FIN"), (SYN, "SYN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (URG, "URG")];
@@ -182,7 +189,7 @@ impl Match for Tcp {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let packet = traversal.packet;
+        let packet = &*traversal.packet;
         match &packet.l4 {
             L4::Tcp(header) => {
                 let fits = port_fits(self.source, header.source_port)

@@ -22,8 +22,15 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Match>> =
-    Extension { name: "udp", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
+    name: "udp",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// An instance.
 #[derive(Debug)]

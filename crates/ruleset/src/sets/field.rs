@@ -64,7 +64,7 @@ impl Field {
 
     /// Appends the packet's value to a key; `None` when the packet has none.
     pub(super) fn load(self, traversal: &Traversal<'_>, key: &mut Key) -> Option<()> {
-        let packet = traversal.packet;
+        let packet = &*traversal.packet;
         let address = |family: Family, octets: &[u8; 16], key: &mut Key| {
             if packet.family != family {
                 return None;

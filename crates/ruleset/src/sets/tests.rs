@@ -1,7 +1,7 @@
 use super::lookup::{Lookup, MarkMap, VerdictMap};
 use super::*;
 use crate::diagnostic::code;
-use crate::evaluate::{AddressType, AddressTypes, TableState, evaluate};
+use crate::evaluate::{AddressType, HostFacts, Stores, TableState, evaluate};
 use crate::model::{ChainIndex, HeaderMatch, Jump, Rule, Span, Table};
 use crate::syntax::iptables_save::{check, parse};
 use crate::verdict::{Step, Verdict};
@@ -12,7 +12,7 @@ use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed
 #[derive(Debug)]
 struct Everywhere;
 
-impl AddressTypes for Everywhere {
+impl HostFacts for Everywhere {
     fn address_type(&self, _: Family, _: Address, _: Option<InterfaceName>) -> AddressType {
         AddressType::Unicast
     }
@@ -41,7 +41,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
     bytes.extend([192, 0, 2, 1, 4, 0]);
     bytes.extend(port.to_be_bytes());
     bytes.extend([0, 8, 0, 0]);
-    let packet = Parsed::new(&bytes).unwrap();
+    let mut packet = Parsed::new(&bytes).unwrap();
     let sysctls = Sysctls { max: 16, ..Sysctls::default() };
     let mut connections = keepstate_conntrack::Table::new([1, 2], sysctls);
     let mut traversal = Traversal {
@@ -49,15 +49,18 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         hook: Hook::Input,
         in_interface: InterfaceName::new("eth0"),
         out_interface: None,
-        packet: &packet,
-        bytes: &bytes,
+        packet: &mut packet,
+        bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),
         mark: 0,
         secmark: 0,
+        priority: 0,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,
-        local: &Everywhere,
+        host: &Everywhere,
+        stores: &mut Stores::default(),
+        unknown: None,
         log: &mut Vec::new(),
     };
     let (verdict, _) = evaluate(table, &mut TableState::new(table), &mut traversal, &mut ());

@@ -42,6 +42,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

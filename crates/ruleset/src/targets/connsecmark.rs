@@ -22,6 +22,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Mangle, TableName::Security],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

@@ -45,6 +45,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Raw],
     hooks: &[],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

@@ -31,8 +31,15 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Target>> =
-    Extension { name: "LOG", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "LOG",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// Longest prefix in bytes; the rest is cut off.
 pub const PREFIX_MAX: usize = 29;

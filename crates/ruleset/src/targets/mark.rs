@@ -24,8 +24,15 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 /// The entry.
-pub const EXTENSION: Extension<Box<dyn Target>> =
-    Extension { name: "MARK", families: BOTH, tables: &[], hooks: &[], options: OPTIONS, parse };
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "MARK",
+    families: BOTH,
+    tables: &[],
+    hooks: &[],
+    options: OPTIONS,
+    manual: "",
+    parse,
+};
 
 /// Clears the bits of a mask, then flips those of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

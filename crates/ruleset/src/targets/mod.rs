@@ -51,6 +51,11 @@ pub trait Target: Any + Debug + Send + Sync {
     }
     /// Appends its options in iptables-save form, with a blank before each word.
     fn print(&self, out: &mut String);
+    /// Appends its options in the form of `iptables -L`, with a blank before each word; with
+    /// `numeric`, ports, protocols and the like as numbers (`-n`).
+    fn list(&self, out: &mut String, numeric: bool) {
+        let _ = (out, numeric);
+    }
     /// Says what it does and what to mind.
     fn explain(&self, out: &mut Pieces);
 }

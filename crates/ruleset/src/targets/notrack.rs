@@ -17,6 +17,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Raw],
     hooks: &[],
     options: &[],
+    manual: "",
     parse,
 };
 

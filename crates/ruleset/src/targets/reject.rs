@@ -20,6 +20,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Filter],
     hooks: &[Hook::Input, Hook::Forward, Hook::Output],
     options: OPTIONS,
+    manual: "",
     parse,
 };
 

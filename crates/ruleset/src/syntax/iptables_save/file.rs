@@ -224,25 +224,20 @@ impl File<'_> {
         let name = line.get(1..).unwrap_or("").split([' ', '\t']).find(|word| !word.is_empty());
         let name = name.unwrap_or("");
         let known = TableName::ALL.into_iter().find(|table| table.as_str() == name);
-        let nat = name == "nat";
-        if nat {
-            let text = "table `nat` is not supported yet";
-            self.faults.push(Diagnostic::new(code::TABLE_UNSUPPORTED, span, text));
-        } else if known.is_none() {
+        if known.is_none() {
             let fault =
                 Diagnostic::new(code::UNKNOWN_TABLE, span, format!("no table is called `{name}`"));
-            let all = ["raw", "mangle", "nat", "filter", "security"];
-            self.faults.push(match nearest(name, all.into_iter()) {
+            let all = TableName::ALL.iter().map(|table| table.as_str());
+            self.faults.push(match nearest(name, all) {
                 Some(near) => fault.help(format!("*{near}")),
                 None => fault,
             });
         }
         let hooks = match known {
             Some(name) => name.hooks(),
-            None if nat => &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
             None => &[],
         };
-        self.open = Some(Section::new(known, hooks, span, known.is_none() && !nat));
+        self.open = Some(Section::new(known, hooks, span, known.is_none()));
     }
 
     fn commit(&mut self, section: Section) {

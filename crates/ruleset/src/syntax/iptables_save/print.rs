@@ -21,8 +21,8 @@ pub struct Print {
 
 /// Order of the tables in the output of the nft variant; the legacy one prints the table first that
 /// was opened last.
-const ORDER_NFT: [TableName; 4] =
-    [TableName::Mangle, TableName::Security, TableName::Raw, TableName::Filter];
+const ORDER_NFT: [TableName; 5] =
+    [TableName::Mangle, TableName::Security, TableName::Raw, TableName::Filter, TableName::Nat];
 
 /// Prints as iptables-save does, without the comment lines, which carry a date. Counters are those
 /// of the file: iptables-restore without `-c` loads zeros instead ([`Ruleset::zero_counters`]).

@@ -117,7 +117,6 @@ fn every_fault_of_a_file_is_reported_with_its_place() {
         (code::UNKNOWN_TARGET, "IN"),
         (code::UNKNOWN_TARGET, "ACCPET"),
         (code::COMMIT_MISSING, "*nat"),
-        (code::TABLE_UNSUPPORTED, "*nat"),
         (code::TARGET_UNSUPPORTED, "MASQUERADE"),
     ];
     assert_eq!(found, expected, "{}", shown(&faults(source), source));

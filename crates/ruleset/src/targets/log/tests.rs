@@ -1,6 +1,6 @@
 //! What the kernel wrote of packets of every kind, whole, cut and contradicting themselves.
 
-use crate::evaluate::{AddressType, AddressTypes, LogLine, TableState, Traversal, evaluate};
+use crate::evaluate::{AddressType, HostFacts, LogLine, Stores, TableState, Traversal, evaluate};
 use crate::syntax::iptables_save::parse;
 use alloc::vec::Vec;
 use keepstate_conntrack::{Hook, Sysctls, table::Template};
@@ -9,7 +9,7 @@ use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed
 #[derive(Debug)]
 struct Nowhere;
 
-impl AddressTypes for Nowhere {
+impl HostFacts for Nowhere {
     fn address_type(&self, _: Family, _: Address, _: Option<InterfaceName>) -> AddressType {
         AddressType::Unicast
     }
@@ -18,7 +18,7 @@ impl AddressTypes for Nowhere {
 fn logged(bytes: &[u8]) -> Vec<LogLine> {
     let rules = "*raw\n-A PREROUTING -j LOG --log-prefix \"ours: \" --log-tcp-sequence \
                  --log-tcp-options --log-ip-options --log-level 6\nCOMMIT\n";
-    let packet = Parsed::new(bytes).unwrap();
+    let mut packet = Parsed::new(bytes).unwrap();
     let ruleset = parse(rules, packet.family).unwrap();
     let sysctls = Sysctls { max: 16, ..Sysctls::default() };
     let mut connections = keepstate_conntrack::Table::new([1, 2], sysctls);
@@ -28,8 +28,8 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
         hook: Hook::Prerouting,
         in_interface: InterfaceName::new("eth0"),
         out_interface: None,
-        packet: &packet,
-        bytes,
+        packet: &mut packet,
+        bytes: &mut bytes.to_vec(),
         link: LinkInfo {
             source: Some([2, 0, 0, 0, 0, 1]),
             destination: Some([2, 0, 0, 0, 0, 2]),
@@ -37,10 +37,13 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
         },
         mark: 7,
         secmark: 0,
+        priority: 0,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,
-        local: &Nowhere,
+        host: &Nowhere,
+        stores: &mut Stores::default(),
+        unknown: None,
         log: &mut log,
     };
     let table = &ruleset.tables[0];

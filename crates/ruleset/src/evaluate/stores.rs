@@ -1,0 +1,32 @@
+//! What rules share beyond their own memory: state that several rules name, and randomness.
+
+/// One for all rule sets of an engine: rules of both families and of all tables meet in it.
+#[derive(Clone, Debug, Default)]
+pub struct Stores {
+    /// Where extensions draw random numbers.
+    pub random: Random,
+}
+
+impl Stores {
+    /// Empty, with a seed for what is drawn at random.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { random: Random(seed), ..Self::default() }
+    }
+}
+
+/// A generator for `statistic` and the like (splitmix64): repeatable from the engine's seed, no
+/// secret.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Random(u64);
+
+impl Random {
+    /// The next 32 bits.
+    pub fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 32) as u32
+    }
+}
