@@ -11,7 +11,7 @@ impl Stores {
     /// Empty, with a seed for what is drawn at random.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: Random(seed), ..Self::default() }
+        Self { random: Random(seed) }
     }
 }
 
