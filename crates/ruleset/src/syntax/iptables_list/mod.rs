@@ -8,7 +8,10 @@
 //! is made up. Source: iptables(8), and rows printed by iptables 1.8.9 (nf_tables and legacy).
 
 mod extras;
+mod print;
 mod services;
+
+pub use print::{List, print_list, print_list_rule};
 
 use crate::extension::names;
 use alloc::{
