@@ -8,6 +8,8 @@ mod helpers;
 mod policies;
 mod report;
 mod rulesets;
+#[allow(dead_code, reason = "what uses it are the familiar commands")]
+mod store;
 mod terminal;
 
 use clap::Parser;
