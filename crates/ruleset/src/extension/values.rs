@@ -159,6 +159,23 @@ pub fn print_range<T: PartialEq + core::fmt::Display>(out: &mut String, low: T, 
     let _ = if low == high { write!(out, " {low}") } else { write!(out, " {low}:{high}") };
 }
 
+/// Appends `PORT` or `LOW:HIGH`, by the names of the protocol's services unless numbers are wanted.
+pub fn list_ports(out: &mut String, (low, high): (u16, u16), protocol: u8, numeric: bool) {
+    let mut port = |port: u16| {
+        let name = names::service_name(port, Some(protocol)).filter(|_| !numeric);
+        let _ = match name {
+            Some(name) => write!(out, "{name}"),
+            None => write!(out, "{port}"),
+        };
+        out.push(':');
+    };
+    port(low);
+    if low != high {
+        port(high);
+    }
+    out.pop();
+}
+
 /// Appends ` ! --NAME` or ` --NAME`.
 pub fn print_option(out: &mut String, inverted: bool, name: &str) {
     out.push_str(if inverted { " ! --" } else { " --" });

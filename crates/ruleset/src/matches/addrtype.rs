@@ -11,6 +11,7 @@ use crate::matches::Match;
 use crate::model::Inverted;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::fmt::Write;
 use keepstate_conntrack::Hook;
 use keepstate_packet::{Address, Family, InterfaceName};
 
@@ -210,6 +211,21 @@ impl Match for AddrType {
             Limit::None => "",
             Limit::In => " --limit-iface-in",
             Limit::Out => " --limit-iface-out",
+        });
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" ADDRTYPE match");
+        for (name, wanted) in [("src-type", self.source), ("dst-type", self.destination)] {
+            if let Some(wanted) = wanted {
+                let not = if wanted.inverted { "!" } else { "" };
+                let _ = write!(out, " {name} {not}{}", names(wanted.value).join(","));
+            }
+        }
+        out.push_str(match self.limit {
+            Limit::None => "",
+            Limit::In => " limit-in",
+            Limit::Out => " limit-out",
         });
     }
 

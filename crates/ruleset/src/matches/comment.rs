@@ -7,6 +7,7 @@ use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
 
 const COMMENT: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("comment", COMMENT)];
@@ -55,6 +56,10 @@ impl Match for Comment {
     fn print(&self, out: &mut String) {
         out.push_str(" --comment ");
         values::print_word(out, &self.text);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        let _ = write!(out, " /* {} */", self.text);
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -128,6 +128,24 @@ impl ConnBytes {
     }
 }
 
+impl ConnBytes {
+    fn print_range(&self, out: &mut String) {
+        let _ = write!(out, " {}", self.from);
+        // iptables shows no end that is 0, either.
+        if self.to != 0 && self.to != u64::MAX {
+            let _ = write!(out, ":{}", self.to);
+        }
+    }
+
+    fn mode_name(&self) -> &'static str {
+        MODES.iter().find(|(_, mode, _)| *mode == self.mode).map_or("", |(name, ..)| name)
+    }
+
+    fn of_name(&self) -> &'static str {
+        DIRECTIONS.iter().find(|(_, of, _)| *of == self.of).map_or("", |(name, ..)| name)
+    }
+}
+
 impl Match for ConnBytes {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -149,15 +167,16 @@ impl Match for ConnBytes {
 
     fn print(&self, out: &mut String) {
         values::print_option(out, self.inverted, "connbytes");
-        let _ = write!(out, " {}", self.from);
-        // iptables shows no end that is 0, either.
-        if self.to != 0 && self.to != u64::MAX {
-            let _ = write!(out, ":{}", self.to);
-        }
-        let mode = MODES.iter().find(|(_, mode, _)| *mode == self.mode);
-        let of = DIRECTIONS.iter().find(|(_, of, _)| *of == self.of);
-        let _ = write!(out, " --connbytes-mode {}", mode.map_or("", |(name, ..)| name));
-        let _ = write!(out, " --connbytes-dir {}", of.map_or("", |(name, ..)| name));
+        self.print_range(out);
+        let _ = write!(out, " --connbytes-mode {}", self.mode_name());
+        let _ = write!(out, " --connbytes-dir {}", self.of_name());
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(if self.inverted { " ! connbytes" } else { " connbytes" });
+        self.print_range(out);
+        let _ = write!(out, " connbytes mode {}", self.mode_name());
+        let _ = write!(out, " connbytes direction {}", self.of_name());
     }
 
     fn explain(&self, out: &mut Pieces) {

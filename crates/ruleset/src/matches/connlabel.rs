@@ -96,6 +96,15 @@ impl Match for ConnLabel {
         }
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.inverted { "! " } else { "" };
+        let _ = match &self.name {
+            Some(name) => write!(out, " connlabel {not}\"{name}\""),
+            None => write!(out, " connlabel {not}{}", self.number),
+        };
+        out.push_str(if self.set { " set" } else { "" });
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let number = match &self.name {
             Some(name) => format!("{} ({name})", self.number),

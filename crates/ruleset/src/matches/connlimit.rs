@@ -156,6 +156,12 @@ impl Match for ConnLimit {
         );
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let end = if self.destination { "dst" } else { "src" };
+        let sign = if self.upto { "<=" } else { ">" };
+        let _ = write!(out, " #conn {end}/{} {sign} {}", self.mask, self.limit);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let amount = if self.upto { "at most" } else { "more than" };
         let way = if self.destination { "to" } else { "from" };

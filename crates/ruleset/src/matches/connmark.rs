@@ -10,6 +10,7 @@ use crate::model::Inverted;
 use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
 use keepstate_conntrack::{ConnId, Tracked};
 
 const OPTIONS: &[OptionSpec] = &[valued("mark", 0).inverted()];
@@ -61,6 +62,11 @@ impl Match for ConnMark {
 
     fn print(&self, out: &mut String) {
         Marked::print(self.0, out);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.0.inverted { "!" } else { "" };
+        let _ = write!(out, " connmark match {not} {}", self.0.value);
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -445,6 +445,49 @@ impl Match for Conntrack {
         });
     }
 
+    fn list(&self, out: &mut String, numeric: bool) {
+        if let Some(state) = self.state {
+            list_option(out, state.inverted, "ctstate");
+            let _ = write!(out, " {}", state_names(state.value).join(","));
+        }
+        if let Some(protocol) = self.protocol {
+            list_option(out, protocol.inverted, "ctproto");
+            let _ = write!(out, " {}", protocol.value);
+        }
+        for (wanted, (name, ..)) in self.addresses.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                list_option(out, wanted.inverted, name);
+                out.push(' ');
+                // Of the address alone: whatever the mask, if it is anywhere.
+                if !numeric && wanted.value.address == Address::default() {
+                    out.push_str("anywhere");
+                } else {
+                    print_address(out, &wanted.value, self.family);
+                }
+            }
+        }
+        for (wanted, (name, ..)) in self.ports.iter().zip(ENDS) {
+            if let Some(wanted) = wanted {
+                list_option(out, wanted.inverted, name);
+                out.push_str("port");
+                values::print_range(out, wanted.value.0, wanted.value.1);
+            }
+        }
+        if let Some(status) = self.status {
+            list_option(out, status.inverted, "ctstatus");
+            let _ = write!(out, " {}", status_names(status.value).join(","));
+        }
+        if let Some(expire) = self.expire {
+            list_option(out, expire.inverted, "ctexpire");
+            values::print_range(out, expire.value.0, expire.value.1);
+        }
+        out.push_str(match self.direction {
+            None => "",
+            Some(Direction::Original) => " ctdir ORIGINAL",
+            Some(Direction::Reply) => " ctdir REPLY",
+        });
+    }
+
     fn explain(&self, out: &mut Pieces) {
         if let Some(state) = self.state {
             explain_states(state, out);
@@ -567,6 +610,11 @@ impl Conntrack {
 }
 
 /// A whole address is printed without its length here.
+fn list_option(out: &mut String, inverted: bool, name: &str) {
+    out.push_str(if inverted { " ! " } else { " " });
+    out.push_str(name);
+}
+
 fn print_address(out: &mut String, network: &Network, family: Family) {
     let whole = match family {
         Family::V4 => 32,

@@ -8,6 +8,7 @@ use crate::matches::Match;
 use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
 
 const HELPER: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("helper", HELPER).inverted()];
@@ -62,6 +63,11 @@ impl Match for Helper {
         values::print_option(out, self.inverted, "helper");
         out.push(' ');
         values::print_word(out, &self.name);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.inverted { "! " } else { "" };
+        let _ = write!(out, " helper match {not}\"{}\"", self.name);
     }
 
     fn explain(&self, out: &mut Pieces) {

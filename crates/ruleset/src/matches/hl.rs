@@ -44,6 +44,10 @@ impl Match for HopLimit {
         self.0.print(EXTENSION.name, out);
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        self.0.list("HL", out);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         self.0.explain("hop limit", out);
     }

@@ -111,6 +111,22 @@ impl Message {
         };
     }
 
+    /// Prints it as `iptables -L` does: by its first name, if it has one and names are wanted.
+    pub(super) fn list(self, protocol: &str, names: &[Name], numeric: bool, out: &mut String) {
+        let (low, high) = self.codes;
+        let named = names.iter().find(|(_, k, l, h)| (*k, *l, *h) == (self.kind, low, high));
+        let not = if self.inverted { "!" } else { "" };
+        if let Some((name, ..)) = named.filter(|_| !numeric) {
+            let _ = write!(out, " {protocol} {not}{name}");
+            return;
+        }
+        let between = if self.inverted { " !" } else { "" };
+        let _ = write!(out, " {protocol}{between}type {}", self.kind);
+        if low == high {
+            let _ = write!(out, " code {low}");
+        }
+    }
+
     /// Says it.
     pub(super) fn explain(self, protocol: &str, names: &[Name], out: &mut Pieces) {
         let (low, high) = self.codes;
@@ -199,6 +215,10 @@ impl Match for Icmp {
             Message { kind: ANY, codes: (0, 255), .. } => out.push_str(" any"),
             message => message.print_numbers(out),
         }
+    }
+
+    fn list(&self, out: &mut String, numeric: bool) {
+        self.0.list("icmp", NAMES, numeric, out);
     }
 
     fn explain(&self, out: &mut Pieces) {

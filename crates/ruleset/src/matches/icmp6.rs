@@ -88,6 +88,10 @@ impl Match for Icmp6 {
         self.0.print_numbers(out);
     }
 
+    fn list(&self, out: &mut String, numeric: bool) {
+        self.0.list("ipv6-icmp", NAMES, numeric, out);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         self.0.explain("ICMPv6", NAMES, out);
         if (133..=137).contains(&self.0.kind) {

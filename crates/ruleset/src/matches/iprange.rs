@@ -95,6 +95,17 @@ impl Match for IpRange {
         }
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        for (_, side, range) in self.sides() {
+            if let Some(range) = range {
+                let (low, high) = range.value;
+                let not = if range.inverted { "! " } else { "" };
+                let (low, high) = (low.written(self.family), high.written(self.family));
+                let _ = write!(out, " {side} IP range {not}{low}-{high}");
+            }
+        }
+    }
+
     fn explain(&self, out: &mut Pieces) {
         for (_, side, range) in self.sides() {
             if let Some(range) = range {

@@ -6,6 +6,7 @@ use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
 
 const LENGTH: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("length", LENGTH).inverted()];
@@ -49,6 +50,14 @@ impl Match for Length {
     fn print(&self, out: &mut String) {
         values::print_option(out, self.inverted, "length");
         values::print_range(out, self.low, self.high);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.inverted { "!" } else { "" };
+        let _ = write!(out, " length {not}{}", self.low);
+        if self.high != self.low {
+            let _ = write!(out, ":{}", self.high);
+        }
     }
 
     fn explain(&self, out: &mut Pieces) {

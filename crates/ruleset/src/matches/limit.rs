@@ -144,6 +144,10 @@ impl Match for Limit {
         }
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let _ = write!(out, " limit: avg {}/{} burst {}", self.count, self.unit.0, self.burst);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let (count, unit) = (self.count, self.unit.1);
         out.push(Piece::Condition(format!(

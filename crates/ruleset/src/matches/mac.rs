@@ -76,6 +76,11 @@ impl Match for Mac {
         let _ = write!(out, " {}", Hex(self.address));
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.inverted { "! " } else { "" };
+        let _ = write!(out, " MAC {not}{}", Hex(self.address));
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let verb = either(self.inverted, "came", "did not come");
         out.push(Piece::Condition(format!(

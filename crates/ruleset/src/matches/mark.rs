@@ -93,6 +93,11 @@ impl Match for Mark {
         Marked::print(self.0, out);
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let not = if self.0.inverted { "! " } else { "" };
+        let _ = write!(out, " mark match {not}{}", self.0.value);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let verb = either(self.0.inverted, "is", "is not");
         out.push(Piece::Condition(format!("its mark {verb} {}", self.0.value.says())));

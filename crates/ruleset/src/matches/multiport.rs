@@ -52,6 +52,8 @@ enum Side {
 #[derive(Debug)]
 pub struct Multiport {
     side: Side,
+    /// Whose ports they are.
+    protocol: u8,
     ports: Vec<(u16, u16)>,
     inverted: bool,
 }
@@ -95,7 +97,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
         DESTINATION => Side::Destination,
         _ => Side::Either,
     };
-    Some(Box::new(Multiport { side, ports, inverted: given.inverted }))
+    Some(Box::new(Multiport { side, protocol, ports, inverted: given.inverted }))
 }
 
 /// The first two ports of the upper-layer header; `None` when it is not there.
@@ -140,6 +142,19 @@ impl Match for Multiport {
         for (at, (low, high)) in self.ports.iter().enumerate() {
             out.push(if at == 0 { ' ' } else { ',' });
             let _ = if low == high { write!(out, "{low}") } else { write!(out, "{low}:{high}") };
+        }
+    }
+
+    fn list(&self, out: &mut String, numeric: bool) {
+        let side = match self.side {
+            Side::Source => "sports",
+            Side::Destination => "dports",
+            Side::Either => "ports",
+        };
+        let _ = write!(out, " multiport {side} {}", if self.inverted { " !" } else { "" });
+        for (at, ports) in self.ports.iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "," });
+            values::list_ports(out, *ports, self.protocol, numeric);
         }
     }
 

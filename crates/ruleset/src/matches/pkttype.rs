@@ -68,6 +68,12 @@ impl Match for PktType {
         out.push_str(name);
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        let name = NAMES.iter().find(|(of, _)| *of == self.wanted).map_or("", |(_, name)| name);
+        out.push_str(if self.inverted { " PKTTYPE != " } else { " PKTTYPE = " });
+        out.push_str(name);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let to = match self.wanted {
             PacketType::Unicast => "to this host alone",

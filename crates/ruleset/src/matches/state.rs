@@ -58,6 +58,11 @@ impl Match for StateMatch {
         out.push_str(&state_names(self.wanted.value).join(","));
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(if self.wanted.inverted { " ! state " } else { " state " });
+        out.push_str(&state_names(self.wanted.value).join(","));
+    }
+
     fn explain(&self, out: &mut Pieces) {
         super::conntrack::explain_states(self.wanted, out);
         out.push(Piece::Note(

@@ -228,6 +228,26 @@ impl Match for Tcp {
         }
     }
 
+    fn list(&self, out: &mut String, numeric: bool) {
+        out.push_str(" tcp");
+        list_ports(out, "spt", self.source, 6, numeric);
+        list_ports(out, "dpt", self.destination, 6, numeric);
+        if let Some(option) = self.option {
+            let not = if option.inverted { "!" } else { "" };
+            let _ = write!(out, " option={not}{}", option.value);
+        }
+        if let Some(flags) = self.flags {
+            let (mask, set) = flags.value;
+            let not = if flags.inverted { "!" } else { "" };
+            let _ = match numeric {
+                true => write!(out, " flags:{not}{mask:#04X}/{set:#04X}"),
+                false => {
+                    write!(out, " flags:{not}{}/{}", flag_words(mask, ","), flag_words(set, ","))
+                }
+            };
+        }
+    }
+
     fn explain(&self, out: &mut Pieces) {
         explain_ports(out, "source", self.source);
         explain_ports(out, "destination", self.destination);
@@ -295,6 +315,22 @@ pub(super) fn print_ports(out: &mut String, name: &str, wanted: Option<Ports>) {
     if let Some(wanted) = wanted {
         values::print_option(out, wanted.inverted, name);
         values::print_range(out, wanted.value.0, wanted.value.1);
+    }
+}
+
+/// Appends ` NAME:PORT` or ` NAMEs:LOW:HIGH`, as `iptables -L` does.
+pub(super) fn list_ports(
+    out: &mut String,
+    name: &str,
+    wanted: Option<Ports>,
+    protocol: u8,
+    numeric: bool,
+) {
+    if let Some(Inverted { inverted, value: (low, high) }) = wanted {
+        let several = if low == high { "" } else { "s" };
+        let not = if inverted { "!" } else { "" };
+        let _ = write!(out, " {name}{several}:{not}");
+        values::list_ports(out, (low, high), protocol, numeric);
     }
 }
 

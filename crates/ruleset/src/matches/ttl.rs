@@ -48,6 +48,10 @@ impl Match for Ttl {
         self.0.print(EXTENSION.name, out);
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        self.0.list("TTL", out);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         self.0.explain("TTL", out);
     }
@@ -100,6 +104,17 @@ impl Comparison {
             Self::Less(value) => write!(out, " --{name}-lt {value}"),
             Self::Greater(value) => write!(out, " --{name}-gt {value}"),
         };
+    }
+
+    /// Prints it as `iptables -L` does.
+    pub fn list(self, field: &str, out: &mut String) {
+        let (sign, value) = match self {
+            Self::Equal(value) => ("==", value),
+            Self::NotEqual(value) => ("!=", value),
+            Self::Less(value) => ("<", value),
+            Self::Greater(value) => (">", value),
+        };
+        let _ = write!(out, " {field} match {field} {sign} {value}");
     }
 
     /// Says it.

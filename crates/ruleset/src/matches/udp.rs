@@ -2,7 +2,8 @@
 //! there, and what a later IPv4 fragment carries is taken for one (see [`super::tcp`]).
 
 use super::tcp::{
-    Ports, cut_ports_fit, explain_ports, port_fits, port_range, print_ports, supposed_header,
+    Ports, cut_ports_fit, explain_ports, list_ports, port_fits, port_range, print_ports,
+    supposed_header,
 };
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
@@ -69,6 +70,12 @@ impl Match for Udp {
     fn print(&self, out: &mut String) {
         print_ports(out, "sport", self.source);
         print_ports(out, "dport", self.destination);
+    }
+
+    fn list(&self, out: &mut String, numeric: bool) {
+        out.push_str(" udp");
+        list_ports(out, "spt", self.source, 17, numeric);
+        list_ports(out, "dpt", self.destination, 17, numeric);
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -131,6 +131,17 @@ fn shift(arguments: &mut Arguments<'_>) -> Option<Shift> {
     Some(if given.option.id == LEFT { Shift::Left(bits) } else { Shift::Right(bits) })
 }
 
+impl ConnMark {
+    /// The mask of what is copied, then that of where it goes, which is cleared there: `~`.
+    fn list_masks(&self, names: [&str; 2], [from, to]: [u32; 2], out: &mut String) {
+        let _ = match (from, to) {
+            (u32::MAX, u32::MAX) => Ok(()),
+            _ if from == to => write!(out, " mask {from:#x}"),
+            _ => write!(out, " {} {from:#x} {} ~{to:#x}", names[0], names[1]),
+        };
+    }
+}
+
 impl Target for ConnMark {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -177,6 +188,25 @@ impl Target for ConnMark {
             Shift::Left(0) | Shift::Right(0) => Ok(()),
             Shift::Left(bits) => write!(out, " --left-shift-mark {bits}"),
             Shift::Right(bits) => write!(out, " --right-shift-mark {bits}"),
+        };
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        match self.operation {
+            Operation::Set(set) => set.list("CONNMARK", out),
+            Operation::Save => {
+                out.push_str(" CONNMARK save");
+                self.list_masks(["nfmask", "ctmask"], [self.nfmask, self.ctmask], out);
+            }
+            Operation::Restore => {
+                out.push_str(" CONNMARK restore");
+                self.list_masks(["ctmask", "nfmask"], [self.ctmask, self.nfmask], out);
+            }
+        }
+        let _ = match self.shift {
+            Shift::Left(0) | Shift::Right(0) => Ok(()),
+            Shift::Left(bits) => write!(out, " left-shift-mark {bits}"),
+            Shift::Right(bits) => write!(out, " right-shift-mark {bits}"),
         };
     }
 

@@ -76,6 +76,13 @@ impl Target for ConnSecMark {
         });
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(match self {
+            Self::Save => " CONNSECMARK save",
+            Self::Restore => " CONNSECMARK restore",
+        });
+    }
+
     fn explain(&self, out: &mut Pieces) {
         out.push(Piece::Effect(match self {
             Self::Save => {

@@ -194,6 +194,37 @@ fn explain_instance(instance: Instance, out: &mut Pieces) {
     }
 }
 
+impl Ct {
+    /// Its options, each behind a blank and `dashes`: rules and listings differ in these alone.
+    fn words(&self, out: &mut String, dashes: &str) {
+        if self.notrack {
+            let _ = write!(out, " {dashes}notrack");
+        }
+        if let Some(used) = self.helper {
+            let _ = write!(out, " {dashes}helper {}", used.instance.name());
+        }
+        if let Some(used) = &self.timeout {
+            let _ = write!(out, " {dashes}timeout {}", used.name.as_str());
+        }
+        if self.ctevents != 0 {
+            let _ = write!(out, " {dashes}ctevents {}", event_names(self.ctevents).join(","));
+        }
+        if self.expevents != 0 {
+            let _ = write!(out, " {dashes}expevents {}", event_names(self.expevents).join(","));
+        }
+        let option = match self.directions {
+            1 => "zone-orig",
+            2 => "zone-reply",
+            _ => "zone",
+        };
+        let _ = match self.zone {
+            ZoneId::Number(0) => Ok(()),
+            ZoneId::Number(id) => write!(out, " {dashes}{option} {id}"),
+            ZoneId::Mark => write!(out, " {dashes}{option} mark"),
+        };
+    }
+}
+
 impl Target for Ct {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -226,32 +257,12 @@ impl Target for Ct {
     }
 
     fn print(&self, out: &mut String) {
-        if self.notrack {
-            out.push_str(" --notrack");
-        }
-        if let Some(used) = self.helper {
-            let _ = write!(out, " --helper {}", used.instance.name());
-        }
-        if let Some(used) = &self.timeout {
-            out.push_str(" --timeout ");
-            out.push_str(used.name.as_str());
-        }
-        if self.ctevents != 0 {
-            let _ = write!(out, " --ctevents {}", event_names(self.ctevents).join(","));
-        }
-        if self.expevents != 0 {
-            let _ = write!(out, " --expevents {}", event_names(self.expevents).join(","));
-        }
-        let option = match self.directions {
-            1 => "zone-orig",
-            2 => "zone-reply",
-            _ => "zone",
-        };
-        let _ = match self.zone {
-            ZoneId::Number(0) => Ok(()),
-            ZoneId::Number(id) => write!(out, " --{option} {id}"),
-            ZoneId::Mark => write!(out, " --{option} mark"),
-        };
+        self.words(out, "--");
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" CT");
+        self.words(out, "");
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -164,6 +164,35 @@ impl Target for Log {
         }
     }
 
+    fn list(&self, out: &mut String, numeric: bool) {
+        let flags = [
+            (self.tcp_sequence, 0x01, " tcp-sequence"),
+            (self.tcp_options, 0x02, " tcp-options"),
+            (self.ip_options, 0x04, " ip-options"),
+            (self.uid, 0x08, " uid"),
+            (self.macdecode, 0x20, " macdecode"),
+        ];
+        let flags = flags.into_iter().filter(|(given, ..)| *given);
+        out.push_str(" LOG");
+        if numeric {
+            let bits: u8 = flags.map(|(_, bit, _)| bit).sum();
+            let _ = write!(out, " flags {bits} level {}", self.level);
+        } else {
+            // The short names of syslog(3).
+            let level = match LEVELS.iter().find(|(_, level)| *level == self.level) {
+                Some(("error", _)) => "err",
+                Some(("warning", _)) => "warn",
+                Some((name, _)) => name,
+                None => "",
+            };
+            let _ = write!(out, " level {level}");
+            flags.for_each(|(.., text)| out.push_str(text));
+        }
+        if !self.prefix.is_empty() {
+            let _ = write!(out, " prefix \"{}\"", self.prefix);
+        }
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let name =
             LEVELS.iter().find(|(_, level)| *level == self.level).map_or("", |(name, _)| name);

@@ -75,6 +75,17 @@ impl SetXmark {
         let _ = write!(out, " --set-xmark {:#x}/{:#x}", self.value, self.mask);
     }
 
+    /// Prints it as `iptables -L` does, under the simplest of its names.
+    pub(super) fn list(self, target: &str, out: &mut String) {
+        let _ = match (self.value, self.mask) {
+            (0, mask) => write!(out, " {target} and {:#x}", !mask),
+            (value, mask) if value == mask => write!(out, " {target} or {value:#x}"),
+            (value, 0) => write!(out, " {target} xor {value:#x}"),
+            (value, u32::MAX) => write!(out, " {target} set {value:#x}"),
+            (value, mask) => write!(out, " {target} xset {value:#x}/{mask:#x}"),
+        };
+    }
+
     /// Says it of a mark.
     #[must_use]
     pub(super) fn says(self, what: &str) -> String {
@@ -116,6 +127,10 @@ impl Target for Mark {
 
     fn print(&self, out: &mut String) {
         self.0.print(out);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        self.0.list(EXTENSION.name, out);
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -56,6 +56,10 @@ pub trait Target: Any + Debug + Send + Sync {
     fn list(&self, out: &mut String, numeric: bool) {
         let _ = (out, numeric);
     }
+    /// Its name in the column `target` of `iptables -L`.
+    fn listed_name(&self) -> &'static str {
+        self.name()
+    }
     /// Says what it does and what to mind.
     fn explain(&self, out: &mut Pieces);
 }

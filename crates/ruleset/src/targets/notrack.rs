@@ -59,6 +59,15 @@ impl Target for Notrack {
 
     fn print(&self, _: &mut String) {}
 
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" NOTRACK");
+    }
+
+    /// The target that does it.
+    fn listed_name(&self) -> &'static str {
+        super::ct::EXTENSION.name
+    }
+
     fn explain(&self, out: &mut Pieces) {
         explain(out);
     }

@@ -113,6 +113,11 @@ impl Target for Reject {
         out.push_str(self.answer());
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" reject-with ");
+        out.push_str(self.answer());
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let answer = self.answer();
         out.push(Piece::Effect(match self.with {

@@ -57,6 +57,11 @@ impl Target for SecMark {
         out.push_str(&self.context);
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" SECMARK selctx ");
+        out.push_str(&self.context);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         out.push(Piece::Effect(format!(
             "gives it the security context {} and goes on with the next rule",

@@ -1,6 +1,8 @@
 //! The shared test material and the machine's own iptables, where they are there.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod suite;
+
 use keepstate_packet::Family;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ pub(crate) enum Tool {
 fn command(family: Family, tool: Tool, verb: &str) -> String {
     let family = if family == Family::V4 { "iptables" } else { "ip6tables" };
     let tool = if tool == Tool::Nft { "nft" } else { "legacy" };
-    format!("{family}-{tool}-{verb}")
+    format!("{family}-{tool}{verb}")
 }
 
 /// Whether iptables can load rules into a namespace of its own here.
@@ -41,10 +43,25 @@ pub(crate) fn restore_and_save(
     counters: bool,
 ) -> Result<String, String> {
     let flag = if counters { "-c" } else { "" };
-    let (restore, save) = (command(family, tool, "restore"), command(family, tool, "save"));
-    let script = format!("{restore} {flag} && {save} {flag}");
+    let script = format!("RESTORE {flag} && SAVE {flag}");
+    let text = in_namespace(family, tool, &script, rules)?;
+    Ok(text.split_inclusive('\n').filter(|line| !is_date(line)).collect())
+}
+
+/// What a shell script prints, in a network and mount namespace of its own, with `rules` at its stdin;
+/// or what it says of an error. `TOOL`, `RESTORE` and `SAVE` are the commands of the tool.
+pub(crate) fn in_namespace(
+    family: Family,
+    tool: Tool,
+    script: &str,
+    rules: &str,
+) -> Result<String, String> {
+    let script = script
+        .replace("RESTORE", &command(family, tool, "-restore"))
+        .replace("SAVE", &command(family, tool, "-save"))
+        .replace("TOOL", &command(family, tool, ""));
     let mut child = Command::new("unshare")
-        .args(["-n", "sh", "-c", &script])
+        .args(["-n", "-m", "sh", "-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -58,9 +75,7 @@ pub(crate) fn restore_and_save(
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines = text.split_inclusive('\n').filter(|line| !is_date(line));
-    Ok(lines.collect())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn is_date(line: &str) -> bool {

@@ -196,7 +196,7 @@ impl<'a> Listing<'a> {
                 self.table.chain(*to).map_or("", |chain| chain.name.as_str())
             }
             Jump::Standard(step) => standard::name(*step),
-            Jump::Target(target) => target.name(),
+            Jump::Target(target) => target.listed_name(),
         }
     }
 
@@ -226,7 +226,12 @@ impl<'a> Listing<'a> {
     fn network(&self, wanted: Option<Inverted<Network>>) -> String {
         let mut out = String::new();
         let network = wanted.map(|network| network.value);
-        let Some(network) = network.filter(|network| network.mask.0 != [0; 16]) else {
+        // Of IPv6 the tool looks at the address alone: `::/64` loses its mask.
+        let unmasked = !self.how.numeric && self.family == Family::V6;
+        let anywhere = |network: &Network| {
+            network.mask.0 == [0; 16] || unmasked && network.address.0 == [0; 16]
+        };
+        let Some(network) = network.filter(|network| !anywhere(network)) else {
             return match (self.how.numeric, self.family) {
                 (false, _) => "anywhere",
                 (true, Family::V4) => "0.0.0.0/0",
