@@ -12,7 +12,7 @@ const LISTS: [(&str, &str); 5] = [
 ];
 
 /// Files beside the extensions that are none themselves.
-const BESIDE: [&str; 3] = ["mod.rs", "tests.rs", "parse.rs"];
+const BESIDE: [&str; 4] = ["mod.rs", "tests.rs", "testing.rs", "parse.rs"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Breach> {
     let mut breaches = Vec::new();

@@ -10,16 +10,21 @@ use core::any::Any;
 use core::fmt::Debug;
 
 pub mod addrtype;
+pub mod ah;
 pub mod comment;
 pub mod connbytes;
 pub mod connlabel;
 pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
+pub mod dscp;
+pub mod ecn;
+pub mod esp;
 pub mod helper;
 pub mod hl;
 pub mod icmp;
 pub mod icmp6;
+pub mod ipcomp;
 pub mod iprange;
 pub mod length;
 pub mod limit;
@@ -29,22 +34,33 @@ pub mod multiport;
 pub mod pkttype;
 pub mod state;
 pub mod tcp;
+pub mod tcpmss;
+pub mod tos;
 pub mod ttl;
 pub mod udp;
+
+#[cfg(test)]
+mod testing;
 
 /// Every match.
 pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     addrtype::EXTENSION,
+    ah::EXTENSION,
+    ah::EXTENSION6,
     comment::EXTENSION,
     connbytes::EXTENSION,
     connlabel::EXTENSION,
     connlimit::EXTENSION,
     connmark::EXTENSION,
     conntrack::EXTENSION,
+    dscp::EXTENSION,
+    ecn::EXTENSION,
+    esp::EXTENSION,
     helper::EXTENSION,
     hl::EXTENSION,
     icmp::EXTENSION,
     icmp6::EXTENSION,
+    ipcomp::EXTENSION,
     iprange::EXTENSION,
     length::EXTENSION,
     limit::EXTENSION,
@@ -54,6 +70,8 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     pkttype::EXTENSION,
     state::EXTENSION,
     tcp::EXTENSION,
+    tcpmss::EXTENSION,
+    tos::EXTENSION,
     ttl::EXTENSION,
     udp::EXTENSION,
 ];

@@ -20,12 +20,15 @@ pub(crate) struct Case {
 /// iptables command, which the suite calls, takes them.
 const COMMAND_ONLY: [&str; 1] = ["-ptcp -s1.2.3.4 -d5.6.7.8/32 -ieth0 -oeth1 -jACCEPT"];
 
-/// Rules that iptables 1.8.9 saves wrongly (the second one with its match lost); 1.8.11 and its suite
-/// are right.
-pub(crate) const MENDED_SINCE: [&str; 3] = [
+/// Rules that iptables 1.8.9 saves wrongly: with an option lost that inverts the whole range, or its whole
+/// match; 1.8.11 and its suite are right.
+pub(crate) const MENDED_SINCE: &[&str] = &[
     "-p icmp -m icmp --icmp-type 255/255",
     "-p udp -m udp ! --sport :",
     "-p udp -m udp ! --dport :",
+    "-p esp -m esp ! --espspi :",
+    "-p ipcomp -m ipcomp ! --ipcompspi :",
+    "-m ah ! --ahspi :",
 ];
 
 fn families(file: &str) -> Option<(&str, &'static [Family])> {

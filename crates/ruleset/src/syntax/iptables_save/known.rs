@@ -2,22 +2,17 @@
 
 /// Matches.
 pub(super) const MATCHES: &[&str] = &[
-    "ah",
     "bpf",
     "cgroup",
     "cluster",
     "cpu",
     "dccp",
     "devgroup",
-    "dscp",
     "dst",
-    "ecn",
-    "esp",
     "eui64",
     "frag",
     "hashlimit",
     "hbh",
-    "ipcomp",
     "ipv6header",
     "ipvs",
     "mh",
@@ -39,11 +34,8 @@ pub(super) const MATCHES: &[&str] = &[
     "srh",
     "statistic",
     "string",
-    "tcpmss",
     "time",
-    "tos",
     "u32",
-    "udplite",
 ];
 
 /// Targets.

@@ -415,14 +415,16 @@ impl<'a> Reader<'a> {
             other => other,
         };
         let family = self.family;
-        let found = MATCHES.iter().find(|one| one.name == name);
-        if let Some(extension) = found.filter(|one| one.families.contains(&family)) {
+        // Some differ between the families under one name.
+        let mut named = MATCHES.iter().filter(|one| one.name == name).peekable();
+        let exists = named.peek().is_some();
+        if let Some(extension) = named.find(|one| one.families.contains(&family)) {
             self.line.matches.push(Instance { extension, span, given: Vec::new() });
             return true;
         }
         self.partial = true;
         let known = known::MATCHES.contains(&name);
-        let (code, text) = if found.is_some() {
+        let (code, text) = if exists {
             (code::WRONG_FAMILY, format!("match `{name}` is not for {}", tool(family)))
         } else if known {
             (code::MATCH_UNSUPPORTED, format!("match `{name}` is not supported yet"))
@@ -431,7 +433,7 @@ impl<'a> Reader<'a> {
         };
         let mut fault = Diagnostic::new(code, span, text);
         let all = MATCHES.iter().map(|one| one.name).chain(known::MATCHES.iter().copied());
-        if let Some(near) = nearest(name, all).filter(|_| found.is_none() && !known) {
+        if let Some(near) = nearest(name, all).filter(|_| !exists && !known) {
             fault = fault.help(format!("did you mean `-m {near}`?"));
         } else if TARGETS.iter().any(|one| one.name == name) {
             fault = fault.help(format!("`{name}` is a target: -j {name}"));
