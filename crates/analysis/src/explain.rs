@@ -36,6 +36,8 @@ pub enum Unexplained {
     NothingOnLine,
     /// No diagnostic has this code.
     NoSuchCode,
+    /// No match or target has this name.
+    NoSuchExtension(String),
 }
 
 impl core::fmt::Display for Unexplained {
@@ -49,6 +51,7 @@ impl core::fmt::Display for Unexplained {
             }
             Self::NoSuchLine => f.write_str("the file has no such line"),
             Self::NothingOnLine => f.write_str("there is no rule on this line"),
+            Self::NoSuchExtension(text) => f.write_str(text),
             Self::NoSuchCode => f.write_str("no diagnostic has this code"),
         }
     }
@@ -59,7 +62,7 @@ impl core::error::Error for Unexplained {}
 const KNOWN: &str = "help: paste a row of `iptables -L`, a line of `iptables -S` or iptables-save, \
                      an `iptables ...` command, a whole listing or rule file, a line of `conntrack \
                      -L`, `-E`, `-L expect` or `-S`, a `conntrack ...` command, a line of /proc/net/nf_conntrack, of the LOG target or of \
-                     a trace, or a code such as KS0101";
+                     a trace, `-m NAME` or `-j NAME` for a page of the manual, or a code such as KS0101";
 
 /// Explains a text by itself.
 ///
@@ -82,7 +85,7 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
         return Err(Unexplained::TooLong);
     }
     let cleaned = without_web_page(text);
-    let form = recognise(&cleaned).ok_or_else(|| Unexplained::Unknown(looks_like(&cleaned)))?;
+    let form = recognise(&cleaned).ok_or_else(|| unexplained(&cleaned))?;
     let line = first_line(&cleaned);
     let mut answer = of_form(form, text, &cleaned, line, question.rules)?;
     let others = cleaned.lines().filter(|line| !line.trim().is_empty()).count().saturating_sub(1);
@@ -97,6 +100,13 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
     Ok(answer)
 }
 
+fn unexplained(text: &str) -> Unexplained {
+    match forms::manual::unknown(text) {
+        Some(text) => Unexplained::NoSuchExtension(text),
+        None => Unexplained::Unknown(looks_like(text)),
+    }
+}
+
 fn of_form(
     form: Form,
     text: &str,
@@ -106,6 +116,7 @@ fn of_form(
 ) -> Result<Answer, Unexplained> {
     match form {
         Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
+        Form::ManualPage => forms::manual::explain(line).ok_or(Unexplained::Unknown(None)),
         Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SavePolicy | Form::ListChainHead => Ok(forms::policy::explain(text, line, None)),

@@ -1,6 +1,6 @@
 //! What kind of text was pasted.
 
-use crate::forms::{conntrack_command, statistics, table};
+use crate::forms::{conntrack_command, manual, statistics, table};
 use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 
 /// A kind of text.
@@ -8,6 +8,8 @@ use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 pub enum Form {
     /// `KS0123`.
     DiagnosticCode,
+    /// `-m NAME`, `match NAME`, `-j NAME`, `target NAME`: a page of the manual.
+    ManualPage,
     /// A file as `iptables-save` writes it.
     SaveFile,
     /// A listing as `iptables -L` prints it, with its chain heads.
@@ -95,6 +97,9 @@ fn one(line: &str) -> Option<Form> {
     let has = |word: &str| line.split_whitespace().any(|w| w.starts_with(word));
     if line.is_empty() {
         return None;
+    }
+    if manual::is_name(line) {
+        return Some(Form::ManualPage);
     }
     if line.contains("<flow") && line.contains("<layer3 ") {
         return Some(Form::ConntrackXml);

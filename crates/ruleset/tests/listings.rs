@@ -90,7 +90,7 @@ fn compare(
 fn known(tool: Tool, rule: &str) -> bool {
     let any = ["-i +", "-o +", "-i+", "-o+"];
     let plus = |any: &&str| rule.ends_with(*any) || rule.contains(&format!("{any} "));
-    MENDED_SINCE.contains(&rule) || tool == Tool::Legacy && any.iter().any(|any| plus(any))
+    MENDED_SINCE.contains(&rule) || tool == Tool::Legacy && any.iter().any(plus)
 }
 
 #[test]

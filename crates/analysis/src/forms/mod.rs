@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod expect;
 pub mod file;
 pub mod log;
+pub mod manual;
 pub mod policy;
 pub mod statistics;
 pub mod table;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
     keepstate explain -A FORWARD -m state --state INVALID -j DROP\n  \
     keepstate explain /etc/iptables/rules.v4:12\n  \
     conntrack -L | head -1 | keepstate explain -\n  \
+    keepstate explain -m hashlimit\n  \
     keepstate explain KS0101")]
 pub(crate) struct Arguments {
     /// A pasted line, a file, FILE:LINE, or `-` for stdin (also without arguments)

@@ -27,6 +27,28 @@ const OPTIONS: &[OptionSpec] = &[
     flag("limit-iface-out", LIMIT_OUT),
 ];
 
+const MANUAL: &str = "\
+What the host's routing table makes of an address: its own, a broadcast address, one that is
+unreachable, and so on. A rule for the host's own addresses needs no list of them this way.
+
+- `[!] --src-type TYPE[,TYPE...]`: the source address is of one of these types.
+- `[!] --dst-type TYPE[,TYPE...]`: the same of the destination.
+- `--limit-iface-in`: judged for the interface by which the packet came in, alone. Not in OUTPUT and
+  POSTROUTING.
+- `--limit-iface-out`: judged for the interface by which it leaves, alone. Not in PREROUTING and INPUT,
+  and not together with `--limit-iface-in`.
+
+Types: `UNSPEC` (0.0.0.0), `UNICAST`, `LOCAL`, `BROADCAST`, `ANYCAST`, `MULTICAST`, `BLACKHOLE`,
+`UNREACHABLE`, `PROHIBIT`, `THROW`, `NAT`, `XRESOLVE`; a beginning of the word will do. IPv6 has
+`UNSPEC`, `UNICAST`, `LOCAL`, `ANYCAST`, `MULTICAST` and `UNREACHABLE` of them.
+
+    iptables -A INPUT -m addrtype --dst-type BROADCAST,MULTICAST -j DROP
+
+Mind: the types of a list are alternatives, except that with IPv6 `UNSPEC`, `UNICAST` and `MULTICAST`
+must hold beside whatever else is named. The answer depends on the host: keepstate takes it from the
+host file.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "addrtype",
@@ -34,7 +56,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

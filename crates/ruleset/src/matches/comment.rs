@@ -15,6 +15,17 @@ const OPTIONS: &[OptionSpec] = &[valued("comment", COMMENT)];
 /// Longest comment in bytes.
 pub const COMMENT_MAX: usize = 255;
 
+const MANUAL: &str = "\
+A remark for people. It is kept and printed with the rule and every packet matches it.
+
+- `--comment TEXT`: up to 255 bytes; in quotes if there are blanks in it.
+
+    iptables -A INPUT -p tcp --dport 22 -m comment --comment \"ssh for the office\" -j ACCEPT
+
+Mind: `iptables -L` shows it as `/* TEXT */`, without quotes, and a text that holds `*/` itself cannot
+be read back from there.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "comment",
@@ -22,7 +33,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -21,6 +21,23 @@ const OPTIONS: &[OptionSpec] = &[
     valued("connbytes-mode", MODE),
 ];
 
+const MANUAL: &str = "\
+How much the packet's connection has carried so far, this packet included: to slow down or mark what
+has grown large.
+
+- `[!] --connbytes FROM[:TO]`: the amount lies in this range; without `TO` there is no upper end.
+- `--connbytes-dir original|reply|both`: which direction is counted.
+- `--connbytes-mode packets|bytes|avgpkt`: packets, bytes, or bytes a packet.
+
+All three have to be given.
+
+    iptables -t mangle -A FORWARD -m connbytes --connbytes 10000000: --connbytes-dir both --connbytes-mode bytes -j MARK --set-mark 3
+
+Mind: loading the rule switches accounting on (`nf_conntrack_acct`); connections that are older have
+no counters and never match. `!` before a range whose two ends are the same is lost, as iptables
+loses it. INVALID and UNTRACKED packets never match.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "connbytes",
@@ -28,7 +45,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -16,6 +16,20 @@ const LABEL: u8 = 0;
 const SET: u8 = 1;
 const OPTIONS: &[OptionSpec] = &[valued("label", LABEL).inverted(), flag("set", SET)];
 
+const MANUAL: &str = "\
+A label of the packet's connection. There are 128 of them, numbers that people may give names; a
+connection has any number of labels, and keeps them.
+
+- `[!] --label NUMBER|NAME`: it has this label, 0 to 127, or the name that connlabel.conf gives one.
+- `--set`: gives the connection the label if it has not got it, and then matches.
+
+    iptables -A FORWARD -p tcp --dport 443 -m connlabel --label 5 --set -j ACCEPT
+
+Mind: a connection has room for labels only if a rule with `connlabel` was loaded when the connection
+began. With `--set` the rule matches every packet whose connection can have labels. Names are read
+where `--connlabel-conf FILE` gives them.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "connlabel",
@@ -23,7 +37,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

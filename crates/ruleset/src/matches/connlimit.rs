@@ -27,6 +27,24 @@ const OPTIONS: &[OptionSpec] = &[
     flag("connlimit-daddr", DADDR),
 ];
 
+const MANUAL: &str = "\
+How many connections there are from the packet's source address, or from its network: against a
+client that opens too many.
+
+- `--connlimit-above N`: more than N connections, this one counted. `! --connlimit-above N` is
+  `--connlimit-upto N`.
+- `--connlimit-upto N`: at most N.
+- `--connlimit-mask LENGTH`: addresses that agree in so many bits count together; 0 to 32, with IPv6 to
+  128. All bits, if not given: each address for itself. A mask such as 255.255.255.0 will do.
+- `--connlimit-saddr`: the source address counts (so it is if nothing is said).
+- `--connlimit-daddr`: the destination address counts.
+
+    iptables -A INPUT -p tcp --syn --dport 22 -m connlimit --connlimit-above 3 -j REJECT
+
+Mind: each rule counts those connections whose packets reach it, each zone apart. It should see new
+connections only: an answer has its addresses the other way round.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "connlimit",
@@ -34,7 +52,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

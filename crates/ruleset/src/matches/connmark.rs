@@ -15,6 +15,17 @@ use keepstate_conntrack::{ConnId, Tracked};
 
 const OPTIONS: &[OptionSpec] = &[valued("mark", 0).inverted()];
 
+const MANUAL: &str = "\
+The mark of the packet's connection, a 32-bit number that stays with the connection.
+
+- `[!] --mark VALUE[/MASK]`: the mark, under the mask, is the value. Decimal, or hexadecimal behind 0x.
+
+    iptables -t mangle -A PREROUTING -m connmark --mark 0x10/0xf0 -j CONNMARK --restore-mark
+
+Mind: packets without a connection (INVALID, UNTRACKED) never match, not even behind `!`. A value with
+bits outside of the mask never matches.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "connmark",
@@ -22,7 +33,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -40,6 +40,33 @@ const OPTIONS: &[OptionSpec] = &[
     valued("ctrepldstport", ORIGINAL_SOURCE_PORT + 3).inverted(),
 ];
 
+const MANUAL: &str = "\
+What connection tracking knows of the packet and of its connection. All that is given must hold.
+
+- `[!] --ctstate STATE[,STATE...]`: the state of the packet: `NEW`, `ESTABLISHED`, `RELATED`, `INVALID`
+  or `UNTRACKED`; and `SNAT`, `DNAT`: the connection's source or destination is translated.
+- `[!] --ctproto PROTOCOL`: the connection's protocol, by name or number.
+- `[!] --ctorigsrc ADDRESS[/MASK]`: the source address of the connection's first packet.
+- `[!] --ctorigdst ADDRESS[/MASK]`: its destination address.
+- `[!] --ctreplsrc ADDRESS[/MASK]`: the source address of the answers.
+- `[!] --ctrepldst ADDRESS[/MASK]`: their destination address.
+- `[!] --ctorigsrcport PORT[:PORT]`: the source port of the first packet.
+- `[!] --ctorigdstport PORT[:PORT]`: its destination port.
+- `[!] --ctreplsrcport PORT[:PORT]`: the source port of the answers.
+- `[!] --ctrepldstport PORT[:PORT]`: their destination port.
+- `[!] --ctstatus STATUS[,STATUS...]`: at least one of `EXPECTED` (announced by a helper), `SEEN_REPLY`
+  (both ends have spoken), `ASSURED` (not thrown out when the table is full), `CONFIRMED` (its first
+  packet has got through); `NONE` asks for nothing.
+- `[!] --ctexpire SECONDS[:SECONDS]`: the time until the connection would be forgotten.
+- `--ctdir ORIGINAL|REPLY`: the packet goes the way of the first one, or that of the answers.
+
+    iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+
+Mind: ESTABLISHED says that packets were seen both ways, not that a TCP handshake is done; `NEW` may be
+any first packet, a TCP segment without SYN as well. A packet without a connection is judged by its
+state alone: with `--ctstate` the rest counts as met, without it as not met.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "conntrack",
@@ -47,7 +74,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -16,6 +16,19 @@ const OPTIONS: &[OptionSpec] = &[valued("helper", HELPER).inverted()];
 /// Longest name that is kept, in bytes; the rest is cut off, as the kernel's structure does.
 pub const NAME_MAX: usize = 29;
 
+const MANUAL: &str = "\
+The packet's connection was announced by a conntrack helper: the data connection of an FTP session, for
+example.
+
+- `[!] --helper NAME`: by the helper of this name; the empty name stands for any.
+
+    iptables -A FORWARD -m conntrack --ctstate RELATED -m helper --helper ftp -j ACCEPT
+
+Mind: it is the helper of the connection that did the announcing (the FTP control connection), not one
+of this connection's own. No helper watches anything by itself: `-t raw ... -j CT --helper NAME` has to
+assign it. A name that goes on behind a helper's (`ftp-2121`) finds that helper too.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "helper",
@@ -23,7 +36,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

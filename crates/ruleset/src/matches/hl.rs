@@ -12,6 +12,21 @@ use keepstate_packet::Family;
 const OPTIONS: &[OptionSpec] =
     &[valued("hl-eq", 0).inverted(), valued("hl-lt", 1), valued("hl-gt", 2)];
 
+const MANUAL: &str = "\
+The hop limit of the IPv6 header: what is left of it on arrival.
+
+- `[!] --hl-eq N`: it is N, 0 to 255.
+- `--hl-lt N`: it is below N.
+- `--hl-gt N`: it is above N.
+
+One of the three.
+
+    ip6tables -A INPUT -p ipv6-icmp --icmpv6-type router-advertisement -m hl --hl-eq 255 -j ACCEPT
+
+Mind: each router takes one. 255 on arrival means that no router lies between, which is why neighbour
+discovery asks for it.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "hl",
@@ -19,7 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

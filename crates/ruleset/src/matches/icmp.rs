@@ -12,6 +12,20 @@ use keepstate_packet::{Family, L4};
 
 const OPTIONS: &[OptionSpec] = &[valued("icmp-type", 0).inverted()];
 
+const MANUAL: &str = "\
+Type and code of an ICMP message. Needs `-p icmp`.
+
+- `[!] --icmp-type TYPE[/CODE]|NAME`: numbers, or a name such as `echo-request`, `echo-reply`,
+  `destination-unreachable`, `fragmentation-needed`, `time-exceeded`, `redirect`, `any`; a beginning
+  that fits one name alone will do.
+
+    iptables -A INPUT -p icmp --icmp-type echo-request -m limit --limit 5/second -j ACCEPT
+
+Mind: a type without a code stands for all its codes. Whoever drops `fragmentation-needed` (3/4) breaks
+path MTU discovery: large packets vanish, small ones pass. Errors about a tracked connection are
+RELATED; echo requests are NEW, replies ESTABLISHED.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "icmp",
@@ -19,7 +33,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -11,6 +11,18 @@ use keepstate_packet::{Family, L4};
 
 const OPTIONS: &[OptionSpec] = &[valued("icmpv6-type", 0).inverted()];
 
+const MANUAL: &str = "\
+Type and code of an ICMPv6 message. Needs `-p ipv6-icmp`.
+
+- `[!] --icmpv6-type TYPE[/CODE]|NAME`: numbers, or a name such as `echo-request`, `packet-too-big`,
+  `router-advertisement`, `neighbour-solicitation`; a beginning that fits one name alone will do.
+
+    ip6tables -A INPUT -p ipv6-icmp --icmpv6-type neighbour-solicitation -j ACCEPT
+
+Mind: IPv6 does not work without ICMPv6. Neighbour discovery (133 to 137) takes the place of ARP and is
+UNTRACKED, so no rule for ESTABLISHED lets it in; `packet-too-big` is needed for every path.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "icmp6",
@@ -18,7 +30,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -16,6 +16,17 @@ const DESTINATION: u8 = 1;
 const OPTIONS: &[OptionSpec] =
     &[valued("src-range", SOURCE).inverted(), valued("dst-range", DESTINATION).inverted()];
 
+const MANUAL: &str = "\
+Addresses from one to another, which need not be a network.
+
+- `[!] --src-range FROM[-TO]`: the source address lies between the two, both included.
+- `[!] --dst-range FROM[-TO]`: the destination does.
+
+    iptables -A FORWARD -m iprange --src-range 192.168.1.100-192.168.1.199 -j ACCEPT
+
+Mind: a range that begins above its end is empty. Many ranges are better kept in an ipset.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "iprange",
@@ -23,7 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -11,6 +11,18 @@ use core::fmt::Write;
 const LENGTH: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("length", LENGTH).inverted()];
 
+const MANUAL: &str = "\
+The length of the whole IP packet in bytes, its header included.
+
+- `[!] --length N[:N]`: it is N, or lies between the two, both included; 0 to 65535. `N:` is from N on,
+  `:N` up to N.
+
+    iptables -A INPUT -p icmp --icmp-type echo-request -m length --length 1000: -j DROP
+
+Mind: the frame's header does not count. What a network card or the kernel has put together of several
+segments has the length of the whole.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "length",
@@ -18,7 +30,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -19,6 +19,21 @@ const LIMIT: u8 = 0;
 const BURST: u8 = 1;
 const OPTIONS: &[OptionSpec] = &[valued("limit", LIMIT), valued("limit-burst", BURST)];
 
+const MANUAL: &str = "\
+So many matches in a time, over a token bucket of the rule's own. Above that the rule does not match
+and the packet goes on to the next one.
+
+- `--limit N[/second|/minute|/hour|/day]`: the rate; 3/hour if not given, at most 10000/second. The unit
+  may be shortened.
+- `--limit-burst N`: how many may come at once after a pause; 5 if not given.
+
+    iptables -A INPUT -m limit --limit 5/minute --limit-burst 10 -j LOG --log-prefix \"dropped: \"
+
+Mind: the allowance is one for all that reaches the rule; who fills it shuts the others out. `hashlimit`
+keeps one for each address. A rule that accepts up to the limit needs a rule behind it that drops what
+is above. The bucket is full when the rule is loaded. There is no `!`.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "limit",
@@ -26,7 +41,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

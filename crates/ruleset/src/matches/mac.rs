@@ -13,6 +13,19 @@ use keepstate_conntrack::Hook;
 const SOURCE: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("mac-source", SOURCE).inverted()];
 
+const MANUAL: &str = "\
+The hardware address that sent the frame. In PREROUTING, INPUT and FORWARD, for packets that came in by
+Ethernet.
+
+- `[!] --mac-source ADDRESS`: six bytes in hexadecimal, with colons.
+
+    iptables -A INPUT -m mac --mac-source 00:11:22:33:44:55 -j ACCEPT
+
+Mind: it is the address of the last hop; behind a router that is the router. Anybody on the same
+network can send under another's address. A packet without one (a tunnel's, for example) never
+matches, not even behind `!`.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "mac",
@@ -20,7 +33,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[Hook::Prerouting, Hook::Input, Hook::Forward],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -12,6 +12,17 @@ use core::fmt::Write;
 const MARK: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("mark", MARK).inverted()];
 
+const MANUAL: &str = "\
+The mark of the packet: a number beside it, on this host only, which rules set with `-j MARK`.
+
+- `[!] --mark VALUE[/MASK]`: the mark, under the mask, is the value. Decimal, or hexadecimal behind 0x.
+
+    iptables -A FORWARD -m mark --mark 0x1/0xff -j ACCEPT
+
+Mind: a packet begins with mark 0 at each arrival; an earlier rule has to set it, or `-j CONNMARK
+--restore-mark` bring it back. A value with bits outside of the mask never matches.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "mark",
@@ -19,7 +30,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

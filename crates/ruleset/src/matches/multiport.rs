@@ -30,6 +30,22 @@ pub const PORTS_MAX: usize = 15;
 const PROTOCOLS: [(u8, &str); 5] =
     [(6, "tcp"), (17, "udp"), (136, "udplite"), (132, "sctp"), (33, "dccp")];
 
+const MANUAL: &str = "\
+Up to fifteen ports in one rule; a range counts as two. Needs `-p tcp`, `udp`, `udplite`, `sctp` or
+`dccp` before it.
+
+- `[!] --source-ports PORT[,PORT|,PORT:PORT...]`: the source port is one of these. Also `--sports`.
+- `[!] --destination-ports PORT[,...]`: the destination port is. Also `--dports`.
+- `[!] --ports PORT[,...]`: one of the two is.
+
+One of the three.
+
+    iptables -A INPUT -p tcp -m multiport --dports 22,80,443,8000:8080 -j ACCEPT
+
+Mind: behind `!` none of the ports may be it; with `! --ports` neither source nor destination. Fragments
+behind the first have no ports and do not match.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "multiport",
@@ -37,7 +53,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -11,6 +11,18 @@ use keepstate_packet::PacketType;
 const TYPE: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("pkt-type", TYPE).inverted()];
 
+const MANUAL: &str = "\
+To whom the frame was addressed on the link.
+
+- `[!] --pkt-type unicast|broadcast|multicast|otherhost`: to this host alone, to all, to a group, or to
+  somebody else. `host`, `bcast` and `mcast` are read as well.
+
+    iptables -A INPUT -m pkttype --pkt-type broadcast -j DROP
+
+Mind: it tells of the frame, not of the IP address: a packet to a broadcast address may come in a
+unicast frame.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "pkttype",
@@ -18,7 +30,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -13,6 +13,16 @@ use alloc::{boxed::Box, string::String};
 const STATE: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("state", STATE).inverted()];
 
+const MANUAL: &str = "\
+The state of the packet in connection tracking; the older name of `-m conntrack --ctstate`.
+
+- `[!] --state STATE[,STATE...]`: one of `NEW`, `ESTABLISHED`, `RELATED`, `INVALID`, `UNTRACKED`.
+
+    iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT
+
+Mind: new rules are better written with `-m conntrack --ctstate`; the two mean the same.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "state",
@@ -20,7 +30,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -35,6 +35,23 @@ const OPTIONS: &[OptionSpec] = &[
     valued("tcp-option", OPTION).inverted(),
 ];
 
+const MANUAL: &str = "\
+Fields of the TCP header. Comes with `-p tcp` by itself when one of its options is used.
+
+- `[!] --source-port PORT[:PORT]`: the source port, by number or service name, or a range. `PORT:` is from
+  there on, `:PORT` up to there. Also `--sport`.
+- `[!] --destination-port PORT[:PORT]`: the destination port. Also `--dport`.
+- `[!] --tcp-flags MASK SET`: of the flags in the list MASK exactly those of the list SET are set. Flags
+  are `SYN`, `ACK`, `FIN`, `RST`, `URG`, `PSH`; `ALL` and `NONE` stand for all and none.
+- `[!] --syn`: SYN is set; ACK, RST and FIN are not: the segment that asks for a connection.
+- `[!] --tcp-option N`: the header has the option of this number, 1 to 255.
+
+    iptables -A INPUT -p tcp --dport 22 --syn -j ACCEPT
+
+Mind: several ports that are no range are a case for `multiport`. `--syn` and the state NEW are two
+things: a connection may be NEW with a segment that has no SYN.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "tcp",
@@ -42,7 +59,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -16,6 +16,20 @@ const OPTIONS: &[OptionSpec] = &[
     valued("ttl-gt", 2),
 ];
 
+const MANUAL: &str = "\
+The TTL of the IPv4 header: what is left of it on arrival.
+
+- `[!] --ttl-eq N`: it is N, 0 to 255. Also `--ttl`.
+- `--ttl-lt N`: it is below N.
+- `--ttl-gt N`: it is above N.
+
+One of the three.
+
+    iptables -A FORWARD -m ttl --ttl-lt 5 -j DROP
+
+Mind: each router takes one, this one only when the packet leaves it.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "ttl",
@@ -23,7 +37,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -22,6 +22,19 @@ const OPTIONS: &[OptionSpec] = &[
     valued("dport", DPORT).inverted(),
 ];
 
+const MANUAL: &str = "\
+Ports of the UDP header. Comes with `-p udp` by itself when one of its options is used.
+
+- `[!] --source-port PORT[:PORT]`: the source port, by number or service name, or a range. `PORT:` is from
+  there on, `:PORT` up to there. Also `--sport`.
+- `[!] --destination-port PORT[:PORT]`: the destination port. Also `--dport`.
+
+    iptables -A INPUT -p udp --dport 53 -j ACCEPT
+
+Mind: whoever lets answers in by their source port (`--sport 53`) lets in everybody who sends from that
+port; the state ESTABLISHED is the better question.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     name: "udp",
@@ -29,7 +42,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -35,6 +35,31 @@ const OPTIONS: &[OptionSpec] = &[
     valued("right-shift-mark", RIGHT),
 ];
 
+const MANUAL: &str = "\
+Sets the mark of the packet's connection, or copies between it and the packet's own mark. The packet
+goes on with the next rule.
+
+- `--set-xmark VALUE[/MASK]`: clears the bits of MASK in the connection's mark, then flips those of VALUE.
+- `--set-mark VALUE[/MASK]`: sets the bits of MASK to those of VALUE; without a mask, all of them.
+- `--and-mark BITS`: keeps these bits alone.
+- `--or-mark BITS`: sets these bits.
+- `--xor-mark BITS`: flips these bits.
+- `--save-mark`: copies the packet's mark to the connection.
+- `--restore-mark`: copies the connection's mark to the packet.
+- `--nfmask MASK`: with the two, the bits of the packet's mark that take part.
+- `--ctmask MASK`: the bits of the connection's mark that do.
+- `--mask MASK`: both at once.
+- `--left-shift-mark BITS`: shifts what is copied or set by 0 to 31 bits to the left.
+- `--right-shift-mark BITS`: to the right.
+
+One of the first seven.
+
+    iptables -t mangle -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff
+
+Mind: the connection's mark stays, a packet's is gone with the packet. Packets without a connection pass
+unchanged. Of `--left-shift-mark` and `--right-shift-mark` one alone.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "CONNMARK",
@@ -42,7 +67,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -15,6 +15,18 @@ const SAVE: u8 = 0;
 const RESTORE: u8 = 1;
 const OPTIONS: &[OptionSpec] = &[flag("save", SAVE), flag("restore", RESTORE)];
 
+const MANUAL: &str = "\
+Copies a security context between the packet and its connection, so that SECMARK need judge the first
+packet only. In the tables mangle and security.
+
+- `--save`: from the packet to the connection, if that has none.
+- `--restore`: from the connection to the packet, if that has none.
+
+    iptables -t mangle -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j CONNSECMARK --restore
+
+Mind: contexts mean something to a security module such as SELinux alone.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "CONNSECMARK",
@@ -22,7 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Mangle, TableName::Security],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -38,6 +38,28 @@ const OPTIONS: &[OptionSpec] = &[
     valued("zone-reply", ZONE_REPLY),
 ];
 
+const MANUAL: &str = "\
+What tracking is to do with the packet, decided before tracking sees it. In the table raw.
+
+- `--notrack`: nothing: the packet is UNTRACKED.
+- `--helper NAME`: the helper of this name watches the connection, if the packet begins one; needs the
+  helper's protocol (`-p tcp` for `ftp`).
+- `--timeout NAME`: the connection lives by the timeout policy of this name; needs `-p`.
+- `--ctevents EVENT[,EVENT...]`: these events alone are told of the connection: `new`, `related`,
+  `destroy`, `reply`, `assured`, `protoinfo`, `helper`, `mark`, `natseqinfo`, `secmark`.
+- `--expevents new`: the same of what the connection expects.
+- `--zone N|mark`: its connections are looked for in zone N, 0 to 65535, or in that which the packet's
+  mark numbers. The same addresses and ports in another zone are another connection.
+- `--zone-orig N|mark`: so it is for the original direction alone.
+- `--zone-reply N|mark`: for the reply direction alone.
+
+    iptables -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp
+
+Mind: of all CT and NOTRACK rules that a packet meets the first one decides. Helpers are never assigned
+by themselves: without such a rule there is no RELATED data connection. A policy is made with `nfct add
+timeout`; keepstate reads it from `--timeout-policy FILE`.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "CT",
@@ -45,7 +67,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Raw],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -30,6 +30,24 @@ const OPTIONS: &[OptionSpec] = &[
     flag("log-macdecode", MACDECODE),
 ];
 
+const MANUAL: &str = "\
+Writes a line about the packet to the kernel's log; the packet goes on with the next rule.
+
+- `--log-level LEVEL`: a number from 0 to 7, or `emerg`, `alert`, `crit`, `error`, `warning`, `notice`,
+  `info`, `debug`. 4, `warning`, if not given.
+- `--log-prefix TEXT`: what the line begins with, up to 29 bytes.
+- `--log-tcp-sequence`: with TCP's sequence numbers.
+- `--log-tcp-options`: with the options of the TCP header.
+- `--log-ip-options`: with those of the IP header.
+- `--log-uid`: with the user whose program sent it.
+- `--log-macdecode`: with the addresses of the frame, taken apart.
+
+    iptables -A INPUT -m limit --limit 5/minute -j LOG --log-prefix \"INPUT: \"
+
+Mind: a rule to drop the packet has to follow. Without a `limit` before it, a flood of packets is a
+flood of lines. The text of the prefix is put before the rest as it is: end it with a blank.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "LOG",
@@ -37,7 +55,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

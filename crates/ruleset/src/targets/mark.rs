@@ -23,6 +23,23 @@ const OPTIONS: &[OptionSpec] = &[
     valued("xor-mark", XOR),
 ];
 
+const MANUAL: &str = "\
+Sets the packet's mark, a number beside it on this host only; the packet goes on with the next rule.
+
+- `--set-xmark VALUE[/MASK]`: clears the bits of MASK, then flips those of VALUE.
+- `--set-mark VALUE[/MASK]`: sets the bits of MASK to those of VALUE; without a mask, all of them.
+- `--and-mark BITS`: keeps these bits alone.
+- `--or-mark BITS`: sets these bits.
+- `--xor-mark BITS`: flips these bits.
+
+One of the five.
+
+    iptables -t mangle -A PREROUTING -p tcp --dport 443 -j MARK --set-mark 0x1/0xff
+
+Mind: to steer routing (`ip rule add fwmark`), the mark has to be set in PREROUTING, or in OUTPUT of
+table mangle for what the host sends.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "MARK",
@@ -30,7 +47,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -10,6 +10,16 @@ use alloc::{boxed::Box, string::String};
 use keepstate_conntrack::Tracked;
 use keepstate_conntrack::table::Template;
 
+const MANUAL: &str = "\
+Tracking leaves the packet alone: it is UNTRACKED. In the table raw. The older name of `CT --notrack`.
+It has no options.
+
+    iptables -t raw -A PREROUTING -p udp --dport 53 -j NOTRACK
+
+Mind: the answers need a rule of their own, in OUTPUT of raw if the host gives them. What is UNTRACKED is
+neither NEW nor ESTABLISHED and is not translated. `iptables -L` shows it as `CT`.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "NOTRACK",
@@ -17,7 +27,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Raw],
     hooks: &[],
     options: &[],
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

@@ -13,6 +13,21 @@ use keepstate_packet::Family;
 const WITH: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("reject-with", WITH)];
 
+const MANUAL: &str = "\
+Drops the packet and tells its sender. In INPUT, FORWARD and OUTPUT of the table filter.
+
+- `--reject-with ANSWER`: `icmp-port-unreachable` (so it is if nothing is said), `icmp-net-unreachable`,
+  `icmp-host-unreachable`, `icmp-proto-unreachable`, `icmp-net-prohibited`, `icmp-host-prohibited`,
+  `icmp-admin-prohibited`; with IPv6 `icmp6-port-unreachable` (so it is if nothing is said),
+  `icmp6-no-route`, `icmp6-adm-prohibited`, `icmp6-addr-unreachable`, `icmp6-policy-fail`,
+  `icmp6-reject-route`; with `-p tcp` for both `tcp-reset`.
+
+    iptables -A INPUT -p tcp --dport 113 -j REJECT --reject-with tcp-reset
+
+Mind: a beginning of the word will do, and the first that fits is taken. ICMP errors, later fragments
+and broadcasts are not answered. Answers to forged sources go to whoever was named: `DROP` is quieter.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "REJECT",
@@ -20,7 +35,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Filter],
     hooks: &[Hook::Input, Hook::Forward, Hook::Output],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 

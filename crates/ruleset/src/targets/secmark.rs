@@ -15,6 +15,18 @@ const OPTIONS: &[OptionSpec] = &[valued("selctx", CONTEXT)];
 /// Longest context, bytes: what the kernel's structure holds.
 pub const CONTEXT_MAX: usize = 255;
 
+const MANUAL: &str = "\
+Gives the packet a security context for a security module such as SELinux. In the tables mangle and
+security.
+
+- `--selctx CONTEXT`: the context, up to 255 bytes.
+
+    iptables -t mangle -A INPUT -p tcp --dport 80 -j SECMARK --selctx system_u:object_r:httpd_packet_t:s0
+
+Mind: `CONNSECMARK --save` keeps it with the connection. A kernel whose security module does not know
+the context refuses the rule; keepstate takes any.
+";
+
 /// The entry.
 pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     name: "SECMARK",
@@ -22,7 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     tables: &[TableName::Mangle, TableName::Security],
     hooks: &[],
     options: OPTIONS,
-    manual: "",
+    manual: MANUAL,
     parse,
 };
 
