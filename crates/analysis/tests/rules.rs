@@ -256,6 +256,10 @@ fn rules_that_cannot_be_loaded_are_explained_by_their_words() {
     assert_eq!(answer.experiments().count(), 0);
     let nat = explain("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE");
     says(&nat, "mind.nat-first-packet", &["first packet of a connection"]);
+    says(&nat, "why.not-run", &["does not run table nat yet"]);
+    let answer = explain("DNAT  tcp  --  anywhere  anywhere  tcp dpt:http to:10.0.0.5:8080");
+    says(&answer, "matches", &["its destination port is 80"]);
+    says(&answer, "target.dnat", &["10.0.0.5, port 8080"]);
 }
 
 #[test]
@@ -334,10 +338,10 @@ fn flags_of_a_beginning_are_told_from_all_others() {
 
 #[test]
 fn a_rule_that_cannot_be_loaded_is_explained_as_far_as_it_is_known() {
-    let answer = explain("DNAT  tcp  --  anywhere  anywhere  tcp dpt:http to:10.0.0.5:8080");
-    says(&answer, "fault.KS0304", &["`DNAT` is not supported yet"]);
+    let answer = explain("-A INPUT -p tcp -m tcp --dport 80 -j ULOG");
+    says(&answer, "fault.KS0304", &["`ULOG` is not supported yet"]);
     says(&answer, "matches", &["its destination port is 80"]);
-    says(&answer, "target.dnat", &["another destination address or port"]);
+    says(&answer, "target.ulog", &["a copy of the packet to ulogd"]);
     let answer = explain(
         "-A INPUT -p tcp -m recent --name ssh --rcheck -m tcp --dport 22 -j REJECT --reject-with \
          tcp-reset",

@@ -9,6 +9,7 @@ use crate::rule::{self, Subject};
 use crate::witness::Side;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
+use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::syntax::{iptables_command, iptables_list, iptables_save};
 use std::collections::BTreeMap;
 
@@ -227,21 +228,6 @@ fn as_save(text: &str, form: Form) -> Save {
     Save { text: head.join("\n") + "\n", moved }
 }
 
-/// The file with the lines of its nat table blanked, so that all others keep their numbers.
-fn without_nat(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut inside = false;
-    for line in source.lines() {
-        inside |= line.trim_end() == "*nat";
-        if !inside {
-            out.push_str(line);
-        }
-        out.push('\n');
-        inside &= line.trim_end() != "COMMIT";
-    }
-    out
-}
-
 /// What the text at this line is a rule of; `None` when it is no rule.
 #[must_use]
 pub fn subject_of(source: &str, line: usize) -> Option<Subject> {
@@ -338,20 +324,16 @@ pub fn explain_rule(source: &str, line: usize, text: &str, subject: &Subject) ->
             format!("No rule leads from a built-in chain to {chain}: no packet ever comes here."),
         );
     }
-    let mut save = as_save(source, form);
-    let mut loaded = iptables_save::parse(&save.text, subject.family);
-    if loaded.is_err() && subject.table != "nat" {
-        let bare = without_nat(&save.text);
-        if let Ok(ruleset) = iptables_save::parse(&bare, subject.family) {
-            answer.assume(
-                "nat-table",
-                "The file's nat table is left out of the runs, since keepstate has none yet: no \
-                 address is translated, and a rule behind a translation sees other addresses than \
-                 here.",
-            );
-            loaded = Ok(ruleset);
-            save.text = bare;
-        }
+    let save = as_save(source, form);
+    let loaded = iptables_save::parse(&save.text, subject.family);
+    let nat = loaded.as_ref().ok().and_then(|ruleset| ruleset.table(TableName::Nat));
+    let translates = nat.is_some_and(|nat| nat.chains.iter().any(|chain| !chain.rules.is_empty()));
+    if translates && subject.table != "nat" {
+        answer.assume(
+            "nat-table",
+            "The file's nat table is left out of the runs: no address is translated, and a rule \
+             behind a translation sees other addresses than here.",
+        );
     }
     match (form, loaded) {
         (Form::Script, _) => {

@@ -54,27 +54,6 @@ const MATCHES: &[(&str, &str)] = &[
 
 const TARGETS: &[(&str, &str)] = &[
     (
-        "DNAT",
-        "sends the packet's connection to another destination address or port: of all its packets the \
-              destination is changed, and of the answers the source back",
-    ),
-    (
-        "SNAT",
-        "gives the packet's connection another source address or port: of all its packets the source \
-              is changed, and of the answers the destination back",
-    ),
-    (
-        "MASQUERADE",
-        "gives the packet's connection the address of the interface it leaves by as its source, \
-                    and answers their old destination back; it forgets such connections when the interface \
-                    goes down or changes its address",
-    ),
-    (
-        "REDIRECT",
-        "sends the packet's connection to this host itself, to another port if one is given",
-    ),
-    ("NETMAP", "translates the network part of addresses, one address to one"),
-    (
         "NFLOG",
         "hands a copy of the packet to a program (ulogd2, tcpdump on nflog) and goes on with the next rule",
     ),

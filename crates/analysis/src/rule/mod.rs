@@ -294,13 +294,17 @@ fn effect(answer: &mut Answer, understood: &Understood) {
 
 fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context: &Context<'_>) {
     let rule = &understood.rule;
-    let engine_table = TableName::ALL.iter().any(|name| name.as_str() == rule.table);
+    let run = |name: &&TableName| **name != TableName::Nat;
+    let engine_table = TableName::ALL.iter().filter(run).any(|name| name.as_str() == rule.table);
     if !understood.faults.is_empty() || !engine_table {
         if !engine_table {
             answer.say(
                 Topic::Why,
                 "why.not-run",
-                format!("No conversation was run: the engine has no table {} yet.", rule.table),
+                format!(
+                    "No conversation was run: the engine does not run table {} yet.",
+                    rule.table
+                ),
             );
         }
         return;

@@ -164,7 +164,7 @@ REJECT. `-g` names a chain. A chain has to be declared with a line `:NAME - [0:0
     TARGET_UNSUPPORTED = 304, "the target is not supported yet",
 "netfilter has this target, keepstate does not have it yet. A rule set is never run with a part of it
 missing. Every place where it is used is named.",
-        wrong: "*filter\n-A INPUT -j NFQUEUE --queue-num 1\nCOMMIT\n",
+        wrong: "*filter\n-A INPUT -j ULOG --ulog-nlgroup 1\nCOMMIT\n",
         right: "*filter\n-A INPUT -j DROP\nCOMMIT\n";
     WRONG_FAMILY = 305, "an extension of the other address family",
 "Some matches and targets exist for one family only: `icmp` and `ttl` for IPv4, `icmp6` and `hl` for

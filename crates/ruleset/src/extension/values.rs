@@ -81,6 +81,27 @@ pub fn whole_address(text: &str, family: Family) -> Option<Address> {
     address(text, family)
 }
 
+/// An address as inet_aton(3) reads it over IPv4: of one to four numbers the last one fills all that is
+/// left, so that `10.1` is 10.0.0.1. Options that take the name of a host read addresses so.
+#[must_use]
+pub fn host_address(text: &str, family: Family) -> Option<Address> {
+    if family == Family::V6 {
+        return address(text, family);
+    }
+    let (mut value, mut room) = (0, 32);
+    let mut parts = text.split('.').peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        if room == 0 || part.starts_with([' ', '\t', '+']) {
+            return None;
+        }
+        let width = if last { room } else { 8 };
+        room -= width;
+        value |= number(part, (1 << width) - 1)? << room;
+    }
+    Some(Address::v4(u32::try_from(value).ok()?.to_be_bytes()))
+}
+
 /// The mask of a prefix length.
 #[must_use]
 pub fn prefix_mask(length: u32, family: Family) -> Address {

@@ -12,22 +12,35 @@ use core::fmt::Debug;
 pub mod connmark;
 pub mod connsecmark;
 pub mod ct;
+pub mod dnat;
 pub mod log;
 pub mod mark;
+pub mod masquerade;
+pub mod nat_range;
+pub mod netmap;
 pub mod notrack;
+pub mod redirect;
 pub mod reject;
 pub mod secmark;
+pub mod snat;
+#[cfg(test)]
+mod testing;
 
 /// Every target but ACCEPT, DROP and RETURN.
 pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     connmark::EXTENSION,
     connsecmark::EXTENSION,
     ct::EXTENSION,
+    dnat::EXTENSION,
     log::EXTENSION,
     mark::EXTENSION,
+    masquerade::EXTENSION,
+    netmap::EXTENSION,
     notrack::EXTENSION,
+    redirect::EXTENSION,
     reject::EXTENSION,
     secmark::EXTENSION,
+    snat::EXTENSION,
 ];
 
 /// The `-j` of a rule, unless it names a chain or is ACCEPT, DROP or RETURN.

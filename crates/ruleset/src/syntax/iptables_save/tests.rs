@@ -104,20 +104,20 @@ fn tables_and_chains() {
 
 #[test]
 fn every_fault_of_a_file_is_reported_with_its_place() {
-    let source = "*filter\n-A INPUT -p tpc -j ACCEPT\n-A INPUT -m recent --set -j SNAT --to 1.1.1.1\n\
-                  -A IN -j ACCPET\n*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n";
+    let source = "*filter\n-A INPUT -p tpc -j ACCEPT\n-A INPUT -m ipvs --ipvs -j ULOG --ulog-nlgroup 2\n\
+                  -A IN -j ACCPET\n*nat\n-A INPUT -j CLUSTERIP --new\nCOMMIT\n";
     let found: Vec<_> = faults(source)
         .iter()
         .map(|fault| (fault.code, &source[fault.span.start as usize..fault.span.end as usize]))
         .collect();
     let expected = [
         (code::UNKNOWN_PROTOCOL, "tpc"),
-        (code::MATCH_UNSUPPORTED, "recent"),
-        (code::TARGET_UNSUPPORTED, "SNAT"),
+        (code::MATCH_UNSUPPORTED, "ipvs"),
+        (code::TARGET_UNSUPPORTED, "ULOG"),
         (code::UNKNOWN_TARGET, "IN"),
         (code::UNKNOWN_TARGET, "ACCPET"),
         (code::COMMIT_MISSING, "*nat"),
-        (code::TARGET_UNSUPPORTED, "MASQUERADE"),
+        (code::TARGET_UNSUPPORTED, "CLUSTERIP"),
     ];
     assert_eq!(found, expected, "{}", shown(&faults(source), source));
 }
@@ -223,7 +223,7 @@ fn unknown_is_told_from_not_yet() {
         ("-A INPUT -m hashlimit", code::MATCH_UNSUPPORTED),
         ("-A INPUT -m hashlimt", code::UNKNOWN_MATCH),
         ("-A INPUT -p sctp --dport 5", code::MATCH_UNSUPPORTED),
-        ("-A INPUT -j TCPMSS --clamp-mss-to-pmtu", code::TARGET_UNSUPPORTED),
+        ("-A INPUT -j ULOG --ulog-nlgroup 2", code::TARGET_UNSUPPORTED),
         ("-A INPUT -j TCPMS", code::UNKNOWN_TARGET),
         ("-A INPUT -m icmp6 --icmpv6-type 1", code::WRONG_FAMILY),
         ("-A INPUT -m LOG", code::UNKNOWN_MATCH),

@@ -1,0 +1,119 @@
+//! `NETMAP`: translates a network to another of the same size, address by address. Read and printed;
+//! see [`super::nat_range`] for why it is not run. A mask that is no prefix stands for a whole
+//! address, as in iptables.
+
+use super::nat_range::untranslated;
+use crate::evaluate::{State, Traversal};
+use crate::explain::{Piece, Pieces};
+use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
+use crate::model::{Network, TableName};
+use crate::needs::Needs;
+use crate::targets::Target;
+use crate::verdict::Step;
+use alloc::{boxed::Box, format, string::String};
+use keepstate_conntrack::Hook;
+use keepstate_packet::{Address, Family};
+
+const TO: u8 = 0;
+const OPTIONS: &[OptionSpec] = &[valued("to", TO)];
+
+const MANUAL: &str = "\
+# NETMAP
+
+Translates a whole network to another one of the same size: the first bits of the address are replaced, the
+rest stays. In PREROUTING and OUTPUT of table nat it is the destination that changes, in POSTROUTING and
+INPUT the source. It ends the walk of the table.
+
+`--to ADDRESS[/MASK]`
+: The new network, with a prefix length or a mask. Without one it is a single address.
+
+    -t nat -A PREROUTING -d 198.51.100.0/24 -j NETMAP --to 10.0.0.0/24
+    -t nat -A POSTROUTING -s 10.0.0.0/24 -j NETMAP --to 198.51.100.0/24
+
+Let the rule match (`-d`, `-s`) a network of just this size: others are mapped too, several addresses to one.
+";
+
+/// The entry.
+pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
+    name: "NETMAP",
+    families: BOTH,
+    tables: &[TableName::Nat],
+    hooks: &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
+    options: OPTIONS,
+    manual: MANUAL,
+    parse,
+};
+
+/// An instance.
+#[derive(Debug)]
+pub struct NetMap {
+    family: Family,
+    /// The new network; its mask is a prefix.
+    pub to: Network,
+}
+
+fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
+    let given = arguments.required(TO)?;
+    let family = arguments.family;
+    let Some(to) = network(&given.value, family) else {
+        arguments.bad_value(given, "an address with a prefix length or a mask behind `/`");
+        return None;
+    };
+    Some(Box::new(NetMap { family, to }))
+}
+
+fn network(text: &str, family: Family) -> Option<Network> {
+    let (first, mask) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
+    let address = values::host_address(first, family)?;
+    let whole = if family == Family::V4 { 32 } else { 128 };
+    let prefix = match mask.map(|mask| (mask, values::number(mask, whole))) {
+        None => Some(whole as u32),
+        Some((_, Some(length))) => u32::try_from(length).ok(),
+        Some((mask, None)) => {
+            let mask = values::host_address(mask, family)?;
+            Some(values::prefix_length(mask, family).unwrap_or(whole as u32))
+        }
+    };
+    let mask = values::prefix_mask(prefix?, family);
+    let bits = u128::from_ne_bytes(address.0) & u128::from_ne_bytes(mask.0);
+    Some(Network { address: Address(bits.to_ne_bytes()), mask })
+}
+
+impl Target for NetMap {
+    fn name(&self) -> &'static str {
+        EXTENSION.name
+    }
+
+    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
+        untranslated()
+    }
+
+    fn need(&self, needs: &mut Needs) {
+        needs.tracking = true;
+    }
+
+    fn print(&self, out: &mut String) {
+        out.push_str(" --to ");
+        values::print_network(out, &self.to, self.family);
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        out.push_str(" to:");
+        values::print_network(out, &self.to, self.family);
+    }
+
+    fn explain(&self, out: &mut Pieces) {
+        let mut network = String::new();
+        values::print_network(&mut network, &self.to, self.family);
+        out.push(Piece::Effect(format!(
+            "moves its connection into the network {network}: the first bits of the address are \
+             replaced, of the destination in PREROUTING and OUTPUT, of the source in POSTROUTING and \
+             INPUT"
+        )));
+        out.push(Piece::Note(
+            "The rule should match a network of the same size; of a larger one several addresses \
+             become one."
+                .into(),
+        ));
+    }
+}
