@@ -6,7 +6,7 @@
 
 use crate::checksum::{self, Change, Rule};
 use crate::read::be16;
-use crate::{Address, Family, L4, Parsed};
+use crate::{Address, Family, L4, Parsed, tcp};
 
 /// Which end of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,21 @@ pub fn set_port(parsed: &mut Parsed, bytes: &mut [u8], end: End, port: u16) {
         *field = port;
     }
     set_l4_bytes(parsed, bytes, at, &port.to_be_bytes());
+}
+
+/// Sets the flags of TCP, where there are the 20 bytes of a header: those of any packet of the
+/// protocol, a further fragment too, whose data Linux takes for one.
+pub fn set_tcp_flags(parsed: &mut Parsed, bytes: &mut [u8], flags: u8) {
+    let at = parsed.l4_offset as usize;
+    let whole = at + tcp::HEADER_LENGTH_MIN <= parsed.length as usize;
+    if parsed.protocol != tcp::PROTOCOL || !whole {
+        return;
+    }
+    let change = replace(bytes, at + 13, &[flags]);
+    follow(bytes, at + 16, |checksum| change.apply(checksum));
+    if let L4::Tcp(header) = &mut parsed.l4 {
+        header.flags = flags;
+    }
 }
 
 /// Sets the identifier of an ICMP or ICMPv6 query or answer.

@@ -19,9 +19,12 @@ pub mod extension;
 pub mod labels;
 pub mod matches;
 pub mod model;
+pub mod nat_range;
 pub mod needs;
 pub mod sets;
 pub mod standard;
 pub mod syntax;
 pub mod targets;
+#[cfg(test)]
+mod testing;
 pub mod verdict;

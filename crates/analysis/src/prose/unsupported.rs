@@ -72,16 +72,6 @@ const TARGETS: &[(&str, &str)] = &[
         "TRACE",
         "has every rule that the packet meets from here on written down, and goes on with the next rule",
     ),
-    ("CHECKSUM", "fills in a checksum that was left to hardware, and goes on with the next rule"),
-    ("CLASSIFY", "sets the class for traffic control, and goes on with the next rule"),
-    ("DSCP", "sets the differentiated services code point, and goes on with the next rule"),
-    ("TOS", "sets the type-of-service byte, and goes on with the next rule"),
-    ("TTL", "sets the time to live or changes it by some, and goes on with the next rule"),
-    ("HL", "sets the hop limit or changes it by some, and goes on with the next rule"),
-    (
-        "ECN",
-        "takes the bits of explicit congestion notification out of TCP, and goes on with the next rule",
-    ),
     (
         "SET",
         "puts addresses of the packet into a set of ipset(8) or takes them out, and goes on with the next rule",

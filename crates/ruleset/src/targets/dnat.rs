@@ -1,11 +1,11 @@
-//! `DNAT`: sends connections to another destination. Read and printed; see [`super::nat_range`] for
+//! `DNAT`: sends connections to another destination. Read and printed; see [`crate::nat_range`] for
 //! why it is not run.
 
-use super::nat_range::{NatRange, PERSISTENT, RANDOM, untranslated};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::{NatRange, PERSISTENT, RANDOM, untranslated};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;

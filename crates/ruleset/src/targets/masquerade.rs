@@ -1,12 +1,12 @@
 //! `MASQUERADE`: gives connections the address of their way out as source. Read and printed; see
-//! [`super::nat_range`] for why it is not run. As iptables does, it takes a base behind a range of
+//! [`crate::nat_range`] for why it is not run. As iptables does, it takes a base behind a range of
 //! ports (`10-20/30`) and forgets it.
 
-use super::nat_range::{Choice, Ports, RANDOM, RANDOM_FULLY, explain_lost_base, untranslated};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::{Choice, Ports, RANDOM, RANDOM_FULLY, explain_lost_base, untranslated};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;

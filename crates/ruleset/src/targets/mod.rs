@@ -9,29 +9,38 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::any::Any;
 use core::fmt::Debug;
 
+pub mod checksum;
+pub mod classify;
 pub mod connmark;
 pub mod connsecmark;
 pub mod ct;
 pub mod dnat;
+pub mod dscp;
+pub mod ecn;
+pub mod hl;
 pub mod log;
 pub mod mark;
 pub mod masquerade;
-pub mod nat_range;
 pub mod netmap;
 pub mod notrack;
 pub mod redirect;
 pub mod reject;
 pub mod secmark;
 pub mod snat;
-#[cfg(test)]
-mod testing;
+pub mod tos;
+pub mod ttl;
 
 /// Every target but ACCEPT, DROP and RETURN.
 pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
+    checksum::EXTENSION,
+    classify::EXTENSION,
     connmark::EXTENSION,
     connsecmark::EXTENSION,
     ct::EXTENSION,
     dnat::EXTENSION,
+    dscp::EXTENSION,
+    ecn::EXTENSION,
+    hl::EXTENSION,
     log::EXTENSION,
     mark::EXTENSION,
     masquerade::EXTENSION,
@@ -41,6 +50,8 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     reject::EXTENSION,
     secmark::EXTENSION,
     snat::EXTENSION,
+    tos::EXTENSION,
+    ttl::EXTENSION,
 ];
 
 /// The `-j` of a rule, unless it names a chain or is ACCEPT, DROP or RETURN.

@@ -1,12 +1,12 @@
 //! `NETMAP`: translates a network to another of the same size, address by address. Read and printed;
-//! see [`super::nat_range`] for why it is not run. A mask that is no prefix stands for a whole
+//! see [`crate::nat_range`] for why it is not run. A mask that is no prefix stands for a whole
 //! address, as in iptables.
 
-use super::nat_range::untranslated;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::model::{Network, TableName};
+use crate::nat_range::untranslated;
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;

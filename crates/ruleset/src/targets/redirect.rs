@@ -1,12 +1,12 @@
-//! `REDIRECT`: sends connections to this host itself. Read and printed; see [`super::nat_range`] for
+//! `REDIRECT`: sends connections to this host itself. Read and printed; see [`crate::nat_range`] for
 //! why it is not run.
 
-use super::nat_range::{Choice, Ports, RANDOM, untranslated};
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::{Choice, Ports, RANDOM, untranslated};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;

@@ -1,11 +1,11 @@
-//! `SNAT`: gives connections another source. Read and printed; see [`super::nat_range`] for why it is
+//! `SNAT`: gives connections another source. Read and printed; see [`crate::nat_range`] for why it is
 //! not run. As iptables does, it takes a base behind a range of ports (`10-20/30`) and forgets it.
 
-use super::nat_range::{NatRange, PERSISTENT, Ports, RANDOM, RANDOM_FULLY, untranslated};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::{NatRange, PERSISTENT, Ports, RANDOM, RANDOM_FULLY, untranslated};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;

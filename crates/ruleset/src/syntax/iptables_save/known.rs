@@ -41,13 +41,8 @@ pub(super) const MATCHES: &[&str] = &[
 /// Targets.
 pub(super) const TARGETS: &[&str] = &[
     "AUDIT",
-    "CHECKSUM",
-    "CLASSIFY",
     "CLUSTERIP",
     "DNPT",
-    "DSCP",
-    "ECN",
-    "HL",
     "HMARK",
     "IDLETIMER",
     "LED",
@@ -61,9 +56,7 @@ pub(super) const TARGETS: &[&str] = &[
     "TCPMSS",
     "TCPOPTSTRIP",
     "TEE",
-    "TOS",
     "TPROXY",
     "TRACE",
-    "TTL",
     "ULOG",
 ];

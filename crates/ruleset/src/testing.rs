@@ -15,7 +15,7 @@ fn load(family: Family, table: &str, chain: &str, rule: &str) -> Result<Ruleset,
 }
 
 /// The rule as it is saved, without `-A CHAIN `; or what is wrong with it.
-pub(super) fn saved(
+pub(crate) fn saved(
     family: Family,
     table: &str,
     chain: &str,
@@ -28,7 +28,7 @@ pub(super) fn saved(
 }
 
 /// What its target prints in a listing, with names and with numbers.
-pub(super) fn listed(family: Family, table: &str, chain: &str, rule: &str) -> [String; 2] {
+pub(crate) fn listed(family: Family, table: &str, chain: &str, rule: &str) -> [String; 2] {
     let ruleset = load(family, table, chain, rule).expect("a rule");
     let mut rules = ruleset.tables[0].chains.iter().flat_map(|chain| &chain.rules);
     let Some(Jump::Target(target)) = rules.next().map(|rule| &rule.target) else {
@@ -43,10 +43,10 @@ pub(super) fn listed(family: Family, table: &str, chain: &str, rule: &str) -> [S
 
 /// One row: the rule, what it is saved as (`=`: the same; empty: it is refused), and its listings
 /// (`=`: the one with numbers is like the one with names).
-pub(super) type Row = (&'static str, &'static str, &'static str, &'static str);
+pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str);
 
 /// Each row as it says, and what is saved loads again.
-pub(super) fn check(family: Family, table: &str, chain: &str, rows: &[Row]) {
+pub(crate) fn check(family: Family, table: &str, chain: &str, rows: &[Row]) {
     for (rule, wanted, names, numbers) in rows {
         let found = saved(family, table, chain, rule);
         if wanted.is_empty() {
@@ -71,16 +71,16 @@ impl HostFacts for Nowhere {
 
 /// What has become of a packet.
 #[derive(Debug)]
-pub(super) struct After {
-    pub(super) verdict: Verdict,
-    pub(super) bytes: Vec<u8>,
-    pub(super) mark: u32,
-    pub(super) priority: u32,
+pub(crate) struct After {
+    pub(crate) verdict: Verdict,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) mark: u32,
+    pub(crate) priority: u32,
 }
 
 /// Sends a packet from the IP header on through a rule of a built-in chain. What targets say of the
 /// packet has to be what its bytes say.
-pub(super) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After {
+pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After {
     let mut parsed = Parsed::new(packet).expect("a packet");
     let ruleset = load(parsed.family, table, builtin_name(hook), rule).expect("a rule");
     let mut bytes = packet.to_vec();

@@ -1,4 +1,4 @@
-use crate::targets::testing::check;
+use crate::testing::check;
 use keepstate_packet::Family::{V4, V6};
 
 #[test]
@@ -222,10 +222,10 @@ fn they_stand_in_table_nat_alone() {
         ("INPUT", "-j DNAT --to-destination 1.1.1.1"),
         ("INPUT", "-j MASQUERADE"),
     ] {
-        assert!(super::super::testing::saved(V4, "nat", chain, rule).is_err(), "{chain} {rule}");
+        assert!(crate::testing::saved(V4, "nat", chain, rule).is_err(), "{chain} {rule}");
     }
     for table in ["filter", "mangle", "raw", "security"] {
         let rule = "-j DNAT --to-destination 1.1.1.1";
-        assert!(super::super::testing::saved(V4, table, "OUTPUT", rule).is_err(), "{table}");
+        assert!(crate::testing::saved(V4, table, "OUTPUT", rule).is_err(), "{table}");
     }
 }

@@ -15,15 +15,15 @@ use core::fmt::Write;
 use keepstate_packet::{Address, Family};
 
 /// `--random`.
-pub(super) const RANDOM: OptionSpec = flag("random", 1);
+pub(crate) const RANDOM: OptionSpec = flag("random", 1);
 /// `--random-fully`.
-pub(super) const RANDOM_FULLY: OptionSpec = flag("random-fully", 2);
+pub(crate) const RANDOM_FULLY: OptionSpec = flag("random-fully", 2);
 /// `--persistent`.
-pub(super) const PERSISTENT: OptionSpec = flag("persistent", 3);
+pub(crate) const PERSISTENT: OptionSpec = flag("persistent", 3);
 
 /// What becomes of a packet that meets such a target outside of the translation: it goes nowhere,
 /// since it must not go on under its old address. It cannot happen, see above.
-pub(super) const fn untranslated() -> Step {
+pub(crate) const fn untranslated() -> Step {
     Step::Verdict(Verdict::Drop)
 }
 
@@ -41,7 +41,7 @@ pub struct Ports {
 impl Ports {
     /// Reads `PORT`, `FIRST-LAST` or `FIRST-LAST/BASE`; one port, and a base, may be named by a
     /// service, of whatever protocol.
-    pub(super) fn parse(arguments: &mut Arguments<'_>, given: &Given, text: &str) -> Option<Self> {
+    pub(crate) fn parse(arguments: &mut Arguments<'_>, given: &Given, text: &str) -> Option<Self> {
         needs_ports(arguments, given)?;
         let (first, rest) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
         let Some(first) = values::number(first, 65_535) else {
@@ -69,12 +69,12 @@ impl Ports {
     }
 
     /// The same where a base is read and forgotten, as SNAT and MASQUERADE do: it comes back as 0.
-    pub(super) fn without_base(self) -> Self {
+    pub(crate) fn without_base(self) -> Self {
         Self { base: self.base.map(|_| 0), ..self }
     }
 
     /// Appends it as it is read, without a blank before it.
-    pub(super) fn print(self, out: &mut String) {
+    pub(crate) fn print(self, out: &mut String) {
         let _ = write!(out, "{}", self.first);
         if self.first != self.last {
             let _ = write!(out, "-{}", self.last);
@@ -84,7 +84,7 @@ impl Ports {
         }
     }
 
-    pub(super) fn says(self) -> String {
+    pub(crate) fn says(self) -> String {
         let ports = range(self.first, self.last);
         match self.base.filter(|base| *base != 0) {
             Some(base) => format!("port {ports}, {base} being translated to {}", self.first),
@@ -137,13 +137,13 @@ pub struct Choice {
 }
 
 impl Choice {
-    pub(super) fn parse(arguments: &Arguments<'_>) -> Self {
+    pub(crate) fn parse(arguments: &Arguments<'_>) -> Self {
         let has = |spec: OptionSpec| arguments.option(spec.id).is_some();
         Self { random: has(RANDOM), random_fully: has(RANDOM_FULLY), persistent: has(PERSISTENT) }
     }
 
     /// Appends each with this before it: ` --` in a rule, ` ` in a listing.
-    pub(super) fn print(self, out: &mut String, before: &str) {
+    pub(crate) fn print(self, out: &mut String, before: &str) {
         let flags = [
             (self.random, RANDOM.name),
             (self.random_fully, RANDOM_FULLY.name),
@@ -154,7 +154,7 @@ impl Choice {
         }
     }
 
-    pub(super) fn explain(self, out: &mut Pieces) {
+    pub(crate) fn explain(self, out: &mut Pieces) {
         let says = match (self.random_fully, self.random, self.persistent) {
             (true, ..) => "The port is drawn at random each time, against guessing.",
             (false, true, _) => {
@@ -170,7 +170,7 @@ impl Choice {
 /// Addresses, ports or both, and how one of them is chosen (`SNAT`, `DNAT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatRange {
-    pub(super) family: Family,
+    pub(crate) family: Family,
     /// First and last address; none: the address stays.
     pub addresses: Option<(Address, Address)>,
     /// None: any port will do, the old one before others.
@@ -181,7 +181,7 @@ pub struct NatRange {
 
 impl NatRange {
     /// Reads `[ADDRESS[-ADDRESS]][:PORTS]`; over IPv6 addresses before a port stand in brackets.
-    pub(super) fn parse(arguments: &mut Arguments<'_>, given: &Given) -> Option<Self> {
+    pub(crate) fn parse(arguments: &mut Arguments<'_>, given: &Given) -> Option<Self> {
         let (addresses, ports) = split(arguments, given)?;
         let ports = match ports {
             None => None,
@@ -212,20 +212,20 @@ impl NatRange {
         }
     }
 
-    pub(super) fn print(&self, out: &mut String, option: &str) {
+    pub(crate) fn print(&self, out: &mut String, option: &str) {
         let _ = write!(out, " --{option} ");
         self.print_range(out);
         self.choice.print(out, " --");
     }
 
-    pub(super) fn list(&self, out: &mut String) {
+    pub(crate) fn list(&self, out: &mut String) {
         out.push_str(" to:");
         self.print_range(out);
         self.choice.print(out, " ");
     }
 
     /// `10.0.0.1 to 10.0.0.9, port 80`.
-    pub(super) fn says(&self) -> String {
+    pub(crate) fn says(&self) -> String {
         let address = |one: Address| one.written(self.family);
         let addresses = self.addresses.map(|(first, last)| match first == last {
             true => format!("{}", address(first)),
@@ -239,7 +239,7 @@ impl NatRange {
     }
 
     /// Cautions and notes on the range.
-    pub(super) fn explain(&self, out: &mut Pieces) {
+    pub(crate) fn explain(&self, out: &mut Pieces) {
         self.choice.explain(out);
         if self.addresses.is_some_and(|(first, last)| first.0 > last.0) {
             out.push(Piece::Caution("The range of addresses begins above its end.".into()));
@@ -249,7 +249,7 @@ impl NatRange {
 }
 
 /// SNAT and MASQUERADE take a base and forget it: what they save cannot be loaded again.
-pub(super) fn explain_lost_base(ports: Option<Ports>, out: &mut Pieces) {
+pub(crate) fn explain_lost_base(ports: Option<Ports>, out: &mut Pieces) {
     if ports.is_some_and(|ports| ports.base == Some(0)) {
         let text = "The base behind the range of ports is not used here, and what iptables-save \
                     prints of it, `/0`, iptables-restore refuses.";
