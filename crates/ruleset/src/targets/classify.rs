@@ -163,6 +163,6 @@ mod tests {
     fn it_is_the_priority() {
         let packet = [0x45, 0, 0, 20, 0, 7, 0, 0, 64, 200, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1];
         let after = send("mangle", Hook::Output, "-j CLASSIFY --set-class 12:34", &packet);
-        assert_eq!(after.priority, 0x0012_0034);
+        assert_eq!((after.priority, after.mark), (0x0012_0034, 0));
     }
 }

@@ -1,7 +1,8 @@
 //! `TOS`: changes the TOS byte (RFC 791) or traffic class: clears the bits of a mask, then flips those
 //! of a value. The names, which stand for values of RFC 1349, leave the two highest bits alone.
 //!
-//! A listing with names glues one to the word before it (`TOS setMinimize-Delay`), as iptables does.
+//! A listing with names glues one to the word before it (`TOS setMinimize-Delay`) and has two blanks
+//! before it all, as with iptables.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
@@ -137,7 +138,7 @@ impl Target for Tos {
         let (value, mask) = (self.value, self.mask);
         let _ = match self.name_of_value() {
             _ if numeric => write!(out, " TOS set {value:#04x}/{mask:#04x}"),
-            Some(name) => write!(out, " TOS set{name}"),
+            Some(name) => write!(out, "  TOS set{name}"),
             None if value == 0 => write!(out, " TOS and {:#04x}", !mask),
             None if value == mask => write!(out, " TOS or {value:#04x}"),
             None if mask == 0 => write!(out, " TOS xor {value:#04x}"),
@@ -182,8 +183,8 @@ mod tests {
             ("-j TOS --set-tos 0", "0x00/0xff", " TOS and 0x00"),
             ("-j TOS --set-tos 255", "0xff/0xff", " TOS or 0xff"),
             ("-j TOS --set-tos 0x10/0x20", "0x10/0x20", " TOS set 0x10/0x20"),
-            ("-j TOS --set-tos minimize-delay", "0x10/0x3f", " TOS setMinimize-Delay"),
-            ("-j TOS --set-tos Normal-Service", "0x00/0x3f", " TOS setNormal-Service"),
+            ("-j TOS --set-tos minimize-delay", "0x10/0x3f", "  TOS setMinimize-Delay"),
+            ("-j TOS --set-tos Normal-Service", "0x00/0x3f", "  TOS setNormal-Service"),
             ("-j TOS --and-tos 0x0f", "0x00/0xf0", " TOS and 0x0f"),
             ("-j TOS --or-tos 0x0f", "0x0f/0x0f", " TOS or 0x0f"),
             ("-j TOS --xor-tos 0x0f", "0x0f/0x00", " TOS xor 0x0f"),
