@@ -14,6 +14,24 @@ pub const CONNECTIONS_MAX: usize = 1 << 24;
 /// Slots whose address space is taken when the table is made; a larger table grows beyond them.
 const RESERVED_MAX: usize = 1 << 22;
 
+/// What few packets need of a slot, not yet looked up.
+pub(crate) struct Aside<'a> {
+    cold: &'a mut [Cold],
+    at: usize,
+}
+
+impl<'a> Aside<'a> {
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&Cold> {
+        self.cold.get(self.at)
+    }
+
+    #[inline]
+    pub(crate) fn into_mut(self) -> Option<&'a mut Cold> {
+        self.cold.get_mut(self.at)
+    }
+}
+
 /// The slots.
 #[derive(Debug)]
 pub(crate) struct Slots {
@@ -167,6 +185,13 @@ impl Slots {
     #[inline]
     pub(crate) fn all_mut(&mut self, slot: u32) -> Option<(&mut Slot, &mut Cold)> {
         Some((self.slots.get_mut(slot as usize)?, self.cold.get_mut(slot as usize)?))
+    }
+
+    /// The lines of a slot, and the way to what few packets need.
+    #[inline]
+    pub(crate) fn split_mut(&mut self, slot: u32) -> Option<(&mut Slot, Aside<'_>)> {
+        let at = slot as usize;
+        Some((self.slots.get_mut(at)?, Aside { cold: &mut self.cold, at }))
     }
 
     /// Reads a word of each line of a slot, so that both are on their way into the cache.

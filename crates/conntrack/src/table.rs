@@ -535,7 +535,7 @@ impl Table {
         Some((slot, direction))
     }
 
-    #[inline]
+    #[inline(always)]
     fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let entry = self.slots.entry(slot)?;
         if entry.has(Entry::TRANSLATED) {

@@ -1,7 +1,7 @@
 //! Conntrack's own hook: finds the connection of a packet, or makes one.
 
 use crate::complaint::Subject;
-use crate::conn::{Cold, CtStatus, Entry, ProtocolRecord};
+use crate::conn::{Cold, ConnId, CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::helpers;
 use crate::invalid::{Invalid, Reason};
@@ -14,7 +14,7 @@ use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use crate::{CtState, Hook, Tracked};
 use keepstate_packet::checksum::{self, Verified};
-use keepstate_packet::{Family, Instant, L4, Parsed, Quoted};
+use keepstate_packet::{Family, Instant, L4, Parsed, Quoted, icmp as v4, icmpv6 as v6};
 
 /// A packet can end a connection and begin another, and that one cannot end at once. In a zone of one
 /// direction it can meet several that it ends, one for each direction and number of its zone.
@@ -75,7 +75,9 @@ impl Table {
         if template.notrack {
             return Ok(Tracked::UNTRACKED);
         }
-        if let Some(tracked) = self.icmp(now, hook, packet, bytes, template.zone) {
+        if let v4::PROTOCOL | v6::PROTOCOL = packet.protocol
+            && let Some(tracked) = self.icmp(now, hook, packet, bytes, template.zone)
+        {
             return Ok(tracked);
         }
         let keyed;
@@ -102,8 +104,9 @@ impl Table {
                 },
             };
             let Found { slot, direction } = found;
-            let Some(conn) = self.slots.id(slot) else { break };
-            let state = self.slots.entry(slot).map_or(CtState::New, |e| state_of(e, direction));
+            let Some(entry) = self.slots.entry(slot).filter(|e| e.has(Entry::LIVE)) else { break };
+            let conn = ConnId { slot, generation: entry.generation };
+            let state = state_of(entry, direction);
             let (direction, conn) = (Some(direction), Some(conn));
             match self.judge(now, hook, packet, bytes, found) {
                 Judged::Belongs => return Ok(Tracked { state, direction, conn, invalid: None }),
@@ -125,14 +128,36 @@ impl Table {
         zone: Zone,
         known: Option<(u32, Direction)>,
     ) -> Option<Found> {
+        match known {
+            Some((slot, direction)) if !self.is_expired(now, slot) => {
+                Some(Found { slot, direction })
+            }
+            _ => self.lookup_by_hash(now, hash, tuple, zone, known),
+        }
+    }
+
+    #[inline]
+    fn is_expired(&self, now: Instant, slot: u32) -> bool {
+        self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now))
+    }
+
+    /// The same for what is not known yet, or has expired: out of the way of the rest.
+    #[inline(never)]
+    fn lookup_by_hash(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        tuple: &Tuple,
+        zone: Zone,
+        mut known: Option<(u32, Direction)>,
+    ) -> Option<Found> {
         if self.zoned {
             return self.lookup_in_zone(now, hash, tuple, zone);
         }
-        let mut known = known;
         loop {
             let found = known.take().or_else(|| self.search_hash(hash, tuple, zone));
             let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
-            if !self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now)) {
+            if !self.is_expired(now, slot) {
                 return Some(Found { slot, direction });
             }
             self.destroy(now, slot);
@@ -158,9 +183,10 @@ impl Table {
                 let first = found.map_or(0, |(slot, _)| number(slot));
                 let mut over = None;
                 self.index.find(hash, |slot| {
-                    let expired =
-                        self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now));
-                    if expired && number(slot) >= first && self.is_met(slot, tuple, id) {
+                    if self.is_expired(now, slot)
+                        && number(slot) >= first
+                        && self.is_met(slot, tuple, id)
+                    {
                         over = over.max(Some((number(slot), slot)));
                     }
                     false
@@ -196,13 +222,14 @@ impl Table {
     ) -> Judged {
         let Found { slot, direction } = found;
         let events = self.events.is_on();
-        let Some((place, cold)) = self.slots.all_mut(slot) else { return Judged::Ended };
+        let Some((place, cold)) = self.slots.split_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
         let (is_timed, tracker) = (entry.has(Entry::TIMED), proto::tracker(entry.tuple.protocol));
         let mut record = proto::Record { entry, protocol: &mut place.record };
         let outcome = if is_timed {
-            let policy = self.policies.get(usize::from(cold.policy));
+            let policy = cold.get().map(|cold| usize::from(cold.policy));
+            let policy = policy.and_then(|policy| self.policies.get(policy));
             by_policy(tracker, &seen, &mut record, policy)
         } else {
             tracker.packet(&seen, &mut record)
@@ -212,7 +239,7 @@ impl Table {
             Outcome::Accept { timeout, changes } => {
                 // What leaves the timeout alone is not accounted either.
                 if entry.has(Entry::COUNTED) && timeout.is_some() {
-                    count(cold, direction, packet);
+                    count(cold.into_mut(), direction, packet);
                 }
                 if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
                     refresh(entry, now, timeout);
@@ -225,7 +252,7 @@ impl Table {
             }
             Outcome::Kill => {
                 if entry.has(Entry::COUNTED) {
-                    count(cold, direction, packet);
+                    count(cold.into_mut(), direction, packet);
                 }
                 self.kill(now, slot);
                 if let Some(entry) = self.slots.entry_mut(slot) {
@@ -387,7 +414,7 @@ impl Table {
     }
 
     /// What ICMP and ICMPv6 settle before a connection is looked for; `None` when one is to be.
-    #[inline]
+    #[inline(never)]
     fn icmp(
         &mut self,
         now: Instant,
@@ -396,7 +423,6 @@ impl Table {
         bytes: &[u8],
         zone: Zone,
     ) -> Option<Tracked> {
-        use keepstate_packet::{icmp as v4, icmpv6 as v6};
         let checks = self.sysctls.checksum && hook == Hook::Prerouting;
         let checksum_ok = || !checks || checksum::verify(packet, bytes) == Verified::Valid;
         let message = match (packet.family, packet.protocol) {
@@ -503,7 +529,9 @@ fn refresh(entry: &mut Entry, now: Instant, timeout: Timeout) {
     entry.deadline = if confirmed { timeout.deadline(now) } else { timeout.nanos() };
 }
 
-fn count(cold: &mut Cold, direction: Direction, packet: &Parsed) {
+#[inline(never)]
+fn count(cold: Option<&mut Cold>, direction: Direction, packet: &Parsed) {
+    let Some(cold) = cold else { return };
     let [original, reply] = &mut cold.counters;
     let (packets, bytes) = match direction {
         Direction::Original => original,
