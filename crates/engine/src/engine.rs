@@ -377,7 +377,8 @@ impl Engine {
         self.batch = batch;
     }
 
-    #[inline]
+    /// Inlined, as is [`Self::walk`]: results go straight to where the caller wants them.
+    #[inline(always)]
     fn act<R: Recorder>(
         &mut self,
         now: Instant,
@@ -412,7 +413,7 @@ impl Engine {
         disposition
     }
 
-    #[inline]
+    #[inline(always)]
     fn walk<R: Recorder>(
         &mut self,
         now: Instant,

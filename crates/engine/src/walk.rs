@@ -197,6 +197,7 @@ impl<R: Recorder> Walk<'_, R> {
     }
 
     /// Ends the walk: answers where an answer is due, forgets what did not survive.
+    #[inline]
     pub(crate) fn end(
         &mut self,
         result: Result<(), Stop>,
@@ -205,10 +206,38 @@ impl<R: Recorder> Walk<'_, R> {
     ) -> Disposition {
         let (verdict, cause) = match result {
             Ok(()) => (Verdict::Accept, None),
-            Err(Stop::Rule) => (Verdict::Drop, None),
-            Err(Stop::ForHost) => (Verdict::Held, None),
-            Err(Stop::Cause(cause)) => (Verdict::Drop, Some(cause)),
-            Err(Stop::Reject(with)) => {
+            Err(stop) => self.stop(stop, answers, transmits),
+        };
+        self.recorder.end(verdict, cause);
+        let mut leaves = if verdict == Verdict::Accept { self.out } else { None };
+        if let (Some(most), Some(interface)) = (self.cut_to, leaves) {
+            self.cut(most, interface, answers, transmits);
+            leaves = None;
+        }
+        Disposition {
+            verdict,
+            cause,
+            hook: self.hook,
+            tracked: self.tracked,
+            rule: self.rule,
+            unknown: self.unknown,
+            output: leaves.map(|interface| Output { interface, length: self.parsed.length }),
+        }
+    }
+
+    /// What becomes of a packet that does not get through, and why.
+    #[inline(never)]
+    fn stop(
+        &mut self,
+        stop: Stop,
+        answers: u32,
+        transmits: &mut Bounded<Transmit>,
+    ) -> (Verdict, Option<Cause>) {
+        let (verdict, cause) = match stop {
+            Stop::Rule => (Verdict::Drop, None),
+            Stop::ForHost => (Verdict::Held, None),
+            Stop::Cause(cause) => (Verdict::Drop, Some(cause)),
+            Stop::Reject(with) => {
                 let mut subject = self.subject();
                 // A reset asks for the sum anew once a packet is being forwarded.
                 subject.verified &=
@@ -222,32 +251,30 @@ impl<R: Recorder> Walk<'_, R> {
                 self.answer(answer, answers, transmits);
                 (Verdict::Reject, None)
             }
-            Err(Stop::Report(cause, report)) => {
+            Stop::Report(cause, report) => {
                 let answer = answer::error(self.routing, &self.subject(), report);
                 self.answer(answer, answers, transmits);
                 (Verdict::Drop, Some(cause))
             }
         };
-        if let (Some(tracked), true) = (&self.tracked, verdict != Verdict::Accept) {
+        if let Some(tracked) = &self.tracked {
             self.conntrack.discard(self.now, tracked);
         }
-        self.recorder.end(verdict, cause);
-        let mut leaves = if verdict == Verdict::Accept { self.out } else { None };
-        if let (Some(most), Some(interface)) = (self.cut_to, leaves) {
-            let origin = Origin::Forwarded;
-            for bytes in defrag::cut_to(self.parsed.packet(self.bytes), self.parsed, most) {
-                transmits.push(Transmit { origin, interface, answers, bytes });
-            }
-            leaves = None;
-        }
-        Disposition {
-            verdict,
-            cause,
-            hook: self.hook,
-            tracked: self.tracked,
-            rule: self.rule,
-            unknown: self.unknown,
-            output: leaves.map(|interface| Output { interface, length: self.parsed.length }),
+        (verdict, cause)
+    }
+
+    /// Sends a packet on in pieces of at most so many bytes.
+    #[cold]
+    fn cut(
+        &self,
+        most: u32,
+        interface: InterfaceIndex,
+        answers: u32,
+        transmits: &mut Bounded<Transmit>,
+    ) {
+        let origin = Origin::Forwarded;
+        for bytes in defrag::cut_to(self.parsed.packet(self.bytes), self.parsed, most) {
+            transmits.push(Transmit { origin, interface, answers, bytes });
         }
     }
 
