@@ -31,7 +31,7 @@ pub(crate) struct Found {
 
 /// What a packet is to the connection found for it.
 enum Judged {
-    Belongs,
+    Belongs(Tracked),
     Invalid(Invalid),
     /// The connection has ended with it: look again.
     Ended,
@@ -80,6 +80,30 @@ impl Table {
         {
             return Ok(tracked);
         }
+        let supposed = self.search_supposed(prepared, template.zone);
+        if let Some((slot, direction)) = supposed
+            && !self.is_expired(now, slot)
+        {
+            match self.judge(now, hook, packet, bytes, Found { slot, direction }) {
+                Judged::Belongs(tracked) => return Ok(tracked),
+                Judged::Invalid(invalid) => return Ok(self.invalid(invalid)),
+                Judged::Ended => {}
+            }
+        }
+        self.search_and_judge(now, hook, packet, bytes, template, prepared)
+    }
+
+    /// Judges a packet by the connection that is searched for it, or made.
+    #[inline(never)]
+    fn search_and_judge(
+        &mut self,
+        now: Instant,
+        hook: Hook,
+        packet: &Parsed,
+        bytes: &[u8],
+        template: &Template,
+        prepared: &Prepared,
+    ) -> Result<Tracked, Drop> {
         let keyed;
         let prepared = match prepared.tuple {
             Some(_) => prepared,
@@ -94,22 +118,16 @@ impl Table {
         } else {
             self.keys.hash(tuple, template.zone.id_in(Direction::Original))
         };
-        let mut supposed = self.search_supposed(prepared, template.zone);
         for _ in 0..RESTARTS_MAX {
-            let found = match self.lookup(now, hash, tuple, template.zone, supposed.take()) {
+            let found = match self.lookup(now, hash, tuple, template.zone) {
                 Some(found) => found,
                 None => match self.create(now, hash, tuple, template)? {
                     Some(found) => found,
                     None => return Ok(self.invalid(Invalid::new(Reason::IcmpUnknown))),
                 },
             };
-            let Found { slot, direction } = found;
-            let Some(entry) = self.slots.entry(slot).filter(|e| e.has(Entry::LIVE)) else { break };
-            let conn = ConnId { slot, generation: entry.generation };
-            let state = state_of(entry, direction);
-            let (direction, conn) = (Some(direction), Some(conn));
             match self.judge(now, hook, packet, bytes, found) {
-                Judged::Belongs => return Ok(Tracked { state, direction, conn, invalid: None }),
+                Judged::Belongs(tracked) => return Ok(tracked),
                 Judged::Invalid(invalid) => return Ok(self.invalid(invalid)),
                 Judged::Ended => {}
             }
@@ -117,51 +135,24 @@ impl Table {
         Ok(self.invalid(Invalid::new(Reason::InvalidState)))
     }
 
-    /// The connection of a tuple, which may be known already. One that has expired is removed in
-    /// passing.
-    #[inline]
-    fn lookup(
-        &mut self,
-        now: Instant,
-        hash: u64,
-        tuple: &Tuple,
-        zone: Zone,
-        known: Option<(u32, Direction)>,
-    ) -> Option<Found> {
-        match known {
-            Some((slot, direction)) if !self.is_expired(now, slot) => {
-                Some(Found { slot, direction })
-            }
-            _ => self.lookup_by_hash(now, hash, tuple, zone, known),
-        }
-    }
-
-    #[inline]
-    fn is_expired(&self, now: Instant, slot: u32) -> bool {
-        self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now))
-    }
-
-    /// The same for what is not known yet, or has expired: out of the way of the rest.
-    #[inline(never)]
-    fn lookup_by_hash(
-        &mut self,
-        now: Instant,
-        hash: u64,
-        tuple: &Tuple,
-        zone: Zone,
-        mut known: Option<(u32, Direction)>,
-    ) -> Option<Found> {
+    /// The connection of a tuple. One that has expired is removed in passing.
+    fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
         if self.zoned {
             return self.lookup_in_zone(now, hash, tuple, zone);
         }
         loop {
-            let found = known.take().or_else(|| self.search_hash(hash, tuple, zone));
+            let found = self.search_hash(hash, tuple, zone);
             let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
             if !self.is_expired(now, slot) {
                 return Some(Found { slot, direction });
             }
             self.destroy(now, slot);
         }
+    }
+
+    #[inline]
+    fn is_expired(&self, now: Instant, slot: u32) -> bool {
+        self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now))
     }
 
     /// The same where zones are used: what has expired and is met under the same hash on the way to
@@ -224,6 +215,12 @@ impl Table {
         let events = self.events.is_on();
         let Some((place, cold)) = self.slots.split_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
+        let tracked = Tracked {
+            state: state_of(entry, direction),
+            direction: Some(direction),
+            conn: Some(ConnId { slot, generation: entry.generation }),
+            invalid: None,
+        };
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
         let (is_timed, tracker) = (entry.has(Entry::TIMED), proto::tracker(entry.tuple.protocol));
         let mut record = proto::Record { entry, protocol: &mut place.record };
@@ -235,39 +232,59 @@ impl Table {
             tracker.packet(&seen, &mut record)
         };
         let entry = record.entry;
-        match outcome {
-            Outcome::Accept { timeout, changes } => {
-                // What leaves the timeout alone is not accounted either.
-                if entry.has(Entry::COUNTED) && timeout.is_some() {
-                    count(cold.into_mut(), direction, packet);
-                }
-                if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
-                    refresh(entry, now, timeout);
-                }
-                if events {
-                    entry.pending |= changes.0;
-                }
-                mark_reply(entry, direction, events);
-                Judged::Belongs
-            }
+        let Outcome::Accept { timeout, changes } = outcome else {
+            return self.judge_apart(now, packet, bytes, (found, tracked), &outcome);
+        };
+        // What leaves the timeout alone is not accounted either.
+        if entry.has(Entry::COUNTED) && timeout.is_some() {
+            count(cold.into_mut(), direction, packet);
+        }
+        if let Some(timeout) = timeout.filter(|_| !entry.is(CtStatus::FIXED_TIMEOUT)) {
+            refresh(entry, now, timeout);
+        }
+        if events {
+            entry.pending |= changes.0;
+        }
+        mark_reply(entry, direction, events);
+        Judged::Belongs(tracked)
+    }
+
+    /// What follows where the tracker does not simply accept the packet.
+    #[cold]
+    fn judge_apart(
+        &mut self,
+        now: Instant,
+        packet: &Parsed,
+        bytes: &[u8],
+        (found, tracked): (Found, Tracked),
+        outcome: &Outcome,
+    ) -> Judged {
+        let Found { slot, direction } = found;
+        match *outcome {
+            Outcome::Accept { .. } => Judged::Belongs(tracked),
             Outcome::Kill => {
-                if entry.has(Entry::COUNTED) {
+                if let Some((place, cold)) = self.slots.split_mut(slot)
+                    && place.entry.has(Entry::COUNTED)
+                {
                     count(cold.into_mut(), direction, packet);
                 }
                 self.kill(now, slot);
                 if let Some(entry) = self.slots.entry_mut(slot) {
                     mark_reply(entry, direction, false);
                 }
-                Judged::Belongs
+                Judged::Belongs(tracked)
             }
             Outcome::Restart => {
                 self.destroy(now, slot);
                 Judged::Ended
             }
             Outcome::Ignored(ignored) => {
-                mark_reply(entry, direction, events);
+                let events = self.events.is_on();
+                if let Some(entry) = self.slots.entry_mut(slot) {
+                    mark_reply(entry, direction, events);
+                }
                 self.complain_of_ignored(&Subject::new(packet, bytes, found), &ignored);
-                Judged::Belongs
+                Judged::Belongs(tracked)
             }
             Outcome::Invalid { invalid, shorten, fault } => {
                 let subject = Subject { packet, bytes, found, fault };
@@ -301,6 +318,7 @@ impl Table {
     }
 
     /// Makes an unconfirmed connection. `None` when the tuple can begin none.
+    #[inline(never)]
     fn create(
         &mut self,
         now: Instant,
@@ -463,7 +481,7 @@ impl Table {
         let quoted = Tuple::of_quoted(&Quoted::new(packet.family, quoted)?, &self.gre_keys)?;
         let answer = quoted.invert()?;
         let hash = self.keys.hash(&answer, zone.id_in(Direction::Original));
-        let found = self.lookup(now, hash, &answer, zone, None)?;
+        let found = self.lookup(now, hash, &answer, zone)?;
         let conn = self.slots.id(found.slot)?;
         let expected = self.tuple(conn, found.direction)?.destination;
         if packet.destination != expected {
