@@ -31,7 +31,7 @@ pub(crate) struct Found {
 
 /// What a packet is to the connection found for it.
 enum Judged {
-    Belongs(Tracked),
+    Belongs,
     Invalid(Invalid),
     /// The connection has ended with it: look again.
     Ended,
@@ -84,8 +84,10 @@ impl Table {
         if let Some((slot, direction)) = supposed
             && !self.is_expired(now, slot)
         {
-            match self.judge(now, hook, packet, bytes, Found { slot, direction }) {
-                Judged::Belongs(tracked) => return Ok(tracked),
+            let found = Found { slot, direction };
+            let tracked = self.tracked(found);
+            match self.judge(now, hook, packet, bytes, found) {
+                Judged::Belongs => return Ok(tracked),
                 Judged::Invalid(invalid) => return Ok(self.invalid(invalid)),
                 Judged::Ended => {}
             }
@@ -126,8 +128,9 @@ impl Table {
                     None => return Ok(self.invalid(Invalid::new(Reason::IcmpUnknown))),
                 },
             };
+            let tracked = self.tracked(found);
             match self.judge(now, hook, packet, bytes, found) {
-                Judged::Belongs(tracked) => return Ok(tracked),
+                Judged::Belongs => return Ok(tracked),
                 Judged::Invalid(invalid) => return Ok(self.invalid(invalid)),
                 Judged::Ended => {}
             }
@@ -147,6 +150,19 @@ impl Table {
                 return Some(Found { slot, direction });
             }
             self.destroy(now, slot);
+        }
+    }
+
+    /// What a packet of this connection carries, unless its tracker finds it INVALID.
+    #[inline]
+    fn tracked(&self, Found { slot, direction }: Found) -> Tracked {
+        let entry = self.slots.entry(slot);
+        let generation = entry.map_or(0, |entry| entry.generation);
+        Tracked {
+            state: entry.map_or(CtState::New, |entry| state_of(entry, direction)),
+            direction: Some(direction),
+            conn: Some(ConnId { slot, generation }),
+            invalid: None,
         }
     }
 
@@ -215,12 +231,6 @@ impl Table {
         let events = self.events.is_on();
         let Some((place, cold)) = self.slots.split_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
-        let tracked = Tracked {
-            state: state_of(entry, direction),
-            direction: Some(direction),
-            conn: Some(ConnId { slot, generation: entry.generation }),
-            invalid: None,
-        };
         let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
         let (is_timed, tracker) = (entry.has(Entry::TIMED), proto::tracker(entry.tuple.protocol));
         let mut record = proto::Record { entry, protocol: &mut place.record };
@@ -233,7 +243,7 @@ impl Table {
         };
         let entry = record.entry;
         let Outcome::Accept { timeout, changes } = outcome else {
-            return self.judge_apart(now, packet, bytes, (found, tracked), &outcome);
+            return self.judge_apart(now, packet, bytes, found, &outcome);
         };
         // What leaves the timeout alone is not accounted either.
         if entry.has(Entry::COUNTED) && timeout.is_some() {
@@ -246,7 +256,7 @@ impl Table {
             entry.pending |= changes.0;
         }
         mark_reply(entry, direction, events);
-        Judged::Belongs(tracked)
+        Judged::Belongs
     }
 
     /// What follows where the tracker does not simply accept the packet.
@@ -256,12 +266,12 @@ impl Table {
         now: Instant,
         packet: &Parsed,
         bytes: &[u8],
-        (found, tracked): (Found, Tracked),
+        found: Found,
         outcome: &Outcome,
     ) -> Judged {
         let Found { slot, direction } = found;
         match *outcome {
-            Outcome::Accept { .. } => Judged::Belongs(tracked),
+            Outcome::Accept { .. } => Judged::Belongs,
             Outcome::Kill => {
                 if let Some((place, cold)) = self.slots.split_mut(slot)
                     && place.entry.has(Entry::COUNTED)
@@ -272,7 +282,7 @@ impl Table {
                 if let Some(entry) = self.slots.entry_mut(slot) {
                     mark_reply(entry, direction, false);
                 }
-                Judged::Belongs(tracked)
+                Judged::Belongs
             }
             Outcome::Restart => {
                 self.destroy(now, slot);
@@ -284,7 +294,7 @@ impl Table {
                     mark_reply(entry, direction, events);
                 }
                 self.complain_of_ignored(&Subject::new(packet, bytes, found), &ignored);
-                Judged::Belongs(tracked)
+                Judged::Belongs
             }
             Outcome::Invalid { invalid, shorten, fault } => {
                 let subject = Subject { packet, bytes, found, fault };

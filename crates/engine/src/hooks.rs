@@ -164,7 +164,10 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
         if walk.conntrack.sysctls().log_invalid != 0 {
             complain_in(walk, hook);
         }
-        walk.tracked = Some(tracked.map_err(stop)?);
+        match tracked {
+            Ok(tracked) => walk.tracked = Some(tracked),
+            Err(dropped) => return Err(stop(dropped)),
+        }
     }
     if let Some(tracked) = &walk.tracked {
         walk.recorder.tracked(tracked);
