@@ -177,8 +177,9 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
 
 /// Where the packet came in, and where it leaves, as far as that is known.
 #[inline]
-fn interfaces<R>(walk: &Walk<'_, R>) -> [Option<InterfaceName>; 2] {
-    let named = |index| walk.routing.host().interface(index).map(|interface| interface.name);
+fn interfaces<'w, R>(walk: &Walk<'w, R>) -> [Option<&'w InterfaceName>; 2] {
+    let host = walk.routing.host();
+    let named = |index| host.interface(index).map(|interface| &interface.name);
     [walk.interface.and_then(named), walk.out.and_then(named)]
 }
 
@@ -192,7 +193,7 @@ fn complain_in<R>(walk: &mut Walk<'_, R>, hook: Hook) {
 /// Logs what tracking has to say of a packet that it finds INVALID.
 #[cold]
 #[inline(never)]
-fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<InterfaceName>; 2]) {
+fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&InterfaceName>; 2]) {
     let complaints = walk.conntrack.take_complaints();
     let [in_interface, out_interface] = interfaces;
     let mut lines = Vec::new();

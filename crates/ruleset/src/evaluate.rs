@@ -24,9 +24,9 @@ pub struct Traversal<'a> {
     /// The hook.
     pub hook: Hook,
     /// `-i`; none for what the host itself sends.
-    pub in_interface: Option<InterfaceName>,
+    pub in_interface: Option<&'a InterfaceName>,
     /// `-o`; none before routing and in INPUT.
-    pub out_interface: Option<InterfaceName>,
+    pub out_interface: Option<&'a InterfaceName>,
     /// The packet, parsed. A target that rewrites the bytes keeps it true to them.
     pub packet: &'a mut Parsed,
     /// Its bytes from the IP header on.
@@ -291,7 +291,7 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
     let network = |wanted: &Option<Inverted<Network>>, address: Address| {
         wanted.is_none_or(|wanted| in_network(&wanted.value, address) != wanted.inverted)
     };
-    let interface = |wanted: &Option<Inverted<InterfacePattern>>, name: &Option<InterfaceName>| {
+    let interface = |wanted: &Option<Inverted<InterfacePattern>>, name: Option<&InterfaceName>| {
         wanted.is_none_or(|wanted| is_interface(&wanted.value, name) != wanted.inverted)
     };
     let wanted_protocol = |wanted: Inverted<u8>| {
@@ -301,8 +301,8 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
     header.protocol.is_none_or(wanted_protocol)
         && network(&header.source, packet.source)
         && network(&header.destination, packet.destination)
-        && interface(&header.in_interface, &traversal.in_interface)
-        && interface(&header.out_interface, &traversal.out_interface)
+        && interface(&header.in_interface, traversal.in_interface)
+        && interface(&header.out_interface, traversal.out_interface)
         && header.fragment.is_none_or(|wanted| is_later_fragment(packet) != wanted.inverted)
 }
 
@@ -350,7 +350,7 @@ pub fn in_network(network: &Network, address: Address) -> bool {
 }
 
 #[inline]
-fn is_interface(pattern: &InterfacePattern, name: &Option<InterfaceName>) -> bool {
+fn is_interface(pattern: &InterfacePattern, name: Option<&InterfaceName>) -> bool {
     let name = name.map_or([0; 16], |name| *name.octets());
     let difference = u128::from_le_bytes(name) ^ u128::from_le_bytes(pattern.name);
     let unread = u32::from(16 - pattern.length.min(16)) * 8;

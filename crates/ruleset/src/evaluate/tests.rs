@@ -96,11 +96,12 @@ impl Bench {
     fn walk(&mut self, bytes: &[u8]) -> (Verdict, Option<Decision>) {
         let mut packet = Parsed::new(bytes).unwrap();
         let inward = matches!(self.hook, Hook::Prerouting | Hook::Input | Hook::Forward);
+        let [eth0, ppp7] = ["eth0", "ppp7"].map(InterfaceName::new);
         let mut traversal = Traversal {
             now: self.now,
             hook: self.hook,
-            in_interface: if inward { InterfaceName::new("eth0") } else { None },
-            out_interface: if self.hook == Hook::Input { None } else { InterfaceName::new("ppp7") },
+            in_interface: eth0.as_ref().filter(|_| inward),
+            out_interface: ppp7.as_ref().filter(|_| self.hook != Hook::Input),
             packet: &mut packet,
             bytes: &mut bytes.to_vec(),
             link: self.link,

@@ -171,8 +171,8 @@ impl AddrType {
         let Some(wanted) = wanted else { return true };
         let interface = match self.limit {
             Limit::None => None,
-            Limit::In => traversal.in_interface,
-            Limit::Out => traversal.out_interface,
+            Limit::In => traversal.in_interface.copied(),
+            Limit::Out => traversal.out_interface.copied(),
         };
         let found = match self.family {
             Family::V4 => {

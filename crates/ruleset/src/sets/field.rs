@@ -4,7 +4,7 @@ use super::Key;
 use crate::evaluate::Traversal;
 use crate::matches::conntrack::state_bit;
 use crate::matches::multiport;
-use keepstate_packet::Family;
+use keepstate_packet::{Family, InterfaceName};
 
 /// A field of a packet, or of what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,9 @@ impl Field {
                 Family::V6 => key.push(octets),
             }
         };
+        let interface = |name: Option<&InterfaceName>, key: &mut Key| {
+            key.push(name.copied().unwrap_or_default().octets())
+        };
         let ports = || {
             let later = crate::evaluate::is_later_fragment(packet);
             if later { None } else { multiport::ports(traversal) }
@@ -84,8 +87,8 @@ impl Field {
             Self::Protocol => key.push(&[packet.protocol]),
             Self::SourcePort => key.push(&ports()?.0.to_be_bytes()),
             Self::DestinationPort => key.push(&ports()?.1.to_be_bytes()),
-            Self::InInterface => key.push(traversal.in_interface.unwrap_or_default().octets()),
-            Self::OutInterface => key.push(traversal.out_interface.unwrap_or_default().octets()),
+            Self::InInterface => interface(traversal.in_interface, key),
+            Self::OutInterface => interface(traversal.out_interface, key),
             Self::Mark => key.push(&traversal.mark.to_be_bytes()),
             Self::CtState => key.push(&[state_bit(traversal.tracked)]),
         }

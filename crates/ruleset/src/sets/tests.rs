@@ -44,10 +44,11 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
     let mut packet = Parsed::new(&bytes).unwrap();
     let sysctls = Sysctls { max: 16, ..Sysctls::default() };
     let mut connections = keepstate_conntrack::Table::new([1, 2], sysctls);
+    let eth0 = InterfaceName::new("eth0");
     let mut traversal = Traversal {
         now: Instant(0),
         hook: Hook::Input,
-        in_interface: InterfaceName::new("eth0"),
+        in_interface: eth0.as_ref(),
         out_interface: None,
         packet: &mut packet,
         bytes: &mut bytes.to_vec(),

@@ -11,10 +11,10 @@ use keepstate_packet::{Family, InterfaceName, ipv6, tcp};
 /// The line of a packet.
 #[must_use]
 pub(super) fn text(log: &Log, traversal: &Traversal<'_>) -> String {
-    let name = |interface: &Option<InterfaceName>| {
-        interface.as_ref().map_or_else(String::new, |name| String::from(name.as_str()))
+    let name = |interface: Option<&InterfaceName>| {
+        interface.map_or_else(String::new, |name| String::from(name.as_str()))
     };
-    let (inward, outward) = (&traversal.in_interface, &traversal.out_interface);
+    let (inward, outward) = (traversal.in_interface, traversal.out_interface);
     let mut line = Line { out: String::from(log.prefix.as_str()), log, beyond: 0 };
     let _ = write!(line.out, "IN={} OUT={} ", name(inward), name(outward));
     if inward.is_some() {

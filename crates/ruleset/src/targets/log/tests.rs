@@ -23,10 +23,11 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
     let sysctls = Sysctls { max: 16, ..Sysctls::default() };
     let mut connections = keepstate_conntrack::Table::new([1, 2], sysctls);
     let mut log = Vec::new();
+    let eth0 = InterfaceName::new("eth0");
     let mut traversal = Traversal {
         now: Instant(0),
         hook: Hook::Prerouting,
-        in_interface: InterfaceName::new("eth0"),
+        in_interface: eth0.as_ref(),
         out_interface: None,
         packet: &mut packet,
         bytes: &mut bytes.to_vec(),
