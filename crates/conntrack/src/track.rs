@@ -80,6 +80,7 @@ impl Table {
         {
             return Ok(tracked);
         }
+        // What most packets come to: all that they need is in the registers and the cache already.
         let supposed = self.search_supposed(prepared, template.zone);
         if let Some((slot, direction)) = supposed
             && !self.is_expired(now, slot)
@@ -95,7 +96,8 @@ impl Table {
         self.search_and_judge(now, hook, packet, bytes, template, prepared)
     }
 
-    /// Judges a packet by the connection that is searched for it, or made.
+    /// Judges a packet by the connection that is searched for it, or made. Out of line, so that
+    /// [`Self::track_prepared`] stays small where it is inlined.
     #[inline(never)]
     fn search_and_judge(
         &mut self,
@@ -138,21 +140,6 @@ impl Table {
         Ok(self.invalid(Invalid::new(Reason::InvalidState)))
     }
 
-    /// The connection of a tuple. One that has expired is removed in passing.
-    fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
-        if self.zoned {
-            return self.lookup_in_zone(now, hash, tuple, zone);
-        }
-        loop {
-            let found = self.search_hash(hash, tuple, zone);
-            let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
-            if !self.is_expired(now, slot) {
-                return Some(Found { slot, direction });
-            }
-            self.destroy(now, slot);
-        }
-    }
-
     /// What a packet of this connection carries, unless its tracker finds it INVALID.
     #[inline]
     fn tracked(&self, Found { slot, direction }: Found) -> Tracked {
@@ -169,6 +156,21 @@ impl Table {
     #[inline]
     fn is_expired(&self, now: Instant, slot: u32) -> bool {
         self.slots.entry(slot).is_some_and(|e| timeout::expired(e.deadline, now))
+    }
+
+    /// The connection of a tuple. One that has expired is removed in passing.
+    fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
+        if self.zoned {
+            return self.lookup_in_zone(now, hash, tuple, zone);
+        }
+        loop {
+            let found = self.search_hash(hash, tuple, zone);
+            let (slot, direction) = found.or_else(|| self.search_reply(tuple, zone))?;
+            if !self.is_expired(now, slot) {
+                return Some(Found { slot, direction });
+            }
+            self.destroy(now, slot);
+        }
     }
 
     /// The same where zones are used: what has expired and is met under the same hash on the way to
