@@ -84,11 +84,12 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
     let mut parsed = Parsed::new(packet).expect("a packet");
     let ruleset = load(parsed.family, table, builtin_name(hook), rule).expect("a rule");
     let mut bytes = packet.to_vec();
+    let interfaces = ["eth0", "eth1"].map(InterfaceName::new);
     let mut traversal = Traversal {
         now: Instant(1_000_000_000_000),
         hook,
-        in_interface: InterfaceName::new("eth0"),
-        out_interface: InterfaceName::new("eth1"),
+        in_interface: interfaces[0].as_ref(),
+        out_interface: interfaces[1].as_ref(),
         packet: &mut parsed,
         bytes: &mut bytes,
         link: LinkInfo::default(),

@@ -104,10 +104,11 @@ impl Bench {
     /// What the matches say of a packet, from its IP header on; the header of the rule is not asked.
     pub(super) fn answer(&mut self, packet: &[u8]) -> Answer {
         let mut parsed = Parsed::new(packet).expect("a packet");
+        let interfaces = ["eth0"].map(InterfaceName::new);
         let mut traversal = Traversal {
             now: self.now,
             hook: Hook::Input,
-            in_interface: InterfaceName::new("eth0"),
+            in_interface: interfaces[0].as_ref(),
             out_interface: None,
             packet: &mut parsed,
             bytes: &mut packet.to_vec(),
