@@ -17,6 +17,7 @@ pub mod connlabel;
 pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
+pub mod dccp;
 pub mod dscp;
 pub mod ecn;
 pub mod esp;
@@ -32,11 +33,14 @@ pub mod mac;
 pub mod mark;
 pub mod multiport;
 pub mod pkttype;
+pub mod sctp;
 pub mod state;
+pub mod string;
 pub mod tcp;
 pub mod tcpmss;
 pub mod tos;
 pub mod ttl;
+pub mod u32;
 pub mod udp;
 
 #[cfg(test)]
@@ -53,13 +57,14 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     connlimit::EXTENSION,
     connmark::EXTENSION,
     conntrack::EXTENSION,
+    dccp::EXTENSION,
     dscp::EXTENSION,
     ecn::EXTENSION,
     esp::EXTENSION,
     helper::EXTENSION,
     hl::EXTENSION,
-    icmp::EXTENSION,
     icmp6::EXTENSION,
+    icmp::EXTENSION,
     ipcomp::EXTENSION,
     iprange::EXTENSION,
     length::EXTENSION,
@@ -68,11 +73,14 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     mark::EXTENSION,
     multiport::EXTENSION,
     pkttype::EXTENSION,
+    sctp::EXTENSION,
     state::EXTENSION,
+    string::EXTENSION,
     tcp::EXTENSION,
     tcpmss::EXTENSION,
     tos::EXTENSION,
     ttl::EXTENSION,
+    u32::EXTENSION,
     udp::EXTENSION,
 ];
 

@@ -6,7 +6,6 @@ pub(super) const MATCHES: &[&str] = &[
     "cgroup",
     "cluster",
     "cpu",
-    "dccp",
     "devgroup",
     "dst",
     "eui64",
@@ -28,14 +27,11 @@ pub(super) const MATCHES: &[&str] = &[
     "recent",
     "rpfilter",
     "rt",
-    "sctp",
     "set",
     "socket",
     "srh",
     "statistic",
-    "string",
     "time",
-    "u32",
 ];
 
 /// Targets.

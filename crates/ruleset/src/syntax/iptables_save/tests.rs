@@ -222,7 +222,6 @@ fn unknown_is_told_from_not_yet() {
     for (rule, expected) in [
         ("-A INPUT -m hashlimit", code::MATCH_UNSUPPORTED),
         ("-A INPUT -m hashlimt", code::UNKNOWN_MATCH),
-        ("-A INPUT -p sctp --dport 5", code::MATCH_UNSUPPORTED),
         ("-A INPUT -j ULOG --ulog-nlgroup 2", code::TARGET_UNSUPPORTED),
         ("-A INPUT -j TCPMS", code::UNKNOWN_TARGET),
         ("-A INPUT -m icmp6 --icmpv6-type 1", code::WRONG_FAMILY),
