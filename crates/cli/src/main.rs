@@ -8,7 +8,6 @@ mod helpers;
 mod policies;
 mod report;
 mod rulesets;
-#[allow(dead_code, reason = "what uses it are the familiar commands")]
 mod store;
 mod terminal;
 
@@ -40,13 +39,24 @@ struct Arguments {
 
 fn main() -> ExitCode {
     // A link named like the familiar command is that command.
-    let mut words = std::env::args_os();
-    let name = words.next().map(std::path::PathBuf::from);
-    if name.as_deref().and_then(std::path::Path::file_name).is_some_and(|n| n == "conntrack") {
-        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        return commands::conntrack::run(&words, &Terminal::new(Color::Auto, false)).into();
+    let words: Vec<_> = std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
+    let name = words.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+    let rest = words.get(1..).unwrap_or(&[]);
+    if name == "conntrack" {
+        return commands::conntrack::run(rest, &Terminal::new(Color::Auto, false)).into();
+    }
+    // So is a verb of that name, whose options are its own.
+    for (name, rest) in [(Some(name), rest), (rest.first().map(String::as_str), after_first(rest))]
+    {
+        if let Some(called) = name.and_then(|name| commands::iptables::Called::of(name, rest)) {
+            return commands::iptables::run(called, &Terminal::new(Color::Auto, false)).into();
+        }
     }
     let arguments = Arguments::parse();
     let terminal = Terminal::new(arguments.color, arguments.quiet);
     arguments.command.run(&terminal).into()
+}
+
+fn after_first(words: &[String]) -> &[String] {
+    words.get(1..).unwrap_or(&[])
 }

@@ -36,6 +36,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to write instead, ready to be pasted.
     pub help: Option<String>,
+    /// What iptables itself says of it, where that is known; without the name of the tool.
+    pub says: Option<String>,
 }
 
 /// Another place that has to do with a fault.
@@ -72,7 +74,7 @@ impl Diagnostic {
     /// A fault without labels and help.
     #[must_use]
     pub fn new(code: Code, span: Span, text: impl Into<String>) -> Self {
-        Self { code, span, text: text.into(), labels: Vec::new(), help: None }
+        Self { code, span, text: text.into(), labels: Vec::new(), help: None, says: None }
     }
 
     /// The same, with a label on another place.
@@ -86,6 +88,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with what iptables itself says of it.
+    #[must_use]
+    pub fn says(mut self, says: impl Into<String>) -> Self {
+        self.says = Some(says.into());
         self
     }
 

@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod evaluate;
 pub mod explain;
 pub mod extension;
+pub mod kept;
 pub mod labels;
 pub mod matches;
 pub mod model;

@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod conntrack;
 mod explain;
+pub(crate) mod iptables;
 mod replay;
 mod run;
 mod verify;
@@ -21,6 +22,15 @@ pub(crate) enum Command {
     /// Look at and change a connection table, with the verbs and options of conntrack(8)
     #[command(disable_help_flag = true)]
     Conntrack(conntrack::Arguments),
+    /// Be iptables, on a rule store of its own; likewise ip6tables and the -nft and -legacy names
+    #[command(disable_help_flag = true)]
+    Iptables(iptables::Arguments),
+    /// Be iptables-save on that store; likewise ip6tables-save
+    #[command(disable_help_flag = true)]
+    IptablesSave(iptables::Arguments),
+    /// Be iptables-restore on that store; likewise ip6tables-restore
+    #[command(disable_help_flag = true)]
+    IptablesRestore(iptables::Arguments),
     /// Push the same packets through this machine's own kernel, difference by difference
     Verify(verify::Arguments),
     /// Filter live traffic
@@ -35,6 +45,11 @@ impl Command {
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
             Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
+            Self::Iptables(arguments) => iptables::verb("iptables", arguments, terminal),
+            Self::IptablesSave(arguments) => iptables::verb("iptables-save", arguments, terminal),
+            Self::IptablesRestore(arguments) => {
+                iptables::verb("iptables-restore", arguments, terminal)
+            }
             Self::Verify(arguments) => verify::run(arguments, terminal),
             Self::Run(arguments) => run::run(arguments, terminal),
         }

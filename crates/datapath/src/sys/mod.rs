@@ -7,3 +7,4 @@ pub mod netlink;
 pub mod packet;
 pub mod signal;
 pub mod tap;
+pub mod zone;

@@ -215,7 +215,11 @@ impl<'a> Arguments<'a> {
     /// Reports a value that is none.
     pub fn bad_value(&mut self, given: &Given, what: &str) {
         let text = format!("`{}` is not {what}", given.value);
-        self.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
+        let says = format!(
+            "{}: bad value for option \"--{}\", or out of range.\n",
+            self.name, given.option.name
+        );
+        self.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text).says(says));
     }
 
     /// An option that must be there.
@@ -225,7 +229,8 @@ impl<'a> Arguments<'a> {
             let names = self.options.iter().filter(|option| option.id == id);
             let name = names.map(|option| option.name).next().unwrap_or_default();
             let text = format!("`{}` needs `--{name}`", self.name);
-            self.fault(Diagnostic::new(code::OPTION_MISSING, self.span, text));
+            let says = format!("{}: option \"--{name}\" must be specified\n", self.name);
+            self.fault(Diagnostic::new(code::OPTION_MISSING, self.span, text).says(says));
         }
         found
     }
@@ -348,6 +353,7 @@ impl<'a> Arguments<'a> {
             let numeric = text.bytes().all(|b| b.is_ascii_digit());
             let why = if numeric { "not a port (0 to 65535)" } else { "not a known service" };
             let fault = Diagnostic::new(code::UNKNOWN_PORT, span, format!("`{text}` is {why}"));
+            let fault = fault.says(format!("invalid port/service `{text}' specified"));
             self.fault(match nearest(text, names::service_names()) {
                 _ if text.contains(',') => fault.help(format!("-m multiport --dports {text}")),
                 _ if dashed_range(text) => {

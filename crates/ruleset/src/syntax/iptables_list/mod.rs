@@ -11,7 +11,7 @@ mod extras;
 mod print;
 mod services;
 
-pub use print::{List, print_list, print_list_rule};
+pub use print::{List, print_brief, print_list, print_list_rule};
 
 use crate::extension::names;
 use alloc::{

@@ -70,6 +70,45 @@ pub fn print_list_rule(
     out
 }
 
+/// A rule without columns, as `iptables -v -A` tells what it did.
+#[must_use]
+pub fn print_brief(family: Family, table: &Table, rule: &Rule) -> String {
+    let how = List { numeric: true, ..List::default() };
+    let listing = Listing { family, table, how };
+    let header = &rule.header;
+    let not = |inverted| if inverted { '!' } else { ' ' };
+    let inverted = header.protocol.is_some_and(|protocol| protocol.inverted);
+    let protocol = header.protocol.map_or(0, |protocol| protocol.value);
+    let named = if protocol == 0 { Some("all") } else { names::protocol_name(protocol) };
+    let protocol = named.map_or_else(|| format!("{protocol}"), String::from);
+    let opt = match header.fragment {
+        None => "--",
+        Some(Inverted { inverted: false, .. }) => "-f",
+        Some(Inverted { inverted: true, .. }) => "!f",
+    };
+    let (arriving, leaving) =
+        (listing.interface(header.in_interface), listing.interface(header.out_interface));
+    let mut out = format!(
+        "{} {}{protocol} opt {opt} in {arriving} out {leaving} ",
+        listing.target(&rule.target),
+        not(inverted),
+    );
+    for (network, after) in [(header.source, "  -> "), (header.destination, "  ")] {
+        let inverted = network.is_some_and(|network| network.inverted);
+        let before = if after == "  " && !inverted { "" } else { " " };
+        let before = if inverted { "!" } else { before };
+        let _ = write!(out, "{before}{}{after}", listing.network(network));
+    }
+    for one in &rule.matches {
+        one.list(&mut out, true);
+    }
+    if let Jump::Target(target) = &rule.target {
+        target.list(&mut out, true);
+    }
+    out.push('\n');
+    out
+}
+
 /// How many rules lead into each chain.
 fn references(table: &Table) -> Vec<u32> {
     let mut counts = vec![0_u32; table.chains.len()];

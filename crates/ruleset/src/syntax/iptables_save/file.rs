@@ -126,12 +126,12 @@ impl Amounts {
 }
 
 /// A table being read.
-struct Section {
+pub(super) struct Section {
     /// `None` for a table that is not supported: it is read for its faults only.
     name: Option<TableName>,
-    table: Table,
-    index: BTreeMap<String, ChainIndex>,
-    requirements: Vec<Requirement>,
+    pub(super) table: Table,
+    pub(super) index: BTreeMap<String, ChainIndex>,
+    pub(super) requirements: Vec<Requirement>,
     span: Span,
     /// There is no such table: its lines are passed over.
     unknown: bool,
@@ -351,6 +351,8 @@ impl File<'_> {
                     self.lost = true;
                 }
             }
+            // A file's line is refused before it comes to this.
+            _ => {}
         }
     }
 }
@@ -377,7 +379,7 @@ impl File<'_> {
                     self.faults.push(Diagnostic::new(code::BAD_CHAIN_LINE, policy.span, text));
                 }
             }
-            Command::Append(_) | Command::Insert(..) => {}
+            _ => {}
         }
     }
 
@@ -388,7 +390,7 @@ impl File<'_> {
             Some(Command::Policy(..)) => (Main::Policy, "-P"),
             _ => return,
         };
-        let passed = [command, Main::Ipv4, Main::Ipv6, Main::Ignored, Main::IgnoredValue];
+        let passed = [command, Main::Ipv4, Main::Ipv6, Main::Verbose, Main::Modprobe];
         let mut places = line.places.iter().filter(|(main, _)| !passed.contains(main));
         let counters = command == Main::Policy;
         if let Some((_, span)) = places.find(|(main, _)| !(counters && *main == Main::SetCounters))
@@ -437,7 +439,7 @@ fn set_policy(chain: &mut Chain, policy: &str) -> bool {
 }
 
 impl Section {
-    fn new(name: Option<TableName>, hooks: &[Hook], span: Span, unknown: bool) -> Self {
+    pub(super) fn new(name: Option<TableName>, hooks: &[Hook], span: Span, unknown: bool) -> Self {
         let chains: Vec<Chain> = hooks
             .iter()
             .map(|hook| Chain {
@@ -455,7 +457,7 @@ impl Section {
         Self { name, table, index, requirements: Vec::new(), span, unknown }
     }
 
-    fn add_chain(
+    pub(super) fn add_chain(
         &mut self,
         name: &str,
         span: Span,
@@ -497,18 +499,23 @@ impl Section {
 }
 
 /// A rule line on its way into its table.
-struct Draft<'a> {
-    line: &'a Line,
-    chain: &'a Word,
-    number: Option<usize>,
-    span: Span,
-    counters: (u64, u64),
-    section: &'a mut Section,
+pub(super) struct Draft<'a> {
+    pub(super) line: &'a Line,
+    pub(super) chain: &'a Word,
+    pub(super) number: Option<usize>,
+    pub(super) span: Span,
+    pub(super) counters: (u64, u64),
+    pub(super) section: &'a mut Section,
 }
 
 impl Draft<'_> {
     /// Adds the rules that the line stands for.
-    fn add(&mut self, setting: Setting<'_>, amounts: &mut Amounts, faults: &mut Vec<Diagnostic>) {
+    pub(super) fn add(
+        &mut self,
+        setting: Setting<'_>,
+        amounts: &mut Amounts,
+        faults: &mut Vec<Diagnostic>,
+    ) {
         let chain = self.section.index.get(&self.chain.text).copied();
         if chain.is_none() {
             let fault = self.no_chain(self.chain);
@@ -706,7 +713,8 @@ impl Draft<'_> {
         };
         if let Some(span) = self.line.place(main) {
             let text = format!("`{option}` has no meaning in {}", self.chain.text);
-            faults.push(Diagnostic::new(code::INTERFACE_DIRECTION, span, text));
+            let fault = Diagnostic::new(code::INTERFACE_DIRECTION, span, text);
+            faults.push(fault.says(format!("Can't use {option} with {}\n", self.chain.text)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The options of the rule itself.
 
 use super::options::Main;
-use super::rule::{Command, Goal, Reader};
+use super::rule::{Command, Goal, Place, Reader};
 use super::words::Word;
 use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::extension::{Given, names, values};
@@ -14,27 +14,13 @@ pub const EXPANSION_MAX: usize = 4096;
 
 impl Reader<'_> {
     pub(super) fn main(&mut self, main: Main, given: Given) {
-        let alone = !matches!(
-            main,
-            Main::Match
-                | Main::Refused
-                | Main::Ignored
-                | Main::IgnoredValue
-                | Main::Ipv4
-                | Main::Ipv6
-        );
-        let same = |one: Main| match main {
-            Main::Jump | Main::Goto => matches!(one, Main::Jump | Main::Goto),
-            Main::Append | Main::Insert | Main::NewChain | Main::Policy => {
-                matches!(one, Main::Append | Main::Insert | Main::NewChain | Main::Policy)
-            }
-            _ => one == main,
-        };
-        let first = self.line.places.iter().find(|(one, _)| same(*one)).map(|(_, span)| *span);
-        if let Some(first) = first.filter(|_| alone) {
-            return self.twice(&given, first);
+        if self.again(main, &given) {
+            return;
         }
         self.line.places.push((main, given.span));
+        if self.place == Place::Command && self.of_command(main, &given) {
+            return;
+        }
         let inverted = given.inverted;
         match main {
             Main::Append => self.line.command = Some(Command::Append(value_word(&given))),
@@ -48,11 +34,6 @@ impl Reader<'_> {
                 let policy =
                     Word { text: given.second.clone(), span: given.second_span, quoted: false };
                 self.line.command = Some(Command::Policy(value_word(&given), policy));
-            }
-            Main::OtherCommand => {
-                let text = format!("`--{}` cannot stand in a file", given.option.name);
-                self.fault(code::NO_COMMAND, given.span, text);
-                self.next_number();
             }
             Main::Source => self.line.sources = self.networks(&given),
             Main::Destination => self.line.destinations = self.networks(&given),
@@ -73,13 +54,49 @@ impl Reader<'_> {
                 let fault = Diagnostic::new(code::TABLE_OPTION, given.span, text);
                 self.report(fault.help("the table is that of the `*NAME` line above"));
             }
-            Main::Refused => {
+            Main::Ipv4 | Main::Ipv6 | Main::Verbose | Main::Modprobe => {}
+            _ => {
                 let text = format!("`--{}` cannot stand in a file", given.option.name);
                 self.fault(code::NO_COMMAND, given.span, text);
                 self.next_number();
             }
-            Main::Ipv4 | Main::Ipv6 | Main::Ignored | Main::IgnoredValue => {}
         }
+    }
+
+    /// Reports an option that was there before and can be only once.
+    fn again(&mut self, main: Main, given: &Given) -> bool {
+        let alone = !matches!(
+            main,
+            Main::Match
+                | Main::Table
+                | Main::Numeric
+                | Main::Verbose
+                | Main::Exact
+                | Main::Wait
+                | Main::WaitInterval
+                | Main::LineNumbers
+                | Main::Modprobe
+                | Main::Ipv4
+                | Main::Ipv6
+        );
+        let listing = |one: Main| matches!(one, Main::List | Main::ListRules);
+        let same = |one: Main| match main {
+            Main::Jump | Main::Goto => matches!(one, Main::Jump | Main::Goto),
+            Main::Zero if listing(one) => false,
+            _ if listing(main) && one == Main::Zero => false,
+            _ if main.is_command() => one.is_command(),
+            _ => one == main,
+        };
+        let first = self.line.places.iter().find(|(one, _)| same(*one)).copied();
+        if let Some((first, span)) = first.filter(|_| alone) {
+            if main.is_command() {
+                self.second_command(given, first, span);
+            } else {
+                self.twice(given, span);
+            }
+            return true;
+        }
+        false
     }
 
     fn networks(&mut self, given: &Given) -> Vec<Inverted<Network>> {
@@ -91,7 +108,17 @@ impl Reader<'_> {
                 None => {
                     let (message, span) = (format!("`{text}` is not an address"), given.value_span);
                     let help = address_help(text, self.family);
-                    self.report(Diagnostic::new(code::BAD_ADDRESS, span, message).help(help));
+                    let says = match text.split_once('/') {
+                        Some((address, mask))
+                            if values::network(address, self.family).is_some() =>
+                        {
+                            format!("invalid mask `{mask}' specified")
+                        }
+                        Some((address, _)) => format!("host/network `{address}' not found"),
+                        None => format!("host/network `{text}' not found"),
+                    };
+                    let fault = Diagnostic::new(code::BAD_ADDRESS, span, message);
+                    self.report(fault.help(help).says(says));
                 }
             }
         }
@@ -103,7 +130,10 @@ impl Reader<'_> {
         if list && (inverted || other.iter().any(|network| network.inverted)) {
             let text = "a list of addresses cannot stand in a rule with `! -s` or `! -d`";
             let fault = Diagnostic::new(code::NOT_INVERTIBLE, given.value_span, text);
-            self.report(fault.help("a user chain with one rule an address, each with -j RETURN"));
+            let says = "! not allowed with multiple source or destination IP addresses";
+            self.report(
+                fault.says(says).help("a user chain with one rule an address, each with -j RETURN"),
+            );
         }
         if networks.len() > EXPANSION_MAX {
             let text = format!("{} addresses in a list; at most {EXPANSION_MAX}", networks.len());
@@ -117,6 +147,7 @@ impl Reader<'_> {
         let Some(value) = values::protocol(&given.value) else {
             let text = format!("no protocol is called `{}`", given.value);
             let fault = Diagnostic::new(code::UNKNOWN_PROTOCOL, given.value_span, text);
+            let fault = fault.says(format!("unknown protocol \"{}\" specified", given.value));
             let near = nearest(&given.value, names::protocol_names());
             return self.report(match near {
                 Some(near) => fault.help(format!("did you mean `-p {near}`?")),
@@ -126,7 +157,8 @@ impl Reader<'_> {
         if value == 0 {
             if given.inverted {
                 let text = "`! -p all` would never match";
-                self.fault(code::UNKNOWN_PROTOCOL, given.value_span, text);
+                let fault = Diagnostic::new(code::UNKNOWN_PROTOCOL, given.value_span, text);
+                self.report(fault.says("rule would never match protocol"));
             }
             return;
         }
@@ -136,7 +168,13 @@ impl Reader<'_> {
     fn interface(&mut self, given: &Given) -> Option<Inverted<InterfacePattern>> {
         let Some(value) = interface_pattern(&given.value) else {
             let text = format!("no interface can be called `{}`", given.value);
-            self.fault(code::BAD_INTERFACE, given.value_span, text);
+            let fault = Diagnostic::new(code::BAD_INTERFACE, given.value_span, text);
+            self.report(fault.says(match given.value.as_str() {
+                "" => "Empty interface is likely to be undesired".into(),
+                name => {
+                    format!("interface name `{name}' must be shorter than IFNAMSIZ (15)")
+                }
+            }));
             return None;
         };
         let everything = value.length == 0 && !given.inverted;
@@ -153,7 +191,8 @@ impl Reader<'_> {
         };
         if packets_bytes.is_none() {
             let text = "`--set-counters` takes PACKETS BYTES";
-            self.fault(code::BAD_COUNTERS, given.span, text);
+            let fault = Diagnostic::new(code::BAD_COUNTERS, given.span, text);
+            self.report(fault.says("-c requires packet and byte counter"));
         }
         self.line.counters = packets_bytes;
     }
@@ -192,7 +231,7 @@ pub fn interface_pattern(text: &str) -> Option<InterfacePattern> {
     Some(InterfacePattern { name, length: u8::try_from(length).ok()? })
 }
 
-fn value_word(given: &Given) -> Word {
+pub(super) fn value_word(given: &Given) -> Word {
     let span: Span = given.value_span;
     Word { text: given.value.clone(), span, quoted: false }
 }

@@ -5,6 +5,7 @@
 //! line, [`mod@file`] puts lines into tables, `link` judges what only a whole table shows, and `print`
 //! is the way back.
 
+mod command;
 pub mod file;
 mod header;
 mod known;
@@ -12,6 +13,7 @@ mod link;
 pub mod options;
 mod print;
 pub mod rule;
+mod single;
 #[cfg(test)]
 mod tests;
 pub mod words;
@@ -22,7 +24,8 @@ pub use file::{
 };
 pub use header::{EXPANSION_MAX, interface_pattern};
 pub use link::{CIRCLES_MAX, check};
-pub use print::{Print, print, print_header, print_rule};
+pub use print::{Print, print, print_header, print_rule, print_rule_counted};
+pub use single::{Single, read_single};
 
 use keepstate_packet::Family;
 

@@ -4,7 +4,7 @@
 //! short ones may be joined to their value (`-ptcp`) or, without values, to each other (`-f4`).
 
 use crate::extension::{OptionSpec, Value, flag, valued};
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 /// An option of the rule itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,17 @@ pub enum Main {
     Insert,
     NewChain,
     Policy,
-    OtherCommand,
+    Delete,
+    Check,
+    Replace,
+    List,
+    ListRules,
+    Flush,
+    Zero,
+    DeleteChain,
+    RenameChain,
+    Help,
+    Version,
     Source,
     Destination,
     Protocol,
@@ -29,9 +39,61 @@ pub enum Main {
     Ipv4,
     Ipv6,
     Table,
-    Refused,
-    Ignored,
-    IgnoredValue,
+    Numeric,
+    Verbose,
+    Exact,
+    Wait,
+    WaitInterval,
+    LineNumbers,
+    Modprobe,
+}
+
+impl Main {
+    /// Whether it says what is to be done.
+    #[must_use]
+    pub const fn is_command(self) -> bool {
+        self.stands_in_files() || self.is_other_command()
+    }
+
+    /// Commands of rule files.
+    const fn stands_in_files(self) -> bool {
+        matches!(self, Self::Append | Self::Insert | Self::NewChain | Self::Policy)
+    }
+
+    /// Commands that rule files do not have.
+    #[must_use]
+    pub const fn is_other_command(self) -> bool {
+        matches!(
+            self,
+            Self::Delete
+                | Self::Check
+                | Self::Replace
+                | Self::List
+                | Self::ListRules
+                | Self::Flush
+                | Self::Zero
+                | Self::DeleteChain
+                | Self::RenameChain
+                | Self::Help
+                | Self::Version
+        )
+    }
+
+    /// Whether a value may follow, or stand joined to it, and may be missing.
+    #[must_use]
+    pub const fn may_have_value(self) -> bool {
+        matches!(
+            self,
+            Self::List
+                | Self::ListRules
+                | Self::Flush
+                | Self::Zero
+                | Self::DeleteChain
+                | Self::Help
+                | Self::Wait
+                | Self::WaitInterval
+        )
+    }
 }
 
 /// The options of the rule itself: short form, which, long form.
@@ -40,15 +102,17 @@ pub const OPTIONS: &[(char, Main, OptionSpec)] = &[
     ('I', Main::Insert, valued("insert", Main::Insert as u8)),
     ('N', Main::NewChain, valued("new-chain", Main::NewChain as u8)),
     ('P', Main::Policy, valued("policy", Main::Policy as u8).pair()),
-    ('D', Main::OtherCommand, valued("delete", Main::OtherCommand as u8)),
-    ('C', Main::OtherCommand, valued("check", Main::OtherCommand as u8)),
-    ('R', Main::OtherCommand, valued("replace", Main::OtherCommand as u8)),
-    ('L', Main::OtherCommand, flag("list", Main::OtherCommand as u8)),
-    ('S', Main::OtherCommand, flag("list-rules", Main::OtherCommand as u8)),
-    ('F', Main::OtherCommand, flag("flush", Main::OtherCommand as u8)),
-    ('Z', Main::OtherCommand, flag("zero", Main::OtherCommand as u8)),
-    ('X', Main::OtherCommand, flag("delete-chain", Main::OtherCommand as u8)),
-    ('E', Main::OtherCommand, valued("rename-chain", Main::OtherCommand as u8).pair()),
+    ('D', Main::Delete, valued("delete", Main::Delete as u8)),
+    ('C', Main::Check, valued("check", Main::Check as u8)),
+    ('R', Main::Replace, valued("replace", Main::Replace as u8)),
+    ('L', Main::List, flag("list", Main::List as u8)),
+    ('S', Main::ListRules, flag("list-rules", Main::ListRules as u8)),
+    ('F', Main::Flush, flag("flush", Main::Flush as u8)),
+    ('Z', Main::Zero, flag("zero", Main::Zero as u8)),
+    ('X', Main::DeleteChain, flag("delete-chain", Main::DeleteChain as u8)),
+    ('E', Main::RenameChain, valued("rename-chain", Main::RenameChain as u8).pair()),
+    ('h', Main::Help, flag("help", Main::Help as u8)),
+    ('V', Main::Version, flag("version", Main::Version as u8)),
     ('s', Main::Source, valued("source", Main::Source as u8).inverted()),
     ('\0', Main::Source, valued("src", Main::Source as u8).inverted()),
     ('d', Main::Destination, valued("destination", Main::Destination as u8).inverted()),
@@ -64,13 +128,13 @@ pub const OPTIONS: &[(char, Main, OptionSpec)] = &[
     ('4', Main::Ipv4, flag("ipv4", Main::Ipv4 as u8).inverted()),
     ('6', Main::Ipv6, flag("ipv6", Main::Ipv6 as u8).inverted()),
     ('t', Main::Table, valued("table", Main::Table as u8)),
-    ('n', Main::Refused, flag("numeric", Main::Refused as u8)),
-    ('v', Main::Ignored, flag("verbose", Main::Ignored as u8)),
-    ('x', Main::Refused, flag("exact", Main::Refused as u8)),
-    ('w', Main::Refused, flag("wait", Main::Refused as u8)),
-    ('\0', Main::Refused, flag("line-numbers", Main::Refused as u8)),
-    ('W', Main::Refused, flag("wait-interval", Main::Refused as u8)),
-    ('M', Main::IgnoredValue, valued("modprobe", Main::IgnoredValue as u8).inverted()),
+    ('n', Main::Numeric, flag("numeric", Main::Numeric as u8)),
+    ('v', Main::Verbose, flag("verbose", Main::Verbose as u8)),
+    ('x', Main::Exact, flag("exact", Main::Exact as u8)),
+    ('w', Main::Wait, flag("wait", Main::Wait as u8)),
+    ('\0', Main::LineNumbers, flag("line-numbers", Main::LineNumbers as u8)),
+    ('W', Main::WaitInterval, flag("wait-interval", Main::WaitInterval as u8)),
+    ('M', Main::Modprobe, valued("modprobe", Main::Modprobe as u8).inverted()),
 ];
 
 /// Whose option it is.
@@ -130,6 +194,14 @@ pub fn find_long<'a>(
 pub fn find_short(letter: char) -> Option<(Main, &'static OptionSpec)> {
     let mut all = OPTIONS.iter().filter(|(short, ..)| *short != '\0');
     all.find(|(short, ..)| *short == letter).map(|(_, main, spec)| (*main, spec))
+}
+
+/// `-s` for `source`: the short form of an option of the rule itself.
+#[must_use]
+pub fn short_of(name: &str) -> Option<String> {
+    let (_, main, _) = OPTIONS.iter().find(|(.., spec)| spec.name == name)?;
+    let mut same = OPTIONS.iter().filter(|(short, one, _)| one == main && *short != '\0');
+    same.next().map(|(short, ..)| format!("-{short}"))
 }
 
 /// Splits `name=value`.

@@ -62,7 +62,7 @@ fn print_table(out: &mut String, family: Family, table: &Table, how: Print) {
             if how.counters {
                 let _ = write!(out, "[{}:{}] ", rule.counters.0, rule.counters.1);
             }
-            write_rule(out, family, table, &chain.name, rule);
+            write_rule(out, family, table, (&chain.name, rule), false);
             out.push('\n');
         }
     }
@@ -73,16 +73,33 @@ fn print_table(out: &mut String, family: Family, table: &Table, how: Print) {
 #[must_use]
 pub fn print_rule(family: Family, table: &Table, chain: &str, rule: &Rule) -> String {
     let mut out = String::new();
-    write_rule(&mut out, family, table, chain, rule);
+    write_rule(&mut out, family, table, (chain, rule), false);
     out
 }
 
-fn write_rule(out: &mut String, family: Family, table: &Table, chain: &str, rule: &Rule) {
+/// One rule with its counters in it, as `iptables -S -v` prints it.
+#[must_use]
+pub fn print_rule_counted(family: Family, table: &Table, chain: &str, rule: &Rule) -> String {
+    let mut out = String::new();
+    write_rule(&mut out, family, table, (chain, rule), true);
+    out
+}
+
+fn write_rule(
+    out: &mut String,
+    family: Family,
+    table: &Table,
+    (chain, rule): (&str, &Rule),
+    counted: bool,
+) {
     let _ = write!(out, "-A {chain}");
     print_header(out, family, &rule.header);
     for one in &rule.matches {
         let _ = write!(out, " -m {}", one.name());
         one.print(out);
+    }
+    if counted {
+        let _ = write!(out, " -c {} {}", rule.counters.0, rule.counters.1);
     }
     let name = |at| table.chain(at).map_or("", |chain: &Chain| chain.name.as_str());
     match &rule.target {

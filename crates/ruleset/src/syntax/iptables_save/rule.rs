@@ -92,6 +92,41 @@ pub enum Command {
     NewChain(Word),
     /// `-P CHAIN POLICY`.
     Policy(Word, Word),
+    /// `-D CHAIN`, with a number or with a rule.
+    Delete(Word, Option<usize>),
+    /// `-C CHAIN`.
+    Check(Word),
+    /// `-R CHAIN NUMBER`.
+    Replace(Word, usize),
+    /// `-L`, of a chain, of one rule of it.
+    List(Option<Word>, Option<usize>),
+    /// `-S`, of a chain, of one rule of it.
+    ListRules(Option<Word>, Option<usize>),
+    /// `-F`, of a chain.
+    Flush(Option<Word>),
+    /// `-Z`, of a chain, of one rule of it.
+    Zero(Option<Word>, Option<usize>),
+    /// `-X`, of a chain.
+    DeleteChain(Option<Word>),
+    /// `-E OLD NEW`.
+    RenameChain(Word, Word),
+    /// `-h`.
+    Help,
+    /// `-V`.
+    Version,
+}
+
+/// What stands beside the rule in a command.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// `-t`.
+    pub table: Option<Word>,
+    /// `-v`, how often.
+    pub verbose: u32,
+    /// `-w`, and how many seconds at most.
+    pub wait: Option<Option<u64>>,
+    /// `-Z` beside `-L` or `-S`: afterwards.
+    pub zero: bool,
 }
 
 /// A rule line that was read.
@@ -113,6 +148,8 @@ pub struct Line {
     pub counters: Option<(u64, u64)>,
     /// Where each option of the rule stands.
     pub places: Vec<(Main, Span)>,
+    /// What only the line of a command has.
+    pub beside: Beside,
 }
 
 impl Line {
@@ -126,8 +163,26 @@ impl Line {
 /// Reads the words of a rule line.
 #[must_use]
 pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
+    read_in(Place::File, words, family, faults)
+}
+
+/// Reads the words of a command, without its name: all that iptables(8) has beside rules.
+#[must_use]
+pub fn read_command(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
+    read_in(Place::Command, words, family, faults)
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    File,
+    Command,
+}
+
+fn read_in(place: Place, words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
     let line = Line::default();
     let mut reader = Reader {
+        place,
         family,
         words: words.iter(),
         faults,
@@ -141,12 +196,14 @@ pub fn read(words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Lin
         reader.word(word);
     }
     if let Some(not) = reader.not {
-        reader.fault(code::NOT_INVERTIBLE, not, "`!` with nothing behind it");
+        let fault = Diagnostic::new(code::NOT_INVERTIBLE, not, "`!` with nothing behind it");
+        reader.report(fault.says("nothing appropriate following !"));
     }
     reader.line
 }
 
 pub(super) struct Reader<'a> {
+    pub(super) place: Place,
     pub(super) family: Family,
     words: core::slice::Iter<'a, Word>,
     faults: &'a mut Vec<Diagnostic>,
@@ -174,6 +231,10 @@ impl<'a> Reader<'a> {
         self.words.next()
     }
 
+    pub(super) fn peek(&self) -> Option<&'a Word> {
+        self.words.as_slice().first()
+    }
+
     /// Takes the next word if it is a whole number.
     pub(super) fn next_number(&mut self) -> Option<u64> {
         let next = self.words.as_slice().first()?;
@@ -186,23 +247,25 @@ impl<'a> Reader<'a> {
         let text = word.text.as_str();
         if text == "!" {
             if self.not.is_some() {
-                self.fault(code::NOT_INVERTIBLE, word.span, "a second `!` in a row");
+                let text = "a second `!` in a row";
+                let fault = Diagnostic::new(code::NOT_INVERTIBLE, word.span, text);
+                self.report(fault.says("multiple consecutive ! not allowed"));
             }
             self.not = Some(word.span);
         } else if text == "--" {
             self.ended = true;
         } else if self.ended {
-            self.stray(word);
+            self.stray(word, "unknown arguments found on commandline");
         } else if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
             self.long(word, long);
         } else if text.len() > 1 && text.starts_with('-') {
             self.short(word);
         } else if !self.partial {
-            self.stray(word);
+            self.stray(word, &format!("Bad argument `{}'", word.text));
         }
     }
 
-    fn stray(&mut self, word: &Word) {
+    fn stray(&mut self, word: &Word, says: &str) {
         self.not = None;
         // Words in a row are one fault.
         let before = self.faults.last_mut().filter(|fault| {
@@ -214,7 +277,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let text = format!("`{}` belongs to no option", word.text);
-        let mut fault = Diagnostic::new(code::STRAY_WORD, word.span, text);
+        let mut fault = Diagnostic::new(code::STRAY_WORD, word.span, text).says(says);
         if let Some(help) = stray_help(&word.text) {
             fault = fault.help(help);
         }
@@ -228,7 +291,8 @@ impl<'a> Reader<'a> {
             Found::Several(_) | Found::None if self.imply(word) => self.long(word, text),
             Found::Several(all) if !self.partial => {
                 let text = format!("`--{name}` may be any of --{}", all.join(", --"));
-                self.fault(code::AMBIGUOUS_OPTION, word.span, text);
+                let fault = Diagnostic::new(code::AMBIGUOUS_OPTION, word.span, text);
+                self.report(fault.says(unknown_option(&word.text)));
                 self.not = None;
                 self.partial = true;
             }
@@ -269,7 +333,8 @@ impl<'a> Reader<'a> {
             all.extend(one.extension.options.iter().map(|spec| spec.name));
         }
         let text = format!("no option `--{name}` here");
-        let mut fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+        let fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+        let mut fault = fault.says(unknown_option(&word.text));
         if let Some(near) = nearest(name, all.into_iter()) {
             fault = fault.help(format!("did you mean `--{near}`?"));
         } else if let Some(of) = owner_of(name) {
@@ -286,6 +351,10 @@ impl<'a> Reader<'a> {
             let Some((main, spec)) = known.filter(|(main, _)| self.has(*main)) else {
                 let text = format!("no option `-{letter}`");
                 let fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
+                let fault = fault.says(match letter {
+                    'f' => "`-f' is not supported in IPv6, use -m frag instead".into(),
+                    _ => unknown_option(&format!("-{letter}")),
+                });
                 let other = match letter.is_ascii_uppercase() {
                     true => letter.to_ascii_lowercase(),
                     false => letter.to_ascii_uppercase(),
@@ -299,7 +368,7 @@ impl<'a> Reader<'a> {
                 self.partial = true;
                 return;
             };
-            if spec.value == Value::None {
+            if spec.value == Value::None && !main.may_have_value() {
                 self.option(word, Owner::Main(main), spec, None);
                 continue;
             }
@@ -332,7 +401,8 @@ impl<'a> Reader<'a> {
         };
         if let Some(value) = joined {
             given.value = value;
-            if spec.value == Value::None {
+            let may = matches!(owner, Owner::Main(main) if main.may_have_value());
+            if spec.value == Value::None && !may {
                 let text = format!("`--{}` takes no value", spec.name);
                 return self.fault(code::STRAY_WORD, word.span, text);
             }
@@ -344,7 +414,11 @@ impl<'a> Reader<'a> {
         }
         if let Some(span) = not.filter(|_| !spec.invert) {
             let text = format!("`--{}` cannot be inverted", spec.name);
-            return self.fault(code::NOT_INVERTIBLE, span, text);
+            let fault = Diagnostic::new(code::NOT_INVERTIBLE, span, text);
+            return self.report(fault.says(match owner {
+                Owner::Main(main) if main.is_command() => "unexpected '!' flag".into(),
+                _ => format!("cannot have ! before {}", short_name(owner, spec)),
+            }));
         }
         match owner {
             Owner::Main(main) => self.main(main, given),
@@ -356,14 +430,20 @@ impl<'a> Reader<'a> {
     fn value(&mut self, word: &Word, given: &mut Given) -> bool {
         let Some(value) = self.words.next() else {
             let text = format!("`{}` needs a value", word.text);
-            self.fault(code::VALUE_MISSING, word.span, text);
+            let fault = Diagnostic::new(code::VALUE_MISSING, word.span, text);
+            self.report(fault.says(format!("option \"{}\" requires an argument", word.text)));
             return false;
         };
         let after = self.words.as_slice().first();
-        if value.text == "!" && given.option.invert && after.is_some() {
+        let quoted = self.place == Place::Command && value.quoted;
+        if value.text == "!" && !quoted && given.option.invert && after.is_some() {
             let meant = after.map_or("", |word| word.text.as_str());
             let text = "`!` stands before the option it inverts";
             let fault = Diagnostic::new(code::NOT_INVERTIBLE, value.span, text);
+            let fault = fault.says(match given.option.name {
+                "protocol" => String::from("unknown protocol \"!\" specified"),
+                _ => format!("Bad argument `{meant}'"),
+            });
             self.faults.push(fault.help(format!("! {} {meant}", word.text)));
             self.words.next();
             return false;
@@ -377,7 +457,12 @@ impl<'a> Reader<'a> {
         let next = self.words.as_slice().first();
         let Some(value) = next.filter(|word| !word.text.starts_with(['-', '!'])) else {
             let text = format!("`{}` needs two values", word.text);
-            self.fault(code::VALUE_MISSING, word.span, text);
+            let fault = Diagnostic::new(code::VALUE_MISSING, word.span, text);
+            self.report(fault.says(match given.option.name {
+                "policy" => "-P requires a chain and a policy",
+                "rename-chain" => "-E requires old-chain-name and new-chain-name",
+                _ => "option requires two arguments",
+            }));
             return false;
         };
         self.words.next();
@@ -405,7 +490,11 @@ impl<'a> Reader<'a> {
     pub(super) fn twice(&mut self, given: &Given, first: Span) {
         let text = format!("`--{}` a second time", given.option.name);
         let fault = Diagnostic::new(code::OPTION_CONFLICT, given.span, text);
-        self.faults.push(fault.label(first, "the first is here"));
+        let says = match options::short_of(given.option.name) {
+            Some(short) => format!("multiple {short} flags not allowed"),
+            None => format!("option \"--{}\" can only be used once.\n", given.option.name),
+        };
+        self.faults.push(fault.label(first, "the first is here").says(says));
     }
 
     /// `-m NAME`; false when there is no such match or not yet.
@@ -431,7 +520,8 @@ impl<'a> Reader<'a> {
         } else {
             (code::UNKNOWN_MATCH, format!("no match is called `{name}`"))
         };
-        let mut fault = Diagnostic::new(code, span, text);
+        let says = format!("Couldn't load match `{name}':No such file or directory\n");
+        let mut fault = Diagnostic::new(code, span, text).says(says);
         let all = MATCHES.iter().map(|one| one.name).chain(known::MATCHES.iter().copied());
         if let Some(near) = nearest(name, all).filter(|_| !exists && !known) {
             fault = fault.help(format!("did you mean `-m {near}`?"));
@@ -466,6 +556,19 @@ impl<'a> Reader<'a> {
         self.partial = true;
         self.line.goal = Some(Goal::Refused);
     }
+}
+
+fn unknown_option(word: &str) -> String {
+    format!("unknown option \"{word}\"")
+}
+
+/// An option as iptables names it.
+fn short_name(owner: Owner, spec: &OptionSpec) -> String {
+    let short = match owner {
+        Owner::Main(_) => options::short_of(spec.name),
+        Owner::Match(_) | Owner::Target => None,
+    };
+    short.unwrap_or_else(|| format!("--{}", spec.name))
 }
 
 /// The tool whose files are of a family.

@@ -1,0 +1,288 @@
+//! The familiar commands by their link names, on a store of their own, by the rules of iptables'
+//! own test runner: each line of its tables is appended, has to stand in what iptables-save prints,
+//! and is deleted by its own words; then the lines of a chain are restored at once. Skips, saying so,
+//! without the shared test material. `KEEPSTATE_IPTABLES_CASES` names another folder of tables.
+
+use keepstate_ruleset::syntax::iptables_command::split;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const KEEPSTATE: &str = env!("CARGO_BIN_EXE_keepstate");
+
+/// A folder with links, and a store.
+struct Machine {
+    links: PathBuf,
+    store: PathBuf,
+}
+
+impl Machine {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        let links = folder.join("links");
+        fs::create_dir_all(&links).expect("a folder");
+        for family in ["iptables", "ip6tables"] {
+            for variant in ["", "-nft", "-legacy"] {
+                for tool in ["", "-save", "-restore"] {
+                    let link = links.join(format!("{family}{variant}{tool}"));
+                    std::os::unix::fs::symlink(KEEPSTATE, link).expect("a link");
+                }
+            }
+        }
+        Self { links, store: folder.join("store") }
+    }
+
+    fn run(&self, name: &str, words: &[String], input: &str) -> Output {
+        let mut child = Command::new(self.links.join(name))
+            .args(words)
+            .env("KEEPSTATE_RULE_STORE", &self.store)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the link");
+        // A command that reads nothing may have ended.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        child.wait_with_output().expect("an end")
+    }
+
+    fn line(&self, name: &str, line: &str) -> Output {
+        self.run(name, &split(line).expect("words"), "")
+    }
+
+    fn saved(&self, tool: &str) -> String {
+        String::from_utf8(self.run(&format!("{tool}-save"), &[], "").stdout).expect("a text")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Expected {
+    Ok,
+    Fail,
+    NoMatch,
+}
+
+struct Case {
+    place: String,
+    table: String,
+    chain: String,
+    rule: String,
+    saved: String,
+    expected: Expected,
+    /// Commands of its file that come before it.
+    external: bool,
+}
+
+impl Case {
+    fn words(&self, command: &str) -> String {
+        format!("{command} {} -t {} {}", self.chain, self.table, self.rule)
+    }
+
+    fn line(&self) -> String {
+        format!("-A {} {}", self.chain, self.saved).trim_end().to_owned()
+    }
+}
+
+fn expected(columns: &[&str], legacy: bool) -> Option<Expected> {
+    let read = |text: &str| match text {
+        "OK" => Some(Expected::Ok),
+        "FAIL" => Some(Expected::Fail),
+        "NOMATCH" => Some(Expected::NoMatch),
+        _ => None,
+    };
+    let result = read(columns.get(2)?)?;
+    let Some(variant) = columns.get(3).filter(|text| !text.is_empty()) else { return Some(result) };
+    if (*variant == "LEGACY") == legacy {
+        return Some(result);
+    }
+    match columns.get(4) {
+        Some(other) if !other.is_empty() => read(other),
+        _ if result == Expected::Ok => Some(Expected::Fail),
+        _ => Some(Expected::Ok),
+    }
+}
+
+/// The cases of a file, and whether any of it needs an external command.
+fn cases(name: &str, text: &str, legacy: bool) -> Vec<Case> {
+    let (mut all, mut chains, mut table, mut external) = (Vec::new(), "", "filter", false);
+    for (number, line) in (1..).zip(text.lines()) {
+        match line.chars().next() {
+            None | Some('#') => {}
+            Some('@' | '%') => external = true,
+            Some(':') => chains = &line[1..],
+            Some('*') => table = &line[1..],
+            Some(_) => {
+                let columns: Vec<&str> = line.split(';').collect();
+                let Some(expected) = expected(&columns, legacy) else { continue };
+                for chain in chains.split(',') {
+                    let saved = if columns[1] == "=" { columns[0] } else { columns[1] };
+                    all.push(Case {
+                        place: format!("{name}:{number}"),
+                        table: table.to_owned(),
+                        chain: chain.to_owned(),
+                        rule: columns[0].to_owned(),
+                        saved: saved.to_owned(),
+                        expected,
+                        external,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[derive(Default)]
+struct Count {
+    right: usize,
+    wrong: Vec<String>,
+    unsupported: usize,
+    external: usize,
+}
+
+impl Machine {
+    /// One case as the runner judges it: what is wrong, if anything, or that an extension is not there.
+    fn judge(&self, tool: &str, case: &Case) -> Result<(), String> {
+        let added = self.line(tool, &case.words("-A"));
+        let told = String::from_utf8_lossy(&added.stderr).into_owned();
+        if !added.status.success() {
+            return match case.expected {
+                _ if told.contains("is not supported yet") => Err(told),
+                Expected::Fail
+                    if added.status.code().is_some_and(|code| (1..5).contains(&code)) =>
+                {
+                    Ok(())
+                }
+                _ => Err(told),
+            };
+        }
+        if case.expected == Expected::Fail {
+            let _ = self.line(tool, &case.words("-D"));
+            return Err("taken, but has to be refused".into());
+        }
+        let found = self.saved(tool).contains(&format!("\n{}\n", case.line()));
+        let problem = match (case.expected, found) {
+            (Expected::Ok, false) => Err(format!("not found: {}", case.line())),
+            (Expected::NoMatch, true) => Err(format!("found: {}", case.line())),
+            _ => Ok(()),
+        };
+        let deleted = self.line(tool, &case.words("-D"));
+        if !deleted.status.success() {
+            let _ = self.line(tool, &format!("-F {} -t {}", case.chain, case.table));
+            return Err(String::from_utf8_lossy(&deleted.stderr).into_owned());
+        }
+        problem
+    }
+
+    /// All lines that load, each chain of each table at once.
+    fn restore(&self, tool: &str, cases: &[Case]) -> Result<usize, String> {
+        let good = |case: &&Case| case.expected == Expected::Ok && !case.external;
+        let mut tables: Vec<&str> =
+            cases.iter().filter(good).map(|case| case.table.as_str()).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let mut count = 0;
+        for table in tables {
+            let lines = cases.iter().filter(good).filter(|case| case.table == table);
+            let lines: Vec<&Case> = lines.collect();
+            let mut input = format!("*{table}\n");
+            for case in &lines {
+                input.push_str(&format!("-A {} {}\n", case.chain, case.rule));
+            }
+            input.push_str("COMMIT\n");
+            let restored = self.run(&format!("{tool}-restore"), &[], &input);
+            if !restored.status.success() {
+                return Err(String::from_utf8_lossy(&restored.stderr).into_owned());
+            }
+            let saved = self.saved(tool);
+            let mut printed: Vec<&str> =
+                saved.lines().skip_while(|line| *line != format!("*{table}")).collect();
+            printed.truncate(printed.iter().position(|line| *line == "COMMIT").unwrap_or(0));
+            let mut printed: Vec<&str> =
+                printed.into_iter().filter(|line| line.starts_with("-A")).collect();
+            let mut wanted: Vec<String> = lines.iter().map(|case| case.line()).collect();
+            // Chains are printed one after the other; within one the order is that of the file.
+            printed.sort_unstable();
+            wanted.sort_unstable();
+            if printed != wanted {
+                let odd = wanted.iter().find(|line| !printed.contains(&line.as_str()));
+                return Err(format!("table {table}: {odd:?} is not printed as it has to be"));
+            }
+            count += lines.len();
+        }
+        Ok(count)
+    }
+}
+
+fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
+    let machine = Machine::new(&format!("familiar-{tool}"));
+    let all = cases(name, text, tool.ends_with("legacy"));
+    let before = count.unsupported + count.external + count.wrong.len();
+    for case in &all {
+        if case.external {
+            count.external += 1;
+            continue;
+        }
+        match machine.judge(tool, case) {
+            Ok(()) => count.right += 1,
+            Err(told) if told.contains("is not supported yet") => count.unsupported += 1,
+            Err(told) => {
+                count.wrong.push(format!("{} {tool} {}: {told}", case.place, case.words("")))
+            }
+        }
+    }
+    if before == count.unsupported + count.external + count.wrong.len()
+        && let Err(told) = machine.restore(tool, &all)
+    {
+        count.wrong.push(format!("{name} {tool}, restored at once: {told}"));
+    }
+}
+
+/// The tools that a table of cases is for.
+fn tools(name: &str) -> &'static [&'static str] {
+    if name.starts_with("libipt_") {
+        &["iptables", "iptables-legacy"]
+    } else if name.starts_with("libip6t_") {
+        &["ip6tables", "ip6tables-legacy"]
+    } else if name.starts_with("libarpt_") || name.starts_with("libebt_") {
+        &[]
+    } else {
+        &["iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy"]
+    }
+}
+
+#[test]
+fn iptables_own_tables_pass_by_link_name() {
+    let shared =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/suites/iptables-1.8.11");
+    let folder = std::env::var_os("KEEPSTATE_IPTABLES_CASES").map_or(shared, PathBuf::from);
+    let Ok(entries) = fs::read_dir(&folder) else {
+        return println!("skipped: no shared test material");
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "t"));
+    paths.sort();
+    let mut total = Count::default();
+    for path in &paths {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(path).expect("readable");
+        let mut count = Count::default();
+        for tool in tools(&name) {
+            run(tool, &name, &text, &mut count);
+        }
+        total.right += count.right;
+        total.unsupported += count.unsupported;
+        total.external += count.external;
+        total.wrong.append(&mut count.wrong);
+    }
+    println!(
+        "{} right, {} wrong, {} of an extension that is not supported, {} that need another command",
+        total.right,
+        total.wrong.len(),
+        total.unsupported,
+        total.external
+    );
+    assert!(total.wrong.is_empty(), "{}", total.wrong.join("\n"));
+}
