@@ -242,6 +242,7 @@ impl Engine {
         conntrack.restart();
         rules.restart();
         *stores = Stores::new(*seed);
+        stores.declare(rules.rulesets());
         *transmits = Bounded::new(TRANSMITS_MAX);
         *log = Bounded::new(LOG_LINES_MAX);
         lines.clear();
@@ -716,6 +717,7 @@ impl Engine {
             self.conntrack.sysctls_mut().acct = true;
         }
         *self.rules.of_mut(family) = Some(Rules::new(ruleset));
+        self.stores.declare(self.rules.rulesets());
         self.settle_tracking();
     }
 

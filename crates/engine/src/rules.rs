@@ -31,6 +31,10 @@ impl RulesByFamily {
         }
     }
 
+    pub(crate) fn rulesets(&self) -> impl Iterator<Item = &Ruleset> {
+        self.v4.iter().chain(&self.v6).map(|rules| &rules.ruleset)
+    }
+
     pub(crate) fn restart(&mut self) {
         self.v4.iter_mut().chain(&mut self.v6).for_each(Rules::restart);
     }

@@ -1,10 +1,12 @@
 //! One evaluator, generic over a recorder.
 
+mod named;
 mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
 
+pub use named::Named;
 pub use state::{Counters, State, TableState};
 pub use stores::Stores;
 

@@ -18,10 +18,6 @@ const MATCHES: &[(&str, &str)] = &[
         "recent",
         "keeps a list of addresses by name, with the times at which each was seen, and asks about it",
     ),
-    (
-        "hashlimit",
-        "keeps a rate for each source, destination or port, and asks whether it is exceeded",
-    ),
     ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
     ("owner", "asks whose program on this host made the packet; it works on the way out only"),
     ("physdev", "asks for the ports of a bridge that the packet came in on or leaves by"),

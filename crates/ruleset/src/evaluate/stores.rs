@@ -1,8 +1,13 @@
 //! What rules share beyond their own memory: state that several rules name, and randomness.
 
+use crate::matches::hashlimit;
+use crate::model::{Jump, Ruleset};
+
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
 #[derive(Clone, Debug, Default)]
 pub struct Stores {
+    /// Tables of `hashlimit`.
+    pub hashlimit: hashlimit::Tables,
     /// Where extensions draw random numbers.
     pub random: Random,
 }
@@ -11,7 +16,23 @@ impl Stores {
     /// Empty, with a seed for what is drawn at random.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: Random(seed) }
+        Self { random: Random(seed), ..Self::default() }
+    }
+
+    /// What the rules of these rule sets share is there from now on, as in the kernel from loading on;
+    /// what was there stays as it is, unless none of them names it.
+    pub fn declare<'a>(&mut self, rulesets: impl Iterator<Item = &'a Ruleset>) {
+        self.hashlimit.undeclare();
+        for ruleset in rulesets {
+            let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+            for rule in chains.flat_map(|chain| &chain.rules) {
+                rule.matches.iter().for_each(|one| one.declare(self, ruleset.family));
+                if let Jump::Target(target) = &rule.target {
+                    target.declare(self, ruleset.family);
+                }
+            }
+        }
+        self.hashlimit.forget_undeclared();
     }
 }
 

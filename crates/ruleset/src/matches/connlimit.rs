@@ -92,7 +92,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     }))
 }
 
-const fn whole(family: Family) -> u8 {
+pub(super) const fn whole(family: Family) -> u8 {
     match family {
         Family::V4 => 32,
         Family::V6 => 128,
@@ -100,7 +100,7 @@ const fn whole(family: Family) -> u8 {
 }
 
 /// A number of bits, or a mask that is one.
-fn length(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
+pub(super) fn length(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
     let most = whole(arguments.family);
     let bits = values::number(&given.value, most.into()).and_then(|bits| u8::try_from(bits).ok());
     let mask = || {

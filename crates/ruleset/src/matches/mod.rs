@@ -1,6 +1,6 @@
 //! The matches, one a file.
 
-use crate::evaluate::{State, Traversal};
+use crate::evaluate::{State, Stores, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
 use crate::needs::Needs;
@@ -8,6 +8,7 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use core::any::Any;
 use core::fmt::Debug;
+use keepstate_packet::Family;
 
 pub mod addrtype;
 pub mod ah;
@@ -21,6 +22,7 @@ pub mod dccp;
 pub mod dscp;
 pub mod ecn;
 pub mod esp;
+pub mod hashlimit;
 pub mod helper;
 pub mod hl;
 pub mod icmp;
@@ -61,6 +63,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     dscp::EXTENSION,
     ecn::EXTENSION,
     esp::EXTENSION,
+    hashlimit::EXTENSION,
     helper::EXTENSION,
     hl::EXTENSION,
     icmp6::EXTENSION,
@@ -99,6 +102,10 @@ pub trait Match: Any + Debug + Send + Sync {
     /// Adds what it wants of tracking.
     fn need(&self, needs: &mut Needs) {
         let _ = needs;
+    }
+    /// Has what it shares with other rules made, before any packet comes.
+    fn declare(&self, stores: &mut Stores, family: Family) {
+        let _ = (stores, family);
     }
     /// Appends its options in iptables-save form, without ` -m NAME`, with a blank before each
     /// word.

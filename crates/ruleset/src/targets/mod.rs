@@ -1,6 +1,6 @@
 //! The targets, one a file. ACCEPT, DROP and RETURN are [`crate::model::Jump::Standard`].
 
-use crate::evaluate::{State, Traversal};
+use crate::evaluate::{State, Stores, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
 use crate::needs::Needs;
@@ -8,6 +8,7 @@ use crate::verdict::Step;
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::any::Any;
 use core::fmt::Debug;
+use keepstate_packet::Family;
 
 pub mod checksum;
 pub mod classify;
@@ -72,6 +73,10 @@ pub trait Target: Any + Debug + Send + Sync {
     /// Adds what it wants of tracking.
     fn need(&self, needs: &mut Needs) {
         let _ = needs;
+    }
+    /// Has what it shares with other rules made, before any packet comes.
+    fn declare(&self, stores: &mut Stores, family: Family) {
+        let _ = (stores, family);
     }
     /// Appends its options in iptables-save form, with a blank before each word.
     fn print(&self, out: &mut String);

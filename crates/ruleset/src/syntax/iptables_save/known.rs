@@ -10,7 +10,6 @@ pub(super) const MATCHES: &[&str] = &[
     "dst",
     "eui64",
     "frag",
-    "hashlimit",
     "hbh",
     "ipv6header",
     "ipvs",

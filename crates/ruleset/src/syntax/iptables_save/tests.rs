@@ -220,7 +220,7 @@ fn numbers_and_names_as_the_tool_takes_them() {
 #[test]
 fn unknown_is_told_from_not_yet() {
     for (rule, expected) in [
-        ("-A INPUT -m hashlimit", code::MATCH_UNSUPPORTED),
+        ("-A INPUT -m ipvs", code::MATCH_UNSUPPORTED),
         ("-A INPUT -m hashlimt", code::UNKNOWN_MATCH),
         ("-A INPUT -j ULOG --ulog-nlgroup 2", code::TARGET_UNSUPPORTED),
         ("-A INPUT -j TCPMS", code::UNKNOWN_TARGET),
