@@ -1,6 +1,6 @@
 //! What rules share beyond their own memory: state that several rules name, and randomness.
 
-use crate::matches::hashlimit;
+use crate::matches::{hashlimit, recent};
 use crate::model::{Jump, Ruleset};
 
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
@@ -8,6 +8,8 @@ use crate::model::{Jump, Ruleset};
 pub struct Stores {
     /// Tables of `hashlimit`.
     pub hashlimit: hashlimit::Tables,
+    /// Lists of `recent`.
+    pub recent: recent::Lists,
     /// Where extensions draw random numbers.
     pub random: Random,
 }
@@ -23,6 +25,7 @@ impl Stores {
     /// what was there stays as it is, unless none of them names it.
     pub fn declare<'a>(&mut self, rulesets: impl Iterator<Item = &'a Ruleset>) {
         self.hashlimit.undeclare();
+        self.recent.undeclare();
         for ruleset in rulesets {
             let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
             for rule in chains.flat_map(|chain| &chain.rules) {
@@ -33,6 +36,7 @@ impl Stores {
             }
         }
         self.hashlimit.forget_undeclared();
+        self.recent.forget_undeclared();
     }
 }
 

@@ -36,6 +36,7 @@ pub mod mark;
 pub mod multiport;
 pub mod pkttype;
 pub mod sctp;
+pub mod recent;
 pub mod state;
 pub mod string;
 pub mod tcp;
@@ -77,6 +78,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     multiport::EXTENSION,
     pkttype::EXTENSION,
     sctp::EXTENSION,
+    recent::EXTENSION,
     state::EXTENSION,
     string::EXTENSION,
     tcp::EXTENSION,

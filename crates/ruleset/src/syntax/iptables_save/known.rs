@@ -23,7 +23,6 @@ pub(super) const MATCHES: &[&str] = &[
     "quota",
     "rateest",
     "realm",
-    "recent",
     "rpfilter",
     "rt",
     "set",
