@@ -208,8 +208,8 @@ fn a_list_holds_so_many() {
     assert_eq!(benches.packet(0, 1, 64), [true, true]);
     benches.packet(0, 101, 64);
     assert_eq!(benches.list.len(), ENTRIES_MAX);
-    assert_eq!(benches.packet(0, 1, 64)[1], true);
-    assert_eq!(benches.packet(0, 2, 64)[1], false, "it was the least recent one");
+    assert!(benches.packet(0, 1, 64)[1]);
+    assert!(!benches.packet(0, 2, 64)[1], "it was the least recent one");
     let mut list = List::new([0; 16]);
     list.want(4);
     (0..9).for_each(|now| list.note((Family::V4, [0; 16]), 1, now));
