@@ -14,6 +14,7 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 }
 
 const MATCHES: &[(&str, &str)] = &[
+    ("ipvs", "asks what a virtual server of IPVS knows of the packet's connection"),
     ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
     ("owner", "asks whose program on this host made the packet; it works on the way out only"),
     ("physdev", "asks for the ports of a bridge that the packet came in on or leaves by"),
