@@ -1,14 +1,23 @@
 //! One evaluator, generic over a recorder.
 
 mod named;
+#[cfg(test)]
+pub(crate) mod bench;
+mod facts;
 mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use named::Named;
+pub use facts::{
+    AddressType, BridgePorts, End, Ends, HostFacts, PolicyDirection, PolicyMode, PortOut,
+    ReversePath, Sender, Socket, Transformation,
+};
 pub use state::{Counters, State, TableState};
 pub use stores::Stores;
+pub use unknown::{Unknown, Would};
 
 use crate::model::{ChainIndex, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy};
 use crate::model::{Rule, Table};
@@ -53,38 +62,9 @@ pub struct Traversal<'a> {
     pub stores: &'a mut Stores,
     /// What LOG wrote, oldest first.
     pub log: &'a mut Vec<LogLine>,
-    /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]).
-    pub unknown: Option<(ChainIndex, u32)>,
-}
-
-/// What the host model answers to rules. A fact that it does not declare is unknown.
-pub trait HostFacts: core::fmt::Debug {
-    /// Type of an address as the routing table sees it; with `interface`, as seen from that
-    /// interface alone (`--limit-iface-in`, `--limit-iface-out`).
-    fn address_type(
-        &self,
-        family: Family,
-        address: Address,
-        interface: Option<InterfaceName>,
-    ) -> AddressType;
-}
-
-/// `addrtype` (iptables-extensions(8)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are the manual's")]
-pub enum AddressType {
-    Unspec,
-    Unicast,
-    Local,
-    Broadcast,
-    Anycast,
-    Multicast,
-    Blackhole,
-    Unreachable,
-    Prohibit,
-    Throw,
-    Nat,
-    Xresolve,
+    /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]), and what
+    /// hangs on it.
+    pub unknown: Option<Unknown>,
 }
 
 /// A line of the LOG target.
@@ -218,6 +198,11 @@ fn walk<R: Recorder>(
         return Ok(Step::Continue);
     }
     let slot = at.row.wrapping_add(at.number as usize);
+    if let Some(unknown) = &mut traversal.unknown
+        && unknown::has_consequences(rule)
+    {
+        unknown::disturb(unknown);
+    }
     if !rule.matches.is_empty()
         && let Err((number, answer)) = ask(rule, state, slot, traversal)
     {
@@ -225,7 +210,7 @@ fn walk<R: Recorder>(
         return match answer {
             Answer::Hotdrop => Err(Hotdrop),
             Answer::Unknown => {
-                traversal.unknown.get_or_insert((at.chain, at.number));
+                unknown::pass_over(rule, (at.chain, at.number, number), traversal);
                 Ok(Step::Continue)
             }
             Answer::No | Answer::Yes => Ok(Step::Continue),
@@ -241,7 +226,11 @@ fn walk<R: Recorder>(
         Jump::Target(target) => {
             let mut spare = State::default();
             let memory = state.memory_of(slot).last_mut().unwrap_or(&mut spare);
-            target.act(traversal, memory)
+            let step = target.act(traversal, memory);
+            if let (Some(unknown), Step::Continue) = (&mut traversal.unknown, step) {
+                unknown::disturb(unknown);
+            }
+            step
         }
     })
 }
@@ -260,6 +249,10 @@ fn ask(
     for one in &rule.matches {
         number += 1;
         let answer = one.matches(traversal, memory.next().unwrap_or(&mut spare));
+        if answer == Answer::Unknown {
+            let behind = rule.matches.get(number as usize..).unwrap_or_default();
+            return Err(unknown::rest(behind, number, traversal));
+        }
         if answer != Answer::Yes {
             return Err((number, answer));
         }

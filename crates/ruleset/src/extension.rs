@@ -3,6 +3,8 @@
 //! A syntax finds the options of a rule and whose they are; the extension then sees its own, in
 //! order, and makes a value of them or says what is wrong.
 
+pub mod hostmask;
+pub mod named;
 pub mod names;
 pub mod values;
 

@@ -53,6 +53,19 @@ pub enum Answer {
     Hotdrop,
 }
 
+impl Answer {
+    /// Of two conditions that both have to hold: a "no" is one whatever the other would be.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Hotdrop, _) | (_, Self::Hotdrop) => Self::Hotdrop,
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+}
+
 impl From<bool> for Answer {
     fn from(matched: bool) -> Self {
         if matched { Self::Yes } else { Self::No }

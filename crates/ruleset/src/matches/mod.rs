@@ -12,6 +12,7 @@ use keepstate_packet::Family;
 
 pub mod addrtype;
 pub mod ah;
+pub mod cgroup;
 pub mod comment;
 pub mod connbytes;
 pub mod connlabel;
@@ -19,6 +20,7 @@ pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
 pub mod dccp;
+pub mod devgroup;
 pub mod dscp;
 pub mod ecn;
 pub mod esp;
@@ -29,14 +31,21 @@ pub mod icmp;
 pub mod icmp6;
 pub mod ipcomp;
 pub mod iprange;
+pub mod ipvs;
 pub mod length;
 pub mod limit;
 pub mod mac;
 pub mod mark;
 pub mod multiport;
+pub mod owner;
+pub mod physdev;
 pub mod pkttype;
-pub mod sctp;
+pub mod policy;
+pub mod realm;
 pub mod recent;
+pub mod rpfilter;
+pub mod sctp;
+pub mod socket;
 pub mod state;
 pub mod string;
 pub mod tcp;
@@ -54,6 +63,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     addrtype::EXTENSION,
     ah::EXTENSION,
     ah::EXTENSION6,
+    cgroup::EXTENSION,
     comment::EXTENSION,
     connbytes::EXTENSION,
     connlabel::EXTENSION,
@@ -61,6 +71,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     connmark::EXTENSION,
     conntrack::EXTENSION,
     dccp::EXTENSION,
+    devgroup::EXTENSION,
     dscp::EXTENSION,
     ecn::EXTENSION,
     esp::EXTENSION,
@@ -71,14 +82,21 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     icmp::EXTENSION,
     ipcomp::EXTENSION,
     iprange::EXTENSION,
+    ipvs::EXTENSION,
     length::EXTENSION,
     limit::EXTENSION,
     mac::EXTENSION,
     mark::EXTENSION,
     multiport::EXTENSION,
+    owner::EXTENSION,
+    physdev::EXTENSION,
     pkttype::EXTENSION,
+    policy::EXTENSION,
+    realm::EXTENSION,
+    rpfilter::EXTENSION,
     sctp::EXTENSION,
     recent::EXTENSION,
+    socket::EXTENSION,
     state::EXTENSION,
     string::EXTENSION,
     tcp::EXTENSION,
@@ -108,6 +126,10 @@ pub trait Match: Any + Debug + Send + Sync {
     /// Has what it shares with other rules made, before any packet comes.
     fn declare(&self, stores: &mut Stores, family: Family) {
         let _ = (stores, family);
+    }
+    /// What it has to know that no packet carries, as the host file declares it; empty for nothing.
+    fn fact(&self) -> &'static str {
+        ""
     }
     /// Appends its options in iptables-save form, without ` -m NAME`, with a blank before each
     /// word.
