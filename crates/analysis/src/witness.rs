@@ -440,16 +440,14 @@ fn host(
     match place {
         Place::On(local) => Some(Host::endpoint(near, vec![full(addresses.of(local))])),
         Place::Between => {
-            let mut host = Host::router(near, InterfaceName::new(&interfaces.1)?);
+            let mut host = Host::router(near, InterfaceName::new(&interfaces.1)?).undeclared();
             for who in [Who::Client, Who::Server, Who::Router] {
                 let is_near = match sender {
                     Who::Client => who == Who::Client,
                     Who::Server | Who::Router => who != Who::Client,
                 };
-                host.routes.push(Route {
-                    destination: full(addresses.of(who)),
-                    interface: InterfaceIndex(u16::from(!is_near)),
-                });
+                let interface = InterfaceIndex(u16::from(!is_near));
+                host.routes.push(Route::new(full(addresses.of(who)), interface));
             }
             Some(host)
         }

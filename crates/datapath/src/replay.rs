@@ -137,7 +137,7 @@ impl Datapath for Replay {
 
 /// The interface of this name; a new one has no addresses.
 fn declare(engine: &mut Engine, name: InterfaceName) -> Option<InterfaceIndex> {
-    engine.declare_interface(Interface { name, mtu: ROUTER_MTU, addresses: Vec::new() })
+    engine.declare_interface(Interface::new(name, ROUTER_MTU))
 }
 
 /// Whether the source address of a packet is one of `local`.

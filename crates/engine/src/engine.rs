@@ -22,7 +22,7 @@ use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zo
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine, Stores, TableState},
-    model::{Ruleset, TableName},
+    model::{ChainIndex, Ruleset, TableName},
 };
 
 /// Most packets that [`Engine::handle_batch`] walks abreast; a longer slice is taken in pieces.
@@ -52,6 +52,21 @@ pub struct Packet<'a> {
     pub link: LinkInfo,
     /// The packet's mark.
     pub mark: u32,
+}
+
+/// A match of a rule whose answer is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownMatch {
+    /// Table.
+    pub table: TableName,
+    /// Chain.
+    pub chain: ChainIndex,
+    /// Number of the rule, from 0.
+    pub rule: u32,
+    /// Number of the match in it, from 1.
+    pub number: u32,
+    /// The packet's verdict is the same whatever the answer were.
+    pub is_settled: bool,
 }
 
 /// What became of a packet.
@@ -103,9 +118,9 @@ pub struct Disposition {
     /// What decided: the rule or policy that dropped it, or else of the last table with a chain
     /// in the last hook, the filter table before the others.
     pub rule: Option<PolicyOrRule>,
-    /// The first rule of its way of which nobody knows whether it matches: the fact it asks for is
-    /// neither in the packet nor in the host model. The walk went on as if it did not.
-    pub unknown: Option<PolicyOrRule>,
+    /// The first match of its way of which nobody knows what it would say: the fact it asks for is
+    /// neither in the packet nor in the host model. The walk went on as if its rule did not match.
+    pub unknown: Option<UnknownMatch>,
     /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
     /// datagram or was cut: the pieces are polled ([`Origin::Forwarded`]).
     pub output: Option<Output>,

@@ -7,14 +7,15 @@
 //! serves them all.
 
 use crate::cause::Cause;
-use crate::engine::PolicyOrRule;
+use crate::engine::{PolicyOrRule, UnknownMatch};
+use crate::facts::Facts;
 use crate::recorder::Recorder;
 use crate::rules::TableSet;
 use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
 use keepstate_conntrack::{CtState, Hook, table::Drop};
 use keepstate_packet::InterfaceName;
-use keepstate_ruleset::evaluate::{Decision, Traversal, evaluate};
+use keepstate_ruleset::evaluate::{Traversal, Unknown, evaluate};
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::targets::log;
 use keepstate_ruleset::verdict::Verdict;
@@ -93,6 +94,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 #[inline(never)]
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let [in_interface, out_interface] = interfaces(walk);
+    let facts = facts(walk, hook);
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
         return Ok(());
@@ -112,7 +114,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         tracked: walk.tracked.as_ref(),
         template: &mut walk.template,
         conntrack: walk.conntrack,
-        host: walk.routing,
+        host: &facts,
         stores: walk.stores,
         log: walk.log,
         unknown: None,
@@ -123,8 +125,9 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.priority = traversal.priority;
     let unknown = traversal.unknown;
     walk.recorder.table_verdict(name, verdict, decision);
-    if let (None, Some((chain, rule))) = (walk.unknown, unknown) {
-        walk.unknown = Some(PolicyOrRule { table: name, decision: Decision::Rule { chain, rule } });
+    if let Some(Unknown { chain, rule, number, .. }) = unknown {
+        let is_settled = unknown.is_some_and(|unknown| unknown.is_settled(verdict));
+        walk.note_unknown(Some(UnknownMatch { table: name, chain, rule, number, is_settled }));
     }
     let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
     match verdict {
@@ -175,11 +178,19 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
     Ok(())
 }
 
+/// The host as rules of this hook see it.
+#[inline]
+const fn facts<'w, R>(walk: &Walk<'w, R>, hook: Hook) -> Facts<'w> {
+    let Walk { routing, interface: came, out, made, .. } = *walk;
+    Facts { routing, hook, came, out, made }
+}
+
 /// Where the packet came in, and where it leaves, as far as that is known.
 #[inline]
 fn interfaces<'w, R>(walk: &Walk<'w, R>) -> [Option<&'w InterfaceName>; 2] {
     let host = walk.routing.host();
-    let named = |index| host.interface(index).map(|interface| &interface.name);
+    let seen_as = |index| host.interface(walk.routing.seen_as(index));
+    let named = |index| seen_as(index).map(|interface| &interface.name);
     [walk.interface.and_then(named), walk.out.and_then(named)]
 }
 
@@ -196,6 +207,7 @@ fn complain_in<R>(walk: &mut Walk<'_, R>, hook: Hook) {
 fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&InterfaceName>; 2]) {
     let complaints = walk.conntrack.take_complaints();
     let [in_interface, out_interface] = interfaces;
+    let facts = facts(walk, hook);
     let mut lines = Vec::new();
     let traversal = Traversal {
         now: walk.now,
@@ -211,7 +223,7 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
         tracked: None,
         template: &mut walk.template,
         conntrack: walk.conntrack,
-        host: walk.routing,
+        host: &facts,
         stores: walk.stores,
         log: &mut lines,
         unknown: None,

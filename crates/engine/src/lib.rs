@@ -14,6 +14,7 @@ pub mod cause;
 pub mod command;
 pub mod defrag;
 pub mod engine;
+mod facts;
 mod forward;
 pub mod hooks;
 mod options;
@@ -30,9 +31,10 @@ mod walk;
 pub use cause::Cause;
 pub use command::{Command, CommandError, Reply};
 pub use engine::{
-    BATCH_MAX, Disposition, Engine, Event, Output, Packet, PolicyOrRule, Timer, Verdict,
+    BATCH_MAX, Disposition, Engine, Event, Output, Packet, PolicyOrRule, Timer, UnknownMatch,
+    Verdict,
 };
 pub use recorder::Recorder;
-pub use route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
+pub use route::{Forwarding, Host, Interface, InterfaceIndex, IpsecPolicy, Network, Route, Routed};
 pub use tracking::Tracking;
 pub use transmit::{Origin, Transmit};

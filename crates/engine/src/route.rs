@@ -3,7 +3,8 @@
 use crate::cause::Cause;
 use crate::routing::prefix_mask;
 use alloc::vec::Vec;
-use keepstate_packet::{Address, Family, InterfaceName};
+use keepstate_packet::{Address, Family, InterfaceName, Parsed};
+use keepstate_ruleset::evaluate::{PolicyDirection, Socket, Transformation};
 
 /// Index into [`Host::interfaces`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,18 @@ pub struct Interface {
     pub mtu: u32,
     /// Addresses with their prefix lengths.
     pub addresses: Vec<Network>,
+    /// The group it is in (`ip link set group`); `None` where nobody has said.
+    pub group: Option<u32>,
+    /// The bridge whose port it is.
+    pub bridge: Option<InterfaceIndex>,
+}
+
+impl Interface {
+    /// An interface without addresses of which nothing else is known.
+    #[must_use]
+    pub const fn new(name: InterfaceName, mtu: u32) -> Self {
+        Self { name, mtu, addresses: Vec::new(), group: None, bridge: None }
+    }
 }
 
 /// An address and a prefix length in bits.
@@ -38,6 +51,45 @@ pub struct Route {
     pub destination: Network,
     /// Way out.
     pub interface: InterfaceIndex,
+    /// Its realms (IPv4): of what comes from there in the upper 16 bits, of what goes there in the
+    /// lower ones; 0 for none.
+    pub realm: u32,
+}
+
+impl Route {
+    /// A route without realms.
+    #[must_use]
+    pub const fn new(destination: Network, interface: InterfaceIndex) -> Self {
+        Self { destination, interface, realm: 0 }
+    }
+}
+
+/// What IPsec does to packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpsecPolicy {
+    /// To those that come in (or are forwarded), or to those that leave.
+    pub direction: PolicyDirection,
+    /// From here; any address when `None`.
+    pub source: Option<Network>,
+    /// To here; any address when `None`.
+    pub destination: Option<Network>,
+    /// Of this IP protocol; any when `None`.
+    pub protocol: Option<u8>,
+    /// What is done to them, innermost first: in the order in which it is done to what leaves.
+    pub transformations: Vec<Transformation>,
+}
+
+impl IpsecPolicy {
+    /// Whether it is about this packet.
+    #[must_use]
+    pub fn selects(&self, packet: &Parsed) -> bool {
+        let lies = |network: &Option<Network>, address| {
+            network.is_none_or(|one| one.family == packet.family && one.contains(address))
+        };
+        lies(&self.source, packet.source)
+            && lies(&self.destination, packet.destination)
+            && self.protocol.is_none_or(|protocol| protocol == packet.protocol)
+    }
 }
 
 /// How packets that are not for the host go on.
@@ -65,6 +117,15 @@ pub struct Host {
     pub local: Vec<Network>,
     /// `net.ipv4.ip_default_ttl`, also the hop limit of what the host itself sends; 1 to 255.
     pub default_ttl: u8,
+    /// What no capture carries is said as well: groups of interfaces, bridges, realms, IPsec policies;
+    /// what is not declared of these is not there. Otherwise it is unknown.
+    pub is_declared: bool,
+    /// Sockets that programs have open.
+    pub sockets: Vec<Socket>,
+    /// There are no others; otherwise whose a packet is that belongs to none of them is unknown.
+    pub all_sockets: bool,
+    /// IPsec policies, the first that selects a packet decides.
+    pub policies: Vec<IpsecPolicy>,
 }
 
 /// Where a packet goes after PREROUTING.
@@ -81,9 +142,26 @@ pub enum Routed {
 }
 
 impl Host {
+    /// A host with these interfaces and nothing else, of which nothing else is known.
+    #[must_use]
+    pub const fn new(interfaces: Vec<Interface>, forwarding: Forwarding) -> Self {
+        Self {
+            interfaces,
+            routes: Vec::new(),
+            forwarding,
+            local: Vec::new(),
+            default_ttl: 64,
+            is_declared: false,
+            sockets: Vec::new(),
+            all_sockets: false,
+            policies: Vec::new(),
+        }
+    }
+
     /// The fixed router of `replay` and of the comparison with the kernel: `inside` has
     /// 100.127.253.1/30 and fd4d:4154:a::1/64, `outside` has 100.127.254.1/30 and
-    /// fd4d:4154:b::1/64 and both default routes; MTU 65521.
+    /// fd4d:4154:b::1/64 and both default routes; MTU 65521. It has no programs, no IPsec, and no
+    /// groups of interfaces.
     #[must_use]
     pub fn router(inside: InterfaceName, outside: InterfaceName) -> Self {
         let v6 = |subnet: u8| {
@@ -99,30 +177,26 @@ impl Host {
             prefix: 30,
         };
         let interface = |name, net, subnet| Interface {
-            name,
-            mtu: ROUTER_MTU,
             addresses: Vec::from([v4(net), v6(subnet)]),
+            group: Some(0),
+            ..Interface::new(name, ROUTER_MTU)
         };
         Self {
-            interfaces: Vec::from([interface(inside, 253, 0xa), interface(outside, 254, 0xb)]),
             routes: default_routes(InterfaceIndex(1)),
-            forwarding: Forwarding::Router,
-            local: Vec::new(),
-            default_ttl: 64,
+            is_declared: true,
+            all_sockets: true,
+            ..Self::new(
+                Vec::from([interface(inside, 253, 0xa), interface(outside, 254, 0xb)]),
+                Forwarding::Router,
+            )
         }
     }
 
     /// A bump in the wire between two interfaces.
     #[must_use]
     pub fn wire(a: InterfaceName, b: InterfaceName) -> Self {
-        let interface = |name| Interface { name, mtu: u32::MAX, addresses: Vec::new() };
-        Self {
-            interfaces: Vec::from([interface(a), interface(b)]),
-            routes: Vec::new(),
-            forwarding: Forwarding::Wire,
-            local: Vec::new(),
-            default_ttl: 64,
-        }
+        let interfaces = [a, b].map(|name| Interface::new(name, u32::MAX));
+        Self::new(Vec::from(interfaces), Forwarding::Wire)
     }
 
     /// The host that a capture was taken on: one interface, no forwarding. Packets from the
@@ -131,16 +205,18 @@ impl Host {
     #[must_use]
     pub fn endpoint(interface: InterfaceName, local: Vec<Network>) -> Self {
         Self {
-            interfaces: Vec::from([Interface {
-                name: interface,
-                mtu: ROUTER_MTU,
-                addresses: Vec::new(),
-            }]),
             routes: default_routes(InterfaceIndex(0)),
-            forwarding: Forwarding::Off,
             local,
-            default_ttl: 64,
+            ..Self::new(Vec::from([Interface::new(interface, ROUTER_MTU)]), Forwarding::Off)
         }
+    }
+
+    /// The same host, of which nobody has said what no capture carries.
+    #[must_use]
+    pub fn undeclared(mut self) -> Self {
+        (self.is_declared, self.all_sockets) = (false, false);
+        self.interfaces.iter_mut().for_each(|interface| interface.group = None);
+        self
     }
 
     /// The interface of this index.
@@ -154,10 +230,8 @@ impl Host {
 pub const ROUTER_MTU: u32 = 65_521;
 
 fn default_routes(interface: InterfaceIndex) -> Vec<Route> {
-    let route = |family| Route {
-        destination: Network { family, address: Address::default(), prefix: 0 },
-        interface,
-    };
+    let route =
+        |family| Route::new(Network { family, address: Address::default(), prefix: 0 }, interface);
     Vec::from([route(Family::V4), route(Family::V6)])
 }
 

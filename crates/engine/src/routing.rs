@@ -9,7 +9,7 @@ use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Routed}
 use alloc::vec::Vec;
 use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
-use keepstate_ruleset::evaluate::{AddressType, HostFacts};
+use keepstate_ruleset::evaluate::{AddressType, ReversePath};
 
 /// The host model, compiled.
 #[derive(Debug)]
@@ -147,6 +147,14 @@ impl Networks {
         let entries = self.beginning_with(usize::from(address.0[0])).iter();
         let address = number(address);
         entries.filter(move |entry| address & entry.mask == entry.network).map(|entry| entry.kind)
+    }
+
+    /// The same, with their masks.
+    fn with_masks(&self, address: Address) -> impl Iterator<Item = (u128, Kind)> + '_ {
+        let entries = self.beginning_with(usize::from(address.0[0])).iter();
+        let address = number(address);
+        let entries = entries.filter(move |entry| address & entry.mask == entry.network);
+        entries.map(|entry| (entry.mask, entry.kind))
     }
 
     #[inline]
@@ -497,8 +505,10 @@ pub(crate) fn is_link_local_v6(family: Family, address: Address) -> bool {
     family == Family::V6 && address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80
 }
 
-impl HostFacts for Routing {
-    fn address_type(
+/// What rules ask of addresses and interfaces.
+impl Routing {
+    /// See [`keepstate_ruleset::evaluate::HostFacts::address_type`].
+    pub(crate) fn address_type(
         &self,
         family: Family,
         address: Address,
@@ -531,6 +541,88 @@ impl HostFacts for Routing {
             Some(Kind::Loopback | Kind::Local | Kind::Unicast(_)) => AddressType::Unicast,
             None if v4 || self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
             None => AddressType::Unreachable,
+        }
+    }
+
+    /// How an answer to this source would leave; `None` where the host has no routes at all. IPv4 takes
+    /// the first of equal routes, IPv6 one by the packet's own interface, link-local sources no other.
+    pub(crate) fn reverse_path(
+        &self,
+        family: Family,
+        source: Address,
+        interface: InterfaceName,
+    ) -> Option<ReversePath> {
+        if self.host.forwarding == Forwarding::Wire && self.host.routes.is_empty() {
+            return None;
+        }
+        let at = self.host.interfaces.iter().position(|one| one.name == interface);
+        let at = at.and_then(|at| u16::try_from(at).ok()).map(InterfaceIndex);
+        let is_here = |out: InterfaceIndex| Some(out) == at;
+        let link_local = is_link_local_v6(family, source);
+        let to_all = family == Family::V4 && source.v4_octets() == [255; 4];
+        let mut found: Option<(u128, ReversePath)> = None;
+        for (mask, kind) in self.networks(family).with_masks(source) {
+            if let Some((narrowest, _)) = found
+                && (mask != narrowest || family == Family::V4)
+            {
+                break;
+            }
+            let path = match kind {
+                Kind::Unspecified | Kind::Multicast if family == Family::V4 => continue,
+                Kind::Broadcast if to_all => continue,
+                Kind::Unicast(out) if link_local && !is_here(out) => continue,
+                Kind::Unicast(out) => ReversePath::Route { same: is_here(out) },
+                Kind::Local => ReversePath::Own { same: self.has_address(at, source) },
+                Kind::Loopback => ReversePath::Own { same: false },
+                Kind::Unspecified | Kind::Multicast | Kind::Anycast | Kind::Broadcast => {
+                    ReversePath::None
+                }
+            };
+            let is_better = path == ReversePath::Route { same: true };
+            if found.is_none() || is_better {
+                found = Some((mask, path));
+            }
+        }
+        Some(found.map_or(ReversePath::None, |(_, path)| path))
+    }
+
+    fn has_address(&self, interface: Option<InterfaceIndex>, address: Address) -> bool {
+        let interface = interface.and_then(|index| self.host.interface(index));
+        interface.is_some_and(|one| one.addresses.iter().any(|own| own.address == address))
+    }
+
+    /// The realms of the route to an address.
+    pub(crate) fn realm(&self, family: Family, address: Address) -> u32 {
+        let link = longest(connected(&self.host, family).map(|(network, _)| network), address);
+        let routes = self.host.routes.iter();
+        let routes = routes.filter(|route| {
+            route.destination.family == family && route.destination.contains(address)
+        });
+        // Of equal routes the first one declared: `max_by_key` takes the last.
+        let best = routes.rev().max_by_key(|route| route.destination.prefix);
+        let best = best.filter(|route| Some(route.destination.prefix) > link);
+        best.map_or(0, |route| route.realm)
+    }
+
+    /// The interface that rules and routes know a port by: its bridge.
+    #[inline]
+    pub(crate) fn seen_as(&self, interface: InterfaceIndex) -> InterfaceIndex {
+        self.host.interface(interface).and_then(|one| one.bridge).unwrap_or(interface)
+    }
+
+    /// Where a packet leaves that came in by a port of the bridge which it is to leave by: the other
+    /// port, or the bridge itself where there are several. `None` for one that is not bridged.
+    pub(crate) fn bridged(
+        &self,
+        came: InterfaceIndex,
+        out: InterfaceIndex,
+    ) -> Option<InterfaceIndex> {
+        self.host.interface(came)?.bridge.filter(|bridge| *bridge == out)?;
+        let ports = self.host.interfaces.iter().zip(0..).map(|(one, at)| (one, InterfaceIndex(at)));
+        let mut others = ports.filter(|(one, at)| one.bridge == Some(out) && *at != came);
+        match (others.next(), others.next()) {
+            (Some((_, port)), None) => Some(port),
+            _ => Some(out),
         }
     }
 }

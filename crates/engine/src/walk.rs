@@ -2,7 +2,8 @@
 
 use crate::answer::{self, Report, Subject};
 use crate::cause::Cause;
-use crate::engine::{Disposition, Output, PolicyOrRule, Verdict};
+use crate::engine::{Disposition, Output, PolicyOrRule, UnknownMatch, Verdict};
+use crate::facts::Made;
 use crate::hooks::traverse;
 use crate::recorder::Recorder;
 use crate::route::{Forwarding, InterfaceIndex, Routed};
@@ -46,8 +47,8 @@ pub(crate) struct Walk<'w, R> {
     /// The look-up of its connection, when it was begun with those of a batch.
     pub(crate) prepared: Option<&'w Prepared>,
     pub(crate) rule: Option<PolicyOrRule>,
-    /// The first rule of which nobody knows whether it matches.
-    pub(crate) unknown: Option<PolicyOrRule>,
+    /// The first match of which nobody knows what it says; before others one that matters.
+    pub(crate) unknown: Option<UnknownMatch>,
     /// The most bytes that the way out takes at once, when the packet has more (IPv4).
     pub(crate) cut_to: Option<u32>,
     /// Bytes of the largest piece that the packet came in, 0 when it came whole: no piece is cut
@@ -57,6 +58,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_answer: bool,
     /// The copy of a broadcast that comes back to the host which sends it.
     pub(crate) is_copy: bool,
+    /// What the host has made this packet as; `None` for one that came in or that a program sends.
+    pub(crate) made: Option<Made>,
 }
 
 /// Why a walk ends before its last hook.
@@ -123,6 +126,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             largest_piece: 0,
             is_answer: false,
             is_copy: false,
+            made: None,
         }
     }
 }
@@ -135,8 +139,8 @@ impl<R: Recorder> Walk<'_, R> {
             return self.send();
         }
         traverse(self, Hook::Prerouting)?;
-        let routed =
-            self.routing.route_in(self.parsed, self.interface.unwrap_or(InterfaceIndex(0)));
+        let interface = self.interface.unwrap_or(InterfaceIndex(0));
+        let routed = self.routing.route_in(self.parsed, self.routing.seen_as(interface));
         self.recorder.routed(&routed);
         match routed {
             Routed::Local => self.deliver(),
@@ -184,9 +188,12 @@ impl<R: Recorder> Walk<'_, R> {
 
     fn forward(&mut self, out: InterfaceIndex) -> Result<(), Stop> {
         self.out = Some(out);
-        if self.routing.host().forwarding == Forwarding::Wire {
+        let bridged = self.interface.and_then(|came| self.routing.bridged(came, out));
+        if self.routing.host().forwarding == Forwarding::Wire || bridged.is_some() {
             traverse(self, Hook::Forward)?;
-            return traverse(self, Hook::Postrouting);
+            traverse(self, Hook::Postrouting)?;
+            self.out = bridged.or(self.out);
+            return Ok(());
         }
         let recorded = forward::take_in_options(self)?;
         forward::check(self, out)?;
@@ -248,12 +255,13 @@ impl<R: Recorder> Walk<'_, R> {
                 {
                     self.conntrack.reset(self.now, tracked);
                 }
-                self.answer(answer, answers, transmits);
+                let made = if with == RejectWith::TcpReset { Made::Reset } else { Made::Error };
+                self.answer(answer, made, answers, transmits);
                 (Verdict::Reject, None)
             }
             Stop::Report(cause, report) => {
                 let answer = answer::error(self.routing, &self.subject(), report);
-                self.answer(answer, answers, transmits);
+                self.answer(answer, Made::Error, answers, transmits);
                 (Verdict::Drop, Some(cause))
             }
         };
@@ -275,6 +283,14 @@ impl<R: Recorder> Walk<'_, R> {
         let origin = Origin::Forwarded;
         for bytes in defrag::cut_to(self.parsed.packet(self.bytes), self.parsed, most) {
             transmits.push(Transmit { origin, interface, answers, bytes });
+        }
+    }
+
+    /// Keeps the first match that could not be told, one that matters before one that does not.
+    pub(crate) fn note_unknown(&mut self, unknown: Option<UnknownMatch>) {
+        if self.unknown.is_none_or(|first| first.is_settled) {
+            let matters = unknown.filter(|new| !new.is_settled);
+            self.unknown = matters.or(self.unknown).or(unknown);
         }
     }
 
@@ -301,7 +317,13 @@ impl<R: Recorder> Walk<'_, R> {
     }
 
     /// Sends an answer through the hooks of what the host itself sends.
-    fn answer(&mut self, answer: Option<Vec<u8>>, answers: u32, transmits: &mut Bounded<Transmit>) {
+    fn answer(
+        &mut self,
+        answer: Option<Vec<u8>>,
+        made: Made,
+        answers: u32,
+        transmits: &mut Bounded<Transmit>,
+    ) {
         let Some(mut bytes) = answer else { return };
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
         self.recorder.answer(&bytes);
@@ -320,6 +342,7 @@ impl<R: Recorder> Walk<'_, R> {
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
         (walk.tracked, walk.is_answer) = (tracked, tracked.is_some());
+        walk.made = Some(made);
         let sent = match back {
             Some(back) => {
                 walk.out = Some(back);
@@ -329,6 +352,8 @@ impl<R: Recorder> Walk<'_, R> {
             None => walk.send(),
         };
         let (out, tracked, is_answer) = (walk.out, walk.tracked, walk.is_answer);
+        let unknown = walk.unknown;
+        self.note_unknown(unknown);
         let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
             (Ok(()), Some(interface)) if !to_itself => {

@@ -49,7 +49,7 @@ impl Model {
         for network in &config.inside {
             let destination =
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
-            host.routes.push(Route { destination, interface: InterfaceIndex(0) });
+            host.routes.push(Route::new(destination, InterfaceIndex(0)));
         }
         let mut model = Self::of_host(host, sysctls, rules)?;
         model.engine.set_tracking(config.tracking);

@@ -420,11 +420,8 @@ fn scene(read: &LogLine) -> Option<(Scene, Script)> {
     };
     let host = match place {
         Place::Between => {
-            let mut host = Host::router(near, InterfaceName::new(to)?);
-            let route = |address, index| Route {
-                destination: full(address),
-                interface: InterfaceIndex(index),
-            };
+            let mut host = Host::router(near, InterfaceName::new(to)?).undeclared();
+            let route = |address, index| Route::new(full(address), InterfaceIndex(index));
             host.routes.extend([route(source, 0), route(destination, 1)]);
             host
         }

@@ -6,7 +6,7 @@
 
 use super::{
     Count, Counts, Line, Stamp, Tally, direction, interface,
-    names::{Named, Names},
+    names::{Named, Names, UnknownNamed},
     state,
 };
 use keepstate_conntrack::listing::EventLine;
@@ -40,6 +40,9 @@ impl Jsonl {
         self.head(line);
         self.state(line);
         self.decided(line.decided);
+        if let Some(unknown) = line.unknown {
+            self.unknown(&unknown);
+        }
         self.packets(line);
         Ok(())
     }
@@ -126,6 +129,24 @@ impl Jsonl {
         if named.number.is_none() {
             self.line.push_str("null,\"policy\":");
         }
+        self.named(named);
+        self.line.push('}');
+    }
+
+    /// The rule that a packet passed over because nobody knew whether it matches.
+    fn unknown(&mut self, unknown: &UnknownNamed<'_>) {
+        self.line.push_str(",\"unknown\":");
+        self.named(unknown.rule);
+        self.line.push_str(",\"match\":\"");
+        self.line.push_str(unknown.name);
+        self.line.push_str("\",\"needs\":");
+        self.line.push_str(&Value::from(unknown.needs).to_string());
+        self.line.push_str(",\"settled\":");
+        self.line.push_str(if unknown.is_settled { "true}" } else { "false}" });
+    }
+
+    /// The names of a rule or policy, without the closing brace.
+    fn named(&mut self, named: Named<'_>) {
         self.line.push_str("{\"table\":\"");
         self.line.push_str(named.table.as_str());
         self.line.push_str("\",\"chain\":");
@@ -139,7 +160,6 @@ impl Jsonl {
                 None => self.line.push_str("null"),
             }
         }
-        self.line.push('}');
     }
 
     fn packets(&mut self, line: &Line<'_>) {
@@ -208,6 +228,9 @@ impl Jsonl {
         };
         let verdicts: Map<String, Value> = pairs(&counts.verdicts);
         let states: Map<String, Value> = pairs(&counts.states);
+        let matches = counts.unknown.matches.iter();
+        let matches: Map<String, Value> =
+            matches.map(|(name, (_, packets))| ((*name).to_owned(), json!(packets))).collect();
         let seconds = elapsed.as_secs_f64();
         let rate = if seconds > 0.0 { counts.packets.0 as f64 / seconds } else { 0.0 };
         let summary = json!({"summary": {
@@ -217,6 +240,11 @@ impl Jsonl {
             "states": states,
             "reasons": counts.reasons,
             "skipped": counts.skipped,
+            "unknown": {
+                "packets": counts.unknown.packets,
+                "settled": counts.unknown.settled,
+                "matches": matches,
+            },
             "connections": {
                 "created": counts.created,
                 "expected": counts.expected,

@@ -21,7 +21,7 @@ use keepstate_packet::{
     checksum::{self, Verified},
     link::LinkType,
 };
-use names::Named;
+use names::{Named, UnknownNamed};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -74,6 +74,17 @@ struct Counts {
     without_rules: u64,
     /// Packets INVALID for a checksum that a network card was to finish.
     offloaded: u64,
+    unknown: Unknown,
+}
+
+/// Packets that met a match whose answer nobody knew.
+#[derive(Debug, Default)]
+struct Unknown {
+    packets: u64,
+    /// Of those, the ones whose verdict is the same whatever the answer were.
+    settled: u64,
+    /// By the name of the match: the fact it asks for, and the packets.
+    matches: BTreeMap<&'static str, (&'static str, u64)>,
 }
 
 /// Packets and bytes by a word of which there are few: looking along a list is faster than any
@@ -105,6 +116,7 @@ struct Line<'a> {
     host: &'a Host,
     verdict: &'static str,
     decided: Option<Named<'a>>,
+    unknown: Option<UnknownNamed<'a>>,
 }
 
 enum Printer {
@@ -221,6 +233,13 @@ impl Report {
                 self.counts.offloaded
             ));
         }
+        let unknown = &self.counts.unknown;
+        for (name, (fact, packets)) in &unknown.matches {
+            self.terminal.warning(format_args!(
+                "{packets} packets met a rule with -m {name} whose answer is unknown, and passed it \
+                 over: it needs {fact}; --host FILE declares it"
+            ));
+        }
         if self.counts.without_rules > 0 {
             self.terminal.warning(format_args!(
                 "{} packets were of a family without a rule set: accepted",
@@ -254,6 +273,14 @@ impl Report {
                 self.counts.offloaded += u64::from(offloaded);
             }
         }
+        if let Some(unknown) = disposition.unknown {
+            let counts = &mut self.counts.unknown;
+            counts.packets += 1;
+            counts.settled += u64::from(unknown.is_settled);
+            if let Some(named) = self.names.unknown(family(seen), unknown) {
+                counts.matches.entry(named.name).or_insert((named.needs, 0)).1 += 1;
+            }
+        }
         let rules = &self.names;
         if rules.has(other(family(seen))) && !rules.has(family(seen)) {
             self.counts.without_rules += 1;
@@ -282,8 +309,10 @@ impl Observer for Report {
         // What was dropped for a cause was decided by no rule, though one had accepted it before.
         let decided = seen.disposition.filter(|d| d.cause.is_none()).and_then(|d| d.rule);
         let decided = decided.and_then(|rule| self.names.name(family(seen), rule));
+        let unknown = seen.disposition.and_then(|disposition| disposition.unknown);
+        let unknown = unknown.and_then(|unknown| self.names.unknown(family(seen), unknown));
         let host = seen.engine.host();
-        let line = Line { number, slot: seen.slot, seen, host, verdict, decided };
+        let line = Line { number, slot: seen.slot, seen, host, verdict, decided, unknown };
         if let Some(annotated) = &mut self.annotated {
             annotated.write(&line)?;
         }
@@ -408,6 +437,9 @@ fn comment(line: &Line<'_>) -> String {
     if let Some(reason) = disposition.reason() {
         text.push_str(" reason=");
         text.push_str(reason);
+    }
+    if let Some(unknown) = line.unknown {
+        text.push_str(&format!(" unknown={}:{}", unknown.rule, unknown.name));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Names and lines of rules, kept ready for output.
 
 use crate::rulesets::{Lines, Loaded};
-use keepstate_engine::PolicyOrRule;
+use keepstate_engine::{PolicyOrRule, UnknownMatch};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
     evaluate::Decision,
@@ -31,6 +31,31 @@ pub(super) struct ChainNames {
     pub(super) json: String,
     /// The line of each rule; none for one of no file.
     pub(super) lines: Vec<Option<u32>>,
+    /// The matches of its rules that ask for facts of the host.
+    asking: Vec<Asking>,
+}
+
+/// A match that asks for a fact of the host.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    rule: u32,
+    /// From 1.
+    number: u32,
+    name: &'static str,
+    fact: &'static str,
+}
+
+/// A match that nobody knew the answer of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnknownNamed<'a> {
+    /// Its rule.
+    pub(super) rule: Named<'a>,
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it asks for.
+    pub(super) needs: &'static str,
+    /// The verdict is the same whatever the answer were.
+    pub(super) is_settled: bool,
 }
 
 /// A rule or a policy by its names.
@@ -81,6 +106,15 @@ impl Names {
         let table = decided.table;
         Some(Named { table, chain: self.chain(family, table, chain)?, number })
     }
+
+    pub(super) fn unknown(&self, family: Family, of: UnknownMatch) -> Option<UnknownNamed<'_>> {
+        let UnknownMatch { table, chain, rule, number, is_settled } = of;
+        let chain = self.chain(family, table, chain)?;
+        let asking = chain.asking.iter().find(|one| (one.rule, one.number) == (rule, number))?;
+        let Asking { name, fact: needs, .. } = *asking;
+        let rule = Named { table, chain, number: Some(rule + 1) };
+        Some(UnknownNamed { rule, name, needs, is_settled })
+    }
 }
 
 impl ChainNames {
@@ -89,8 +123,17 @@ impl ChainNames {
             name: chain.name.clone(),
             json: serde_json::Value::from(chain.name.as_str()).to_string(),
             lines: chain.rules.iter().map(|rule| lines.line(rule.span)).collect(),
+            asking: chain.rules.iter().zip(0..).flat_map(asking).collect(),
         }
     }
+}
+
+fn asking((rule, at): (&keepstate_ruleset::model::Rule, u32)) -> impl Iterator<Item = Asking> {
+    rule.matches
+        .iter()
+        .zip(1..)
+        .filter(|(one, _)| !one.fact().is_empty())
+        .map(move |(one, number)| Asking { rule: at, number, name: one.name(), fact: one.fact() })
 }
 
 impl Named<'_> {
@@ -109,5 +152,12 @@ impl fmt::Display for Named<'_> {
             Some(number) => write!(f, ":{number}"),
             None => f.write_str(" policy"),
         }
+    }
+}
+
+/// `owner in filter:OUTPUT:3`.
+impl fmt::Display for UnknownNamed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.name, self.rule)
     }
 }

@@ -47,6 +47,11 @@ impl Text {
             Content::Other(skipped) => write!(out, "{skipped}")?,
         }
         self.reason(out, line)?;
+        if let Some(unknown) = line.unknown {
+            let so = if unknown.is_settled { ", the verdict is the same" } else { "" };
+            let note = format_args!("unknown: {unknown}{so}");
+            write!(out, "  {}", self.terminal.paint(Style::Yellow, note))?;
+        }
         writeln!(out)?;
         for transmit in line.seen.answers() {
             let name = interface(line.host, Some(transmit.interface)).unwrap_or_default();
@@ -134,6 +139,13 @@ impl Text {
         list(out, "verdicts", pairs(&counts.verdicts))?;
         list(out, "states", pairs(&counts.states))?;
         list(out, "reasons", counts.reasons.iter().map(|(k, n)| words(n, k)).collect())?;
+        let unknown = &counts.unknown;
+        let mut asked: Vec<String> =
+            unknown.matches.iter().map(|(name, (_, n))| words(n, name)).collect();
+        if unknown.settled > 0 {
+            asked.push(format!("{} of them with the same verdict either way", unknown.settled));
+        }
+        list(out, "unknown", asked)?;
         list(out, "skipped", counts.skipped.iter().map(|(k, n)| words(n, k)).collect())?;
         let (created, expected) = (counts.created, counts.expected);
         writeln!(

@@ -126,11 +126,12 @@ pub(crate) fn matched_and_marked(
         Hook::Forward => (true, true),
         Hook::Output | Hook::Postrouting => (false, true),
     };
+    let [first, second] = ["eth0", "eth1"].map(InterfaceName::new);
     let mut traversal = Traversal {
         now: Instant(1_000_000_000_000),
         hook,
-        in_interface: InterfaceName::new("eth0").filter(|_| inward),
-        out_interface: InterfaceName::new("eth1").filter(|_| outward),
+        in_interface: first.as_ref().filter(|_| inward),
+        out_interface: second.as_ref().filter(|_| outward),
         packet: &mut packet,
         bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),

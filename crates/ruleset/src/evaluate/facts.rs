@@ -54,8 +54,8 @@ pub trait HostFacts: Debug {
         None
     }
 
-    /// What IPsec has done to the packet (`In`), outermost transformation first, or is going to do to
-    /// it (`Out`), in the order in which it does; nothing where no policy applies.
+    /// What IPsec has undone (`In`) or is going to do to the packet (`Out`), the innermost
+    /// transformation first; nothing where no policy applies.
     fn policy(&self, direction: PolicyDirection, packet: &Parsed) -> Option<&[Transformation]> {
         let _ = (direction, packet);
         None

@@ -102,8 +102,8 @@ impl Match for DevGroup {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let source = holds(traversal, self.source, traversal.in_interface);
-        source.and(holds(traversal, self.destination, traversal.out_interface))
+        let source = holds(traversal, self.source, traversal.in_interface.copied());
+        source.and(holds(traversal, self.destination, traversal.out_interface.copied()))
     }
 
     fn fact(&self) -> &'static str {

@@ -2,8 +2,8 @@
 //! what is still to be done to it on its way out.
 //!
 //! Without `--strict` some transformation of the policy has to be as described; with it they are
-//! compared one by one, as many as there are, in the order of `--next`: those of what leaves as they
-//! are done, those of what came in as they were undone, innermost first.
+//! compared one by one, as many as there are, in the order of `--next`, the innermost first: the one
+//! that is done first to what leaves, and was undone last of what came in.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{PolicyDirection, PolicyMode, State, Transformation, Traversal, in_network};
@@ -59,7 +59,7 @@ Of the protection, each with `!` before it where the opposite is wanted:
   `--mode tunnel` only.
 
 Without `--strict` it is enough that one of the transformations is as described. With `--strict` all are
-compared in order; `--next` begins the description of the next one (4 at most).
+compared, the innermost first; `--next` begins the description of the next one (4 at most).
 
     iptables -A INPUT -p udp --dport 1701 -m policy --dir in --pol ipsec --proto esp -j ACCEPT
 
@@ -272,13 +272,13 @@ fn mode(arguments: &mut Arguments<'_>, given: &Given) -> Option<PolicyMode> {
 }
 
 impl Policy {
-    fn describes(&self, mut done: impl ExactSizeIterator<Item = Transformation>) -> bool {
+    fn describes(&self, done: &[Transformation]) -> bool {
         if !self.strict {
             let first = self.elements.first();
-            return done.any(|one| first.is_some_and(|element| element.describes(&one)));
+            return done.iter().any(|one| first.is_some_and(|element| element.describes(one)));
         }
         done.len() == self.elements.len()
-            && done.zip(&self.elements).all(|(one, element)| element.describes(&one))
+            && done.iter().zip(&self.elements).all(|(one, element)| element.describes(one))
     }
 
     fn parts(&self, element: &Element, out: &mut String, form: Form) {
@@ -345,12 +345,7 @@ impl Match for Policy {
         if done.is_empty() || self.none {
             return (done.is_empty() == self.none).into();
         }
-        let done = done.iter().copied();
-        match self.direction {
-            PolicyDirection::In => self.describes(done.rev()),
-            PolicyDirection::Out => self.describes(done),
-        }
-        .into()
+        self.describes(done).into()
     }
 
     fn fact(&self) -> &'static str {
@@ -514,10 +509,14 @@ mod tests {
             }
         }
         let both = Known { policy: Some(vec![esp, ah]), ..Known::default() };
-        let outward = "-m policy --dir out --strict --reqid 1 --next --reqid 2";
-        assert_eq!(matched(Hook::Output, outward, &packet, &both), Some(true));
-        let inward = "-m policy --dir in --strict --reqid 2 --next --reqid 1";
-        assert_eq!(matched(Hook::Input, inward, &packet, &both), Some(true));
+        for (hook, way) in [(Hook::Input, "in"), (Hook::Output, "out")] {
+            for (order, wanted) in
+                [("--reqid 1 --next --reqid 2", true), ("--reqid 2 --next --reqid 1", false)]
+            {
+                let rule = format!("-m policy --dir {way} --strict {order}");
+                assert_eq!(matched(hook, &rule, &packet, &both), Some(wanted), "{rule}");
+            }
+        }
         let unknown = Known::default();
         assert_eq!(matched(Hook::Input, "-m policy --dir in", &packet, &unknown), None);
     }

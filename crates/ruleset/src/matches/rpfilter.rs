@@ -85,7 +85,7 @@ impl RpFilter {
         if interface.as_str() == "lo" || has_no_address_yet(packet) {
             return Some(true);
         }
-        let path = traversal.host.reverse_path(self.family, packet.source, interface)?;
+        let path = traversal.host.reverse_path(self.family, packet.source, *interface)?;
         Some(match path {
             ReversePath::Route { same } => same || self.loose,
             ReversePath::Own { same } => {

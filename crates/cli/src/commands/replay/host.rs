@@ -1,8 +1,11 @@
 //! `--host FILE`: the host that the filter stands on, in TOML. What it holds is in the help of
 //! `replay`; examples/gateway.toml is one.
 
+mod facts;
+
 use super::Prefix;
 use crate::{exit::Exit, policies, terminal::Terminal};
+use facts::{PolicyEntry, Realm, SocketEntry};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_engine::{Forwarding, Host, Interface, InterfaceIndex, Network, Route};
 use keepstate_packet::InterfaceName;
@@ -24,6 +27,12 @@ struct File {
     default_ttl: u8,
     #[serde(default)]
     timeout_policies: Vec<String>,
+    #[serde(default)]
+    all_sockets: bool,
+    #[serde(default)]
+    socket: Vec<SocketEntry>,
+    #[serde(default)]
+    policy: Vec<PolicyEntry>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -43,6 +52,10 @@ struct InterfaceEntry {
     mtu: u32,
     #[serde(default)]
     addresses: Vec<String>,
+    #[serde(default)]
+    group: u32,
+    #[serde(default)]
+    bridge_ports: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +63,8 @@ struct InterfaceEntry {
 struct RouteEntry {
     to: String,
     interface: String,
+    #[serde(default)]
+    realm: Realm,
 }
 
 const fn default_ttl() -> u8 {
@@ -76,8 +91,13 @@ pub(super) fn load(path: &Path, terminal: &Terminal) -> Result<(Host, Vec<Declar
 
 impl File {
     fn host(self) -> Result<Host, String> {
-        let interfaces: Vec<Interface> =
+        let mut interfaces: Vec<Interface> =
             self.interface.iter().map(InterfaceEntry::interface).collect::<Result<_, _>>()?;
+        for (bridge, entry) in self.interface.iter().enumerate() {
+            for port in &entry.bridge_ports {
+                enslave(&mut interfaces, bridge, port).map_err(|e| format!("{port}: {e}"))?;
+            }
+        }
         if interfaces.is_empty() {
             return Err("a host has at least one [[interface]]".to_owned());
         }
@@ -91,15 +111,41 @@ impl File {
             },
             local: networks(&self.local)?,
             default_ttl: self.default_ttl.max(1),
+            is_declared: true,
+            all_sockets: self.all_sockets,
+            sockets: self.socket.into_iter().map(SocketEntry::socket).collect::<Result<_, _>>()?,
+            policies: self.policy.iter().map(PolicyEntry::policy).collect::<Result<_, _>>()?,
             interfaces,
         })
     }
 }
 
+/// Makes an interface a port of a bridge.
+fn enslave(interfaces: &mut [Interface], bridge: usize, name: &str) -> Result<(), String> {
+    let at = interfaces.iter().position(|interface| interface.name.as_str() == name);
+    let at = at.ok_or("a bridge port needs an [[interface]] of its own")?;
+    let is_bridge = |index: usize| {
+        let ports = |one: &Interface| one.bridge.is_some_and(|of| usize::from(of.0) == index);
+        interfaces.iter().any(ports)
+    };
+    if at == bridge || interfaces[bridge].bridge.is_some() || is_bridge(at) {
+        return Err("a bridge is no port of a bridge".to_owned());
+    }
+    let bridge = u16::try_from(bridge).map_err(|_| "too many interfaces")?;
+    if interfaces[at].bridge.replace(InterfaceIndex(bridge)).is_some() {
+        return Err("it is a port of one bridge only".to_owned());
+    }
+    Ok(())
+}
+
 impl InterfaceEntry {
     fn interface(&self) -> Result<Interface, String> {
         let name = super::interface_name(&self.name).map_err(|e| format!("{}: {e}", self.name))?;
-        Ok(Interface { name, mtu: self.mtu, addresses: networks(&self.addresses)? })
+        Ok(Interface {
+            addresses: networks(&self.addresses)?,
+            group: Some(self.group),
+            ..Interface::new(name, self.mtu)
+        })
     }
 }
 
@@ -110,7 +156,8 @@ impl RouteEntry {
             format!("route to {}: there is no interface {}", self.to, self.interface)
         })?;
         let destination = self.to.parse::<Prefix>()?.0;
-        Ok(Route { destination, interface: InterfaceIndex(index) })
+        let realm = self.realm.number()?;
+        Ok(Route { destination, interface: InterfaceIndex(index), realm })
     }
 }
 

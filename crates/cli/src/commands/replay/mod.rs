@@ -31,9 +31,24 @@ eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
   name = "eth0"
   mtu = 1500
   addresses = ["192.0.2.1/24", "2001:db8::1/64"]
+  group = 5                           -m devgroup; 0 without
+  bridge_ports = ["eth1", "eth2"]     of a bridge; each port has its own [[interface]]
   [[route]]
   to = "0.0.0.0/0"
   interface = "eth0"
+  realm = 7                           -m realm; or "FROM/TO"; 0 without
+  [[socket]]                          a program's; -m owner, socket, cgroup
+  protocol = "tcp"
+  local = "192.0.2.1:22"              or "*:22", "[2001:db8::1]:22"; anything without
+  remote = "198.51.100.7:443"         of one that is connected
+  uid = 0                             also gid, groups = [4, 27], cgroup = "/system.slice/ssh.service",
+                                      classid, transparent = true, mark
+  [[policy]]                          IPsec; -m policy; none without
+  direction = "in"                    or "out"
+  from = "10.1.0.0/16"                also to, protocol; anything without
+  steps = [{ protocol = "esp", mode = "tunnel", reqid = 1, spi = 256,
+             tunnel_src = "198.51.100.7", tunnel_dst = "192.0.2.1" }]     the innermost first
+  all_sockets = true                  there are no other sockets; above the first [[...]]
   timeout_policies = ["add timeout long inet tcp established 864000"]   above the first [[...]]"#;
 
 /// Arguments of `keepstate replay`.
