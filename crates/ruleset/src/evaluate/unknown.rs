@@ -126,12 +126,11 @@ pub(super) fn pass_over(
     traversal: &mut Traversal<'_>,
 ) {
     let behind = rule.matches.get(number as usize..).unwrap_or_default();
-    let may_differ = |one: &Box<dyn Match>| {
-        let one = one.as_ref();
+    let may_differ = |one: &dyn Match| {
         !is_without_consequence(one)
             || one.matches(traversal, &mut super::State::default()) == Answer::Hotdrop
     };
-    let mut behind = behind.iter();
+    let mut behind = behind.iter().map(Box::as_ref);
     let would = match rule.target {
         _ if behind.any(may_differ) => Would::Various,
         Jump::None => Would::Nothing,
