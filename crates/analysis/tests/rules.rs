@@ -343,12 +343,12 @@ fn a_rule_that_cannot_be_loaded_is_explained_as_far_as_it_is_known() {
     says(&answer, "matches", &["its destination port is 80"]);
     says(&answer, "target.ulog", &["a copy of the packet to ulogd"]);
     let answer = explain(
-        "-A INPUT -p tcp -m ipvs --vport 22 --ipvs -m tcp --dport 22 -j REJECT --reject-with \
+        "-A INPUT -p tcp -m geoip --src-cc CN -m tcp --dport 22 -j REJECT --reject-with \
          tcp-reset",
     );
-    says(&answer, "matches", &["its destination port is 22", "`-m ipvs --vport 22 --ipvs`"]);
+    says(&answer, "matches", &["its destination port is 22", "`-m geoip --src-cc CN`"]);
     says(&answer, "target.reject", &["TCP reset"]);
-    says(&answer, "note", &["`-m ipvs` asks what"]);
+    says(&answer, "note", &["`-m geoip` asks"]);
 }
 
 #[test]

@@ -1,20 +1,20 @@
 //! One evaluator, generic over a recorder.
 
-mod named;
 #[cfg(test)]
 pub(crate) mod bench;
 mod facts;
+mod named;
 mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
 mod unknown;
 
-pub use named::Named;
 pub use facts::{
     AddressType, BridgePorts, End, Ends, HostFacts, PolicyDirection, PolicyMode, PortOut,
     ReversePath, Sender, Socket, Transformation,
 };
+pub use named::Named;
 pub use state::{Counters, State, TableState};
 pub use stores::Stores;
 pub use unknown::{Unknown, Would};

@@ -14,7 +14,7 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 }
 
 const MATCHES: &[(&str, &str)] = &[
-    ("ipvs", "asks what a virtual server of IPVS knows of the packet's connection"),
+    ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
     ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
     ("time", "asks for the time of day, the day of the week or the date of arrival"),
     ("statistic", "matches at random, or every nth packet"),

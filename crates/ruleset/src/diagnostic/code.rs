@@ -154,7 +154,7 @@ case (`-j LOG`).",
 "netfilter has this match, keepstate does not have it yet. A rule set is never run with a part of it
 missing: a rule without one of its matches would match more than was meant. Every place where it is
 used is named, so that the amount of work is known.",
-        wrong: "*filter\n-A INPUT -m ipvs --ipvs -j ACCEPT\nCOMMIT\n",
+        wrong: "*filter\n-A INPUT -m geoip --src-cc CN -j ACCEPT\nCOMMIT\n",
         right: "*filter\n-A INPUT -m limit --limit 3/minute -j ACCEPT\nCOMMIT\n";
     UNKNOWN_TARGET = 303, "there is no such chain or target",
 "`-j` names a chain of the same table, one of ACCEPT, DROP and RETURN, or a target such as LOG or

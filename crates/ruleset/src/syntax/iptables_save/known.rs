@@ -12,6 +12,7 @@ pub(super) const MATCHES: &[&str] = &[
     "ipv6header",
     "mh",
     "mobility-header",
+    "geoip",
     "nfacct",
     "osf",
     "quota",

@@ -104,7 +104,7 @@ fn tables_and_chains() {
 
 #[test]
 fn every_fault_of_a_file_is_reported_with_its_place() {
-    let source = "*filter\n-A INPUT -p tpc -j ACCEPT\n-A INPUT -m nfacct --nfacct-name x -j ULOG --ulog-nlgroup 2\n\
+    let source = "*filter\n-A INPUT -p tpc -j ACCEPT\n-A INPUT -m geoip --src-cc CN -j ULOG --ulog-nlgroup 2\n\
                   -A IN -j ACCPET\n*nat\n-A INPUT -j CLUSTERIP --new\nCOMMIT\n";
     let found: Vec<_> = faults(source)
         .iter()
@@ -112,7 +112,7 @@ fn every_fault_of_a_file_is_reported_with_its_place() {
         .collect();
     let expected = [
         (code::UNKNOWN_PROTOCOL, "tpc"),
-        (code::MATCH_UNSUPPORTED, "nfacct"),
+        (code::MATCH_UNSUPPORTED, "geoip"),
         (code::TARGET_UNSUPPORTED, "ULOG"),
         (code::UNKNOWN_TARGET, "IN"),
         (code::UNKNOWN_TARGET, "ACCPET"),
@@ -220,7 +220,7 @@ fn numbers_and_names_as_the_tool_takes_them() {
 #[test]
 fn unknown_is_told_from_not_yet() {
     for (rule, expected) in [
-        ("-A INPUT -m ipvs", code::MATCH_UNSUPPORTED),
+        ("-A INPUT -m geoip", code::MATCH_UNSUPPORTED),
         ("-A INPUT -m hashlimt", code::UNKNOWN_MATCH),
         ("-A INPUT -j ULOG --ulog-nlgroup 2", code::TARGET_UNSUPPORTED),
         ("-A INPUT -j TCPMS", code::UNKNOWN_TARGET),
