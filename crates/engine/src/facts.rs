@@ -145,6 +145,14 @@ impl HostFacts for Facts<'_> {
     fn is_balanced(&self) -> Option<bool> {
         self.is_declared().then_some(false)
     }
+
+    fn cpu(&self) -> Option<u32> {
+        self.routing.host().cpu
+    }
+
+    fn minutes_west(&self) -> Option<i32> {
+        self.routing.host().minutes_west
+    }
 }
 
 /// The socket that packets between these ends are of: one that is connected before one that waits,

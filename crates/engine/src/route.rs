@@ -126,6 +126,10 @@ pub struct Host {
     pub all_sockets: bool,
     /// IPsec policies, the first that selects a packet decides.
     pub policies: Vec<IpsecPolicy>,
+    /// The processor that works on all packets; unknown when `None`.
+    pub cpu: Option<u32>,
+    /// The time zone that the kernel keeps, in minutes west of Greenwich; unknown when `None`.
+    pub minutes_west: Option<i32>,
 }
 
 /// Where a packet goes after PREROUTING.
@@ -155,6 +159,8 @@ impl Host {
             sockets: Vec::new(),
             all_sockets: false,
             policies: Vec::new(),
+            cpu: None,
+            minutes_west: None,
         }
     }
 

@@ -16,11 +16,6 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 const MATCHES: &[(&str, &str)] = &[
     ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
     ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
-    ("time", "asks for the time of day, the day of the week or the date of arrival"),
-    ("statistic", "matches at random, or every nth packet"),
-    ("bpf", "runs a BPF program over the packet"),
-    ("quota", "matches until a number of bytes is used up"),
-    ("cpu", "asks which processor works on the packet"),
     ("rt", "asks for an IPv6 routing header"),
     ("frag", "asks for an IPv6 fragment header"),
     ("hbh", "asks for IPv6 hop-by-hop options"),

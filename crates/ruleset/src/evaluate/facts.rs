@@ -72,6 +72,16 @@ pub trait HostFacts: Debug {
     fn is_balanced(&self) -> Option<bool> {
         None
     }
+
+    /// Which processor works on packets, where it is always the same one.
+    fn cpu(&self) -> Option<u32> {
+        None
+    }
+
+    /// The time zone that the kernel keeps (`settimeofday(2)`), in minutes west of Greenwich.
+    fn minutes_west(&self) -> Option<i32> {
+        None
+    }
 }
 
 /// `addrtype` (iptables-extensions(8)).

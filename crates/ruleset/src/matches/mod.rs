@@ -12,13 +12,16 @@ use keepstate_packet::Family;
 
 pub mod addrtype;
 pub mod ah;
+pub mod bpf;
 pub mod cgroup;
+pub mod cluster;
 pub mod comment;
 pub mod connbytes;
 pub mod connlabel;
 pub mod connlimit;
 pub mod connmark;
 pub mod conntrack;
+pub mod cpu;
 pub mod dccp;
 pub mod devgroup;
 pub mod dscp;
@@ -41,15 +44,18 @@ pub mod owner;
 pub mod physdev;
 pub mod pkttype;
 pub mod policy;
+pub mod quota;
 pub mod realm;
 pub mod recent;
 pub mod rpfilter;
 pub mod sctp;
 pub mod socket;
 pub mod state;
+pub mod statistic;
 pub mod string;
 pub mod tcp;
 pub mod tcpmss;
+pub mod time;
 pub mod tos;
 pub mod ttl;
 pub mod u32;
@@ -63,13 +69,16 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     addrtype::EXTENSION,
     ah::EXTENSION,
     ah::EXTENSION6,
+    bpf::EXTENSION,
     cgroup::EXTENSION,
+    cluster::EXTENSION,
     comment::EXTENSION,
     connbytes::EXTENSION,
     connlabel::EXTENSION,
     connlimit::EXTENSION,
     connmark::EXTENSION,
     conntrack::EXTENSION,
+    cpu::EXTENSION,
     dccp::EXTENSION,
     devgroup::EXTENSION,
     dscp::EXTENSION,
@@ -92,15 +101,18 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     physdev::EXTENSION,
     pkttype::EXTENSION,
     policy::EXTENSION,
+    quota::EXTENSION,
     realm::EXTENSION,
+    recent::EXTENSION,
     rpfilter::EXTENSION,
     sctp::EXTENSION,
-    recent::EXTENSION,
     socket::EXTENSION,
     state::EXTENSION,
+    statistic::EXTENSION,
     string::EXTENSION,
     tcp::EXTENSION,
     tcpmss::EXTENSION,
+    time::EXTENSION,
     tos::EXTENSION,
     ttl::EXTENSION,
     u32::EXTENSION,

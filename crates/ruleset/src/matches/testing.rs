@@ -73,12 +73,24 @@ pub(super) fn check(family: Family, rows: &[Row]) {
     }
 }
 
-#[derive(Debug)]
-struct Nowhere;
+/// A host of which nothing is known but this.
+#[derive(Debug, Default)]
+pub(super) struct TestHost {
+    pub(super) cpu: Option<u32>,
+    pub(super) minutes_west: Option<i32>,
+}
 
-impl HostFacts for Nowhere {
+impl HostFacts for TestHost {
     fn address_type(&self, _: Family, _: Address, _: Option<InterfaceName>) -> AddressType {
         AddressType::Unicast
+    }
+
+    fn cpu(&self) -> Option<u32> {
+        self.cpu
+    }
+
+    fn minutes_west(&self) -> Option<i32> {
+        self.minutes_west
     }
 }
 
@@ -87,6 +99,8 @@ pub(super) struct Bench {
     ruleset: Ruleset,
     memory: Vec<State>,
     stores: Stores,
+    /// The host.
+    pub(super) host: TestHost,
     /// The clock.
     pub(super) now: Instant,
     /// The packet's mark.
@@ -98,7 +112,7 @@ impl Bench {
         let ruleset = load(family, rule).expect("a rule");
         let memory = rule_of(&ruleset).matches.iter().map(|one| one.initial()).collect();
         let (now, stores) = (Instant(1_000_000_000_000), Stores::new(7));
-        Self { ruleset, memory, stores, now, mark: 0 }
+        Self { ruleset, memory, stores, host: TestHost::default(), now, mark: 0 }
     }
 
     /// What the matches say of a packet, from its IP header on; the header of the rule is not asked.
@@ -119,7 +133,7 @@ impl Bench {
             tracked: None,
             template: &mut Template::default(),
             conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),
-            host: &Nowhere,
+            host: &self.host,
             stores: &mut self.stores,
             log: &mut Vec::new(),
             unknown: None,

@@ -33,6 +33,8 @@ struct File {
     socket: Vec<SocketEntry>,
     #[serde(default)]
     policy: Vec<PolicyEntry>,
+    cpu: Option<u32>,
+    minutes_west: Option<i32>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -115,6 +117,8 @@ impl File {
             all_sockets: self.all_sockets,
             sockets: self.socket.into_iter().map(SocketEntry::socket).collect::<Result<_, _>>()?,
             policies: self.policy.iter().map(PolicyEntry::policy).collect::<Result<_, _>>()?,
+            cpu: self.cpu,
+            minutes_west: self.minutes_west,
             interfaces,
         })
     }

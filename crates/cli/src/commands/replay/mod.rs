@@ -49,6 +49,8 @@ eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
   steps = [{ protocol = "esp", mode = "tunnel", reqid = 1, spi = 256,
              tunnel_src = "198.51.100.7", tunnel_dst = "192.0.2.1" }]     the innermost first
   all_sockets = true                  there are no other sockets; above the first [[...]]
+  cpu = 0                             the processor that works on packets; above the first [[...]], too
+  minutes_west = -60                  the kernel's time zone (-m time --kerneltz); likewise
   timeout_policies = ["add timeout long inet tcp established 864000"]   above the first [[...]]"#;
 
 /// Arguments of `keepstate replay`.

@@ -2,9 +2,6 @@
 
 /// Matches.
 pub(super) const MATCHES: &[&str] = &[
-    "bpf",
-    "cluster",
-    "cpu",
     "dst",
     "eui64",
     "frag",
@@ -15,13 +12,10 @@ pub(super) const MATCHES: &[&str] = &[
     "geoip",
     "nfacct",
     "osf",
-    "quota",
     "rateest",
     "rt",
     "set",
     "srh",
-    "statistic",
-    "time",
 ];
 
 /// Targets.
