@@ -387,3 +387,12 @@ fn lines_of_a_file_that_are_no_rules() {
     assert!(at(5).experiments().next().is_some());
     assert!(explain(":INPUT DROP [0:0]").assumptions.iter().any(|one| one.about == "table"));
 }
+
+#[test]
+fn what_no_packet_tells_is_said_to_be_unknown() {
+    let answer = explain("-A OUTPUT -p tcp --dport 80 -m owner --uid-owner 0 -j DROP");
+    says(&answer, "matches", &["the program that sent it belongs to user 0 (root)"]);
+    says(&answer, "why.unknown", &["`-m owner` asks for the program that sent the packet"]);
+    let answer = explain("-A FORWARD -m physdev --physdev-is-bridged -j DROP");
+    says(&answer, "why.unknown", &["the ports of bridges"]);
+}

@@ -5,7 +5,7 @@
 //! `accept_source_route` 0, no multicast routing and redirects off.
 
 use crate::cause::Cause;
-use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Routed};
+use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
 use alloc::vec::Vec;
 use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
@@ -17,6 +17,8 @@ pub(crate) struct Routing {
     host: Host,
     v4: Networks,
     v6: Networks,
+    /// Some IPv4 route has a realm: then Linux looks at every source more closely.
+    has_realms: bool,
 }
 
 /// See [`Routing::ways`].
@@ -170,7 +172,9 @@ impl Routing {
     pub(crate) fn new(host: Host) -> Self {
         let v4 = Networks::new(networks_v4(&host));
         let v6 = Networks::new(networks_v6(&host));
-        Self { host, v4, v6 }
+        let has_realm = |route: &Route| route.destination.family == Family::V4 && route.realm != 0;
+        let has_realms = host.routes.iter().any(has_realm);
+        Self { host, v4, v6, has_realms }
     }
 
     pub(crate) const fn host(&self) -> &Host {
@@ -231,7 +235,9 @@ impl Routing {
         let to_unspecified = destination == Some(Kind::Unspecified);
         match source {
             Some(Kind::Multicast | Kind::Loopback | Kind::Local) => return MARTIAN,
-            Some(Kind::Broadcast) if packet.source.v4_octets() == LIMITED_BROADCAST => {
+            Some(Kind::Broadcast)
+                if self.has_realms || packet.source.v4_octets() == LIMITED_BROADCAST =>
+            {
                 return MARTIAN;
             }
             // DHCP's discover has no address yet, nor has IGMP's query (RFC 2131, RFC 3376).

@@ -507,6 +507,7 @@ fn observation(
         generated,
         events,
         reason: None,
+        unknown: false,
         complaints: Vec::new(),
     }
 }

@@ -76,7 +76,11 @@ impl Model {
         Self::of_host(Host::endpoint(name, local), sysctls, rules)
     }
 
-    fn of_host(
+    /// A host as it is declared. The rest as [`Self::new`].
+    ///
+    /// # Errors
+    /// The faults of a rule set or a sysctl.
+    pub fn of_host(
         host: Host,
         sysctls: &[(String, String)],
         rules: &[String; 2],
@@ -202,7 +206,30 @@ impl Model {
             events,
             complaints,
             reason: disposition.reason(),
+            unknown: disposition.unknown.is_some_and(|unknown| !unknown.is_settled),
         }
+    }
+
+    /// Has a packet come in on an interface of the host; its verdict.
+    pub fn push_on(&mut self, interface: InterfaceIndex, family: Family, packet: &[u8]) -> Verdict {
+        self.pass(Some(interface), family, packet)
+    }
+
+    /// Has the host itself send a packet; whether it leaves.
+    pub fn send(&mut self, family: Family, packet: &[u8]) -> bool {
+        self.pass(None, family, packet) == Verdict::Accept
+    }
+
+    fn pass(
+        &mut self,
+        interface: Option<InterfaceIndex>,
+        family: Family,
+        packet: &[u8],
+    ) -> Verdict {
+        let mut bytes = packet.to_vec();
+        let link = LinkInfo::default();
+        let packet = Packet { bytes: &mut bytes, interface, family: Some(family), link, mark: 0 };
+        self.engine.handle_packet(self.now, packet).verdict
     }
 
     /// The events that wait.

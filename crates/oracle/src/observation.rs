@@ -66,4 +66,7 @@ pub struct Observation {
     pub complaints: Vec<String>,
     /// The reason code, where the one who was asked gives any.
     pub reason: Option<&'static str>,
+    /// A rule was passed over of which the one who was asked did not know whether it matches, and the
+    /// verdict hangs on it.
+    pub unknown: bool,
 }

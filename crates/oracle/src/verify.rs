@@ -73,6 +73,10 @@ pub struct Summary {
     pub fragments: u64,
     /// Packets and table entries that differ.
     pub differences: u64,
+    /// Packets that met a match whose answer the engine did not know.
+    pub unknown: u64,
+    /// Those of them that differ: perhaps for that; they count as no differences.
+    pub unknown_differ: u64,
 }
 
 /// Compares captures, each in a network namespace of its own: an empty connection table, and no
@@ -186,8 +190,11 @@ fn one(
         let theirs = kernel.push(side, inside.family, &bytes)?;
         let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
+        summary.unknown += u64::from(ours.unknown);
         if !differences.is_empty() {
-            summary.differences += 1;
+            let counted =
+                if ours.unknown { &mut summary.unknown_differ } else { &mut summary.differences };
+            *counted += 1;
             let seen = Some((bytes, theirs, ours));
             report(&Report { file: file.to_owned(), packet, seen, differences });
         }

@@ -7,7 +7,7 @@ mod conclude;
 mod run;
 mod setting;
 
-pub use run::{RuleAt, run};
+pub use run::{Refusal, RuleAt, run};
 pub use setting::{Setting, kind_of};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};
@@ -32,6 +32,8 @@ pub struct Findings {
     pub tried: usize,
     /// Why the engine could not be asked.
     pub refusal: Option<String>,
+    /// What was not known of a packet, so that a conversation said nothing.
+    pub unknown: Option<String>,
 }
 
 /// Tries every conversation on a rule and keeps those that show something new.
@@ -45,8 +47,9 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
         match try_template(rule, template, &scene, context) {
             Ok(Some(shown)) => candidates.push((matched_states(&shown), shown)),
             Ok(None) => {}
-            Err(refusal) => {
-                findings.refusal = Some(refusal);
+            Err(Refusal::Unknown(text)) => findings.unknown = Some(text),
+            Err(Refusal::Fault(text)) => {
+                findings.refusal = Some(text);
                 return findings;
             }
         }
@@ -102,7 +105,7 @@ pub fn policy(family: Family, chain: &str, policy: &str) -> Vec<Experiment> {
         };
         let Some(scene) = scene(&rule, side, template) else { continue };
         let script = (template.script)(&scene.parties);
-        let runs: Result<Vec<_>, String> = variants
+        let runs: Result<Vec<_>, Refusal> = variants
             .iter()
             .map(|variant| Ok((variant, run_variant(&rule, variant, &script, &scene)?)))
             .collect();
@@ -190,7 +193,7 @@ fn try_template(
     template: &Template,
     scene: &Scene,
     context: &Context<'_>,
-) -> Result<Option<Experiment>, String> {
+) -> Result<Option<Experiment>, Refusal> {
     let script = (template.script)(&scene.parties);
     let mut best: Option<(usize, Experiment)> = None;
     for setting in setting::settings(rule, template, scene, context) {
@@ -216,7 +219,7 @@ fn run_variant(
     variant: &Variant,
     script: &Script,
     scene: &Scene,
-) -> Result<Vec<Outcome>, String> {
+) -> Result<Vec<Outcome>, Refusal> {
     run(&variant.source, rule.family, variant.rule_at, script, scene)
 }
 

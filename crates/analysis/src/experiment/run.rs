@@ -5,7 +5,7 @@ use crate::conversation::{Need, Script, bytes_of};
 use crate::prose;
 use crate::witness::{Place, Scene};
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked, event::EventKind};
-use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, Verdict};
+use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, UnknownMatch, Verdict};
 use keepstate_engine::{engine::Event, recorder};
 use keepstate_packet::{Family, Instant};
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
@@ -23,19 +23,38 @@ const SEED: [u64; 2] = [0x6b65_6570, 0x7374_6174];
 /// Where the rule in question stands in a file: its line, from 1.
 pub type RuleAt = Option<usize>;
 
+/// Why a conversation says nothing about rules.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The rule file cannot be loaded: its first fault.
+    Fault(String),
+    /// What becomes of a packet hangs on a fact that is in no packet: which match asks for which.
+    Unknown(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault(text) | Self::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
 /// Runs a conversation through an engine with this rule file.
 ///
 /// # Errors
-/// The first fault of the rule file, as text, when it cannot be loaded.
+/// When the rule file cannot be loaded, or what becomes of a packet cannot be told.
 pub fn run(
     source: &str,
     family: Family,
     rule_at: RuleAt,
     script: &Script,
     scene: &Scene,
-) -> Result<Vec<Outcome>, String> {
-    let load =
-        || iptables_save::parse(source, family).map_err(|faults| fault_text(source, &faults));
+) -> Result<Vec<Outcome>, Refusal> {
+    let load = || {
+        iptables_save::parse(source, family)
+            .map_err(|faults| Refusal::Fault(fault_text(source, &faults)))
+    };
     let named = load()?;
     let rules = rule_at.map(|line| rules_at(&named, source, line)).unwrap_or_default();
     let mut engine = Engine::new(SEED, scene.host.clone(), Sysctls::default(), vec![load()?]);
@@ -58,6 +77,9 @@ pub fn run(
             };
             let mut trail = Trail::default();
             let disposition = engine.handle_packet_recorded(now, packet, &mut trail);
+            if let Some(unknown) = disposition.unknown.filter(|unknown| !unknown.is_settled) {
+                return Err(Refusal::Unknown(unknown_text(&named, unknown)));
+            }
             let mut out = outcome(&mut engine, now, &named, &rules, &disposition, &trail);
             out.chain = match disposition.hook {
                 Some(Hook::Postrouting) if scene.place == Place::Between => Some("FORWARD"),
@@ -71,6 +93,17 @@ pub fn run(
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+fn unknown_text(ruleset: &Ruleset, unknown: UnknownMatch) -> String {
+    let UnknownMatch { table, chain, rule, number, .. } = unknown;
+    let chain = ruleset.table(table).and_then(|table| table.chain(chain));
+    let rule = chain.and_then(|chain| chain.rules.get(rule as usize));
+    let asks = rule.and_then(|rule| rule.matches.get((number as usize).checked_sub(1)?));
+    match asks {
+        Some(asks) => format!("`-m {}` asks for {}", asks.name(), asks.fact()),
+        None => String::from("a match asks for what no packet tells"),
+    }
 }
 
 fn fault_text(source: &str, faults: &[Diagnostic]) -> String {

@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, Outcome, Topic};
 use crate::conversation::{Addresses, Content, Parties, Script, Segment, Step, Who};
-use crate::experiment::run;
+use crate::experiment::{Refusal, run};
 use crate::prose::{icmp, protocol, reasons};
 use crate::witness::{Place, Scene};
 use keepstate_engine::{
@@ -538,11 +538,18 @@ fn tracking(answer: &mut Answer, read: &LogLine, rules: Option<&str>) {
                 }
             }
         }
-        Err(refusal) => {
+        Err(Refusal::Fault(fault)) => {
             answer.say(
                 Topic::Fault,
                 "fault.rules",
-                format!("The rules cannot be loaded: {refusal}."),
+                format!("The rules cannot be loaded: {fault}."),
+            );
+        }
+        Err(Refusal::Unknown(unknown)) => {
+            answer.say(
+                Topic::Consequences,
+                "log.unknown",
+                format!("What these rules do with it hangs on what no packet tells: {unknown}."),
             );
         }
     }

@@ -352,6 +352,12 @@ fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &C
             "No helper assigned, except where the rules shown with a run assign one.",
         );
         answer.assume("nat", "No address translation.");
+    } else if let Some(unknown) = &findings.unknown {
+        let text = format!(
+            "That hangs on what no packet tells: {unknown}. No conversation was run to its end; \
+             `keepstate replay --host FILE` takes such facts from the host file."
+        );
+        answer.say(Topic::Why, "why.unknown", text);
     } else {
         answer.say(Topic::Why, "why.nothing", nothing_found(rule, findings.tried, context));
     }

@@ -180,6 +180,12 @@ fn captured(arguments: &Arguments, setup: &Setup, terminal: &Terminal) -> io::Re
         "{} captures, {} packets compared ({} fragments), {} frames skipped, {} differences",
         summary.captures, summary.packets, summary.fragments, summary.skipped, summary.differences
     );
+    if summary.unknown > 0 {
+        println!(
+            "{} packets met a match whose answer is unknown without a host file, {} of them differ",
+            summary.unknown, summary.unknown_differ
+        );
+    }
     Ok(summary.differences == 0)
 }
 
@@ -190,6 +196,9 @@ fn text(report: &Report) -> String {
         text += &format!("  {}\n", describe::packet(Side::A, bytes));
         text += &format!("      kernel {}\n", report::view(kernel));
         text += &format!("      ours   {}\n", report::view(ours));
+        if ours.unknown {
+            text += "  a rule asks for what no packet tells: passed over\n";
+        }
     }
     for difference in &report.differences {
         text += &format!("  {} differs:\n", difference.what);

@@ -3,11 +3,11 @@
 
 use super::{
     AddressType, BridgePorts, Ends, HostFacts, PolicyDirection, ReversePath, Sender, Socket, State,
-    Stores, Transformation, Traversal,
+    Stores, TableState, Transformation, Traversal, Unknown, evaluate,
 };
 use crate::model::Rule;
 use crate::syntax::iptables_save::{self, Print};
-use crate::verdict::Answer;
+use crate::verdict::{Answer, Verdict};
 use alloc::{format, string::String, vec::Vec};
 use keepstate_conntrack::{Hook, Sysctls, Table, table::Template};
 use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
@@ -121,6 +121,47 @@ pub(crate) fn matched_and_marked(
         .unwrap_or_else(|faults| panic!("{}", faults[0].render("rules", &text)));
     let rule: &Rule =
         ruleset.tables[0].chains.iter().find_map(|chain| chain.rules.first()).unwrap();
+    let (answer, mark) = traverse(hook, &mut packet, bytes, known, |traversal| {
+        let answer = rule.matches.last().unwrap().matches(traversal, &mut State::default());
+        (answer, traversal.mark)
+    });
+    let answer = match answer {
+        Answer::Yes => Some(true),
+        Answer::No => Some(false),
+        Answer::Unknown => None,
+        Answer::Hotdrop => panic!("{rule:?} drops"),
+    };
+    (answer, mark)
+}
+
+/// How a packet fares with rules of the mangle table, and what was unknown then.
+pub(crate) fn walked(
+    hook: Hook,
+    rules: &[&str],
+    bytes: &[u8],
+    known: &Known,
+) -> (Verdict, Option<Unknown>) {
+    let mut packet = Parsed::new(bytes).unwrap();
+    let chain = crate::model::builtin_name(hook);
+    let lines: String = rules.iter().map(|rule| format!("-A {chain} {rule}\n")).collect();
+    let text = format!("*mangle\n{lines}COMMIT\n");
+    let ruleset = iptables_save::parse(&text, packet.family)
+        .unwrap_or_else(|faults| panic!("{}", faults[0].render("rules", &text)));
+    let table = &ruleset.tables[0];
+    let mut state = TableState::new(table);
+    traverse(hook, &mut packet, bytes, known, |traversal| {
+        let (verdict, _) = evaluate(table, &mut state, traversal, &mut ());
+        (verdict, traversal.unknown)
+    })
+}
+
+fn traverse<T>(
+    hook: Hook,
+    packet: &mut Parsed,
+    bytes: &[u8],
+    known: &Known,
+    work: impl FnOnce(&mut Traversal<'_>) -> T,
+) -> T {
     let (inward, outward) = match hook {
         Hook::Prerouting | Hook::Input => (true, false),
         Hook::Forward => (true, true),
@@ -132,7 +173,7 @@ pub(crate) fn matched_and_marked(
         hook,
         in_interface: first.as_ref().filter(|_| inward),
         out_interface: second.as_ref().filter(|_| outward),
-        packet: &mut packet,
+        packet,
         bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),
         mark: 0,
@@ -146,14 +187,7 @@ pub(crate) fn matched_and_marked(
         unknown: None,
         log: &mut Vec::new(),
     };
-    let answer = rule.matches.last().unwrap().matches(&mut traversal, &mut State::default());
-    let answer = match answer {
-        Answer::Yes => Some(true),
-        Answer::No => Some(false),
-        Answer::Unknown => None,
-        Answer::Hotdrop => panic!("{rule:?} drops"),
-    };
-    (answer, traversal.mark)
+    work(&mut traversal)
 }
 
 /// A UDP datagram.

@@ -154,3 +154,59 @@ pub(super) fn disturb(unknown: &mut Unknown) {
 pub(super) fn has_consequences(rule: &Rule) -> bool {
     !rule.matches.iter().all(|one| is_without_consequence(one.as_ref()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+    use crate::evaluate::bench::{Known, udp4, walked};
+    use keepstate_conntrack::Hook;
+
+    const OWNER: &str = "-m owner --uid-owner 1";
+
+    #[test]
+    fn what_is_unknown_is_named_and_weighed() {
+        let packet = udp4([10, 0, 0, 1], [192, 0, 2, 1], 5000, 53);
+        let rule = |target: &str| format!("{OWNER} {target}");
+        let behind = |other: &str, target: &str| format!("{OWNER} {other} {target}");
+        let (drop, accept, nothing) = (rule("-j DROP"), rule("-j ACCEPT"), rule(""));
+        let elsewhere = behind("-p udp -m udp --dport 54", "-j DROP");
+        let here = behind("-p udp -m udp --dport 53", "-j DROP");
+        let limited = behind("-m limit --limit 1/s", "-j DROP");
+        let marks = rule("-j MARK --set-xmark 0x1/0xffffffff");
+        // The rules, the verdict, and whether anything is unknown and the verdict settled.
+        for (rules, verdict, unknown) in [
+            (vec![&*drop], Verdict::Accept, Some(false)),
+            (vec![&*accept], Verdict::Accept, Some(true)),
+            (vec![&*nothing], Verdict::Accept, Some(true)),
+            (vec![&*drop, "-j DROP"], Verdict::Drop, Some(true)),
+            (vec![&*accept, "-j DROP"], Verdict::Drop, Some(false)),
+            (vec![&*accept, &*drop], Verdict::Accept, Some(false)),
+            (vec![&*nothing, &*accept, &*accept], Verdict::Accept, Some(true)),
+            (vec![&*elsewhere], Verdict::Accept, None),
+            (vec![&*here], Verdict::Accept, Some(false)),
+            (vec![&*limited, "-j DROP"], Verdict::Drop, Some(false)),
+            (vec![&*marks], Verdict::Accept, Some(false)),
+            (vec![&*accept, "-j MARK --set-xmark 0x1/0xffffffff"], Verdict::Accept, Some(false)),
+            (vec![&*accept, "-m limit --limit 1/s"], Verdict::Accept, Some(false)),
+            (vec!["-j ACCEPT", &*drop], Verdict::Accept, None),
+        ] {
+            let (found, what) = walked(Hook::Output, &rules, &packet, &Known::default());
+            let settled = what.map(|what| what.is_settled(found));
+            assert_eq!((found, settled), (verdict, unknown), "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_one_is_named() {
+        let packet = udp4([10, 0, 0, 1], [192, 0, 2, 1], 5000, 53);
+        let rules = [
+            "-p udp -j RETURN -s 10.0.0.2",
+            "-p udp -m udp --dport 53 -m owner --uid-owner 1",
+            OWNER,
+        ];
+        let (_, unknown) = walked(Hook::Output, &rules, &packet, &Known::default());
+        let unknown = unknown.unwrap();
+        assert_eq!((unknown.rule, unknown.number), (1, 2));
+    }
+}

@@ -1,8 +1,8 @@
 //! `cgroup`: the control group of the program whose packet it is.
 //!
-//! Without a socket the match says no, also behind `!`. In INPUT only connections of the host's own
-//! programs are known by then (early demultiplexing): a packet for a socket that merely listens has
-//! none.
+//! Without a socket the match says no, also behind `!`; the answer to a SYN has none. In INPUT only
+//! connections of the host's own programs are known by then (early demultiplexing): a packet for a
+//! socket that merely listens has none.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{Ends, Sender, Socket, State, Traversal};
@@ -14,6 +14,7 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
+use keepstate_packet::{L4, Parsed, tcp};
 
 const PATH: u8 = 0;
 const CLASS: u8 = 1;
@@ -107,6 +108,21 @@ impl Cgroup {
     }
 }
 
+/// Whether it is the answer to a SYN: of a connection that no socket has yet.
+fn is_half_open(packet: &Parsed) -> bool {
+    const BOTH: u8 = tcp::SYN | tcp::ACK;
+    matches!(packet.l4, L4::Tcp(header) if header.flags & BOTH == BOTH)
+}
+
+/// Whether it is an acknowledgement without data: the one that completes a handshake comes before the
+/// connection has its socket.
+fn may_complete_handshake(traversal: &Traversal<'_>) -> bool {
+    let packet = &*traversal.packet;
+    let L4::Tcp(header) = packet.l4 else { return false };
+    let plain = header.flags & (tcp::ACK | tcp::SYN | tcp::FIN | tcp::RST) == tcp::ACK;
+    plain && packet.length <= packet.l4_offset + u32::from(header.header_length)
+}
+
 impl Match for Cgroup {
     fn name(&self) -> &'static str {
         EXTENSION.name
@@ -118,14 +134,18 @@ impl Match for Cgroup {
             let Some(ends) = Ends::of_received(packet) else { return Answer::No };
             return match traversal.host.receiver(&ends) {
                 None => Answer::Unknown,
+                Some(None) => Answer::No,
                 Some(Some(socket)) if socket.is_connected() => self.of_socket(socket),
                 // One that listens: whether it has accepted this one, the table of connections knows.
-                Some(Some(socket)) if super::socket::is_accepted(traversal) == Some(true) => {
-                    self.of_socket(socket)
-                }
-                Some(Some(_)) if super::socket::is_accepted(traversal).is_none() => Answer::Unknown,
-                Some(_) => Answer::No,
+                Some(Some(socket)) => match super::socket::is_accepted(traversal) {
+                    Some(true) if !may_complete_handshake(traversal) => self.of_socket(socket),
+                    Some(true) | None => Answer::Unknown,
+                    Some(false) => Answer::No,
+                },
             };
+        }
+        if is_half_open(packet) {
+            return Answer::No;
         }
         match traversal.host.sender(packet) {
             None => Answer::Unknown,
