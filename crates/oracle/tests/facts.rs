@@ -117,7 +117,11 @@ impl Both {
     /// What a program of the host sends.
     fn sent(&mut self, family: Family, work: impl FnOnce()) {
         let nothing = packet("192.0.2.254", "192.0.2.253", 17, &[0; 8]).1;
-        let seen = self.kernel.release(&nothing, || Ok(work())).expect("released");
+        let sends = || {
+            work();
+            Ok(())
+        };
+        let seen = self.kernel.release(&nothing, sends).expect("released");
         let all: Vec<_> = seen.generated.into_iter().chain(seen.out).collect();
         assert!(!all.is_empty(), "nothing was sent");
         all.iter().for_each(|sent| assert!(self.model.send(family, &sent.bytes)));

@@ -158,8 +158,8 @@ pub(super) fn has_consequences(rule: &Rule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{format, vec};
     use crate::evaluate::bench::{Known, udp4, walked};
+    use alloc::{format, vec};
     use keepstate_conntrack::Hook;
 
     const OWNER: &str = "-m owner --uid-owner 1";
