@@ -1,6 +1,8 @@
 //! The engine: sans-IO. Packets, the time and the seed go in by argument; packets to send, events
 //! and the next deadline are polled.
 
+pub(crate) mod room;
+
 use crate::{
     answer::Report,
     cause::Cause,
@@ -415,6 +417,9 @@ impl Engine {
             Ok(parsed) if parsed.fragment.is_some() && self.tracked.has(parsed.family) => {
                 self.gather(now, packet, parsed, answers, recorder)
             }
+            Ok(parsed) if self.wants_room(parsed) => {
+                self.walk_with_room(now, packet, parsed, prepared, answers, recorder)
+            }
             Ok(parsed) => self.walk(now, packet, parsed, Came::Whole(prepared), answers, recorder),
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
@@ -561,10 +566,18 @@ impl Engine {
             return Disposition::dropped(Cause::Malformed);
         };
         let (interface, link, mark) = (packet.interface, packet.link, packet.mark);
+        let before = parsed.length;
+        if self.wants_room(&parsed) {
+            datagram.bytes.resize(datagram.bytes.len() + room::ROOM, 0);
+        }
         let bytes = &mut datagram.bytes;
         let mut whole = Packet { bytes, interface, family: None, link, mark };
         let came = Came::InPieces(datagram.largest as u32);
         let disposition = self.walk(now, &mut whole, &mut parsed, came, answers, recorder);
+        datagram.bytes.truncate(parsed.length as usize);
+        if parsed.length > before {
+            datagram.forget_cuts();
+        }
         if let Some(Output { interface, .. }) = disposition.output {
             let mtu = self.host().interface(interface).map_or(u32::MAX, |one| one.mtu);
             self.draw_together(&mut datagram, &parsed, disposition.tracked.as_ref());

@@ -76,6 +76,14 @@ impl HostFacts for Facts<'_> {
         self.routing.reverse_path(family, source, interface)
     }
 
+    fn interface_mtu(&self, interface: InterfaceName) -> Option<u32> {
+        self.routing.interface_mtu(interface)
+    }
+
+    fn route_mtu(&self, family: Family, address: Address) -> Option<u32> {
+        self.routing.route_mtu(family, address)
+    }
+
     fn interface_group(&self, interface: InterfaceName) -> Option<u32> {
         let mut interfaces = self.routing.host().interfaces.iter();
         interfaces.find(|one| one.name == interface)?.group

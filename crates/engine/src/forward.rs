@@ -63,6 +63,14 @@ pub(crate) fn check<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<()
             return Err(Stop::Report(Cause::Martian, report));
         }
     }
+    check_length(walk, out)
+}
+
+/// Whether the way out takes a packet of this length; over IPv4 it may have to be cut. Asked again of a
+/// packet that has become longer.
+pub(crate) fn check_length<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<(), Stop> {
+    let parsed = &*walk.parsed;
+    let family = parsed.family;
     let mtu = walk.routing.host().interface(out).map_or(u32::MAX, |interface| interface.mtu);
     let pieces_fit = walk.largest_piece != 0 && walk.largest_piece <= mtu;
     if parsed.length > mtu && !pieces_fit {

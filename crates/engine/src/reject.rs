@@ -19,6 +19,10 @@ pub(crate) fn answer(
             let report = Report::unreachable(family, code);
             checksum_right(subject).then(|| error(routing, subject, report))?
         }
-        (RejectWith::Icmp(_), Family::V6) | (RejectWith::Icmpv6(_), Family::V4) => None,
+        (RejectWith::Icmpv6HeaderField(pointer), Family::V6) => {
+            error(routing, subject, Report::parameter_problem_v6(0, pointer.into()))
+        }
+        (RejectWith::Icmp(_), Family::V6)
+        | (RejectWith::Icmpv6(_) | RejectWith::Icmpv6HeaderField(_), Family::V4) => None,
     }
 }

@@ -11,6 +11,9 @@ use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
 use keepstate_ruleset::evaluate::{AddressType, ReversePath};
 
+/// MTU of Linux's loopback interface, in bytes.
+const LOOPBACK_MTU: u32 = 65_536;
+
 /// The host model, compiled.
 #[derive(Debug)]
 pub(crate) struct Routing {
@@ -630,5 +633,19 @@ impl Routing {
             (Some((_, port)), None) => Some(port),
             _ => Some(out),
         }
+    }
+
+    /// MTU of an interface in bytes.
+    pub(crate) fn interface_mtu(&self, interface: InterfaceName) -> Option<u32> {
+        self.host.interfaces.iter().find(|one| one.name == interface).map(|one| one.mtu)
+    }
+
+    /// MTU in bytes of the way to an address.
+    pub(crate) fn route_mtu(&self, family: Family, address: Address) -> Option<u32> {
+        if self.is_own(family, address) || self.is_declared_local(family, address) {
+            return Some(LOOPBACK_MTU);
+        }
+        let out = self.route_out(family, address)?;
+        self.host.interface(out).map(|one| one.mtu)
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Rules {
     places: [[Option<u8>; 5]; TableName::ALL.len()],
     /// Which tables have a chain, by hook.
     at_hooks: [TableSet; 5],
+    /// Packets may become longer.
+    wants_room: bool,
 }
 
 impl Rules {
@@ -81,7 +83,14 @@ impl Rules {
                 }
             }
         }
-        Self { ruleset, states, places, at_hooks }
+        let wants_room = ruleset.needs().room;
+        Self { ruleset, states, places, at_hooks, wants_room }
+    }
+
+    /// Whether a rule may make packets longer.
+    #[inline]
+    pub(crate) const fn wants_room(&self) -> bool {
+        self.wants_room
     }
 
     /// Begins anew: counters as in the file, every match as before its first packet.

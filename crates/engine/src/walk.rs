@@ -2,7 +2,7 @@
 
 use crate::answer::{self, Report, Subject};
 use crate::cause::Cause;
-use crate::engine::{Disposition, Output, PolicyOrRule, UnknownMatch, Verdict};
+use crate::engine::{Disposition, Output, PolicyOrRule, UnknownMatch, Verdict, room::ROOM};
 use crate::facts::Made;
 use crate::hooks::traverse;
 use crate::recorder::Recorder;
@@ -197,10 +197,12 @@ impl<R: Recorder> Walk<'_, R> {
         }
         let recorded = forward::take_in_options(self)?;
         forward::check(self, out)?;
+        let length = self.parsed.length;
         rewrite::decrement_ttl(self.parsed, self.bytes);
         traverse(self, Hook::Forward)?;
         forward::pass_on_options(self, &recorded, out);
-        traverse(self, Hook::Postrouting)
+        traverse(self, Hook::Postrouting)?;
+        if self.parsed.length > length { forward::check_length(self, out) } else { Ok(()) }
     }
 
     /// Ends the walk: answers where an answer is due, forgets what did not survive.
@@ -327,6 +329,9 @@ impl<R: Recorder> Walk<'_, R> {
         let Some(mut bytes) = answer else { return };
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
         self.recorder.answer(&bytes);
+        if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
+            bytes.resize(bytes.len() + ROOM, 0);
+        }
         let back = match self.routing.host().forwarding {
             Forwarding::Wire => self.interface,
             Forwarding::Router | Forwarding::Off => None,
@@ -354,6 +359,7 @@ impl<R: Recorder> Walk<'_, R> {
         let (out, tracked, is_answer) = (walk.out, walk.tracked, walk.is_answer);
         let unknown = walk.unknown;
         self.note_unknown(unknown);
+        bytes.truncate(parsed.length as usize);
         let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
             (Ok(()), Some(interface)) if !to_itself => {

@@ -108,6 +108,49 @@ pub fn set_tcp_flags(parsed: &mut Parsed, bytes: &mut [u8], flags: u8) {
     }
 }
 
+/// Sets 16 bits of the TCP header, `at` bytes from its start. The checksum follows as Linux lets it
+/// follow: as if `at` were even, so that where it is odd a right checksum becomes a wrong one.
+pub fn lower_tcp_number(parsed: &mut Parsed, bytes: &mut [u8], at: usize, number: u16) {
+    let start = parsed.l4_offset as usize;
+    let Some(before) = be16(bytes, start + at) else { return };
+    checksum::put(bytes, start + at, number);
+    let change = Change::NONE.number(before, number);
+    follow(bytes, start + 16, |checksum| change.apply(checksum));
+}
+
+/// Puts an option of four bytes before all others of a TCP segment, with the lengths of both headers
+/// following: the packet is longer by so much. False, and nothing is done, where `bytes` has no room
+/// behind the packet, where the header has none, and where there is no whole header.
+pub fn insert_tcp_option(parsed: &mut Parsed, bytes: &mut [u8], option: [u8; 4]) -> bool {
+    const LONGER: u8 = 4;
+    let (at, end) = (parsed.l4_offset as usize, parsed.length as usize);
+    let options_at = at + tcp::HEADER_LENGTH_MIN;
+    let L4::Tcp(header) = &mut parsed.l4 else { return false };
+    let new_end = end + usize::from(LONGER);
+    let whole = usize::from(header.header_length) >= tcp::HEADER_LENGTH_MIN;
+    if !whole || header.header_length > 60 - LONGER || options_at > end || new_end > bytes.len() {
+        return false;
+    }
+    header.header_length += LONGER;
+    let offset = header.header_length << 2 | header.reserved;
+    parsed.length += u32::from(LONGER);
+    bytes.copy_within(options_at..end, options_at + 4);
+    replace(bytes, options_at, &option);
+    let shifted = replace(bytes, at + 12, &[offset]);
+    let length = ((end - at) as u16, (new_end - at) as u16);
+    let change = shifted.added(&option).number(length.0, length.1);
+    follow(bytes, at + 16, |checksum| change.apply(checksum));
+    let (length_at, length) = match parsed.family {
+        Family::V4 => (2, new_end),
+        Family::V6 => (4, new_end - crate::ipv6::HEADER_LENGTH),
+    };
+    let change = replace(bytes, length_at, &(length as u16).to_be_bytes());
+    if parsed.family == Family::V4 {
+        follow(bytes, checksum::IPV4_AT, |checksum| change.apply(checksum));
+    }
+    true
+}
+
 /// Sets the identifier of an ICMP or ICMPv6 query or answer.
 pub fn set_icmp_identifier(parsed: &mut Parsed, bytes: &mut [u8], identifier: u16) {
     let (L4::Icmp(icmp) | L4::Icmpv6(icmp)) = &mut parsed.l4 else { return };

@@ -126,7 +126,6 @@ pub fn evaluate<R: Recorder>(
     recorder: &mut R,
 ) -> (Verdict, Option<Decision>) {
     let Some(base) = table.builtin(traversal.hook) else { return (Verdict::Accept, None) };
-    let length = u64::from(traversal.packet.length);
     let mut at = Place::new(table, state, base, 0);
     state.stack.clear();
     loop {
@@ -157,7 +156,10 @@ pub fn evaluate<R: Recorder>(
             Step::Goto(to) => at = Place::new(table, state, to, 0),
             Step::Return => match state.stack.pop() {
                 Some((chain, number)) => at = Place::new(table, state, chain, number),
-                None => return policy(table, state, base, length, recorder),
+                None => {
+                    let length = u64::from(traversal.packet.length);
+                    return policy(table, state, base, length, recorder);
+                }
             },
         }
     }

@@ -14,6 +14,8 @@ pub struct Needs {
     pub accounting: bool,
     /// Connections are to have labels (`connlabel`).
     pub labels: bool,
+    /// Packets may become longer on their way (`TCPMSS`): there is to be room behind them.
+    pub room: bool,
     /// Timeout policies that are to be there (`CT --timeout`).
     pub policies: Vec<PolicyUse>,
     /// Helpers that their modules are to register (`CT --helper`).

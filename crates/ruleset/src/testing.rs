@@ -85,6 +85,8 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
     let ruleset = load(parsed.family, table, builtin_name(hook), rule).expect("a rule");
     let mut bytes = packet.to_vec();
     let interfaces = ["eth0", "eth1"].map(InterfaceName::new);
+    // Room to grow, as where rules want it.
+    bytes.extend([0; 4]);
     let mut traversal = Traversal {
         now: Instant(1_000_000_000_000),
         hook,
@@ -107,6 +109,7 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
     let table = &ruleset.tables[0];
     let (verdict, _) = evaluate(table, &mut TableState::new(table), &mut traversal, &mut ());
     let (mark, priority) = (traversal.mark, traversal.priority);
+    bytes.truncate(parsed.length as usize);
     assert_eq!(Parsed::new(&bytes), Ok(parsed), "{rule}: the packet as parsed and its bytes");
     After { verdict, bytes, mark, priority }
 }

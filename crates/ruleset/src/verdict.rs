@@ -19,6 +19,9 @@ pub enum RejectWith {
     Icmp(u8),
     /// ICMPv6 destination unreachable with this code.
     Icmpv6(u8),
+    /// ICMPv6 parameter problem, "erroneous header field" (RFC 4443, 3.4): the byte of the packet at
+    /// which it begins (`SNPT`, `DNPT`).
+    Icmpv6HeaderField(u8),
     /// A TCP reset.
     TcpReset,
 }

@@ -38,11 +38,6 @@ const TARGETS: &[(&str, &str)] = &[
                  unless --queue-bypass stands there",
     ),
     (
-        "TCPMSS",
-        "lowers the maximum segment size that a SYN announces, against paths that take smaller packets \
-                and whose errors are lost, and goes on with the next rule",
-    ),
-    (
         "TRACE",
         "has every rule that the packet meets from here on written down, and goes on with the next rule",
     ),
@@ -59,6 +54,4 @@ const TARGETS: &[(&str, &str)] = &[
         "TEE",
         "sends a copy of the packet to another host of the network, and goes on with the next rule",
     ),
-    ("TPROXY", "gives the packet to a proxy's socket on this host without changing its addresses"),
-    ("AUDIT", "writes a record for the audit daemon, and goes on with the next rule"),
 ];

@@ -31,6 +31,18 @@ pub trait HostFacts: Debug {
         None
     }
 
+    /// MTU of an interface in bytes.
+    fn interface_mtu(&self, interface: InterfaceName) -> Option<u32> {
+        let _ = interface;
+        None
+    }
+
+    /// MTU in bytes of the way to an address.
+    fn route_mtu(&self, family: Family, address: Address) -> Option<u32> {
+        let _ = (family, address);
+        None
+    }
+
     /// The group of an interface (`ip link set group`), 0 where none is set.
     fn interface_group(&self, interface: InterfaceName) -> Option<u32> {
         let _ = interface;

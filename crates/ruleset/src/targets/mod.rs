@@ -10,15 +10,20 @@ use core::any::Any;
 use core::fmt::Debug;
 use keepstate_packet::Family;
 
+pub mod audit;
 pub mod checksum;
 pub mod classify;
 pub mod connmark;
 pub mod connsecmark;
 pub mod ct;
 pub mod dnat;
+pub mod dnpt;
 pub mod dscp;
 pub mod ecn;
 pub mod hl;
+pub mod hmark;
+pub mod idletimer;
+pub mod led;
 pub mod log;
 pub mod mark;
 pub mod masquerade;
@@ -28,20 +33,29 @@ pub mod redirect;
 pub mod reject;
 pub mod secmark;
 pub mod snat;
+pub mod snpt;
+pub mod tcpmss;
+pub mod tcpoptstrip;
 pub mod tos;
+pub mod tproxy;
 pub mod ttl;
 
 /// Every target but ACCEPT, DROP and RETURN.
 pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
+    audit::EXTENSION,
     checksum::EXTENSION,
     classify::EXTENSION,
     connmark::EXTENSION,
     connsecmark::EXTENSION,
     ct::EXTENSION,
     dnat::EXTENSION,
+    dnpt::EXTENSION,
     dscp::EXTENSION,
     ecn::EXTENSION,
     hl::EXTENSION,
+    hmark::EXTENSION,
+    idletimer::EXTENSION,
+    led::EXTENSION,
     log::EXTENSION,
     mark::EXTENSION,
     masquerade::EXTENSION,
@@ -51,7 +65,11 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     reject::EXTENSION,
     secmark::EXTENSION,
     snat::EXTENSION,
+    snpt::EXTENSION,
+    tcpmss::EXTENSION,
+    tcpoptstrip::EXTENSION,
     tos::EXTENSION,
+    tproxy::EXTENSION,
     ttl::EXTENSION,
 ];
 

@@ -143,6 +143,7 @@ impl Target for Reject {
             RejectWith::Icmpv6(code) => {
                 format!("drops it and answers with ICMPv6 type 1, code {code} ({answer})")
             }
+            RejectWith::Icmpv6HeaderField(_) => "drops it and answers with ICMPv6 type 4".into(),
         }));
         out.push(Piece::Note(match self.with {
             RejectWith::TcpReset => {
@@ -150,7 +151,7 @@ impl Target for Reject {
                  is never answered by a reset."
                     .into()
             }
-            RejectWith::Icmp(_) | RejectWith::Icmpv6(_) => {
+            RejectWith::Icmp(_) | RejectWith::Icmpv6(_) | RejectWith::Icmpv6HeaderField(_) => {
                 "The sender fails at once instead of waiting. ICMP errors are never answered with \
                  another one."
                     .into()

@@ -20,23 +20,14 @@ pub(super) const MATCHES: &[&str] = &[
 
 /// Targets.
 pub(super) const TARGETS: &[&str] = &[
-    "AUDIT",
     "CLUSTERIP",
-    "DNPT",
-    "HMARK",
-    "IDLETIMER",
-    "LED",
     "NFLOG",
     "NFQUEUE",
     "QUEUE",
     "RATEEST",
     "SET",
-    "SNPT",
     "SYNPROXY",
-    "TCPMSS",
-    "TCPOPTSTRIP",
     "TEE",
-    "TPROXY",
     "TRACE",
     "ULOG",
 ];
