@@ -233,7 +233,7 @@ fn header_v4(packet: &[u8], at: usize) -> Option<Upper> {
 
 /// None: the packet is left alone; none within: its headers are broken, all of it counts as zero.
 fn upper_v6(packet: &[u8]) -> Option<Option<Upper>> {
-    let Some(outer) = header_v6(packet, 0, false) else { return Some(None) };
+    let Some(outer) = header_v6(packet, 0) else { return Some(None) };
     let message = packet.get(outer.at..).unwrap_or(&[]);
     let quotes = outer.protocol == icmpv6::PROTOCOL
         && !outer.fragment
@@ -242,11 +242,11 @@ fn upper_v6(packet: &[u8]) -> Option<Option<Upper>> {
     if !quotes {
         return Some(Some(outer));
     }
-    header_v6(packet, outer.at + icmp::HEADER_LENGTH, true).map(Some)
+    header_v6(packet, outer.at + icmp::HEADER_LENGTH).map(Some)
 }
 
-/// `is_quoted`: an authentication header is what it carries.
-fn header_v6(packet: &[u8], start: usize, is_quoted: bool) -> Option<Upper> {
+/// An authentication header is what the packet carries.
+fn header_v6(packet: &[u8], start: usize) -> Option<Upper> {
     let packet = packet.get(start..)?;
     let header = packet.first_chunk::<{ ipv6::HEADER_LENGTH }>()?;
     let address = |at: usize| {
@@ -259,7 +259,7 @@ fn header_v6(packet: &[u8], start: usize, is_quoted: bool) -> Option<Upper> {
     let mut headers = ipv6::ExtensionHeaders::of(packet);
     let mut fragment = false;
     for header in headers.by_ref() {
-        if header.protocol == ipv6::AUTHENTICATION && is_quoted {
+        if header.protocol == ipv6::AUTHENTICATION {
             return Some(upper(header.protocol, header.offset, fragment));
         }
         if header.protocol == ipv6::FRAGMENT {

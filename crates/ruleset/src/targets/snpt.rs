@@ -149,7 +149,9 @@ impl Npt {
             let with = RejectWith::Icmpv6HeaderField(at as u8);
             return Step::Verdict(Verdict::Reject(with));
         }
-        if let Some((at, Ok(mapped))) = quoted.map(|(at, address)| (at, self.map(address))) {
+        if let Some((at, Ok(mapped) | Err(mapped))) =
+            quoted.map(|(at, address)| (at, self.map(address)))
+        {
             put(traversal.bytes, at, mapped);
         }
         Step::Continue
