@@ -218,6 +218,33 @@ fn what_the_way_out_cannot_take_is_cut_or_refused() {
 
 /// An error leaves in one piece, and one that could not quote an IP header does not.
 #[test]
+fn a_packet_that_becomes_longer_leaves_by_the_queue() {
+    let mangle = |rule: &str| format!("*mangle\n{rule}\nCOMMIT\n");
+    let lowering = rules(&mangle("-A FORWARD -p tcp -j TCPMSS --set-mss 500"));
+    let mut engine = router(Sysctls::default(), vec![lowering]);
+    let disposition = send(&mut engine, START, &mut tcp(CLIENT, SERVER, 0x02, (100, 0)), 0);
+    assert_eq!((disposition.verdict, disposition.output), (Verdict::Accept, None));
+    let longer = engine.poll_transmit().expect("the packet");
+    assert_eq!(longer.origin, Origin::Forwarded);
+    assert_eq!((longer.bytes.len(), &longer.bytes[40..]), (44, &[2, 4, 1, 0xf4][..]));
+    let parsed = keepstate_packet::Parsed::new(&longer.bytes).unwrap();
+    assert_eq!(checksum::verify(&parsed, &longer.bytes), checksum::Verified::Valid);
+    // One of the same length is rewritten where it is, one that is dropped leaves nothing.
+    let mut again = longer.bytes.clone();
+    again[43] = 0xf5;
+    let disposition = send(&mut engine, START, &mut again, 0);
+    assert_eq!(disposition.output.map(|output| output.length), Some(44));
+    assert_eq!(&again[40..], &[2, 4, 1, 0xf4]);
+    assert!(engine.poll_transmit().is_none());
+    let rule = "-A FORWARD -p tcp -j TCPMSS --set-mss 500\n-A POSTROUTING -j DROP";
+    let dropping = Command::ReplaceRuleset(Box::new(rules(&mangle(rule))));
+    assert_eq!(engine.handle_command(START, dropping), Ok(Reply::Done));
+    let disposition = send(&mut engine, START, &mut tcp(CLIENT, SERVER, 0x02, (100, 0)), 0);
+    assert_eq!((disposition.verdict, disposition.output), (Verdict::Drop, None));
+    assert!(engine.poll_transmit().is_none());
+}
+
+#[test]
 fn an_error_is_no_larger_than_the_way_back_takes() {
     let lengths = [(68, Some(68)), (296, Some(296)), (2000, Some(576)), (48, None)];
     for (mtu, length) in lengths {

@@ -1,8 +1,8 @@
 //! `TPROXY`: gives the packet to the socket of a transparent proxy on this host, addresses unchanged.
 //!
 //! Linux drops the packet where no such socket is: none of the connection, none that listens at the port,
-//! or one without `IP_TRANSPARENT`. A host model has no sockets, so that is what becomes of every packet
-//! here.
+//! or one without `IP_TRANSPARENT`; and where routing by the mark does not deliver it to this host. A host
+//! model has no routing by marks, so that is what becomes of every packet here.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -41,8 +41,8 @@ leads to, and needs `-p tcp` or `-p udp`.
     -t mangle -A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 3129 --tproxy-mark 0x1/0x1
 
 Routing has to deliver the marked packets to this host: `ip rule add fwmark 1 lookup 100` and `ip route add local
-0.0.0.0/0 dev lo table 100`. Where no transparent socket waits, the packet is dropped: `keepstate` knows of no
-sockets, so it drops it always.
+0.0.0.0/0 dev lo table 100`. Where no transparent socket waits, the packet is dropped. `keepstate` has no routing
+by marks, so it always drops it.
 ";
 
 /// The entry.
@@ -149,8 +149,8 @@ impl Target for Tproxy {
         )));
         out.push(Piece::Caution(
             "It needs a socket with IP_TRANSPARENT, and routing that delivers the marked packets to \
-             this host. keepstate knows of no sockets: in its runs the packet is dropped, as Linux \
-             drops it while the proxy is down."
+             this host. keepstate has neither: in its runs the packet is dropped, as Linux drops it \
+             while the proxy is down."
                 .into(),
         ));
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_socket_it_drops() {
+    fn without_a_proxy_it_drops() {
         let packet = [
             0x45, 0, 0, 28, 0, 7, 0, 0, 64, 17, 1, 2, 10, 0, 0, 1, 192, 0, 2, 1, 0, 67, 0, 68, 0,
             8, 0, 0,
