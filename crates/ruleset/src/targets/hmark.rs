@@ -191,7 +191,7 @@ impl Hmark {
             (hashed.source.min(hashed.destination), hashed.source.max(hashed.destination));
         let hash = jenkins(low, high, hashed.ports, self.rnd);
         let hash = hash ^ u32::from(u16::from(hashed.protocol) & self.proto_mask.unwrap_or(0));
-        let scaled = u64::from(hash) * u64::from(self.modulus) >> 32;
+        let scaled = (u64::from(hash) * u64::from(self.modulus)) >> 32;
         (scaled as u32).wrapping_add(self.offset.unwrap_or(0))
     }
 }
