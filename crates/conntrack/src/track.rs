@@ -160,7 +160,7 @@ impl Table {
 
     /// The connection of a tuple. One that has expired is removed in passing.
     fn lookup(&mut self, now: Instant, hash: u64, tuple: &Tuple, zone: Zone) -> Option<Found> {
-        if self.zoned {
+        if self.zoned || zone != Zone::default() {
             return self.lookup_in_zone(now, hash, tuple, zone);
         }
         loop {

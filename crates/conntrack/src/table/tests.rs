@@ -342,6 +342,19 @@ fn of_two_connections_with_one_tuple_the_newer_has_it() {
     assert_eq!(wire.state(&about), (CtState::Related, Some(Direction::Original)));
 }
 
+/// Its zone lies in the direction that is not compared, so it fits no packet of zone 3; a search for
+/// one meets it all the same.
+#[test]
+fn the_first_packet_of_a_zone_removes_what_has_expired_on_its_way() {
+    let mut wire = Wire::new();
+    assert_eq!(wire.state(&packet(7, false)).0, CtState::New);
+    assert_eq!(wire.table.count(), 1);
+    wire.now.0 += 31_000_000_000;
+    wire.template.zone = Zone::one(3, Direction::Reply);
+    assert_eq!(wire.state(&packet(7, true)), (CtState::New, Some(Direction::Original)));
+    assert_eq!(wire.table.count(), 1);
+}
+
 /// The newer is the answer in zone 3, the older the question in zone 0: the question is looked for
 /// first.
 #[test]
