@@ -16,6 +16,7 @@ pub use facts::{
 };
 pub use named::Named;
 pub use state::{Counters, State, TableState};
+pub(crate) use stores::Random;
 pub use stores::Stores;
 pub use unknown::{Unknown, Would};
 

@@ -2,6 +2,7 @@
 
 use crate::matches::{hashlimit, recent};
 use crate::model::{Jump, Ruleset};
+use crate::sets::ipset::Sets;
 
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
 #[derive(Clone, Debug, Default)]
@@ -12,13 +13,15 @@ pub struct Stores {
     pub recent: recent::Lists,
     /// Where extensions draw random numbers.
     pub random: Random,
+    /// The sets of ipset(8).
+    pub sets: Sets,
 }
 
 impl Stores {
     /// Empty, with a seed for what is drawn at random.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: Random(seed), ..Self::default() }
+        Self { random: Random(seed), sets: Sets::new(seed), ..Self::default() }
     }
 
     /// What the rules of these rule sets share is there from now on, as in the kernel from loading on;
@@ -46,6 +49,12 @@ impl Stores {
 pub struct Random(u64);
 
 impl Random {
+    /// A generator with this seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next 32 bits.
     pub fn next(&mut self) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -3,9 +3,10 @@
 //! A key is a concatenation of packet fields, an element is a key or a range of each field, and what
 //! an element leads to is its value: nothing (a set), a number (a map), a step (a verdict map). A
 //! look-up is the same for all three; [`lookup`] makes matches and targets of them, which the one
-//! evaluator walks like any other.
+//! evaluator walks like any other. The named sets of ipset(8) are in [`ipset`].
 
 pub mod field;
+pub mod ipset;
 pub mod lookup;
 #[cfg(test)]
 mod tests;
