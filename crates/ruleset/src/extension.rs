@@ -135,6 +135,8 @@ pub struct Arguments<'a> {
     pub given: &'a [Given],
     /// What is wrong.
     pub faults: &'a mut Vec<Diagnostic>,
+    /// Tables this instance may stand in, when fewer than the extension's; empty for all.
+    pub tables: &'static [TableName],
     /// Hooks this instance may be reached from, when fewer than the extension's; empty for those.
     pub hooks: &'static [Hook],
 }

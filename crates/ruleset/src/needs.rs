@@ -1,9 +1,11 @@
 //! What the rules of a rule set want of tracking before any packet comes.
 
 use crate::model::{Jump, Ruleset, Span};
-use alloc::vec::Vec;
+use crate::sets::ipset::Sets;
+use alloc::{boxed::Box, vec::Vec};
 use keepstate_conntrack::helpers::Instance;
 use keepstate_conntrack::policy::Name;
+use keepstate_packet::Family;
 
 /// What rules want of tracking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,42 @@ pub struct Needs {
     pub policies: Vec<PolicyUse>,
     /// Helpers that their modules are to register (`CT --helper`).
     pub helpers: Vec<HelperUse>,
+    /// Sets of ipset(8) that are to be there (`-m set`, `-j SET`).
+    pub sets: Vec<SetUse>,
+}
+
+/// A rule that names a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetUse {
+    /// Its name.
+    pub name: Box<str>,
+    /// The family of the rule.
+    pub family: Family,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// Why a rule cannot have the set that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUnfit {
+    /// There is none.
+    Missing,
+    /// It is of this family, and the rule of the other.
+    Family(Family),
+}
+
+impl SetUse {
+    /// Whether the rule can have its set.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, sets: &Sets) -> Result<(), SetUnfit> {
+        let set = sets.named(&self.name).map_err(|_| SetUnfit::Missing)?;
+        match set.family {
+            Some(family) if family != self.family => Err(SetUnfit::Family(family)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A rule that names a helper.

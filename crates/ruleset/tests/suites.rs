@@ -16,6 +16,8 @@ fn judge(case: &Case) -> Option<String> {
     let source = case.source();
     let ours = parse(&source, case.family);
     let problem = match (ours, case.fails) {
+        // There are no sets: the real tool asks the kernel for them, and here they are asked of `needs`.
+        (Ok(ruleset), true) if !ruleset.needs().sets.is_empty() => None,
         (Ok(_), true) => Some("read, but must be refused".into()),
         (Err(faults), false) => Some(faults[0].render("case", &source)),
         (Err(_), true) => None,

@@ -15,7 +15,6 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 
 const MATCHES: &[(&str, &str)] = &[
     ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
-    ("set", "asks whether addresses, ports or interfaces of the packet are in a set of ipset(8)"),
     ("rt", "asks for an IPv6 routing header"),
     ("frag", "asks for an IPv6 fragment header"),
     ("hbh", "asks for IPv6 hop-by-hop options"),
@@ -40,10 +39,6 @@ const TARGETS: &[(&str, &str)] = &[
     (
         "TRACE",
         "has every rule that the packet meets from here on written down, and goes on with the next rule",
-    ),
-    (
-        "SET",
-        "puts addresses of the packet into a set of ipset(8) or takes them out, and goes on with the next rule",
     ),
     (
         "SYNPROXY",

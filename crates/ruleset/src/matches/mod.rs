@@ -49,6 +49,7 @@ pub mod realm;
 pub mod recent;
 pub mod rpfilter;
 pub mod sctp;
+pub mod set;
 pub mod socket;
 pub mod state;
 pub mod statistic;
@@ -106,6 +107,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     recent::EXTENSION,
     rpfilter::EXTENSION,
     sctp::EXTENSION,
+    set::EXTENSION,
     socket::EXTENSION,
     state::EXTENSION,
     statistic::EXTENSION,

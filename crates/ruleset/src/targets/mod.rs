@@ -32,6 +32,7 @@ pub mod notrack;
 pub mod redirect;
 pub mod reject;
 pub mod secmark;
+pub mod set;
 pub mod snat;
 pub mod snpt;
 pub mod tcpmss;
@@ -64,6 +65,7 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     redirect::EXTENSION,
     reject::EXTENSION,
     secmark::EXTENSION,
+    set::EXTENSION,
     snat::EXTENSION,
     snpt::EXTENSION,
     tcpmss::EXTENSION,

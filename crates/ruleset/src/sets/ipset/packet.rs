@@ -105,7 +105,7 @@ impl Fields {
     #[must_use]
     pub fn of(traversal: &Traversal<'_>) -> Self {
         let packet = &*traversal.packet;
-        let name = |name: Option<keepstate_packet::InterfaceName>| {
+        let name = |name: Option<&keepstate_packet::InterfaceName>| {
             name.map_or([0; IFACE_LENGTH], |name| *name.octets())
         };
         Self {

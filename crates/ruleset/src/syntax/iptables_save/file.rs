@@ -590,7 +590,7 @@ impl Draft<'_> {
         let mut matches = Vec::new();
         let mut whole = true;
         for instance in &self.line.matches {
-            let Some((value, hooks)) =
+            let Some((value, tables, hooks)) =
                 instance.build(setting, &header, self.line.place(Main::Protocol), faults)
             else {
                 whole = false;
@@ -599,7 +599,7 @@ impl Draft<'_> {
             matches.push(value);
             let extension = instance.extension;
             if first {
-                self.require(chain, extension.name, extension.tables, hooks, instance.span, faults);
+                self.require(chain, extension.name, tables, hooks, instance.span, faults);
             }
         }
         let target = self.target(setting, &header, chain, first, faults)?;
@@ -621,17 +621,10 @@ impl Draft<'_> {
             Some(Goal::Refused) => return None,
             Some(Goal::Target(instance)) => {
                 let place = self.line.place(Main::Protocol);
-                let (value, hooks) = instance.build(setting, header, place, faults)?;
+                let (value, tables, hooks) = instance.build(setting, header, place, faults)?;
                 let extension = instance.extension;
                 if first {
-                    self.require(
-                        chain,
-                        extension.name,
-                        extension.tables,
-                        hooks,
-                        instance.span,
-                        faults,
-                    );
+                    self.require(chain, extension.name, tables, hooks, instance.span, faults);
                 }
                 return Some(Jump::Target(value));
             }

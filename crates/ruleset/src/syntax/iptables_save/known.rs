@@ -14,7 +14,6 @@ pub(super) const MATCHES: &[&str] = &[
     "osf",
     "rateest",
     "rt",
-    "set",
     "srh",
 ];
 
@@ -25,7 +24,6 @@ pub(super) const TARGETS: &[&str] = &[
     "NFQUEUE",
     "QUEUE",
     "RATEEST",
-    "SET",
     "SYNPROXY",
     "TEE",
     "TRACE",

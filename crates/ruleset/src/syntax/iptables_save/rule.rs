@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, code, nearest};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names, values};
 use crate::labels::LabelNames;
 use crate::matches::{MATCHES, Match};
-use crate::model::{HeaderMatch, Inverted, Network, Span};
+use crate::model::{HeaderMatch, Inverted, Network, Span, TableName};
 use crate::targets::{TARGETS, Target};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
@@ -34,14 +34,15 @@ pub struct Instance<T: 'static> {
 }
 
 impl<T> Instance<T> {
-    /// Makes the match or target, and says at which hooks it may be reached.
+    /// Makes the match or target, and says in which tables it may stand and at which hooks it may
+    /// be reached.
     pub fn build(
         &self,
         setting: Setting<'_>,
         header: &HeaderMatch,
         protocol_span: Option<Span>,
         faults: &mut Vec<Diagnostic>,
-    ) -> Option<(T, &'static [Hook])> {
+    ) -> Option<(T, &'static [TableName], &'static [Hook])> {
         let extension = self.extension;
         let mut arguments = Arguments {
             name: extension.name,
@@ -53,10 +54,11 @@ impl<T> Instance<T> {
             span: self.span,
             given: &self.given,
             faults,
+            tables: extension.tables,
             hooks: extension.hooks,
         };
         let value = (extension.parse)(&mut arguments)?;
-        Some((value, arguments.hooks))
+        Some((value, arguments.tables, arguments.hooks))
     }
 
     fn twice(&self, given: &Given) -> Option<Span> {
