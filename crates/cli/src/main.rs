@@ -8,6 +8,7 @@ mod helpers;
 mod policies;
 mod report;
 mod rulesets;
+mod sets;
 mod store;
 mod terminal;
 
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
     let rest = words.get(1..).unwrap_or(&[]);
     if name == "conntrack" {
         return commands::conntrack::run(rest, &Terminal::new(Color::Auto, false)).into();
+    }
+    if name == "ipset" {
+        return commands::ipset::run(rest, &Terminal::new(Color::Auto, false)).into();
     }
     // So is a verb of that name, whose options are its own.
     for (name, rest) in [(Some(name), rest), (rest.first().map(String::as_str), after_first(rest))]

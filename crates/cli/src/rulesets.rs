@@ -182,7 +182,7 @@ fn family_of(path: &Path, source: &str) -> Family {
 }
 
 /// A file's text, or stdin's for `-`.
-fn read(path: &Path) -> io::Result<String> {
+pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     let count = if path.as_os_str() == "-" {
         io::stdin().take(RULE_FILE_LENGTH_MAX + 1).read_to_end(&mut bytes)?

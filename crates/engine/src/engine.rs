@@ -22,6 +22,7 @@ use core::time::Duration;
 use keepstate_conntrack::table::Prepared;
 use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zone};
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
+use keepstate_ruleset::sets::ipset::Sets;
 use keepstate_ruleset::{
     evaluate::{Decision, LogLine, Stores, TableState},
     model::{ChainIndex, Ruleset, TableName},
@@ -177,6 +178,8 @@ pub struct Engine {
     stores: Stores,
     /// What [`Self::stores`] begins with.
     seed: u64,
+    /// The sets that [`Self::stores`] begins with.
+    sets: Sets,
     tracking: Tracking,
     tracked: tracking::Tracked,
     transmits: Bounded<Transmit>,
@@ -219,6 +222,7 @@ impl Engine {
             rules: RulesByFamily::default(),
             stores: Stores::new(seed[0] ^ seed[1]),
             seed: seed[0] ^ seed[1],
+            sets: Sets::default(),
             tracking: Tracking::default(),
             tracked: tracking::Tracked::ALL,
             transmits: Bounded::new(TRANSMITS_MAX),
@@ -246,6 +250,7 @@ impl Engine {
             rules,
             stores,
             seed,
+            sets,
             tracking: _,
             tracked: _,
             transmits,
@@ -259,6 +264,7 @@ impl Engine {
         conntrack.restart();
         rules.restart();
         *stores = Stores::new(*seed);
+        stores.sets = sets.clone();
         stores.declare(rules.rulesets());
         *transmits = Bounded::new(TRANSMITS_MAX);
         *log = Bounded::new(LOG_LINES_MAX);
@@ -282,6 +288,19 @@ impl Engine {
             self.routing.declare(interface);
         }
         Some(InterfaceIndex(index))
+    }
+
+    /// Gives rules the sets that they name (`-m set`, `-j SET`); [`Self::restart`] begins with them
+    /// again.
+    pub fn set_sets(&mut self, sets: Sets) {
+        self.stores.sets = sets.clone();
+        self.sets = sets;
+    }
+
+    /// The sets as they are now.
+    #[must_use]
+    pub fn sets(&self) -> &Sets {
+        &self.stores.sets
     }
 
     /// The connection table.

@@ -212,6 +212,22 @@ impl Kernel {
         run(&self.tool(family, "restore"), options, text).map(|_| ())
     }
 
+    /// Makes sets of ipset(8).
+    ///
+    /// # Errors
+    /// When ipset refuses them.
+    pub fn load_sets(&self, text: &str) -> io::Result<()> {
+        run("ipset", &["restore"], text).map(|_| ())
+    }
+
+    /// The sets, as `ipset save` prints them.
+    ///
+    /// # Errors
+    /// When ipset fails.
+    pub fn save_sets(&self) -> io::Result<String> {
+        run("ipset", &["save"], "")
+    }
+
     /// The rule set with its counters, as iptables-save prints it.
     ///
     /// # Errors

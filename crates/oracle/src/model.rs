@@ -11,6 +11,11 @@ use keepstate_engine::{
 };
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType};
 use keepstate_ruleset::model::{Ruleset, TableName};
+use keepstate_ruleset::sets::ipset::Sets;
+use keepstate_ruleset::syntax::ipset::{
+    print::{self, Print},
+    run,
+};
 use keepstate_ruleset::syntax::iptables_save;
 use std::{net::IpAddr, time::Duration};
 
@@ -124,6 +129,24 @@ impl Model {
             added.map_err(|refused| format!("{}: {refused:?}", one.name.as_str()))?;
         }
         Ok(())
+    }
+
+    /// Makes sets of ipset(8); their time begins with the first packet.
+    ///
+    /// # Errors
+    /// What is refused.
+    pub fn load_sets(&mut self, text: &str) -> Result<(), String> {
+        let mut sets = Sets::waiting(SEED[0]);
+        run::load(&mut sets, text, Instant::default(), false)
+            .map_err(|fault| format!("sets, line {}: {}", fault.line, fault.text))?;
+        self.engine.set_sets(sets);
+        Ok(())
+    }
+
+    /// The sets, as `ipset save` prints them.
+    #[must_use]
+    pub fn save_sets(&self) -> String {
+        print::print(self.engine.sets(), None, Print::save(), Instant::default())
     }
 
     /// Lets time pass.

@@ -27,6 +27,8 @@ pub struct Setup {
     pub sysctls: Vec<(String, String)>,
     /// Timeout policies.
     pub policies: Vec<Declaration>,
+    /// Sets that rules name, as `ipset save` prints them; empty for none.
+    pub sets: String,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
     /// The networks of [`Config::inside`], to tell where packets come from.
@@ -100,6 +102,9 @@ pub fn captures(
             for declared in &setup.policies {
                 kernel.add_timeout_policy(declared)?;
             }
+            if !setup.sets.is_empty() {
+                kernel.load_sets(&setup.sets)?;
+            }
             for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
                 if !rules.is_empty() {
                     kernel.load_rules(family, &with_all_chains(rules, family))?;
@@ -110,6 +115,7 @@ pub fn captures(
             let model = Model::new(&setup.config, &sysctls, &setup.rules);
             let mut model = model.map_err(io::Error::other)?;
             model.add_timeout_policies(&setup.policies).map_err(io::Error::other)?;
+            model.load_sets(&setup.sets).map_err(io::Error::other)?;
             one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
             counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)
         })??;

@@ -3,8 +3,10 @@
 use crate::{
     exit::Exit,
     rulesets::{self, LoadError},
+    sets,
     terminal::Terminal,
 };
+use keepstate_ruleset::{sets::ipset::Sets, syntax::ipset::run::is_save_file};
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -29,6 +31,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let mut worst = Exit::Clean;
     let mut out = io::stdout().lock();
     for path in &arguments.files {
+        if let Some(fault) = set_file(path) {
+            if let Err(fault) = fault {
+                let _ = writeln!(out, "{fault}");
+                worst = if worst == Exit::Clean { Exit::Findings } else { worst };
+            }
+            continue;
+        }
         match rulesets::load(path, None, &labels) {
             Ok(_) => {}
             // A file that cannot be read weighs more than one that can and is wrong.
@@ -48,4 +57,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
         }
     }
     worst
+}
+
+/// What is wrong with a file of `ipset save`; `None` for a file that is none.
+fn set_file(path: &std::path::Path) -> Option<Result<(), String>> {
+    if path.as_os_str() == "-" {
+        return None;
+    }
+    let text = rulesets::read(path).ok().filter(|text| is_save_file(text))?;
+    Some(sets::load(path, &text, &mut Sets::default()))
 }

@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod conntrack;
 mod explain;
+pub(crate) mod ipset;
 pub(crate) mod iptables;
 mod replay;
 mod run;
@@ -31,6 +32,9 @@ pub(crate) enum Command {
     /// Be iptables-restore on that store; likewise ip6tables-restore
     #[command(disable_help_flag = true)]
     IptablesRestore(iptables::Arguments),
+    /// Be ipset on that store
+    #[command(disable_help_flag = true)]
+    Ipset(ipset::Arguments),
     /// Push the same packets through this machine's own kernel, difference by difference
     Verify(verify::Arguments),
     /// Filter live traffic
@@ -50,6 +54,7 @@ impl Command {
             Self::IptablesRestore(arguments) => {
                 iptables::verb("iptables-restore", arguments, terminal)
             }
+            Self::Ipset(arguments) => ipset::verb(arguments, terminal),
             Self::Verify(arguments) => verify::run(arguments, terminal),
             Self::Run(arguments) => run::run(arguments, terminal),
         }

@@ -5,7 +5,7 @@ use crate::{
     exit::Exit,
     helpers, policies,
     report::{Format, Names, Options, Report},
-    rulesets,
+    rulesets, sets,
     terminal::Terminal,
 };
 use keepstate_conntrack::Sysctls;
@@ -24,6 +24,7 @@ const CONFIG_HELP: &str = r#"CONFIG:
   interfaces = ["eth0", "eth1"]       what comes in on one leaves by the other
   rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
   timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
+  ipset = ["sets"]                    as `ipset save` prints them, beside this file
   connlabel_conf = "connlabel.conf"   names of labels (-m connlabel), beside this file
   [sysctl]
   nf_conntrack_tcp_loose = 0
@@ -75,6 +76,8 @@ struct Config {
     #[serde(default)]
     sysctl: BTreeMap<String, toml::Value>,
     #[serde(default)]
+    ipset: Vec<PathBuf>,
+    #[serde(default)]
     timeout_policies: Vec<String>,
     #[serde(default)]
     connlabel_conf: Option<PathBuf>,
@@ -100,6 +103,11 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let declared = policies::of_commands(&config.timeout_policies);
     let declared = declared.map_err(|error| usage(&error))?;
     policies::check_rules(&declared, &loaded, terminal)?;
+    let folder = arguments.config.parent().unwrap_or(Path::new(""));
+    let files: Vec<_> = config.ipset.iter().map(|path| folder.join(path)).collect();
+    let keys = seed().map_err(|error| usage(&error))?;
+    let sets = sets::of_text(&sets::read(&files, terminal)?, keys[0], terminal)?;
+    sets::check_rules(&sets, &loaded, terminal)?;
     helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
     let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
         None => None,
@@ -125,9 +133,10 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let mut report = Report::new(&options, terminal, Names::new(&loaded)).map_err(io_error)?;
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
     let host = Host::wire(devices[0], devices[1]);
-    let mut engine = Engine::new(seed().map_err(io_error)?, host, sysctls, rulesets);
+    let mut engine = Engine::new(keys, host, sysctls, rulesets);
     engine.set_tracking(arguments.tracking().into());
     policies::add(engine.conntrack_mut(), &declared, terminal)?;
+    engine.set_sets(sets);
     signal::catch_end().map_err(io_error)?;
     let mut wire = Wire::open(devices, duration).map_err(io_error)?;
     terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));

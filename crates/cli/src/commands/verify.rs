@@ -4,7 +4,7 @@ use super::replay::{Prefix, Tracking};
 use crate::{
     exit::Exit,
     helpers::{self, Assignments},
-    policies, rulesets,
+    policies, rulesets, sets,
     terminal::Terminal,
 };
 use keepstate_conntrack::{Sysctls, sysctl::module::Modules};
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// A sysctl by the kernel's own name, such as nf_conntrack_tcp_loose=0
     #[arg(long, value_name = "K=V")]
     sysctl: Vec<String>,
+    /// Sets that rules name (-m set, -j SET), as `ipset save` prints them
+    #[arg(long, value_name = "FILE")]
+    ipset: Vec<PathBuf>,
     /// Timeout policies that rules name: commands of nfct(8), or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE", conflicts_with = "fuzz")]
     timeout_policy: Vec<PathBuf>,
@@ -219,6 +222,8 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     })?;
     let policies = policies::read(&arguments.timeout_policy, terminal)?;
     policies::check_rules(&policies, &loaded, terminal)?;
+    let sets = sets::read(&arguments.ipset, terminal)?;
+    sets::check_rules(&sets::of_text(&sets, 0, terminal)?, &loaded, terminal)?;
     let rules = [Family::V4, Family::V6].map(|family| {
         let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
         ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
@@ -231,7 +236,7 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         tracking: arguments.tracking.into(),
         ..Config::default()
     };
-    Ok(Setup { config, sysctls, policies, rules, inside, moves: arguments.relocate.clone() })
+    Ok(Setup { config, sysctls, policies, sets, rules, inside, moves: arguments.relocate.clone() })
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<(String, String)>, Exit> {

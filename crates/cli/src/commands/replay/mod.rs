@@ -8,6 +8,7 @@ use crate::{
     policies,
     report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
+    sets,
     terminal::Terminal,
 };
 use keepstate_conntrack::policy::Declaration;
@@ -19,6 +20,7 @@ use keepstate_datapath::{
 };
 use keepstate_engine::{Engine, Host, Network};
 use keepstate_packet::{Address, Family, Instant, InterfaceName};
+use keepstate_ruleset::sets::ipset::Sets;
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
 const HOST_HELP: &str = r#"Without --host and --local the filter is a router: eth0 has 100.127.253.1/30 and fd4d:4154:a::1/64,
@@ -85,6 +87,10 @@ pub(crate) struct Arguments {
     /// A sysctl of tracking by its kernel name, such as nf_conntrack_tcp_loose=0
     #[arg(long, value_name = "NAME=VALUE")]
     sysctl: Vec<String>,
+    /// Sets that rules name (-m set, -j SET), as `ipset save` prints them; their time begins with the
+    /// first packet
+    #[arg(long, value_name = "FILE")]
+    ipset: Vec<PathBuf>,
     /// Timeout policies that rules name (CT --timeout): commands such as `nfct add timeout long inet
     /// tcp established 864000`, or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE")]
@@ -208,6 +214,7 @@ struct Prepared {
     sysctls: Sysctls,
     host: Host,
     declared: Vec<Declaration>,
+    sets: Sets,
     options: Options,
 }
 
@@ -225,8 +232,11 @@ impl Prepared {
         let (host, mut declared, options) = host_and_options(arguments, terminal)?;
         declared.extend(policies::read(&arguments.timeout_policy, terminal)?);
         policies::check_rules(&declared, &loaded, terminal)?;
+        let text = sets::read(&arguments.ipset, terminal)?;
+        let sets = sets::of_text(&text, SEED[0], terminal)?;
+        sets::check_rules(&sets, &loaded, terminal)?;
         check_captures(arguments, terminal)?;
-        Ok(Self { loaded, sysctls, host, declared, options })
+        Ok(Self { loaded, sysctls, host, declared, sets, options })
     }
 
     fn engine(self, arguments: &Arguments, terminal: &Terminal) -> Result<(Engine, Replay), Exit> {
@@ -234,6 +244,7 @@ impl Prepared {
         let mut engine = Engine::new(SEED, self.host, self.sysctls, rulesets);
         engine.set_tracking(arguments.tracking.into());
         policies::add(engine.conntrack_mut(), &self.declared, terminal)?;
+        engine.set_sets(self.sets);
         Ok((engine, Replay::new(self.options, arguments.captures.clone())))
     }
 }

@@ -24,6 +24,19 @@ pub struct Sets {
     work: u64,
     elements: usize,
     buckets: usize,
+    /// Where the time of the elements begins: with the first packet, when it is not said before.
+    epoch: Epoch,
+}
+
+/// Where the time of elements begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Epoch {
+    /// With all time.
+    Zero,
+    /// With a packet that has not come yet.
+    Waiting,
+    /// With the packet that came then.
+    At(Instant),
 }
 
 impl Default for Sets {
@@ -44,7 +57,33 @@ impl Sets {
             work: WORK_MAX,
             elements: 0,
             buckets: 0,
+            epoch: Epoch::Zero,
         }
+    }
+
+    /// The same, filled at time 0, which is the time of the first packet.
+    #[must_use]
+    pub fn waiting(seed: u64) -> Self {
+        Self { epoch: Epoch::Waiting, ..Self::new(seed) }
+    }
+
+    /// The time of the elements when a packet comes.
+    fn time(&mut self, now: Instant) -> Instant {
+        let start = match self.epoch {
+            Epoch::Zero => return now,
+            Epoch::Waiting => {
+                self.epoch = Epoch::At(now);
+                now
+            }
+            Epoch::At(start) => start,
+        };
+        Instant(now.0.saturating_sub(start.0))
+    }
+
+    /// Takes out what has expired.
+    pub fn collect(&mut self, now: Instant) {
+        self.sets.iter_mut().flatten().for_each(|set| set.collect(now));
+        self.recount();
     }
 
     /// The number of the set of this name.
@@ -269,6 +308,7 @@ impl Sets {
         asked: &Asked,
         now: Instant,
     ) -> Option<Found> {
+        let now = self.time(now);
         let set = self.set_mut(number)?;
         let (set, row) = if matches!(set.index, Index::List(_)) {
             self.test_list(number, fields, asked, now)?
@@ -293,6 +333,7 @@ impl Sets {
         deed: Deed,
         now: Instant,
     ) {
+        let now = self.time(now);
         if self.set(number).is_some_and(|set| set.kind.method == Method::List) {
             self.change_list_by_packet(number, fields, directions, deed, now);
         } else {
