@@ -18,14 +18,5 @@ pub(super) const MATCHES: &[&str] = &[
 ];
 
 /// Targets.
-pub(super) const TARGETS: &[&str] = &[
-    "CLUSTERIP",
-    "NFLOG",
-    "NFQUEUE",
-    "QUEUE",
-    "RATEEST",
-    "SYNPROXY",
-    "TEE",
-    "TRACE",
-    "ULOG",
-];
+pub(super) const TARGETS: &[&str] =
+    &["CLUSTERIP", "NFLOG", "NFQUEUE", "QUEUE", "RATEEST", "SYNPROXY", "TEE", "TRACE", "ULOG"];
