@@ -160,6 +160,11 @@ impl Model {
         self.now = START.plus(elapsed);
     }
 
+    /// Sets the clock to the time of day, which rules may ask for; it never goes back.
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
     /// Removes what has expired; what it sends then, of fragments whose time was up.
     pub fn expire(&mut self) -> Vec<Sent> {
         self.engine.handle_timeout(self.now);

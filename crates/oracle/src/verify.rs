@@ -83,7 +83,8 @@ pub struct Summary {
 
 /// Compares captures, each in a network namespace of its own: an empty connection table, and no
 /// fragments that wait. Packets from the networks inside enter at side A, all others at side B;
-/// without such networks all enter at side A. The engine's clock follows the kernel's.
+/// without such networks all enter at side A. The engine's clock follows the kernel's, time of day
+/// included.
 ///
 /// # Errors
 /// When the kernel or the engine refuses the setup, or a capture cannot be opened.
@@ -192,7 +193,7 @@ fn one(
         summary.fragments += u64::from(is_fragment);
         summary.packets += 1;
         let side = setup.side(parsed.as_ref());
-        model.set_elapsed(clock.elapsed());
+        model.set_time(clock.now());
         let theirs = kernel.push(side, inside.family, &bytes)?;
         let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
@@ -206,7 +207,7 @@ fn one(
         }
     }
     let theirs = kernel.connections()?;
-    model.set_elapsed(clock.elapsed());
+    model.set_time(clock.now());
     let differences = compare::tables(theirs, model.connections());
     if !differences.is_empty() {
         summary.differences += differences.len() as u64;

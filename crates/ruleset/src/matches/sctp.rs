@@ -3,6 +3,8 @@
 //! Chunks are looked at only where the ports fit. A packet whose chunks do not end with the packet, or
 //! that has none, is dropped then, as is one whose common header is cut; `any` and `only` do so no
 //! further than the chunk that decides. Later fragments never match.
+//!
+//! iptables reads flags of I_DATA and then loses them: they are neither saved nor looked at.
 
 use super::tcp::{Ports, cut_ports_fit, explain_ports, print_ports};
 use crate::diagnostic::{Diagnostic, code};
@@ -39,7 +41,8 @@ Asks for ports and chunks of an SCTP packet. The rule needs `-p sctp`.
 Types: `DATA INIT INIT_ACK SACK HEARTBEAT HEARTBEAT_ACK ABORT SHUTDOWN SHUTDOWN_ACK ERROR COOKIE_ECHO
 COOKIE_ACK ECN_ECNE ECN_CWR SHUTDOWN_COMPLETE I_DATA ASCONF_ACK RE_CONFIG PAD FORWARD_TSN ASCONF
 I_FORWARD_TSN`. Flags of `DATA` and `I_DATA` are `I U B E`, of `ABORT` and `SHUTDOWN_COMPLETE` `T`: in upper
-case the flag has to be set, in lower case it has to be clear.
+case the flag has to be set, in lower case it has to be clear. Those of `I_DATA` are lost by iptables, and do
+not count here either.
 
     -p sctp --dport 2905 -m sctp --chunk-types only INIT -j ACCEPT
 
@@ -82,6 +85,9 @@ const TYPES: [(u8, &str); 22] = [
     (193, "ASCONF"),
     (194, "I_FORWARD_TSN"),
 ];
+
+/// The type of which iptables reads flags and loses them.
+const I_DATA: u8 = 64;
 
 /// Letters of the flags of a type, from the highest bit to the lowest; `-` for one without a name.
 const fn letters(kind: u8) -> &'static str {
@@ -197,6 +203,9 @@ fn listed(arguments: &mut Arguments<'_>, given: &Given, upper: &str) -> Option<V
                 arguments.fault(Diagnostic::new(code::BAD_VALUE, given.second_span, text));
                 return None;
             };
+            if *kind == I_DATA {
+                continue;
+            }
             let bit = 1 << place;
             wanted.mask |= bit;
             // Once asked to be set it stays so.
@@ -445,6 +454,13 @@ mod tests {
                         " sctp all PAD,ASCONF,I_FORWARD_TSN",
                         " sctp all 0x0084,0x00C1,0x00C2",
                     ),
+                    (
+                        "-p sctp -m sctp --chunk-types any I_DATA:uB",
+                        "-p sctp -m sctp --chunk-types any I_DATA",
+                        " sctp any I_DATA",
+                        " sctp any 0x0040",
+                    ),
+                    ("-p sctp -m sctp --chunk-types any I_DATA:T", "", "", ""),
                     ("-p sctp -m sctp --chunk-types none DATA", "", "", ""),
                     ("-p sctp -m sctp --chunk-types all DATA:x", "", "", ""),
                     ("-p sctp -m sctp --chunk-types all DATA:-", "", "", ""),
