@@ -2,8 +2,9 @@
 //!
 //! The source address of the connection's original direction, of its master's where it has one, is
 //! hashed and reduced to a node number. The hash is the one for arrays of 32-bit words of Bob Jenkins'
-//! lookup3.c (2006, public domain), over the address in words of little-endian machines; a big-endian node
-//! computes another number, as with the kernel. What is not tracked never matches.
+//! lookup3.c (2006, public domain), over one word as little-endian machines have it; a big-endian node
+//! computes another number, as with the kernel. Of an IPv6 address the kernel hashes the first word alone, so
+//! all of a provider's network fall to one node. What is not tracked never matches.
 //!
 //! A frame to a multicast hardware address that carries a unicast packet counts as sent to this host from
 //! then on, so that a cluster may share one hardware address.
@@ -48,7 +49,8 @@ All are needed, of the second and third one.
     -t mangle -A PREROUTING -i eth1 -m mark ! --mark 0xffff -j DROP
 
 It needs connection tracking and `nf_conntrack_tcp_loose=0`, since the other nodes know nothing of a
-connection. All connections of one source address go to one node.
+connection. All connections of one source address go to one node; of IPv6 addresses Linux looks at the first 32
+bits only, so that all of a /32 go to one.
 ";
 
 /// The entry.
@@ -109,54 +111,20 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
 impl Cluster {
     /// The number from 0 of the node for a source address.
     fn node(&self, family: Family, source: Address) -> u32 {
-        let word = |octets: [u8; 4]| u32::from_le_bytes(octets);
-        let hash = match family {
-            Family::V4 => hash_words(&[word(source.v4_octets())], self.seed),
-            Family::V6 => {
-                let (words, _) = source.0.as_chunks::<4>();
-                let words: Vec<u32> = words.iter().map(|octets| word(*octets)).collect();
-                hash_words(&words, self.seed)
-            }
+        let octets = match family {
+            Family::V4 => source.v4_octets(),
+            Family::V6 => source.0.first_chunk::<4>().copied().unwrap_or_default(),
         };
+        let hash = hash_word(u32::from_le_bytes(octets), self.seed);
         ((u64::from(hash) * u64::from(self.total)) >> 32) as u32
     }
 }
 
-/// Jenkins' hash of an array of words.
-fn hash_words(words: &[u32], seed: u32) -> u32 {
-    let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
-    let start = 0xdead_beef_u32.wrapping_add(length.wrapping_shl(2)).wrapping_add(seed);
-    let [mut a, mut b, mut c] = [start; 3];
-    let mut rest = words;
-    while let [x, y, z, more @ ..] = rest
-        && !more.is_empty()
-    {
-        (a, b, c) = mix(a.wrapping_add(*x), b.wrapping_add(*y), c.wrapping_add(*z));
-        rest = more;
-    }
-    let mut rest = rest.iter().copied();
-    let mut next = || rest.next().unwrap_or(0);
-    a = a.wrapping_add(next());
-    b = b.wrapping_add(next());
-    c = c.wrapping_add(next());
-    last(a, b, c)
-}
-
-/// Mixes three words reversibly.
-const fn mix(mut a: u32, mut b: u32, mut c: u32) -> (u32, u32, u32) {
-    a = a.wrapping_sub(c) ^ c.rotate_left(4);
-    c = c.wrapping_add(b);
-    b = b.wrapping_sub(a) ^ a.rotate_left(6);
-    a = a.wrapping_add(c);
-    c = c.wrapping_sub(b) ^ b.rotate_left(8);
-    b = b.wrapping_add(a);
-    a = a.wrapping_sub(c) ^ c.rotate_left(16);
-    c = c.wrapping_add(b);
-    b = b.wrapping_sub(a) ^ a.rotate_left(19);
-    a = a.wrapping_add(c);
-    c = c.wrapping_sub(b) ^ b.rotate_left(4);
-    b = b.wrapping_add(a);
-    (a, b, c)
+/// Jenkins' hash of an array of one word.
+const fn hash_word(word: u32, seed: u32) -> u32 {
+    const ONE_WORD: u32 = 0xdead_beef + (1 << 2);
+    let start = ONE_WORD.wrapping_add(seed);
+    last(start.wrapping_add(word), start, start)
 }
 
 /// Mixes three words into the last one.
@@ -231,7 +199,11 @@ impl Match for Cluster {
             nodes.join(" or "),
             self.total
         )));
-        out.push(Piece::Note("Packets that are not tracked never match.".into()));
+        out.push(Piece::Note(
+            "Packets that are not tracked never match. Of IPv6 addresses Linux looks at the first 32 bits \
+             only."
+                .into(),
+        ));
         if self.mask > 32 {
             out.push(Piece::Caution(
                 "iptables saves this rule with a mask above 32, which it does not read back."
@@ -327,6 +299,28 @@ mod tests {
             " cluster node_mask=0x80000000 total_nodes=32 hash_seed=0x00000005"
         );
         assert!(saved(Family::V4, &text).is_err());
+    }
+
+    #[test]
+    fn nodes_are_those_of_the_kernel() {
+        let node = |family, source, total, seed| {
+            Cluster { inverted: false, total, mask: 1, seed }.node(family, source)
+        };
+        for (source, total, seed, wanted) in [
+            ([10, 0, 0, 1], 32, 0, 5),
+            ([10, 0, 0, 1], 32, 0xdead_beef, 10),
+            ([192, 0, 2, 1], 32, 7, 2),
+            ([255, 255, 255, 255], 2, 1, 0),
+        ] {
+            assert_eq!(node(Family::V4, Address::v4(source), total, seed), wanted, "{source:?}");
+        }
+        // Of IPv6 the first 32 bits alone.
+        for end in [1, 2] {
+            let mut source = [0; 16];
+            source[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
+            source[15] = end;
+            assert_eq!(node(Family::V6, Address::v6(source), 32, 99), 23);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `statistic`: at random, or every nth packet.
 //!
-//! The counter of `nth` belongs to the rule. It begins at `--packet`, goes up with each packet that comes
-//! to the match, and starts over from 0 when it has reached `--every` less one: that packet matches. So
-//! the first one that matches is number `every - packet`. What is random comes from the engine's seed.
+//! The counter of `nth` belongs to the rule. The first packet that matches is number `packet` counted from
+//! 0, although the manual page calls that a counter's initial value; every nth one after it does, too. What is
+//! random comes from the engine's seed.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -28,8 +28,8 @@ const MANUAL: &str = "\
 Matches some of the packets that come to it, at random or in turn.
 
 - `--mode random [!] --probability P`: each packet matches with this probability, 0 to 1.
-- `--mode nth [!] --every N --packet P`: one packet of every N matches. The count begins at P (0 to N - 1):
-  the first packet that matches is number N - P.
+- `--mode nth [!] --every N --packet P`: one packet of every N matches: the one with number P (0 to N - 1),
+  counted from 0, first.
 
 Spreading new connections over three servers:
 
@@ -126,7 +126,7 @@ impl Match for Statistic {
                 traversal.stores.random.next() & (CERTAIN - 1) < probability
             }
             Mode::Nth { every, .. } => {
-                // One more than the count; see `initial`.
+                // One more than the packets since the last hit; see `initial`.
                 let hit = state.credit >= u64::from(every);
                 state.credit = if hit { 1 } else { state.credit + 1 };
                 hit
@@ -138,7 +138,9 @@ impl Match for Statistic {
     fn initial(&self) -> State {
         match self.mode {
             Mode::Random { .. } => State::default(),
-            Mode::Nth { packet, .. } => State { credit: u64::from(packet) + 1, ..State::default() },
+            Mode::Nth { every, packet } => {
+                State { credit: u64::from(every - packet), ..State::default() }
+            }
         }
     }
 
@@ -181,7 +183,7 @@ impl Match for Statistic {
                 out.push(Piece::Condition(text));
             }
             Mode::Nth { every, packet } => {
-                let first = every - packet;
+                let first = u64::from(packet) + 1;
                 let text = match self.inverted {
                     false => format!("it is its turn: one in {every}, and number {first} first"),
                     true => format!(
@@ -288,9 +290,9 @@ mod tests {
 
     #[test]
     fn every_nth_packet_in_turn() {
-        for (packet, first) in [(0, 4), (1, 3), (4, 0)] {
+        for packet in [0, 1, 4] {
             let rule = format!("-m statistic --mode nth --every 5 --packet {packet}");
-            let hits: Vec<bool> = (0..20).map(|number| number % 5 == first).collect();
+            let hits: Vec<bool> = (0..20).map(|number| number % 5 == packet).collect();
             assert_eq!(run(&rule, 20), hits, "{packet}");
             let others: Vec<bool> = hits.iter().map(|hit| !hit).collect();
             assert_eq!(run(&rule.replace("--every", "! --every"), 20), others, "{packet}");
