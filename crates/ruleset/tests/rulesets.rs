@@ -69,6 +69,8 @@ fn every_file_prints_back_or_is_refused_by_name() {
                         {
                             both_refuse += usize::from(counters);
                         }
+                        // A file without counters, which `iptables-restore -c` insists on.
+                        Err(error) if counters && error.contains("invalid policy counters") => {}
                         Err(error) => problems.push(format!("{}: they refuse: {error}", file.name)),
                     }
                 }
