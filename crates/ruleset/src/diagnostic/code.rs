@@ -249,4 +249,24 @@ and jump there from both.",
 of range\" without saying why. The text says why.",
         wrong: "*mangle\n-A FORWARD -j CONNMARK --set-mark 1 --left-shift-mark 32\nCOMMIT\n",
         right: "*mangle\n-A FORWARD -j CONNMARK --set-mark 1 --left-shift-mark 3\nCOMMIT\n";
+    LISTING_ROW = 601, "a row of a listing cannot be read",
+"What `iptables -L` prints is made for people. Each match and target prints of itself as it likes, in
+words that have changed over the years, and a page of the web may have lost columns. A row is taken only
+if every word of it is understood: a rule without one of its matches would match more than was meant.
+
+`iptables-save`, or `iptables -S`, prints the same rules so that they can be read back.",
+        wrong: "",
+        right: "";
+    LISTING_NAME = 602, "a name stands in a listing where an address was",
+"Without `-n`, `iptables -L` asks the name server for the names of addresses and prints those. Which
+address stands behind a name may be another one today, and a network is not told by it: it is not looked
+up. List again with `-n`, or put the address in place of the name.",
+        wrong: "",
+        right: "";
+    LISTING_OPEN = 603, "a listing leaves something open",
+"A listing says less than a rule file: of which table it is, without `-v` for which interfaces a rule is,
+without `-x` the last digits of counters. What is taken for it is said at its place. The rules are read
+nevertheless.",
+        wrong: "",
+        right: "";
 }

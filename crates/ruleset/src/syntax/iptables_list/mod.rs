@@ -8,9 +8,11 @@
 //! is made up. Source: iptables(8), and rows printed by iptables 1.8.9 (nf_tables and legacy).
 
 mod extras;
+mod file;
 mod print;
 mod services;
 
+pub use file::{Converted, Listing, NOTES_MAX, convert, family_of, is_listing, parse};
 pub use print::{List, print_brief, print_list, print_list_rule};
 
 use crate::extension::names;
@@ -67,6 +69,99 @@ pub enum Fragments {
     First,
 }
 
+/// Which columns a listing has besides those that all have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// `num`.
+    pub numbers: bool,
+    /// `pkts` and `bytes`.
+    pub counters: bool,
+    /// `in` and `out`.
+    pub interfaces: bool,
+}
+
+/// Reads a row under a head that names its columns; one that does not have them all is read as it would
+/// be by itself.
+#[must_use]
+pub fn read_row_under(line: &str, columns: Columns) -> Option<ListedRule> {
+    let whole = read_whole_row(line, columns);
+    whole.or_else(|| read_row(line)).filter(|row| row.number.is_some() == columns.numbers)
+}
+
+/// A row with all its columns.
+fn read_whole_row(line: &str, columns: Columns) -> Option<ListedRule> {
+    let mut row = ListedRule::default();
+    let mut words = Cut { line, at: 0 };
+    if columns.numbers {
+        row.number = Some(words.next()?.parse().ok()?);
+    }
+    if columns.counters {
+        let both = [words.next()?, words.next()?];
+        let [packets, bytes] = both.map(|word| Some(word).filter(|word| is_count(word)));
+        row.counters = Some((packets?.into(), bytes?.into()));
+    }
+    // The target may be missing, and older ip6tables leave `opt` blank.
+    let first = words.next()?;
+    let after_first = words.at;
+    let second = words.next()?;
+    let after_second = words.at;
+    let third = words.next()?;
+    let (protocol, opt) = match (opt_column(second), opt_column(third)) {
+        (Some(opt), _) => {
+            words.at = after_second;
+            (first, opt)
+        }
+        (_, Some(opt)) => {
+            row.target = Some(first.into());
+            (second, opt)
+        }
+        _ if is_protocol(second) => {
+            words.at = after_second;
+            row.target = Some(first.into());
+            (second, None)
+        }
+        _ => {
+            words.at = after_first;
+            (first, None)
+        }
+    };
+    row.fragment = opt;
+    row.protocol = Some(protocol).filter(|word| is_protocol(word))?.into();
+    if columns.interfaces {
+        row.in_interface = Some(words.next()?.into());
+        row.out_interface = Some(words.next()?.into());
+    }
+    for column in 0..2 {
+        let word = words.next()?;
+        let name = is_host_name(word.strip_prefix('!').unwrap_or(word));
+        let value = address_column(&mut row, Some(word).filter(|w| is_address(w) || name)?);
+        if column == 0 {
+            row.source = Some(value);
+        } else {
+            row.destination = Some(value);
+        }
+    }
+    extras::read(&mut row, line.get(words.at..)?);
+    row.v6 |= matches!(protocol_word(&row.protocol).1, "ipv6-icmp" | "icmpv6" | "58");
+    Some(row)
+}
+
+/// The words of a line, and where the last of them ends.
+struct Cut<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Cut<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.line.get(self.at..)?;
+        let from = self.at + (rest.len() - rest.trim_start().len());
+        let word = rest.split_whitespace().next()?;
+        self.at = from + word.len();
+        Some(word)
+    }
+}
+
 /// Reads one row; `None` when the text is not a row of a listing.
 #[must_use]
 pub fn read_row(line: &str) -> Option<ListedRule> {
@@ -80,7 +175,9 @@ pub fn read_row(line: &str) -> Option<ListedRule> {
         None => read_without_opt(&mut row, &words)?,
     };
     let rest = read_columns(&mut row, rest);
-    extras::read(&mut row, &rest.join(" "));
+    // The rest of the line as it stands: blanks in quotes and comments count.
+    let from = rest.first().map(|word| (word.as_ptr() as usize) - (line.as_ptr() as usize));
+    extras::read(&mut row, from.and_then(|from| line.get(from..)).unwrap_or(""));
     let nothing_known = row.source.is_none() && row.matches.is_empty();
     if nothing_known && row.target_options.is_empty() && !row.unread.is_empty() {
         return None;
@@ -103,11 +200,25 @@ pub fn read_chain_head(line: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
+/// Reads the line that names the columns.
+#[must_use]
+pub fn read_column_head(line: &str) -> Option<Columns> {
+    let words: Vec<&str> = line.split_whitespace().take(12).collect();
+    let target = words.iter().position(|word| *word == "target")?;
+    let front = words.get(..target)?;
+    let known = front.iter().all(|word| matches!(*word, "num" | "pkts" | "bytes"));
+    let has = |word: &str| words.contains(&word);
+    (known && words.get(target + 1) == Some(&"prot")).then(|| Columns {
+        numbers: has("num"),
+        counters: has("pkts"),
+        interfaces: has("in") && has("out"),
+    })
+}
+
 /// Whether the line names the columns.
 #[must_use]
 pub fn is_column_head(line: &str) -> bool {
-    let mut words = line.split_whitespace().filter(|w| !matches!(*w, "num" | "pkts" | "bytes"));
-    words.next() == Some("target") && words.next() == Some("prot")
+    read_column_head(line).is_some()
 }
 
 impl ListedRule {
@@ -115,20 +226,31 @@ impl ListedRule {
     #[must_use]
     pub fn save_words(&self) -> String {
         let mut out = String::new();
-        let mut option = |flag: &str, value: &Option<String>| {
+        let mut option = |flag: &str, value: &Option<String>, any: &[&str]| {
             let Some(value) = value else { return };
             let (not, value) = match value.strip_prefix('!') {
                 Some(value) => ("! ", value),
                 None => ("", value.as_str()),
             };
-            if !matches!(value, "" | "*" | "any" | "anywhere" | "0.0.0.0/0" | "::/0") {
-                let _ = write!(out, " {not}{flag} {value}");
+            if not.is_empty() && (value.is_empty() || any.contains(&value)) {
+                return;
             }
+            let value = match (value, self.v6) {
+                ("anywhere", false) => "0.0.0.0/0",
+                ("anywhere", true) => "::/0",
+                _ => value,
+            };
+            let _ = write!(out, " {not}{flag} {value}");
         };
-        option("-s", &self.source);
-        option("-d", &self.destination);
-        option("-i", &self.in_interface);
-        option("-o", &self.out_interface);
+        let anywhere = ["anywhere", "any", "0.0.0.0/0", "::/0"];
+        option("-s", &self.source, &anywhere);
+        option("-d", &self.destination, &anywhere);
+        // `*` beside it is how -n says that there is none: then `any` is a name.
+        let star = |column: &Option<String>| column.as_deref() == Some("*");
+        let numeric = star(&self.in_interface) || star(&self.out_interface);
+        let no_interface = if numeric { &["*"][..] } else { &["*", "any"] };
+        option("-i", &self.in_interface, no_interface);
+        option("-o", &self.out_interface, no_interface);
         let (not, protocol) = protocol_word(&self.protocol);
         if !matches!(protocol, "" | "all" | "0") {
             let _ = write!(out, " {not}-p {protocol}");
