@@ -79,7 +79,7 @@ pub fn diagnostic_code(text: &str) -> Option<u16> {
 
 fn whole(text: &str) -> Option<Form> {
     let lines = || text.lines().map(str::trim);
-    if lines().any(|line| iptables_list::read_chain_head(line).is_some()) {
+    if iptables_list::is_listing(text) {
         return Some(Form::Listing);
     }
     if lines().any(|line| line.starts_with('*') && line.len() > 1) {

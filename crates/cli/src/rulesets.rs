@@ -6,7 +6,7 @@ use keepstate_ruleset::{
     diagnostic::{Diagnostic, code},
     labels::LabelNames,
     model::{Ruleset, Span, TableName},
-    syntax::iptables_save,
+    syntax::{iptables_list, iptables_save},
 };
 use std::{
     fs,
@@ -53,16 +53,27 @@ pub(crate) enum LoadError {
     Faults(Vec<String>),
 }
 
-/// Reads one file. `family`: of what the file is, when the caller knows.
+/// Reads one file, a listing as `iptables -L` prints it as well as what iptables-save prints. `family`:
+/// of what the file is, when the caller knows. What a listing leaves open is told on stderr.
 pub(crate) fn load(
     path: &Path,
     family: Option<Family>,
     labels: &LabelNames,
+    terminal: &Terminal,
 ) -> Result<Loaded, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
     let family = family.unwrap_or_else(|| family_of(path, &source));
-    match iptables_save::parse_with(&source, family, labels) {
+    let ruleset = if iptables_list::is_listing(&source) {
+        iptables_list::parse(&source, family, labels).map(|listing| {
+            let notes = listing.notes.iter().filter(|_| !terminal.is_quiet());
+            notes.for_each(|note| eprint!("{}", note.render_note(&name, &source)));
+            listing.ruleset
+        })
+    } else {
+        iptables_save::parse_with(&source, family, labels)
+    };
+    match ruleset {
         Ok(ruleset) => Ok(Loaded { path: path.to_owned(), source, ruleset }),
         Err(faults) => {
             let faults = faults.iter().map(|fault| fault.render(&name, &source));
@@ -81,7 +92,7 @@ pub(crate) fn load_all<'a>(
     let mut all: Vec<Loaded> = Vec::new();
     let mut failed = false;
     for (path, family) in files {
-        let new = match load(path, family, labels) {
+        let new = match load(path, family, labels, terminal) {
             Ok(new) => new,
             Err(error) => {
                 failed = true;
@@ -172,9 +183,10 @@ fn family_of(path: &Path, source: &str) -> Family {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let says = |marks: &[&str]| marks.iter().any(|mark| name.contains(mark));
-    if says(&["v6", "ip6", "inet6"]) {
+    let listing = iptables_list::is_listing(source);
+    if listing && iptables_list::family_of(source) == Family::V6 || says(&["v6", "ip6", "inet6"]) {
         Family::V6
-    } else if says(&["v4", "ip4"]) {
+    } else if listing || says(&["v4", "ip4"]) {
         Family::V4
     } else {
         iptables_save::family_of(source)
@@ -224,5 +236,11 @@ mod tests {
         assert_eq!(family("rules.v6", "*filter\nCOMMIT\n"), Family::V6);
         assert_eq!(family("ip6tables", "*filter\nCOMMIT\n"), Family::V6);
         assert_eq!(family("iptables", "*filter\nCOMMIT\n"), Family::V4);
+        let head = "Chain INPUT (policy ACCEPT)\ntarget  prot opt source destination\n";
+        assert_eq!(family("rules", &format!("{head}ACCEPT all -- ::/0 ::/0\n")), Family::V6);
+        assert_eq!(
+            family("rules", &format!("{head}ACCEPT all -- anywhere anywhere\n")),
+            Family::V4
+        );
     }
 }

@@ -101,10 +101,20 @@ impl Diagnostic {
     /// As people read it: place, text, the line with the words underlined, labels, help.
     #[must_use]
     pub fn render(&self, file: &str, source: &str) -> String {
+        self.render_as("error", file, source)
+    }
+
+    /// The same of what is no fault, but worth knowing.
+    #[must_use]
+    pub fn render_note(&self, file: &str, source: &str) -> String {
+        self.render_as("note", file, source)
+    }
+
+    fn render_as(&self, kind: &str, file: &str, source: &str) -> String {
         let mut out = String::new();
         let (from, to) = (Position::of(source, self.span.start), self.last(source));
         out.push_str(&format!("{file}:{}:{}-{}: ", from.line, from.column, to));
-        out.push_str(&format!("error[{}]: {}\n", self.code, self.text));
+        out.push_str(&format!("{kind}[{}]: {}\n", self.code, self.text));
         quote(&mut out, source, self.span, '^', "");
         for label in &self.labels {
             quote(&mut out, source, label.span, '-', &label.text);

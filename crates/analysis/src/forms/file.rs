@@ -9,6 +9,7 @@ use crate::rule::{self, Subject};
 use crate::witness::Side;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
+use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::syntax::{iptables_command, iptables_list, iptables_save};
 use std::collections::BTreeMap;
@@ -35,9 +36,26 @@ pub fn explain(text: &str, form: Form) -> Answer {
     };
     let mut answer = Answer::new(text, name);
     answer.say(Topic::Form, "form.file", what);
-    let family = family(text);
-    let save = as_save(text, form);
-    if form == Form::Listing && !text.lines().any(|l| l.contains(" in ") && l.contains("prot")) {
+    let family = family(text, form);
+    match form {
+        Form::Listing => listing(&mut answer, text, family),
+        Form::Script => summary(&mut answer, text, family),
+        _ => {
+            match iptables_save::parse(text, family) {
+                Ok(_) => answer.say(Topic::Form, "form.loads", "keepstate can load all of it."),
+                Err(faults) => add_faults(&mut answer, text, &faults),
+            }
+            summary(&mut answer, text, family);
+        }
+    }
+    answer
+}
+
+/// A listing: what it leaves open, what of it cannot be taken, and its rules as far as they are
+/// understood.
+fn listing(answer: &mut Answer, text: &str, family: Family) {
+    let converted = iptables_list::convert(text);
+    if text.lines().filter_map(iptables_list::read_column_head).any(|columns| !columns.interfaces) {
         answer.say(
             Topic::Form,
             "form.no-interfaces",
@@ -46,18 +64,36 @@ pub fn explain(text: &str, form: Form) -> Answer {
         );
         answer.assume("interfaces", "No interface is named: rules hold for all of them.");
     }
-    if form != Form::Script {
-        match iptables_save::parse(&save.text, family) {
-            Ok(_) => answer.say(Topic::Form, "form.loads", "keepstate can load all of it."),
-            Err(faults) => add_faults(&mut answer, &save.text, &faults),
+    match iptables_list::parse(text, family, LabelNames::NONE) {
+        Ok(listing) => {
+            answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
+            open(answer, text, &listing.notes);
+        }
+        Err(faults) => {
+            open(answer, text, &converted.notes);
+            add_faults(answer, text, &faults);
         }
     }
-    summary(&mut answer, text, form, family);
-    answer
+    summary(answer, &converted.text, family);
 }
 
-fn family(text: &str) -> Family {
-    iptables_save::family_of(text)
+/// What a listing leaves open, but for its columns.
+fn open(answer: &mut Answer, text: &str, notes: &[Diagnostic]) {
+    let of_columns = |note: &&Diagnostic| {
+        let line = text.get(note.span.start as usize..note.span.end as usize);
+        line.is_none_or(|line| !iptables_list::is_column_head(line))
+    };
+    for note in notes.iter().filter(of_columns).take(FAULTS_SHOWN_MAX) {
+        let at = Position::of(text, note.span.start);
+        answer.assume("listing", format!("Line {}: {}.", at.line, note.text));
+    }
+}
+
+fn family(text: &str, form: Form) -> Family {
+    match form {
+        Form::Listing => iptables_list::family_of(text),
+        _ => iptables_save::family_of(text),
+    }
 }
 
 fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic]) {
@@ -77,21 +113,19 @@ fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic]) {
 }
 
 /// Chains and rules in words.
-fn summary(answer: &mut Answer, text: &str, form: Form, family: Family) {
+fn summary(answer: &mut Answer, text: &str, family: Family) {
     let mut policies: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut chains: Vec<(String, String)> = Vec::new();
     let mut rules: BTreeMap<(String, String), Vec<RuleWords>> = BTreeMap::new();
     let mut shown = 0;
     let mut table = String::from("filter");
-    let mut chain = String::new();
     for line in text.lines() {
         let line = line.trim();
         if let Some(name) = line.strip_prefix('*') {
             table = name.to_string();
         }
         if let Some((name, policy)) = declaration(line) {
-            chain = name.to_string();
-            let key = (table.clone(), chain.clone());
+            let key = (table.clone(), name.to_string());
             if let Some(policy) = policy {
                 policies.insert(key.clone(), policy.to_string());
             }
@@ -100,7 +134,7 @@ fn summary(answer: &mut Answer, text: &str, form: Form, family: Family) {
             }
             continue;
         }
-        let Some(read) = read_line(line, form, &table, &chain) else { continue };
+        let Some(read) = read_line(line, &table) else { continue };
         let key = (read.table.clone(), read.chain.clone());
         if !chains.contains(&key) {
             chains.push(key.clone());
@@ -170,19 +204,11 @@ fn in_short(rule: &RuleWords) -> String {
 }
 
 fn declaration(line: &str) -> Option<(&str, Option<&str>)> {
-    if let Some(found) = iptables_list::read_chain_head(line) {
-        return Some(found);
-    }
     let mut words = line.strip_prefix(':')?.split_whitespace();
     Some((words.next()?, words.next().filter(|policy| *policy != "-")))
 }
 
-fn read_line(line: &str, form: Form, table: &str, chain: &str) -> Option<Line> {
-    if form == Form::Listing {
-        let row = iptables_list::read_row(line)?;
-        let words = iptables_command::split(&row.save_words())?;
-        return Some(Line { table: table.to_string(), chain: chain.to_string(), words });
-    }
+fn read_line(line: &str, table: &str) -> Option<Line> {
     if line.starts_with('#') {
         return None;
     }
@@ -198,53 +224,26 @@ fn read_line(line: &str, form: Form, table: &str, chain: &str) -> Option<Line> {
     })
 }
 
-/// A text as a rule file, and how far its lines have moved.
-struct Save {
-    text: String,
-    moved: usize,
-}
-
-/// A listing as a rule file of the filter table; other forms as they are.
-fn as_save(text: &str, form: Form) -> Save {
-    if form != Form::Listing {
-        return Save { text: text.to_string(), moved: 0 };
-    }
-    let mut head = vec![String::from("*filter")];
-    let mut body = Vec::new();
-    let mut chain = String::new();
-    for line in text.lines() {
-        let mut out = String::new();
-        if let Some((name, policy)) = iptables_list::read_chain_head(line) {
-            chain = name.to_string();
-            head.push(format!(":{name} {} [0:0]", policy.unwrap_or("-")));
-        } else if let (false, Some(row)) = (chain.is_empty(), iptables_list::read_row(line)) {
-            out = format!("-A {chain} {}", row.save_words());
-        }
-        body.push(out);
-    }
-    let moved = head.len();
-    head.extend(body);
-    head.push(String::from("COMMIT"));
-    Save { text: head.join("\n") + "\n", moved }
-}
-
 /// What the text at this line is a rule of; `None` when it is no rule.
 #[must_use]
 pub fn subject_of(source: &str, line: usize) -> Option<Subject> {
     let form = form_of(source);
+    if form == Form::Listing {
+        let converted = iptables_list::convert(source);
+        let made = converted.line_of(source, line)?;
+        let family = family(source, form);
+        return subject_of(&converted.text, made).map(|subject| Subject { family, ..subject });
+    }
     let mut table = String::from("filter");
-    let mut chain = String::new();
     for (index, text) in source.lines().enumerate().take(line) {
         let text = text.trim();
         if let Some(name) = text.strip_prefix('*') {
             table = name.to_string();
-        } else if let Some((name, _)) = declaration(text) {
-            chain = name.to_string();
-        } else if index + 1 == line {
-            let read = read_line(text, form, &table, &chain)?;
-            let base = base_of(source, form, &read.table, &read.chain);
+        } else if index + 1 == line && declaration(text).is_none() {
+            let read = read_line(text, &table)?;
+            let base = base_of(source, &read.table, &read.chain);
             return Some(Subject {
-                family: family(source),
+                family: family(source, form),
                 table: read.table,
                 chain: read.chain,
                 words: read.words,
@@ -256,7 +255,7 @@ pub fn subject_of(source: &str, line: usize) -> Option<Subject> {
 }
 
 fn form_of(source: &str) -> Form {
-    if source.lines().any(|line| iptables_list::read_chain_head(line).is_some()) {
+    if iptables_list::is_listing(source) {
         Form::Listing
     } else if source.lines().any(|line| line.trim_start().starts_with('*')) {
         Form::SaveFile
@@ -266,19 +265,16 @@ fn form_of(source: &str) -> Form {
 }
 
 /// The built-in chain from which a user chain is reached, by the shortest way.
-fn base_of(source: &str, form: Form, table: &str, chain: &str) -> Option<String> {
+fn base_of(source: &str, table: &str, chain: &str) -> Option<String> {
     if Side::of_chain(chain).is_some() {
         return None;
     }
     let mut jumps: Vec<(String, String)> = Vec::new();
     let mut in_table = String::from("filter");
-    let mut in_chain = String::new();
     for line in source.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('*') {
             in_table = name.to_string();
-        } else if let Some((name, _)) = declaration(line) {
-            in_chain = name.to_string();
-        } else if let Some(read) = read_line(line, form, &in_table, &in_chain)
+        } else if let Some(read) = read_line(line, &in_table)
             && read.table == table
         {
             let mut words = read.words.iter().skip_while(|w| !matches!(w.as_str(), "-j" | "-g"));
@@ -324,8 +320,15 @@ pub fn explain_rule(source: &str, line: usize, text: &str, subject: &Subject) ->
             format!("No rule leads from a built-in chain to {chain}: no packet ever comes here."),
         );
     }
-    let save = as_save(source, form);
-    let loaded = iptables_save::parse(&save.text, subject.family);
+    // A listing is run as the file that it is read as.
+    let converted = (form == Form::Listing).then(|| iptables_list::convert(source));
+    let (file, line) = match &converted {
+        Some(converted) => {
+            (converted.text.as_str(), converted.line_of(source, line).unwrap_or(line))
+        }
+        None => (source, line),
+    };
+    let loaded = iptables_save::parse(file, subject.family);
     let nat = loaded.as_ref().ok().and_then(|ruleset| ruleset.table(TableName::Nat));
     let translates = nat.is_some_and(|nat| nat.chains.iter().any(|chain| !chain.rules.is_empty()));
     if translates && subject.table != "nat" {
@@ -341,11 +344,11 @@ pub fn explain_rule(source: &str, line: usize, text: &str, subject: &Subject) ->
             rule::explain(&mut answer, subject, &Context::Alone);
         }
         (_, Ok(_)) => {
-            let context = Context::File { source: &save.text, line: line + save.moved };
+            let context = Context::File { source: file, line };
             rule::explain(&mut answer, subject, &context);
         }
         (_, Err(faults)) => {
-            add_faults(&mut answer, &save.text, &faults);
+            add_faults(&mut answer, file, &faults);
             answer.assume("file", "The file cannot be loaded: the rule is taken alone.");
             rule::explain(&mut answer, subject, &Context::Alone);
         }

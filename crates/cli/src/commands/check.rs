@@ -15,7 +15,8 @@ use std::{
 /// Arguments of `keepstate check`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Rule sets as iptables-save and ip6tables-save print them; `-` is stdin
+    /// Rule sets as iptables-save and ip6tables-save print them, or listings as `iptables -L` does; `-`
+    /// is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Names of labels (-m connlabel), as in /etc/xtables/connlabel.conf of the machine with the rules
@@ -38,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
             }
             continue;
         }
-        match rulesets::load(path, None, &labels) {
+        match rulesets::load(path, None, &labels, terminal) {
             Ok(_) => {}
             // A file that cannot be read weighs more than one that can and is wrong.
             Err(LoadError::Unreadable(error)) => {

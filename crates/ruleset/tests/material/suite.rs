@@ -31,7 +31,7 @@ pub(crate) const MENDED_SINCE: &[&str] = &[
     "-m ah ! --ahspi :",
 ];
 
-fn families(file: &str) -> Option<(&str, &'static [Family])> {
+fn families(file: &str, all: bool) -> Option<(&str, &'static [Family])> {
     let stem = file.strip_suffix(".t")?;
     let (name, families): (_, &[Family]) = if let Some(name) = stem.strip_prefix("libxt_") {
         (name, &[Family::V4, Family::V6])
@@ -45,7 +45,7 @@ fn families(file: &str) -> Option<(&str, &'static [Family])> {
     let known = MATCHES.iter().any(|one| one.name == name)
         || TARGETS.iter().any(|one| one.name == name)
         || matches!(name, "standard" | "iptables");
-    (known && !stem.starts_with("libebt") && !stem.starts_with("libarpt"))
+    ((known || all) && !stem.starts_with("libebt") && !stem.starts_with("libarpt"))
         .then_some((name, families))
 }
 
@@ -82,14 +82,20 @@ fn cases(file: &str, text: &str, families: &[Family]) -> Vec<Case> {
     cases
 }
 
+/// The cases of the matches and targets that are here.
 pub(crate) fn all_cases() -> Option<Vec<Case>> {
+    cases_of(false)
+}
+
+/// Those, or all there are.
+pub(crate) fn cases_of(every: bool) -> Option<Vec<Case>> {
     let folder = super::folder("suites/iptables-1.8.11")?;
     let mut files: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().collect();
     files.sort_by_key(|file| file.file_name());
     let mut all = Vec::new();
     for file in files {
         let name = file.file_name().into_string().ok()?;
-        if let Some((_, families)) = families(&name) {
+        if let Some((_, families)) = families(&name, every) {
             let text = std::fs::read_to_string(file.path()).ok()?;
             all.extend(cases(&name, &text, families));
         }

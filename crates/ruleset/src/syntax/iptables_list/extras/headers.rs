@@ -1,6 +1,8 @@
 //! What matches of protocols print of ports, types, flags and the like.
 
+use super::ipv6::{Field, fields};
 use super::{Phrase, Reads, Words, bang, inverted, port_list, protocol_of, push};
+use crate::extension::values;
 use crate::syntax::iptables_list::ListedRule;
 use alloc::{
     format,
@@ -26,15 +28,12 @@ pub(super) const PHRASES: &[Phrase] = &[
     ("ah", Reads::With(|row, words, _| fields(row, words, "ah", AH))),
     ("esp", Reads::With(|row, words, _| fields(row, words, "esp", ESP))),
     ("comp", Reads::With(|row, words, _| fields(row, words, "ipcomp", IPCOMP))),
-    ("frag", Reads::With(|row, words, _| fields(row, words, "frag", FRAG))),
-    ("mh", Reads::With(mobility)),
     ("tcpmss match", Reads::Value("tcpmss", "--mss")),
     ("ECN match", Reads::With(ecn)),
     ("DSCP match", Reads::Value("dscp", "--dscp")),
     ("tos", Reads::With(tos)),
     ("TTL match TTL", Reads::With(|row, words, _| hops(row, words, "ttl"))),
     ("HL match HL", Reads::With(|row, words, _| hops(row, words, "hl"))),
-    ("eui64", Reads::Match("eui64", "")),
 ];
 
 /// `tcp spt:!22 dpts:1024:65535 option=7 flags:0x17/0x02`, in any order and number.
@@ -172,7 +171,7 @@ fn sctp_chunks(words: &mut Words<'_>, options: &mut String) {
     let list = words.next().unwrap_or("");
     let named = |chunk: &str| {
         let (name, flags) = chunk.split_once(':').unwrap_or((chunk, ""));
-        let number = name.parse().ok();
+        let number = values::number(name, 255).and_then(|number| u8::try_from(number).ok());
         let known = SCTP_CHUNKS.iter().find(|(one, _)| Some(*one) == number);
         let name = known.map_or(name, |(_, name)| *name);
         if flags.is_empty() { name.to_string() } else { format!("{name}:{flags}") }
@@ -218,9 +217,6 @@ fn multiport(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<(
     Some(())
 }
 
-/// How a field is printed, the option it is, and whether a value follows.
-type Field = (&'static str, &'static str, bool);
-
 const AH: &[Field] = &[
     ("spis:", "--ahspi", true),
     ("spi:", "--ahspi", true),
@@ -233,45 +229,6 @@ const IPCOMP: &[Field] = &[
     ("spi:", "--ipcompspi", true),
     ("reserved", "--compres", false),
 ];
-const FRAG: &[Field] = &[
-    ("ids:", "--fragid", true),
-    ("id:", "--fragid", true),
-    ("length:", "--fraglen", true),
-    ("reserved", "--fragres", false),
-    ("first", "--fragfirst", false),
-    ("more", "--fragmore", false),
-    ("last", "--fraglast", false),
-];
-
-/// `spi:5`, `spis:!5:7length:12 reserved`: fields in a row, with a blank between them or without one.
-fn fields(row: &mut ListedRule, words: &mut Words<'_>, name: &str, of: &[Field]) -> Option<()> {
-    let mut options = String::new();
-    while let Some((_, option, valued)) = of.iter().find(|(start, ..)| words.take_start(start)) {
-        if *valued {
-            let rest = words.rest;
-            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '!'));
-            let (value, after) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
-            words.rest = after;
-            let (not, value) = inverted(value);
-            let _ = write!(options, " {not}{option} {value}");
-        } else {
-            let _ = write!(options, " {option}");
-        }
-    }
-    push(row, name, options.trim_start());
-    Some(())
-}
-
-/// `mh type:5:7`, `mh !binding-refresh-request`.
-fn mobility(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> {
-    let (glued, word) = inverted(words.next()?);
-    let value = word.trim_start_matches("type:").trim_start_matches("types:");
-    let (inner, value) = inverted(value);
-    let not = bang(not || !glued.is_empty() || !inner.is_empty());
-    push(row, "mh", &format!("{not}--mh-type {value}"));
-    Some(())
-}
-
 /// `ECN match !ECE CWR !ECT=1`.
 fn ecn(row: &mut ListedRule, words: &mut Words<'_>, _: bool) -> Option<()> {
     let mut options = String::new();

@@ -24,6 +24,9 @@ pub(super) const PHRASES: &[Phrase] = &[
     ("ctdir", Reads::Value("conntrack", "--ctdir")),
     ("state", Reads::Value("state", "--state")),
     ("limit: avg", Reads::With(limit)),
+    ("limit: up to", Reads::With(|row, words, _| hashlimit(row, words, "--hashlimit-upto"))),
+    ("limit: above", Reads::With(|row, words, _| hashlimit(row, words, "--hashlimit-above"))),
+    ("match bpf", Reads::With(bpf)),
     ("/*", Reads::With(comment)),
     ("mark match", Reads::Value("mark", "--mark")),
     ("MARK match", Reads::Value("mark", "--mark")),
@@ -82,11 +85,53 @@ fn ct_address(row: &mut ListedRule, words: &mut Words<'_>, not: bool, option: &s
     Some(())
 }
 
-/// `limit: avg 3/min burst 5`, and hashlimit's `limit: up to ...`, whose name is nowhere in a listing.
+/// `limit: avg 3/min burst 5`.
 fn limit(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
     let average = words.next()?.to_string();
     let burst = if words.take("burst") { words.next().unwrap_or("5") } else { "5" };
     push(row, "limit", &format!("--limit {average} --limit-burst {burst}"));
+    Some(())
+}
+
+/// `limit: up to 40/sec burst 20 mode srcip htable-expire 2000 srcmask 24`. The name of its table is
+/// nowhere in a listing: the rule is refused for the want of it.
+fn hashlimit(row: &mut ListedRule, words: &mut Words<'_>, option: &str) -> Option<()> {
+    const VALUED: [&str; 9] = [
+        "burst",
+        "htable-size",
+        "htable-max",
+        "htable-gcinterval",
+        "htable-expire",
+        "srcmask",
+        "dstmask",
+        "rate-interval",
+        "mode",
+    ];
+    let mut options = format!("{option} {}", words.next()?);
+    loop {
+        if words.take("rate-match") {
+            options.push_str(" --hashlimit-rate-match");
+        } else if let Some(name) = VALUED.into_iter().find(|name| words.take(name)) {
+            let value = words.next()?.replace('-', ",");
+            let _ = write!(options, " --hashlimit-{name} {value}");
+        } else {
+            break;
+        }
+    }
+    push(row, "hashlimit", &options);
+    Some(())
+}
+
+/// `match bpf 48 0 0 9,6 0 0 1`: instructions, whose number stands before them in a rule.
+fn bpf(row: &mut ListedRule, words: &mut Words<'_>, _: bool) -> Option<()> {
+    let rest = words.rest.trim_start();
+    let digits = |c: char| c.is_ascii_digit() || matches!(c, ' ' | ',');
+    let end = rest.find(|c| !digits(c)).unwrap_or(rest.len());
+    let (code, after) = rest.split_at_checked(end)?;
+    words.rest = after.trim_start_matches('\0');
+    let code = code.trim_end_matches([' ', ',']);
+    let count = code.split(',').count();
+    push(row, "bpf", &format!("--bytecode {}", quote(&format!("{count},{code}"))));
     Some(())
 }
 
@@ -386,6 +431,7 @@ fn statistic(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<
 /// `TIME from 08:00:00 to 17:00:00 on Mon,Tue on 1st,15th starting from DATE until date DATE UTC`.
 fn time(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
     let mut options = String::new();
+    let mut utc = false;
     loop {
         if words.take("starting from") {
             let _ = write!(options, " --datestart {}", date(words)?);
@@ -404,12 +450,12 @@ fn time(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
         } else if words.take("contiguous") {
             options.push_str(" --contiguous");
         } else if words.take("UTC") {
-        } else if words.take("kerneltz") {
-            options.push_str(" --kerneltz");
+            utc = true;
         } else {
             break;
         }
     }
+    options.push_str(if utc { "" } else { " --kerneltz" });
     push(row, "time", options.trim_start());
     Some(())
 }

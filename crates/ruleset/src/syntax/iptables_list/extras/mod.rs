@@ -2,6 +2,7 @@
 //! iptables-save words. One table row a phrase.
 
 mod headers;
+mod ipv6;
 mod matches;
 mod targets;
 
@@ -104,11 +105,15 @@ type Phrase = (&'static str, Reads);
 /// What only the target of this name prints.
 type TargetPhrase = (&'static [&'static str], &'static str, Reads);
 
+fn of_matches() -> impl Iterator<Item = &'static Phrase> {
+    matches::PHRASES.iter().chain(headers::PHRASES).chain(ipv6::PHRASES)
+}
+
 /// Whether a word begins what a match or target prints of itself, so that it is no address.
 pub(super) fn begins_extra(word: &str) -> bool {
     let bare = word.trim_start_matches('!');
     let begins = |phrase: &str| phrase.split(' ').next() == Some(bare);
-    let phrases = matches::PHRASES.iter().chain(headers::PHRASES).map(|(phrase, _)| *phrase);
+    let phrases = of_matches().map(|(phrase, _)| *phrase);
     let targets = targets::PHRASES.iter().map(|(_, phrase, _)| *phrase);
     bare.is_empty()
         || bare.contains(":") && bare.starts_with(|c: char| c.is_ascii_lowercase() && c > 'f')
@@ -131,8 +136,7 @@ pub(super) fn read(row: &mut ListedRule, text: &str) {
 }
 
 fn phrase(row: &mut ListedRule, words: &mut Words<'_>, not: bool) -> Option<()> {
-    let mut of_matches = matches::PHRASES.iter().chain(headers::PHRASES);
-    let reads = match of_matches.find(|(phrase, _)| words.take(phrase)) {
+    let reads = match of_matches().find(|(phrase, _)| words.take(phrase)) {
         Some((_, reads)) => reads,
         None => {
             let target = row.target.as_deref();

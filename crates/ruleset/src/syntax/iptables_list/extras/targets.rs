@@ -67,6 +67,8 @@ pub(super) const PHRASES: &[TargetPhrase] = &[
     (&["SNPT"], "SNPT src-pfx", Reads::With(npt)),
     (&["DNPT"], "DNPT src-pfx", Reads::With(npt)),
     (&["IDLETIMER"], "timeout:", Reads::With(idletimer)),
+    (&["RATEEST"], "name", Reads::With(rateest)),
+    (&["HMARK"], "HMARK", Reads::With(hmark)),
     (&["LED"], "led-trigger-id:", Reads::With(led)),
 ];
 
@@ -307,6 +309,50 @@ fn idletimer(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<
         add(row, "--alarm");
     }
     Some(())
+}
+
+/// `name RE1 interval 250.0ms ewmalog 500.0ms`.
+fn rateest(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
+    row.target_options = format!("--rateest-name {}", words.next()?);
+    for name in ["interval", "ewmalog"] {
+        if words.take(name) {
+            let value = words.next()?;
+            add(row, &format!("--rateest-{name} {value}"));
+        }
+    }
+    Some(())
+}
+
+/// `HMARK mod 42 + 0x1 ct, src-prefix 32 sport-mask 0xffff rnd 0x4`.
+fn hmark(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Option<()> {
+    const NAMES: [&str; 12] = [
+        "mod",
+        "src-prefix",
+        "dst-prefix",
+        "sport-mask",
+        "dport-mask",
+        "proto-mask",
+        "spi-mask",
+        "sport",
+        "dport",
+        "spi",
+        "rnd",
+        "offset",
+    ];
+    row.target_options = String::new();
+    loop {
+        if words.take("ct,") {
+            add(row, "--hmark-tuple ct");
+        } else if words.take("+") {
+            let value = words.next()?;
+            add(row, &format!("--hmark-offset {value}"));
+        } else if let Some(name) = NAMES.into_iter().find(|name| words.take(name)) {
+            let value = words.next()?;
+            add(row, &format!("--hmark-{name} {value}"));
+        } else {
+            return Some(());
+        }
+    }
 }
 
 /// `led-trigger-id:"netfilter-ssh" led-delay:1000ms led-always-blink`.
