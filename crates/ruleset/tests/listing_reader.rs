@@ -73,7 +73,7 @@ fn every_shared_listing_is_read_or_refused_for_what_it_hides() {
 }
 
 /// Listings and the files that the same machines printed at the same time.
-const PAIRS: [(&str, &str); 18] = [
+const PAIRS: [(&str, &str); 17] = [
     (
         "configs_psa__team_a__iptables.Lnv.2016-01-27",
         "configs_psa__team_a__iptables-save.2016-01-27",
@@ -124,10 +124,6 @@ const PAIRS: [(&str, &str); 18] = [
     ),
     (
         "configs_sqrl_shorewall__2014_sep_iptables-akachan-Lnv",
-        "configs_sqrl_shorewall__2014_sep_iptables-saveakachan",
-    ),
-    (
-        "configs_sqrl_shorewall__2014_sep_akachan-iptables-Ln",
         "configs_sqrl_shorewall__2014_sep_iptables-saveakachan",
     ),
     (
@@ -282,7 +278,11 @@ fn there_and_back(name: &str, ruleset: &Ruleset, problems: &mut Vec<String>) {
             let notes = listing.notes.iter().map(|note| note.render(name, &text));
             problems.extend(notes.take(1));
         }
-        Err(faults) => problems.extend(faults.iter().take(3).map(|f| f.render(name, &text))),
+        Err(faults) => {
+            // The name of hashlimit's table is in no listing.
+            let told = |fault: &&Diagnostic| !fault.text.contains("`--hashlimit-name`");
+            problems.extend(faults.iter().filter(told).take(3).map(|f| f.render(name, &text)));
+        }
     }
 }
 
@@ -342,9 +342,15 @@ fn listed_and_saved(
     Ok((listed.into(), saved.collect()))
 }
 
-/// Judges lines, and where they do not come back, each half of them.
-fn judge(family: Family, table: &str, lines: &[String], problems: &mut Vec<String>) {
-    let Ok((listed, saved)) = listed_and_saved(family, table, lines) else { return };
+/// Judges lines that the tool takes: how many they are. Where they do not come back, each half of them.
+fn judge(family: Family, table: &str, lines: &[String], problems: &mut Vec<String>) -> usize {
+    let halves = || {
+        let (left, right) = lines.split_at(lines.len() / 2);
+        [left, right].into_iter().filter(|half| half.len() < lines.len() && !half.is_empty())
+    };
+    let Ok((listed, saved)) = listed_and_saved(family, table, lines) else {
+        return halves().map(|half| judge(family, table, half, problems)).sum();
+    };
     let program = if family == Family::V4 { "iptables" } else { "ip6tables" };
     let text = format!("# {program} -t {table} -L -n -v -x\n{listed}");
     let converted = iptables_list::convert(&text);
@@ -355,24 +361,18 @@ fn judge(family: Family, table: &str, lines: &[String], problems: &mut Vec<Strin
         .collect();
     let again = listed_and_saved(family, table, &rules);
     if converted.faults.is_empty() && again.as_ref().is_ok_and(|(_, again)| *again == saved) {
-        return;
+        return lines.len();
     }
-    if let [line] = lines {
-        let row = listed.lines().find(|row| row.trim_start().starts_with('0')).unwrap_or("");
-        problems.push(format!(
-            "{table} {}\n  {row}\n  -> {}  {}\n",
-            line.trim(),
-            rules.concat(),
-            match again {
-                Ok((_, again)) => again,
-                Err(error) => error,
-            }
-        ));
-        return;
-    }
-    let (left, right) = lines.split_at(lines.len() / 2);
-    judge(family, table, left, problems);
-    judge(family, table, right, problems);
+    let [line] = lines else {
+        return halves().map(|half| judge(family, table, half, problems)).sum();
+    };
+    let row = listed.lines().find(|row| row.trim_start().starts_with('0')).unwrap_or("");
+    let again = match again {
+        Ok((_, again)) => again,
+        Err(error) => error,
+    };
+    problems.push(format!("{table} {}\n  {row}\n  -> {}  {again}\n", line.trim(), rules.concat()));
+    1
 }
 
 #[test]
@@ -385,17 +385,14 @@ fn rows_of_the_tool_become_the_rules_that_it_has() {
     for family in [Family::V4, Family::V6] {
         for table in TableName::ALL {
             let table = table.as_str();
-            let mut lines: Vec<String> = cases
+            let lines: Vec<String> = cases
                 .iter()
                 .filter(|case| (case.family, case.table.as_str()) == (family, table))
                 .filter(|case| !case.fails && !says_less(&case.rule))
                 .filter(|case| !suite::MENDED_SINCE.contains(&case.rule.as_str()))
                 .map(|case| format!("-A {} {}\n", case.chain, case.rule))
                 .collect();
-            lines
-                .retain(|line| listed_and_saved(family, table, std::slice::from_ref(line)).is_ok());
-            count += lines.len();
-            judge(family, table, &lines, &mut problems);
+            count += judge(family, table, &lines, &mut problems);
         }
     }
     println!("{count} rules, {} problems", problems.len());

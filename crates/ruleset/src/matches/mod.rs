@@ -150,9 +150,7 @@ pub trait Match: Any + Debug + Send + Sync {
     fn print(&self, out: &mut String);
     /// Appends its options in the form of `iptables -L`, with a blank before each word; with
     /// `numeric`, ports, protocols and the like as numbers (`-n`).
-    fn list(&self, out: &mut String, numeric: bool) {
-        let _ = (out, numeric);
-    }
+    fn list(&self, out: &mut String, numeric: bool);
     /// Says what it looks at and what to mind.
     fn explain(&self, out: &mut Pieces);
 }

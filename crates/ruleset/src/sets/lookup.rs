@@ -39,6 +39,10 @@ impl Match for Lookup {
         let _ = write!(out, " {} {not}{{ {} elements }}", key_name(&self.set), self.set.count());
     }
 
+    fn list(&self, out: &mut String, _: bool) {
+        self.print(out);
+    }
+
     fn explain(&self, out: &mut Pieces) {
         let verb = either(self.inverted, "is", "is not");
         let (key, count) = (key_name(&self.set), self.set.count());
@@ -69,6 +73,10 @@ impl Match for MarkMap {
             key_name(&self.0),
             self.0.count()
         );
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        self.print(out);
     }
 
     fn explain(&self, out: &mut Pieces) {
@@ -103,6 +111,10 @@ impl Target for VerdictMap {
 
     fn print(&self, out: &mut String) {
         let _ = write!(out, " {} vmap {{ {} elements }}", key_name(&self.0), self.0.count());
+    }
+
+    fn list(&self, out: &mut String, _: bool) {
+        self.print(out);
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -102,9 +102,7 @@ pub trait Target: Any + Debug + Send + Sync {
     fn print(&self, out: &mut String);
     /// Appends its options in the form of `iptables -L`, with a blank before each word; with
     /// `numeric`, ports, protocols and the like as numbers (`-n`).
-    fn list(&self, out: &mut String, numeric: bool) {
-        let _ = (out, numeric);
-    }
+    fn list(&self, out: &mut String, numeric: bool);
     /// Its name in the column `target` of `iptables -L`.
     fn listed_name(&self) -> &'static str {
         self.name()

@@ -43,10 +43,17 @@ pub(super) const PHRASES: &[Phrase] = &[
     ("MAC", Reads::Value("mac", "--mac-source")),
     ("source IP range", Reads::Value("iprange", "--src-range")),
     ("destination IP range", Reads::Value("iprange", "--dst-range")),
-    ("owner socket exists", Reads::With(|row, _, not| owner(row, not, "--socket-exists"))),
+    ("owner socket exists", Reads::With(|row, _, not| flag(row, not, "owner", "--socket-exists"))),
     ("owner UID match", Reads::Value("owner", "--uid-owner")),
     ("owner GID match", Reads::Value("owner", "--gid-owner")),
-    ("incl. suppl. groups", Reads::With(|row, _, not| owner(row, not, "--suppl-groups"))),
+    ("incl. suppl. groups", Reads::With(|row, _, not| flag(row, not, "owner", "--suppl-groups"))),
+    ("ipvs", Reads::With(|row, _, not| flag(row, not, "ipvs", "--ipvs"))),
+    ("vproto", Reads::Value("ipvs", "--vproto")),
+    ("vaddr", Reads::Value("ipvs", "--vaddr")),
+    ("vport", Reads::Value("ipvs", "--vport")),
+    ("vdir", Reads::Value("ipvs", "--vdir")),
+    ("vmethod", Reads::Value("ipvs", "--vmethod")),
+    ("vportctl", Reads::Value("ipvs", "--vportctl")),
     ("match-set", Reads::With(set)),
     ("src-group", Reads::Value("devgroup", "--src-group")),
     ("dst-group", Reads::Value("devgroup", "--dst-group")),
@@ -224,8 +231,8 @@ fn address_type(row: &mut ListedRule, words: &mut Words<'_>, _not: bool) -> Opti
     Some(())
 }
 
-fn owner(row: &mut ListedRule, not: bool, option: &str) -> Option<()> {
-    push(row, "owner", &format!("{}{option}", bang(not)));
+fn flag(row: &mut ListedRule, not: bool, name: &str, option: &str) -> Option<()> {
+    push(row, name, &format!("{}{option}", bang(not)));
     Some(())
 }
 
