@@ -35,7 +35,7 @@ fn pages() -> Vec<Page> {
 /// What stands on the page to be copied: commands, and rules without their chain.
 fn examples(text: &str) -> Vec<&str> {
     let starts = ["iptables -", "ip6tables -", "-", "! -"];
-    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    ")).map(str::trim_start);
     lines.filter(|line| starts.iter().any(|start| line.starts_with(start))).collect()
 }
 

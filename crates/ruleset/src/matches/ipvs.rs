@@ -42,6 +42,8 @@ Asks whether the packet belongs to a connection of IPVS, Linux' load balancer, a
 - `[!] --vmethod GATE|IPIP|MASQ`: how it is handed on.
 - `[!] --vportctl PORT`: the port of the connection that brought it about, such as 21 of FTP.
 
+    iptables -A INPUT -m ipvs --vproto tcp --vport 443 --vdir ORIGINAL -j ACCEPT
+
 All but `--ipvs` match within connections of IPVS only, behind `!` as well. Nothing is balanced here: on
 a host that is declared only `! --ipvs` matches, elsewhere the answer is unknown. Kernels without
 `CONFIG_IP_VS` refuse rules with this match.
