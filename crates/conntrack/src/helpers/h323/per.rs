@@ -8,7 +8,7 @@
 //! `SEQUENCE`, later alternatives of a `CHOICE`) is passed over by its length, unless something in
 //! it is to be heard; while it is read, only the end of the message ends it. A length takes two
 //! octets that must be there, even when one would say it; that of a known later alternative does
-//! with one. A value that the type forbids and that can be passed over is no fault.
+//! with one where its number ends with an octet. A value that the type forbids and that can be passed over is no fault.
 
 use super::Mark;
 use alloc::vec::Vec;
@@ -332,7 +332,10 @@ impl Walk<'_> {
         if matches!(kind, Some(Type::Stop)) {
             return Ok(());
         }
-        self.align();
+        if !self.at.is_multiple_of(8) {
+            self.align();
+            self.expect(16)?;
+        }
         let length = self.determinant()?;
         self.content(length, kind, heard)
     }

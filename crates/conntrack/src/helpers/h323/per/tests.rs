@@ -74,6 +74,20 @@ fn the_length_of_a_known_later_alternative_may_be_the_last_octet() {
     assert_eq!(walk(&[0x82, 0, 0], &kind), Ok(Vec::new()));
 }
 
+/// Behind one bit, the number of the alternative ends within an octet.
+#[test]
+fn within_an_octet_it_needs_two_octets_like_others() {
+    const KNOWN: Option<Additions> = Some(Additions { known: 1, read: &[] });
+    const LATER: Type = Type::Choice(&Choice { root: &[Type::Null], additions: KNOWN });
+    let kind = Type::Sequence(&Sequence {
+        root: &[Component::Always(Type::Boolean), Component::Always(LATER)],
+        additions: None,
+    });
+    assert_eq!(walk(&[0b0100_0000, 0, 0], &kind), Err(Fault::Short));
+    assert_eq!(walk(&[0b0100_0000, 0, 0, 0], &kind), Ok(Vec::new()));
+    assert_eq!(walk(&[0b0100_0000, 0, 1, 0], &kind), Ok(Vec::new()));
+}
+
 /// Behind one bit: the number begins as far into an octet as the length did.
 #[test]
 fn what_is_sealed_has_its_length_in_the_octet_that_has_begun() {
