@@ -80,7 +80,7 @@ fn within_an_octet_it_needs_two_octets_like_others() {
     const KNOWN: Option<Additions> = Some(Additions { known: 1, read: &[] });
     const LATER: Type = Type::Choice(&Choice { root: &[Type::Null], additions: KNOWN });
     let kind = Type::Sequence(&Sequence {
-        root: &[Component::Always(Type::Boolean), Component::Always(LATER)],
+        root: &[Always(Type::Boolean), Always(LATER)],
         additions: None,
     });
     assert_eq!(walk(&[0b0100_0000, 0, 0], &kind), Err(Fault::Short));
