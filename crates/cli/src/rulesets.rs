@@ -5,7 +5,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::{
     diagnostic::{Diagnostic, code},
     labels::LabelNames,
-    model::{Ruleset, Span, TableName},
+    model::{Jump, Ruleset, Span, TableName},
     syntax::{iptables_list, iptables_save},
 };
 use std::{
@@ -128,12 +128,28 @@ pub(crate) fn load_all<'a>(
     Ok(all)
 }
 
-/// The first rule of a table whose rules are read but not run.
+/// Targets that are read, printed and explained, and not run: without the packets that they make, what is
+/// said of all others would be wrong.
+const NOT_RUN: [(&str, &str); 2] = [
+    ("SYNPROXY", "connections are not opened in place of a server yet"),
+    ("TEE", "copies of packets are not sent yet"),
+];
+
+/// The first rule that is read but not run.
 fn not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
-    let nat = ruleset.table(TableName::Nat)?;
-    let rule = nat.chains.iter().find_map(|chain| chain.rules.first())?;
-    let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
-    Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text))
+    let mut nat = ruleset.table(TableName::Nat).into_iter().flat_map(|nat| &nat.chains);
+    if let Some(rule) = nat.find_map(|chain| chain.rules.first()) {
+        let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
+        return Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text));
+    }
+    let mut rules =
+        ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    rules.find_map(|rule| {
+        let Jump::Target(target) = &rule.target else { return None };
+        let (_, why) = NOT_RUN.iter().find(|(name, _)| *name == target.name())?;
+        let text = format!("{why}: rules with `-j {}` cannot be run", target.name());
+        Some(Diagnostic::new(code::TARGET_NOT_RUN, rule.span, text))
+    })
 }
 
 /// The names of labels that a connlabel.conf gives; none without one.

@@ -8,6 +8,7 @@ use crate::{
     cause::Cause,
     command::{Command, CommandError, Reply},
     defrag::{self, Datagram, Defrag, Expired, Gathered},
+    event::{Event, Timer},
     receive::{self, Refused},
     recorder::Recorder,
     route::{Forwarding, Host, Interface, InterfaceIndex},
@@ -24,14 +25,14 @@ use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zo
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
 use keepstate_ruleset::sets::ipset::Sets;
 use keepstate_ruleset::{
-    evaluate::{Decision, LogLine, Stores, TableState},
+    evaluate::{Decision, Logged, Stores, TableState},
     model::{ChainIndex, Ruleset, TableName},
 };
 
 /// Most packets that [`Engine::handle_batch`] walks abreast; a longer slice is taken in pieces.
 pub const BATCH_MAX: usize = 256;
 
-/// Most log lines that wait to be polled; what is logged beyond is lost and counted.
+/// Most log lines and messages that wait to be polled; what is logged beyond is lost and counted.
 pub const LOG_LINES_MAX: usize = 4096;
 
 /// Most connections that one [`Engine::handle_timeout`] removes.
@@ -151,23 +152,6 @@ impl Disposition {
     }
 }
 
-/// What the engine has to say besides dispositions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "taken one at a time; a box is an allocation each")]
-pub enum Event {
-    /// Of a connection or an expectation.
-    Conntrack(conntrack::Event),
-    /// A LOG line.
-    Log(LogLine),
-}
-
-/// What the next deadline is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Timer {
-    /// Connections and datagrams in pieces may have expired.
-    Expiry,
-}
-
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -183,9 +167,9 @@ pub struct Engine {
     tracking: Tracking,
     tracked: tracking::Tracked,
     transmits: Bounded<Transmit>,
-    log: Bounded<LogLine>,
-    /// What LOG wrote in the walk that is under way.
-    lines: Vec<LogLine>,
+    log: Bounded<Logged>,
+    /// What rules wrote in the walk that is under way.
+    lines: Vec<Logged>,
     cause_counts: [u64; Cause::ALL.len()],
     /// Room for the batch that is under way: [`BATCH_MAX`] slots.
     batch: Vec<Slot>,
@@ -803,7 +787,7 @@ impl Engine {
     /// The oldest event not yet taken; log lines after the events of connections.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.conntrack.poll_event().map(Event::Conntrack);
-        event.or_else(|| self.log.pop().map(Event::Log))
+        event.or_else(|| self.log.pop().map(Event::from))
     }
 
     /// The next deadline and its reason; `None` when nothing waits.

@@ -154,6 +154,10 @@ impl HostFacts for Facts<'_> {
         self.is_declared().then_some(false)
     }
 
+    fn listens(&self, queue: u16) -> bool {
+        self.routing.host().queues.contains(&queue)
+    }
+
     fn cpu(&self) -> Option<u32> {
         self.routing.host().cpu
     }

@@ -15,8 +15,10 @@ use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
 use keepstate_conntrack::{CtState, Hook, table::Drop};
 use keepstate_packet::InterfaceName;
-use keepstate_ruleset::evaluate::{Traversal, Unknown, evaluate};
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::evaluate::{
+    Decision, Logged, TableState, Tracing, Traversal, Unknown, evaluate,
+};
+use keepstate_ruleset::model::{Table, TableName};
 use keepstate_ruleset::targets::log;
 use keepstate_ruleset::verdict::Verdict;
 
@@ -95,6 +97,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let [in_interface, out_interface] = interfaces(walk);
     let facts = facts(walk, hook);
+    let traces = walk.rules.as_ref().is_some_and(|rules| rules.traces());
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
         return Ok(());
@@ -111,6 +114,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         mark: walk.mark,
         secmark: walk.secmark,
         priority: walk.priority,
+        traced: walk.traced,
         tracked: walk.tracked.as_ref(),
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -119,10 +123,15 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         log: walk.log,
         unknown: None,
     };
-    let (verdict, decision) = evaluate(table, state, &mut traversal, walk.recorder);
+    let (verdict, decision) = if traces {
+        trace(table, state, &mut traversal, walk.recorder)
+    } else {
+        evaluate(table, state, &mut traversal, walk.recorder)
+    };
     walk.mark = traversal.mark;
     walk.secmark = traversal.secmark;
     walk.priority = traversal.priority;
+    walk.traced = traversal.traced;
     let unknown = traversal.unknown;
     walk.recorder.table_verdict(name, verdict, decision);
     if let Some(Unknown { chain, rule, number, .. }) = unknown {
@@ -147,7 +156,23 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
             walk.rule = decided;
             Err(Stop::Reject(with))
         }
+        Verdict::Queue(_) => {
+            walk.rule = decided;
+            Err(Stop::Queue)
+        }
     }
+}
+
+/// Through a table of a rule set with TRACE.
+#[cold]
+#[inline(never)]
+fn trace<R: Recorder>(
+    table: &Table,
+    state: &mut TableState,
+    traversal: &mut Traversal<'_>,
+    recorder: &mut R,
+) -> (Verdict, Option<Decision>) {
+    evaluate(table, state, traversal, &mut Tracing::new(table, recorder))
 }
 
 /// Packets that are already tracked, the host's own answers, are left as they are.
@@ -220,6 +245,7 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
         mark: walk.mark,
         secmark: walk.secmark,
         priority: walk.priority,
+        traced: walk.traced,
         tracked: None,
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -229,7 +255,7 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
         unknown: None,
     };
     let complained = complaints.lines().map(|complaint| log::complaint(complaint, &traversal));
-    walk.log.extend(complained);
+    walk.log.extend(complained.map(Logged::Line));
 }
 
 #[inline]

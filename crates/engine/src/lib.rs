@@ -14,6 +14,7 @@ pub mod cause;
 pub mod command;
 pub mod defrag;
 pub mod engine;
+pub mod event;
 mod facts;
 mod forward;
 pub mod hooks;
@@ -31,9 +32,9 @@ mod walk;
 pub use cause::Cause;
 pub use command::{Command, CommandError, Reply};
 pub use engine::{
-    BATCH_MAX, Disposition, Engine, Event, Output, Packet, PolicyOrRule, Timer, UnknownMatch,
-    Verdict,
+    BATCH_MAX, Disposition, Engine, Output, Packet, PolicyOrRule, UnknownMatch, Verdict,
 };
+pub use event::{Event, Timer};
 pub use recorder::Recorder;
 pub use route::{Forwarding, Host, Interface, InterfaceIndex, IpsecPolicy, Network, Route, Routed};
 pub use tracking::Tracking;

@@ -126,6 +126,8 @@ pub struct Host {
     pub all_sockets: bool,
     /// IPsec policies, the first that selects a packet decides.
     pub policies: Vec<IpsecPolicy>,
+    /// Queues that a program listens to (`NFQUEUE`); what it would answer is not asked.
+    pub queues: Vec<u16>,
     /// The processor that works on all packets; unknown when `None`.
     pub cpu: Option<u32>,
     /// The time zone that the kernel keeps, in minutes west of Greenwich; unknown when `None`.
@@ -159,6 +161,7 @@ impl Host {
             sockets: Vec::new(),
             all_sockets: false,
             policies: Vec::new(),
+            queues: Vec::new(),
             cpu: None,
             minutes_west: None,
         }

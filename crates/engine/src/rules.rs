@@ -63,6 +63,8 @@ pub(crate) struct Rules {
     at_hooks: [TableSet; 5],
     /// Packets may become longer.
     wants_room: bool,
+    /// Packets may be traced.
+    traces: bool,
 }
 
 impl Rules {
@@ -83,14 +85,21 @@ impl Rules {
                 }
             }
         }
-        let wants_room = ruleset.needs().room;
-        Self { ruleset, states, places, at_hooks, wants_room }
+        let needs = ruleset.needs();
+        let (wants_room, traces) = (needs.room, needs.traces);
+        Self { ruleset, states, places, at_hooks, wants_room, traces }
     }
 
     /// Whether a rule may make packets longer.
     #[inline]
     pub(crate) const fn wants_room(&self) -> bool {
         self.wants_room
+    }
+
+    /// Whether a rule may have packets traced.
+    #[inline]
+    pub(crate) const fn traces(&self) -> bool {
+        self.traces
     }
 
     /// Begins anew: counters as in the file, every match as before its first packet.

@@ -16,7 +16,7 @@ use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
 use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
 use keepstate_ruleset::{
-    evaluate::{LogLine, Stores},
+    evaluate::{Logged, Stores},
     verdict::RejectWith,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) stores: &'w mut Stores,
-    pub(crate) log: &'w mut Vec<LogLine>,
+    pub(crate) log: &'w mut Vec<Logged>,
     pub(crate) recorder: &'w mut R,
     pub(crate) parsed: &'w mut Parsed,
     pub(crate) bytes: &'w mut [u8],
@@ -37,6 +37,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) mark: u32,
     pub(crate) secmark: u32,
     pub(crate) priority: u32,
+    /// A rule has every rule written down that the packet matches.
+    pub(crate) traced: bool,
     /// Where it came in; `None`: the host itself sends it.
     pub(crate) interface: Option<InterfaceIndex>,
     /// Where it leaves, once routed.
@@ -69,6 +71,8 @@ pub(crate) enum Stop {
     Rule,
     /// A rule drops it and tells the sender.
     Reject(RejectWith),
+    /// A rule hands it to a program, whose answer nobody waits for.
+    Queue,
     /// It is a piece of a datagram for the host itself.
     ForHost,
     /// It is dropped for a cause.
@@ -85,7 +89,7 @@ pub(crate) struct Meets<'w> {
     pub(crate) is_tracking: bool,
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) stores: &'w mut Stores,
-    pub(crate) log: &'w mut Vec<LogLine>,
+    pub(crate) log: &'w mut Vec<Logged>,
 }
 
 impl<'w, R: Recorder> Walk<'w, R> {
@@ -114,6 +118,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             mark: 0,
             secmark: 0,
             priority: 0,
+            traced: false,
             interface: None,
             out: None,
             hook: None,
@@ -245,6 +250,7 @@ impl<R: Recorder> Walk<'_, R> {
         let (verdict, cause) = match stop {
             Stop::Rule => (Verdict::Drop, None),
             Stop::ForHost => (Verdict::Held, None),
+            Stop::Queue => (Verdict::Queue, None),
             Stop::Cause(cause) => (Verdict::Drop, Some(cause)),
             Stop::Reject(with) => {
                 let mut subject = self.subject();

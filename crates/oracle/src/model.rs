@@ -273,6 +273,7 @@ impl Model {
                 Event::Conntrack(event) => {
                     events.push(EventView { kind: event.kind, snapshot: event.snapshot });
                 }
+                Event::Nflog(_) => {}
                 Event::Log(line) => {
                     let complaint = line.text.split(" IN=").next().unwrap_or_default();
                     if complaint.starts_with(COMPLAINT) {

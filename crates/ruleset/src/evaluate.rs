@@ -8,6 +8,7 @@ mod state;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod unknown;
 
 pub use facts::{
@@ -18,12 +19,14 @@ pub use named::Named;
 pub use state::{Counters, State, TableState};
 pub(crate) use stores::Random;
 pub use stores::Stores;
+pub use trace::Tracing;
 pub use unknown::{Unknown, Would};
 
 use crate::model::{ChainIndex, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy};
 use crate::model::{Rule, Table};
+use crate::targets::nflog;
 use crate::verdict::{Answer, Step, Verdict};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use keepstate_conntrack::{self as conntrack, Hook, Tracked, table::Template};
 use keepstate_packet::ipv6;
 use keepstate_packet::{Address, Family, Instant, InterfaceName, L4, LinkInfo, Parsed};
@@ -61,8 +64,10 @@ pub struct Traversal<'a> {
     pub host: &'a dyn HostFacts,
     /// What rules share by name, and the source of randomness.
     pub stores: &'a mut Stores,
-    /// What LOG wrote, oldest first.
-    pub log: &'a mut Vec<LogLine>,
+    /// Every rule that the packet matches is written down (`TRACE`).
+    pub traced: bool,
+    /// What LOG, NFLOG and TRACE wrote, oldest first.
+    pub log: &'a mut Vec<Logged>,
     /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]), and what
     /// hangs on it.
     pub unknown: Option<Unknown>,
@@ -77,6 +82,26 @@ pub struct LogLine {
     pub text: alloc::string::String,
 }
 
+/// What rules write of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// A line of the log: LOG, TRACE, complaints of tracking.
+    Line(LogLine),
+    /// A message to listeners: NFLOG.
+    Nflog(Box<nflog::Message>),
+}
+
+/// A place that a packet passes, for those who write it down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// A rule that matches, before its target acts: its chain, and its number from 0.
+    Rule(ChainIndex, u32),
+    /// The end of a chain that is not built in.
+    End(ChainIndex),
+    /// The policy of a built-in chain.
+    Policy(ChainIndex),
+}
+
 /// Follows an evaluation; the unit type records nothing and compiles to nothing.
 pub trait Recorder {
     /// A rule was looked at; `failed` names the first match (0 is the header) that said no.
@@ -86,6 +111,10 @@ pub trait Recorder {
     /// A chain's policy decided.
     fn policy(&mut self, chain: ChainIndex) {
         let _ = chain;
+    }
+    /// The packet passes a place, as it is now.
+    fn passed(&mut self, place: Passed, traversal: &mut Traversal<'_>) {
+        let _ = (place, traversal);
     }
 }
 
@@ -131,7 +160,12 @@ pub fn evaluate<R: Recorder>(
     state.stack.clear();
     loop {
         let step = match at.rules.get(at.number as usize) {
-            None => Step::Return,
+            None => {
+                if at.chain != base {
+                    recorder.passed(Passed::End(at.chain), traversal);
+                }
+                Step::Return
+            }
             Some(rule) => match walk(rule, &at, state, traversal, recorder) {
                 Ok(step) => step,
                 Err(Hotdrop) => {
@@ -158,6 +192,7 @@ pub fn evaluate<R: Recorder>(
             Step::Return => match state.stack.pop() {
                 Some((chain, number)) => at = Place::new(table, state, chain, number),
                 None => {
+                    recorder.passed(Passed::Policy(base), traversal);
                     let length = u64::from(traversal.packet.length);
                     return policy(table, state, base, length, recorder);
                 }
@@ -221,6 +256,7 @@ fn walk<R: Recorder>(
     }
     recorder.rule(at.chain, at.number, None);
     state.count(slot, u64::from(traversal.packet.length));
+    recorder.passed(Passed::Rule(at.chain, at.number), traversal);
     Ok(match &rule.target {
         Jump::None => Step::Continue,
         Jump::Jump(chain) => Step::Jump(*chain),

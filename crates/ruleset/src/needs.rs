@@ -18,6 +18,8 @@ pub struct Needs {
     pub labels: bool,
     /// Packets may become longer on their way (`TCPMSS`): there is to be room behind them.
     pub room: bool,
+    /// Packets may be traced (`TRACE`).
+    pub traces: bool,
     /// Timeout policies that are to be there (`CT --timeout`).
     pub policies: Vec<PolicyUse>,
     /// Helpers that their modules are to register (`CT --helper`).

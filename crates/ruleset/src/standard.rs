@@ -59,7 +59,7 @@ fn explain_step(step: Step, table: &Table, out: &mut Pieces) {
                 table.name.as_str()
             )));
         }
-        Step::Verdict(Verdict::Drop | Verdict::Reject(_)) => {
+        Step::Verdict(Verdict::Drop | Verdict::Reject(_) | Verdict::Queue(_)) => {
             out.push(Piece::Effect("drops it without an answer".into()));
             out.push(Piece::Note(
                 "The sender is left to time out. A connection whose first packet is dropped is not \

@@ -1,6 +1,6 @@
 //! What table tests of targets share: a rule's texts, and a packet through a rule.
 
-use crate::evaluate::{AddressType, HostFacts, Stores, TableState, Traversal, evaluate};
+use crate::evaluate::{AddressType, HostFacts, Logged, Stores, TableState, Traversal, evaluate};
 use crate::model::{Jump, Ruleset, builtin_name};
 use crate::syntax::iptables_save::{self, Print};
 use crate::verdict::Verdict;
@@ -76,6 +76,7 @@ pub(crate) struct After {
     pub(crate) bytes: Vec<u8>,
     pub(crate) mark: u32,
     pub(crate) priority: u32,
+    pub(crate) log: Vec<Logged>,
 }
 
 /// Sends a packet from the IP header on through a rule of a built-in chain. What targets say of the
@@ -87,6 +88,7 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
     let interfaces = ["eth0", "eth1"].map(InterfaceName::new);
     // Room to grow, as where rules want it.
     bytes.extend([0; 4]);
+    let mut log = Vec::new();
     let mut traversal = Traversal {
         now: Instant(1_000_000_000_000),
         hook,
@@ -98,12 +100,13 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
         mark: 0,
         secmark: 0,
         priority: 0,
+        traced: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),
         host: &Nowhere,
         stores: &mut Stores::default(),
-        log: &mut Vec::new(),
+        log: &mut log,
         unknown: None,
     };
     let table = &ruleset.tables[0];
@@ -111,5 +114,5 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
     let (mark, priority) = (traversal.mark, traversal.priority);
     bytes.truncate(parsed.length as usize);
     assert_eq!(Parsed::new(&bytes), Ok(parsed), "{rule}: the packet as parsed and its bytes");
-    After { verdict, bytes, mark, priority }
+    After { verdict, bytes, mark, priority, log }
 }

@@ -10,6 +10,8 @@ pub enum Verdict {
     Drop,
     /// It ends here and the sender is told (`REJECT`).
     Reject(RejectWith),
+    /// It ends here: a program that listens to this queue decides (`NFQUEUE`).
+    Queue(u16),
 }
 
 /// What `REJECT --reject-with` answers.

@@ -24,7 +24,8 @@ fn judge(case: &Case) -> Option<String> {
         (Ok(ruleset), false) => {
             let text = print(&ruleset, Print::default());
             let found = text.lines().any(|line| line == expected(case));
-            (!found).then(|| format!("printed as\n{text}instead of\n{}", expected(case)))
+            (found == case.legacy_only)
+                .then(|| format!("printed as\n{text}instead of\n{}", expected(case)))
         }
     };
     problem.map(|problem| format!("{} ({}): {problem}", case.place, case.rule))

@@ -6,7 +6,7 @@ use crate::prose;
 use crate::witness::{Place, Scene};
 use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked, event::EventKind};
 use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, UnknownMatch, Verdict};
-use keepstate_engine::{engine::Event, recorder};
+use keepstate_engine::{Event, recorder};
 use keepstate_packet::{Family, Instant};
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
 use keepstate_ruleset::evaluate::{self, Decision};
@@ -218,6 +218,13 @@ fn outcome(
     while let Some(event) = engine.poll_event() {
         match event {
             Event::Log(line) => out.log.push(line.text),
+            Event::Nflog(message) => out.log.push(format!(
+                "to NFLOG group {}, {} of {} bytes: {}",
+                message.group,
+                message.bytes.len(),
+                message.length,
+                message.prefix
+            )),
             Event::Conntrack(event) => match event.kind {
                 EventKind::ExpectNew => out.events.push(String::from(
                     "the helper expects the connection that this line announces",

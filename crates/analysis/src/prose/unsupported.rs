@@ -25,28 +25,5 @@ const MATCHES: &[(&str, &str)] = &[
     ("osf", "guesses the sender's operating system from its SYN"),
 ];
 
-const TARGETS: &[(&str, &str)] = &[
-    (
-        "NFLOG",
-        "hands a copy of the packet to a program (ulogd2, tcpdump on nflog) and goes on with the next rule",
-    ),
-    ("ULOG", "hands a copy of the packet to ulogd, as NFLOG has done since"),
-    (
-        "NFQUEUE",
-        "hands the packet to a program, which decides about it; without a listener it is dropped, \
-                 unless --queue-bypass stands there",
-    ),
-    (
-        "TRACE",
-        "has every rule that the packet meets from here on written down, and goes on with the next rule",
-    ),
-    (
-        "SYNPROXY",
-        "answers the SYN in place of the server, and opens the connection to it once the client has \
-                  shown that it is there",
-    ),
-    (
-        "TEE",
-        "sends a copy of the packet to another host of the network, and goes on with the next rule",
-    ),
-];
+const TARGETS: &[(&str, &str)] =
+    &[("ULOG", "hands a copy of the packet to ulogd, as NFLOG has done since")];

@@ -129,6 +129,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         conntrack: arguments.conntrack,
         summary: !terminal.is_quiet(),
         write: arguments.write.as_deref(),
+        nflog: None,
     };
     let mut report = Report::new(&options, terminal, Names::new(&loaded)).map_err(io_error)?;
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();

@@ -15,6 +15,7 @@ use keepstate_engine::command::ChainCounters;
 use keepstate_packet::Family;
 use keepstate_ruleset::evaluate::LogLine;
 use keepstate_ruleset::model::{ChainIndex, builtin_name};
+use keepstate_ruleset::targets::nflog::Message;
 use serde_json::{Map, Value, json};
 use std::{
     io::{self, Write},
@@ -30,6 +31,8 @@ pub(super) struct Jsonl {
     line: String,
     /// Something has been logged of that packet.
     logged: bool,
+    /// What rules have handed to listeners of that packet: objects with a comma between.
+    messages: String,
     /// Whole lines that come behind it.
     behind: String,
 }
@@ -61,6 +64,25 @@ impl Jsonl {
         self.line.push('}');
     }
 
+    /// A message to listeners, about the last packet.
+    pub(super) fn nflog(&mut self, message: &Message) {
+        if self.line.is_empty() {
+            return;
+        }
+        if !self.messages.is_empty() {
+            self.messages.push(',');
+        }
+        let object = json!({
+            "group": message.group,
+            "prefix": message.prefix,
+            "hook": builtin_name(message.hook),
+            "mark": message.mark,
+            "length": message.length,
+            "copied": message.bytes.len(),
+        });
+        self.messages.push_str(&object.to_string());
+    }
+
     /// What happened to a connection.
     pub(super) fn event(&mut self, stamp: Stamp, event: &EventLine<'_>) {
         let event = Value::from(event.to_string());
@@ -70,7 +92,14 @@ impl Jsonl {
     /// Prints what waits.
     pub(super) fn settle(&mut self, out: &mut impl Write) -> io::Result<()> {
         if !self.line.is_empty() {
-            self.line.push_str(if self.logged { "]}\n" } else { "}\n" });
+            self.line.push_str(if self.logged { "]" } else { "" });
+            if !self.messages.is_empty() {
+                self.line.push_str(",\"nflog\":[");
+                self.line.push_str(&self.messages);
+                self.line.push(']');
+                self.messages.clear();
+            }
+            self.line.push_str("}\n");
             out.write_all(self.line.as_bytes())?;
             self.line.clear();
             self.logged = false;

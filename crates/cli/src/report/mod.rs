@@ -2,6 +2,7 @@
 
 mod jsonl;
 mod names;
+mod nflog;
 mod packet_text;
 mod text;
 
@@ -21,6 +22,7 @@ use keepstate_packet::{
     checksum::{self, Verified},
     link::LinkType,
 };
+use keepstate_ruleset::targets::nflog::Message;
 use names::{Named, UnknownNamed};
 use std::{
     collections::BTreeMap,
@@ -54,6 +56,8 @@ pub(crate) struct Options<'a> {
     pub(crate) summary: bool,
     /// Where to write an output capture.
     pub(crate) write: Option<&'a Path>,
+    /// Where to write what NFLOG rules hand on.
+    pub(crate) nflog: Option<&'a Path>,
 }
 
 /// Packets and bytes.
@@ -136,6 +140,7 @@ pub(crate) struct Report {
     terminal: Terminal,
     out: BufWriter<io::Stdout>,
     annotated: Option<Annotated>,
+    messages: Option<nflog::Messages>,
     latest: Instant,
     clock: SystemClock,
 }
@@ -160,6 +165,7 @@ impl Report {
             terminal: *terminal,
             out: BufWriter::with_capacity(1 << 16, io::stdout()),
             annotated: options.write.map(Annotated::create).transpose()?,
+            messages: options.nflog.map(nflog::Messages::create).transpose()?,
             latest: Instant(0),
             clock: SystemClock::start(),
         })
@@ -190,6 +196,9 @@ impl Report {
         self.out.flush()?;
         if let Some(annotated) = &mut self.annotated {
             annotated.writer.flush()?;
+        }
+        if let Some(messages) = &mut self.messages {
+            messages.flush()?;
         }
         self.warn();
         Ok(())
@@ -303,6 +312,9 @@ impl Observer for Report {
         let verdict = seen.disposition.map_or("skipped", |d| verdict(d.verdict));
         self.latest = self.latest.max(seen.slot.time);
         self.count(seen, verdict);
+        if let Some(messages) = &mut self.messages {
+            messages.packet(seen.engine.host(), seen.slot.stamp);
+        }
         if !self.packets && self.annotated.is_none() {
             return Ok(());
         }
@@ -325,7 +337,7 @@ impl Observer for Report {
 
     /// Events and log lines are printed with the packet they belong to.
     fn is_patient(&self) -> bool {
-        !self.packets && !self.events
+        !self.packets && !self.events && self.messages.is_none()
     }
 
     fn idle(&mut self) -> io::Result<()> {
@@ -346,6 +358,7 @@ impl Observer for Report {
                     Printer::Text(_) => Ok(()),
                 };
             }
+            Event::Nflog(message) => return self.nflog(message),
         };
         match event.kind {
             EventKind::New => self.counts.created += 1,
@@ -366,6 +379,29 @@ impl Observer for Report {
                 Ok(())
             }
             Printer::Text(text) => text.event(&mut self.out, stamp, &line),
+        }
+    }
+}
+
+impl Report {
+    /// What a rule hands to listeners, of the last packet.
+    fn nflog(&mut self, message: &Message) -> io::Result<()> {
+        if let Some(messages) = &mut self.messages {
+            messages.write(message)?;
+        }
+        match &mut self.printer {
+            Printer::Jsonl(jsonl) => {
+                jsonl.nflog(message);
+                Ok(())
+            }
+            Printer::Text(text) if self.packets => {
+                let (copied, length) = (message.bytes.len(), message.length);
+                let prefix = &message.prefix;
+                let line =
+                    format!("NFLOG group {}, {copied} of {length} bytes: {prefix}", message.group);
+                text.log(&mut self.out, line.trim_end_matches([':', ' ']))
+            }
+            Printer::Text(_) => Ok(()),
         }
     }
 }

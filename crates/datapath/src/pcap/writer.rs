@@ -25,7 +25,7 @@ pub struct Note<'a> {
     pub link_type: LinkType,
     /// The interface it crossed.
     pub interface: InterfaceName,
-    /// Inbound, or made by the filter and outbound.
+    /// Inbound, or made by the filter and outbound; not written of link type NFLOG.
     pub outbound: bool,
     /// Length on the wire in bytes.
     pub original_length: u32,
@@ -72,7 +72,10 @@ impl<W: Write> Writer<W> {
         self.word(note.original_length);
         self.block.extend_from_slice(bytes);
         self.pad();
-        self.option(OPTION_EPB_FLAGS, &(1 + u32::from(note.outbound)).to_le_bytes());
+        // What is logged is told to nobody on a wire.
+        if note.link_type != LinkType::NFLOG {
+            self.option(OPTION_EPB_FLAGS, &(1 + u32::from(note.outbound)).to_le_bytes());
+        }
         if !note.comment.is_empty() {
             let whole = |end: &usize| note.comment.is_char_boundary(*end);
             let longest = note.comment.len().min(usize::from(u16::MAX));

@@ -249,6 +249,13 @@ and jump there from both.",
 of range\" without saying why. The text says why.",
         wrong: "*mangle\n-A FORWARD -j CONNMARK --set-mark 1 --left-shift-mark 32\nCOMMIT\n",
         right: "*mangle\n-A FORWARD -j CONNMARK --set-mark 1 --left-shift-mark 3\nCOMMIT\n";
+    TARGET_NOT_RUN = 509, "rules with this target cannot be run yet",
+"The rule is read, checked, explained and printed, but what its target would send is not made yet. A rule
+set is never run with a part of it missing, so packets are not put through this file.
+
+To try the rest of it, take the rules with this target out of a copy.",
+        wrong: "",
+        right: "";
     LISTING_ROW = 601, "a row of a listing cannot be read",
 "What `iptables -L` prints is made for people. Each match and target prints of itself as it likes, in
 words that have changed over the years, and a page of the web may have lost columns. A row is taken only

@@ -179,6 +179,7 @@ fn traverse<T>(
         mark: 0,
         secmark: 0,
         priority: 0,
+        traced: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Table::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

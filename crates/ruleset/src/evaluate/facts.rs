@@ -85,6 +85,12 @@ pub trait HostFacts: Debug {
         None
     }
 
+    /// Whether a program listens to a queue (`NFQUEUE`).
+    fn listens(&self, queue: u16) -> bool {
+        let _ = queue;
+        false
+    }
+
     /// Which processor works on packets, where it is always the same one.
     fn cpu(&self) -> Option<u32> {
         None

@@ -61,7 +61,7 @@ struct Bench {
     ruleset: Ruleset,
     state: TableState,
     connections: Connections,
-    log: Vec<LogLine>,
+    log: Vec<Logged>,
     now: Instant,
     mark: u32,
     tracked: Option<Tracked>,
@@ -108,6 +108,7 @@ impl Bench {
             mark: self.mark,
             secmark: 0,
             priority: 0,
+            traced: false,
             tracked: self.tracked.as_ref(),
             template: &mut Template::default(),
             conntrack: &mut self.connections,
@@ -116,13 +117,25 @@ impl Bench {
             unknown: None,
             log: &mut self.log,
         };
-        let result = evaluate(&self.ruleset.tables[0], &mut self.state, &mut traversal, &mut ());
+        let table = &self.ruleset.tables[0];
+        let mut recorder = ();
+        let mut tracing = Tracing::new(table, &mut recorder);
+        let result = evaluate(table, &mut self.state, &mut traversal, &mut tracing);
         self.mark = traversal.mark;
         result
     }
 
     fn verdict(&mut self, bytes: &[u8]) -> Verdict {
         self.walk(bytes).0
+    }
+
+    /// Level and text of what is logged.
+    fn lines(&self) -> Vec<(u8, &str)> {
+        let line = |logged| match logged {
+            &Logged::Line(LogLine { level, ref text }) => (level, text.as_str()),
+            Logged::Nflog(message) => panic!("{message:?}"),
+        };
+        self.log.iter().map(line).collect()
     }
 
     fn counters(&self, chain: &str) -> &[Counters] {
@@ -475,6 +488,7 @@ fn the_recorder_sees_each_rule_and_what_refused_it() {
         mark: 0,
         secmark: 0,
         priority: 0,
+        traced: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut bench.connections,
@@ -485,6 +499,43 @@ fn the_recorder_sees_each_rule_and_what_refused_it() {
     };
     evaluate(&bench.ruleset.tables[0], &mut bench.state, &mut traversal, &mut steps);
     assert_eq!(steps.0, ["0:0 Some(0)", "0:1 Some(2)", "0:2 None", "policy 0"]);
+}
+
+#[test]
+fn a_traced_packet_leaves_a_line_at_every_place() {
+    // As the kernel has them, but for the numbers: there TRACE stood in the raw table.
+    for (rules, places) in [
+        ("-A INPUT -j TRACE\n-A INPUT -j DROP", "INPUT:policy:2"),
+        ("-A INPUT -j TRACE\n-A INPUT -j RETURN", "INPUT:policy:2 INPUT:policy:3"),
+        ("-A INPUT -j TRACE\n-A INPUT -i eth0 -j ACCEPT\n-A INPUT -j DROP", "INPUT:rule:2"),
+        ("-A INPUT -j TRACE\n-A INPUT -j c\n-A c -j ACCEPT", "INPUT:rule:2 c:return:1"),
+        (
+            "-A INPUT -j TRACE\n-A INPUT -g c\n-A INPUT -j DROP\n-A c -p tcp\n-A c -p udp -j RETURN",
+            "INPUT:rule:2 c:rule:2 INPUT:policy:4",
+        ),
+        (
+            "-A INPUT -j TRACE\n-A INPUT -g c\n-A INPUT -j DROP\n-A c -p udp",
+            "INPUT:rule:2 c:rule:1 c:return:2 INPUT:policy:4",
+        ),
+        (
+            "-A INPUT -j TRACE\n-A INPUT -p udp -j c\n-A INPUT -p udp\n-A c -p tcp\n-A c -j LOG",
+            "INPUT:rule:2 c:rule:2 LOG c:return:3 INPUT:rule:3 INPUT:policy:4",
+        ),
+        ("-A INPUT -m comment --comment x -j ACCEPT", ""),
+    ] {
+        let mut bench = Bench::new(&format!("*filter\n:c - [0:0]\n{rules}\nCOMMIT\n"));
+        bench.verdict(&udp(53, 53));
+        let packet = "IN=eth0 OUT= MAC= SRC=10.0.0.1 DST=192.0.2.1 LEN=28 TOS=0x00 PREC=0x00 TTL=64 \
+                      ID=4660 PROTO=UDP SPT=53 DPT=53 LEN=8 ";
+        let line = |place: &str| match place {
+            "LOG" => (4, packet.into()),
+            place => (4, format!("TRACE: filter:{place} {packet}")),
+        };
+        let wanted: Vec<(u8, String)> = places.split_whitespace().map(line).collect();
+        let found: Vec<(u8, String)> =
+            bench.lines().into_iter().map(|(level, text)| (level, text.into())).collect();
+        assert_eq!(found, wanted, "{rules}");
+    }
 }
 
 #[test]
@@ -504,7 +555,7 @@ fn log_lines() {
     error[3] += 28;
     bench.verdict(&error);
     bench.verdict(&udp(53, 53));
-    let lines: Vec<_> = bench.log.iter().map(|line| (line.level, line.text.as_str())).collect();
+    let lines = bench.lines();
     let address = "SRC=10.0.0.1 DST=192.0.2.1";
     let expected = [
         format!(
@@ -547,6 +598,7 @@ fn raw_rules_decide_for_tracking_and_the_first_one_counts() {
             mark: 0,
             secmark: 0,
             priority: 0,
+            traced: false,
             tracked: None,
             template: &mut template,
             conntrack: &mut bench.connections,

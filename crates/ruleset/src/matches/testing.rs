@@ -130,6 +130,7 @@ impl Bench {
             mark: self.mark,
             secmark: 0,
             priority: 0,
+            traced: false,
             tracked: None,
             template: &mut Template::default(),
             conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

@@ -56,6 +56,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         mark: 0,
         secmark: 0,
         priority: 0,
+        traced: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,

@@ -4,11 +4,10 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnostic::{Diagnostic, code};
-use crate::evaluate::{LogLine, State, Traversal};
+use crate::evaluate::{LogLine, Logged, State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
-use crate::targets::Target;
+use crate::targets::{Target, nflog};
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -89,7 +88,7 @@ pub struct Log {
     pub tcp_options: bool,
     /// `--log-ip-options`.
     pub ip_options: bool,
-    /// `--log-uid`: of packets that the host itself sends; not known here, so nothing is added.
+    /// `--log-uid`: of packets that the host itself sends, where the host model knows the socket.
     pub uid: bool,
     /// `--log-macdecode`.
     pub macdecode: bool,
@@ -105,7 +104,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     };
     let prefix = match arguments.option(PREFIX) {
         None => String::new(),
-        Some(given) => prefix(arguments, given)?,
+        Some(given) => nflog::prefix(arguments, given, PREFIX_MAX)?,
     };
     Some(Box::new(Log { level, prefix, tcp_sequence, tcp_options, ip_options, uid, macdecode }))
 }
@@ -119,17 +118,6 @@ fn level(arguments: &mut Arguments<'_>, given: &Given) -> Option<u8> {
         arguments.unknown_word(&given.value, given.value_span, "a log level (0 to 7)", names);
     }
     level
-}
-
-fn prefix(arguments: &mut Arguments<'_>, given: &Given) -> Option<String> {
-    if given.value.is_empty() {
-        let text = "a log prefix has at least one character";
-        arguments.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text));
-        return None;
-    }
-    let length = PREFIX_MAX.min(given.value.len());
-    let end = (0..=length).rev().find(|at| given.value.is_char_boundary(*at)).unwrap_or(0);
-    Some(given.value.get(..end).unwrap_or("").into())
 }
 
 /// The line of what tracking complains of (`nf_conntrack_log_invalid`): the complaint, a blank at its
@@ -148,6 +136,21 @@ pub fn complaint(complaint: &str, traversal: &Traversal<'_>) -> LogLine {
     LogLine { level: log.level, text: line::text(&log, traversal) }
 }
 
+/// The line of a trace: the place, a blank at its end, and the packet with all that a line can tell.
+#[must_use]
+pub fn traced(place: &str, traversal: &Traversal<'_>) -> LogLine {
+    let log = Log {
+        prefix: place.into(),
+        level: DEFAULT_LEVEL,
+        tcp_sequence: true,
+        tcp_options: true,
+        ip_options: true,
+        uid: true,
+        macdecode: false,
+    };
+    LogLine { level: log.level, text: line::text(&log, traversal) }
+}
+
 /// Notice.
 const COMPLAINT_LEVEL: u8 = 5;
 
@@ -158,7 +161,7 @@ impl Target for Log {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         let text = line::text(self, traversal);
-        traversal.log.push(LogLine { level: self.level, text });
+        traversal.log.push(Logged::Line(LogLine { level: self.level, text }));
         Step::Continue
     }
 

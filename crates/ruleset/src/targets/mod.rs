@@ -28,6 +28,8 @@ pub mod log;
 pub mod mark;
 pub mod masquerade;
 pub mod netmap;
+pub mod nflog;
+pub mod nfqueue;
 pub mod notrack;
 pub mod redirect;
 pub mod reject;
@@ -35,10 +37,13 @@ pub mod secmark;
 pub mod set;
 pub mod snat;
 pub mod snpt;
+pub mod synproxy;
 pub mod tcpmss;
 pub mod tcpoptstrip;
+pub mod tee;
 pub mod tos;
 pub mod tproxy;
+pub mod trace;
 pub mod ttl;
 
 /// Every target but ACCEPT, DROP and RETURN.
@@ -61,6 +66,8 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     mark::EXTENSION,
     masquerade::EXTENSION,
     netmap::EXTENSION,
+    nflog::EXTENSION,
+    nfqueue::EXTENSION,
     notrack::EXTENSION,
     redirect::EXTENSION,
     reject::EXTENSION,
@@ -68,10 +75,13 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     set::EXTENSION,
     snat::EXTENSION,
     snpt::EXTENSION,
+    synproxy::EXTENSION,
     tcpmss::EXTENSION,
     tcpoptstrip::EXTENSION,
+    tee::EXTENSION,
     tos::EXTENSION,
     tproxy::EXTENSION,
+    trace::EXTENSION,
     ttl::EXTENSION,
 ];
 

@@ -14,6 +14,10 @@ pub(crate) struct Case {
     pub(crate) rule: String,
     pub(crate) saved: String,
     pub(crate) fails: bool,
+    /// That is what the legacy tools print; those with nftables print something else.
+    pub(crate) legacy_only: bool,
+    /// The legacy tools have it in another way.
+    pub(crate) legacy_differs: bool,
 }
 
 /// Rules that iptables-restore refuses (a word that begins with `-` and holds a `t`), while the
@@ -64,6 +68,12 @@ fn cases(file: &str, text: &str, families: &[Family]) -> Vec<Case> {
             if COMMAND_ONLY.contains(rule) {
                 continue;
             }
+            // What a further pair of columns says of the legacy tools is not what is printed here.
+            let (saved, legacy_only) = match columns.as_slice() {
+                [_, _, _, "LEGACY", "NOMATCH"] => (saved, true),
+                [_, _, _, "LEGACY", otherwise] => (otherwise, false),
+                _ => (saved, false),
+            };
             for family in families {
                 for chain in chains.split(',') {
                     cases.push(Case {
@@ -74,6 +84,8 @@ fn cases(file: &str, text: &str, families: &[Family]) -> Vec<Case> {
                         rule: (*rule).into(),
                         saved: if *saved == "=" { (*rule).into() } else { (*saved).into() },
                         fails: *result != "OK",
+                        legacy_only,
+                        legacy_differs: columns.get(3) == Some(&"LEGACY"),
                     });
                 }
             }

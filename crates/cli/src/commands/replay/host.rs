@@ -33,6 +33,8 @@ struct File {
     socket: Vec<SocketEntry>,
     #[serde(default)]
     policy: Vec<PolicyEntry>,
+    #[serde(default)]
+    queues: Vec<u16>,
     cpu: Option<u32>,
     minutes_west: Option<i32>,
 }
@@ -117,6 +119,7 @@ impl File {
             all_sockets: self.all_sockets,
             sockets: self.socket.into_iter().map(SocketEntry::socket).collect::<Result<_, _>>()?,
             policies: self.policy.iter().map(PolicyEntry::policy).collect::<Result<_, _>>()?,
+            queues: self.queues,
             cpu: self.cpu,
             minutes_west: self.minutes_west,
             interfaces,

@@ -51,6 +51,7 @@ eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
   steps = [{ protocol = "esp", mode = "tunnel", reqid = 1, spi = 256,
              tunnel_src = "198.51.100.7", tunnel_dst = "192.0.2.1" }]     the innermost first
   all_sockets = true                  there are no other sockets; above the first [[...]]
+  queues = [0, 1]                     queues that a program listens to (-j NFQUEUE); likewise
   cpu = 0                             the processor that works on packets; above the first [[...]], too
   minutes_west = -60                  the kernel's time zone (-m time --kerneltz); likewise
   timeout_policies = ["add timeout long inet tcp established 864000"]   above the first [[...]]"#;
@@ -101,6 +102,9 @@ pub(crate) struct Arguments {
     /// Write a pcapng file: each packet with a comment that says what became of it
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Write a pcapng file of link type NFLOG: what NFLOG rules hand to those who listen
+    #[arg(long, value_name = "FILE")]
+    nflog: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -279,6 +283,7 @@ fn replay(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         conntrack: arguments.conntrack,
         summary: !quiet,
         write: arguments.write.as_deref(),
+        nflog: arguments.nflog.as_deref(),
     };
     let report = Report::new(&options_of_report, terminal, Names::new(&prepared.loaded));
     let mut report = report.map_err(|error| {

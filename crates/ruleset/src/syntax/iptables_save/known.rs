@@ -18,5 +18,4 @@ pub(super) const MATCHES: &[&str] = &[
 ];
 
 /// Targets.
-pub(super) const TARGETS: &[&str] =
-    &["CLUSTERIP", "NFLOG", "NFQUEUE", "QUEUE", "RATEEST", "SYNPROXY", "TEE", "TRACE", "ULOG"];
+pub(super) const TARGETS: &[&str] = &["CLUSTERIP", "QUEUE", "RATEEST", "ULOG"];

@@ -3,10 +3,10 @@
 //! and those quoted inside ICMP errors, are logged as far as they go.
 
 use super::Log;
-use crate::evaluate::Traversal;
+use crate::evaluate::{Sender, Traversal};
 use alloc::string::String;
 use core::fmt::Write;
-use keepstate_packet::{Family, InterfaceName, ipv6, tcp};
+use keepstate_packet::{Family, InterfaceName, L4, ipv6, tcp};
 
 /// The line of a packet.
 #[must_use]
@@ -22,6 +22,9 @@ pub(super) fn text(log: &Log, traversal: &Traversal<'_>) -> String {
     }
     let bytes = traversal.packet.packet(traversal.bytes);
     let whole = line.packet(traversal.packet.family, bytes, false);
+    if whole.is_some() && log.uid {
+        line.owner(traversal);
+    }
     if whole.is_some() && traversal.mark != 0 {
         let _ = write!(line.out, "MARK={:#x} ", traversal.mark);
     }
@@ -39,6 +42,19 @@ struct Line<'a> {
 type Whole = Option<()>;
 
 impl Line<'_> {
+    /// Whose socket sends it. The answer to a SYN has none of its own yet.
+    fn owner(&mut self, traversal: &Traversal<'_>) {
+        const ANSWER: u8 = tcp::SYN | tcp::ACK;
+        let packet = &*traversal.packet;
+        let is_answer = matches!(&packet.l4, L4::Tcp(header) if header.flags & ANSWER == ANSWER);
+        if !is_answer
+            && let Some(Sender::Socket(socket)) = traversal.host.sender(packet)
+            && let (Some(uid), Some(gid)) = (socket.uid, socket.gid)
+        {
+            let _ = write!(self.out, "UID={uid} GID={gid} ");
+        }
+    }
+
     fn hardware(&mut self, traversal: &Traversal<'_>) {
         let kind: u16 = match traversal.packet.family {
             Family::V4 => 0x0800,

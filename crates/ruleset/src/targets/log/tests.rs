@@ -1,6 +1,9 @@
 //! What the kernel wrote of packets of every kind, whole, cut and contradicting themselves.
 
-use crate::evaluate::{AddressType, HostFacts, LogLine, Stores, TableState, Traversal, evaluate};
+use crate::evaluate::{
+    AddressType, HostFacts, LogLine, Logged, Sender, Socket, Stores, TableState, Traversal,
+    evaluate,
+};
 use crate::syntax::iptables_save::parse;
 use alloc::vec::Vec;
 use keepstate_conntrack::{Hook, Sysctls, table::Template};
@@ -15,9 +18,24 @@ impl HostFacts for Nowhere {
     }
 }
 
-fn logged(bytes: &[u8]) -> Vec<LogLine> {
-    let rules = "*raw\n-A PREROUTING -j LOG --log-prefix \"ours: \" --log-tcp-sequence \
-                 --log-tcp-options --log-ip-options --log-level 6\nCOMMIT\n";
+/// A host with one program that has a socket for everything.
+#[derive(Debug)]
+struct Owned(Socket);
+
+impl HostFacts for Owned {
+    fn address_type(&self, _: Family, _: Address, _: Option<InterfaceName>) -> AddressType {
+        AddressType::Unicast
+    }
+
+    fn sender(&self, _: &Parsed) -> Option<Sender<'_>> {
+        Some(Sender::Socket(&self.0))
+    }
+}
+
+const RULES: &str = "*raw\n-A PREROUTING -j LOG --log-prefix \"ours: \" --log-tcp-sequence \
+                     --log-tcp-options --log-ip-options --log-level 6\nCOMMIT\n";
+
+fn logged(rules: &str, host: &dyn HostFacts, bytes: &[u8]) -> Vec<LogLine> {
     let mut packet = Parsed::new(bytes).unwrap();
     let ruleset = parse(rules, packet.family).unwrap();
     let sysctls = Sysctls { max: 16, ..Sysctls::default() };
@@ -39,17 +57,22 @@ fn logged(bytes: &[u8]) -> Vec<LogLine> {
         mark: 7,
         secmark: 0,
         priority: 0,
+        traced: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,
-        host: &Nowhere,
+        host,
         stores: &mut Stores::default(),
         unknown: None,
         log: &mut log,
     };
     let table = &ruleset.tables[0];
     evaluate(table, &mut TableState::new(table), &mut traversal, &mut ());
-    log
+    let line = |logged| match logged {
+        Logged::Line(line) => line,
+        Logged::Nflog(message) => panic!("{message:?}"),
+    };
+    log.into_iter().map(line).collect()
 }
 
 #[test]
@@ -60,10 +83,42 @@ fn lines_are_those_of_the_kernel() {
         let bytes: Vec<u8> = (0..packet.len() / 2)
             .map(|at| u8::from_str_radix(&packet[at * 2..at * 2 + 2], 16).unwrap())
             .collect();
-        let ours = logged(&bytes);
+        let ours = logged(RULES, &Nowhere, &bytes);
         assert_eq!(ours.len(), 1);
         assert_eq!(ours[0].text, line, "{packet}");
         count += 1;
     }
     assert!(count > 60);
+}
+
+#[test]
+fn the_owner_stands_before_the_mark() {
+    let rules = "*raw\n-A PREROUTING -j LOG --log-uid\nCOMMIT\n";
+    let owned = |uid| Owned(Socket { uid, gid: Some(65534), ..Socket::default() });
+    let segment = |flags: u8| {
+        let mut bytes = [0; 40];
+        bytes[..20]
+            .copy_from_slice(&[0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        (bytes[32], bytes[33]) = (0x50, flags);
+        bytes
+    };
+    let text = |rules: &str, host: &Owned, bytes: &[u8]| {
+        let line = logged(rules, host, bytes).remove(0);
+        line.text.split(" URGP=0 ").nth(1).map(alloc::string::String::from)
+    };
+    let nobody = owned(Some(65534));
+    let unknown = owned(None);
+    for (rules, host, flags, rest) in [
+        (rules, &nobody, 0x02, "UID=65534 GID=65534 MARK=0x7 "),
+        (rules, &nobody, 0x12, "MARK=0x7 "),
+        (rules, &unknown, 0x02, "MARK=0x7 "),
+        (RULES, &nobody, 0x02, "MARK=0x7 "),
+    ] {
+        assert_eq!(text(rules, host, &segment(flags)).as_deref(), Some(rest), "{flags:#x}");
+    }
+    // What is cut has none.
+    let mut short = segment(2);
+    short[3] = 30;
+    let cut = &logged(rules, &nobody, &short[..30])[0].text;
+    assert!(cut.ends_with("PROTO=TCP INCOMPLETE [10 bytes] "), "{cut}");
 }
