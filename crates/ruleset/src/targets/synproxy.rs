@@ -156,6 +156,7 @@ impl Target for Synproxy {
     fn list(&self, out: &mut String, _: bool) {
         out.push_str(" SYNPROXY");
         self.write(out, "");
+        out.push(' ');
     }
 
     fn explain(&self, out: &mut Pieces) {
@@ -197,24 +198,24 @@ mod tests {
     #[test]
     fn texts() {
         let rows = &[
-            ("-p tcp -j SYNPROXY", "=", " SYNPROXY", "="),
+            ("-p tcp -j SYNPROXY", "=", " SYNPROXY ", "="),
             (
                 "-p tcp -j SYNPROXY --ecn --mss 1460 --wscale 7 --timestamp --sack-perm",
                 "-p tcp -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460 --ecn",
-                " SYNPROXY sack-perm timestamp wscale 7 mss 1460 ecn",
+                " SYNPROXY sack-perm timestamp wscale 7 mss 1460 ecn ",
                 "=",
             ),
-            ("-p tcp -j SYNPROXY --mss 0", "=", " SYNPROXY mss 0", "="),
+            ("-p tcp -j SYNPROXY --mss 0", "=", " SYNPROXY mss 0 ", "="),
             (
                 "-p 6 -j SYNPROXY --mss 70000",
                 "-p tcp -j SYNPROXY --mss 4464",
-                " SYNPROXY mss 4464",
+                " SYNPROXY mss 4464 ",
                 "=",
             ),
             (
                 "-p tcp -j SYNPROXY --wscale 256",
                 "-p tcp -j SYNPROXY --wscale 0",
-                " SYNPROXY wscale 0",
+                " SYNPROXY wscale 0 ",
                 "=",
             ),
             ("-p tcp -j SYNPROXY --wscale 4294967296", "", "", ""),
