@@ -3,6 +3,9 @@
 
 pub(crate) mod room;
 
+mod host;
+mod sets;
+
 use crate::{
     answer::Report,
     cause::Cause,
@@ -11,7 +14,7 @@ use crate::{
     event::{Event, Timer},
     receive::{self, Refused},
     recorder::Recorder,
-    route::{Forwarding, Host, Interface, InterfaceIndex},
+    route::{Forwarding, Host, InterfaceIndex},
     routing::Routing,
     rules::{Rules, RulesByFamily},
     tracking::{self, Tracking},
@@ -255,36 +258,6 @@ impl Engine {
         lines.clear();
         *cause_counts = [0; Cause::ALL.len()];
         *swept = Instant::default();
-    }
-
-    /// The host model.
-    #[must_use]
-    pub fn host(&self) -> &Host {
-        self.routing.host()
-    }
-
-    /// The index of the interface of this name, which joins the host if it is new: captures name
-    /// theirs as they go. `None` when the host has as many as an index can count.
-    pub fn declare_interface(&mut self, interface: Interface) -> Option<InterfaceIndex> {
-        let known = self.routing.host().interfaces.iter().position(|i| i.name == interface.name);
-        let index = u16::try_from(known.unwrap_or(self.routing.host().interfaces.len())).ok()?;
-        if known.is_none() {
-            self.routing.declare(interface);
-        }
-        Some(InterfaceIndex(index))
-    }
-
-    /// Gives rules the sets that they name (`-m set`, `-j SET`); [`Self::restart`] begins with them
-    /// again.
-    pub fn set_sets(&mut self, sets: Sets) {
-        self.stores.sets = sets.clone();
-        self.sets = sets;
-    }
-
-    /// The sets as they are now.
-    #[must_use]
-    pub fn sets(&self) -> &Sets {
-        &self.stores.sets
     }
 
     /// The connection table.

@@ -278,16 +278,6 @@ impl IpSet {
             physdev: request.physdev,
             ..Element::default()
         };
-        if parts.contains(&Part::Port) && self.layout() != Layout::BitmapPort {
-            if request.port.proto == 0 {
-                return Err(Error::InvalidProto);
-            }
-            e.proto = request.port.proto;
-            let icmp = if family == Family::V4 { ICMP } else { ICMPV6 };
-            if has_ports(e.proto) || e.proto == icmp {
-                e.port = request.port.from;
-            }
-        }
         let may_be_zero = matches!(self.layout(), Layout::HashNetIface | Layout::HashNetPortNet);
         for part in self.net_parts() {
             let given = match part {
@@ -299,6 +289,16 @@ impl IpSet {
             }
             let length = given.unwrap_or(width);
             self.mask(&mut e, *part, length);
+        }
+        if parts.contains(&Part::Port) && self.layout() != Layout::BitmapPort {
+            if request.port.proto == 0 {
+                return Err(Error::InvalidProto);
+            }
+            e.proto = request.port.proto;
+            let icmp = if family == Family::V4 { ICMP } else { ICMPV6 };
+            if has_ports(e.proto) || e.proto == icmp {
+                e.port = request.port.from;
+            }
         }
         match self.layout() {
             Layout::HashIp | Layout::HashIpPort => e.ip = self.stored(e.ip),

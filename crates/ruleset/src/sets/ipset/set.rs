@@ -322,7 +322,12 @@ impl IpSet {
                 self.entries.set_given(row, &given, now);
                 return Ok(());
             }
-            let expired = stored.has_mac && self.entries.is_expired(row, now);
+            // A time that does not run yet is taken for one that is up long ago.
+            let expired = if stored.has_mac {
+                self.entries.is_expired(row, now)
+            } else {
+                self.entries.timeout_waiting(row) != 0
+            };
             if !expired && !exist {
                 return Err(Error::ElementExists);
             }

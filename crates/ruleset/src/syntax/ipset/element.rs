@@ -191,10 +191,12 @@ fn protocol(text: &str) -> Result<u8, Fault> {
 pub(super) fn bare_ports(text: &str) -> Result<PortRange, Fault> {
     let Some((name, rest)) = split(text, ':') else { return ports(text, "tcp", TCP) };
     let proto = protocol(name)?;
-    if !has_ports(proto) {
-        return Err(Fault::syntax("Only protocols TCP and UDP are valid"));
+    match proto {
+        _ if has_ports(proto) => ports(rest, name, proto),
+        // The real tool crashes.
+        ICMP | ICMPV6 => Err(Fault::syntax("Only protocols TCP and UDP are valid")),
+        _ => pseudo_port(rest, name, proto),
     }
-    ports(rest, name, proto)
 }
 
 fn proto_ports(
@@ -224,16 +226,19 @@ fn proto_ports(
         (ICMPV6, Family::V6) => icmp(ICMPV6_NAMES, "ICMPv6")?,
         (ICMP, Family::V6) => return only("ICMP", "inet"),
         (ICMPV6, Family::V4) => return only("ICMPv6", "inet6"),
-        _ => match number(rest, 0, 65_535) {
-            Ok(0) => 0,
-            _ => {
-                return Err(Fault::syntax(format_args!(
-                    "Protocol {name} can be used with pseudo port value 0 only."
-                )));
-            }
-        },
+        _ => return pseudo_port(rest, name, proto),
     };
     Ok(PortRange { proto, from, to: None })
+}
+
+/// The port of a protocol without ports: 0.
+fn pseudo_port(text: &str, protocol: &str, proto: u8) -> Result<PortRange, Fault> {
+    if number(text, 0, 65_535) == Ok(0) {
+        return Ok(PortRange { proto, from: 0, to: None });
+    }
+    Err(Fault::syntax(format_args!(
+        "Protocol {protocol} can be used with pseudo port value 0 only."
+    )))
 }
 
 type IcmpName = (&'static str, u8, u8);

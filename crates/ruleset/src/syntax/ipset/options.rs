@@ -40,9 +40,9 @@ impl<'a> Words<'a> {
     }
 
     fn number(&mut self, name: &'static str, min: u64, max: u64) -> Result<u64, Fault> {
-        let value = number(self.value(name)?, min, max)?;
+        let value = self.value(name)?;
         self.once(name)?;
-        Ok(value)
+        number(value, min, max)
     }
 
     fn number32(&mut self, name: &'static str) -> Result<Option<u32>, Fault> {
@@ -250,14 +250,16 @@ pub(super) fn element(
             "bytes" => request.given.bytes = Some(words.number("bytes", 0, COUNTER_MAX)?),
             "comment" => comment(&mut words, request)?,
             "skbmark" => {
-                request.given.skbinfo.mark = skbmark(words.value("skbmark")?)?;
-                request.given.has_skbinfo = true;
+                let value = words.value("skbmark")?;
                 words.once("skbmark")?;
+                request.given.skbinfo.mark = skbmark(value)?;
+                request.given.has_skbinfo = true;
             }
             "skbprio" => {
-                request.given.skbinfo.priority = skbprio(words.value("skbprio")?)?;
-                request.given.has_skbinfo = true;
+                let value = words.value("skbprio")?;
                 words.once("skbprio")?;
+                request.given.skbinfo.priority = skbprio(value)?;
+                request.given.has_skbinfo = true;
             }
             "skbqueue" => {
                 let queue = words.number("skbqueue", 0, 65_535)?;
@@ -286,8 +288,8 @@ fn timeout(words: &mut Words<'_>, request: &mut Request, exact: bool) -> Result<
         Some((whole, rest)) if exact => (whole, rest.parse().unwrap_or(0)),
         _ => (value, 0),
     };
-    let seconds = number(whole, 0, TIMEOUT_MAX)?;
     words.once("timeout")?;
+    let seconds = number(whole, 0, TIMEOUT_MAX)?;
     request.given.timeout = u32::try_from(seconds).ok();
     request.given.timeout_rest = rest;
     Ok(())
@@ -295,6 +297,7 @@ fn timeout(words: &mut Words<'_>, request: &mut Request, exact: bool) -> Result<
 
 fn comment(words: &mut Words<'_>, request: &mut Request) -> Result<(), Fault> {
     let text = words.value("comment")?;
+    words.once("comment")?;
     if text.contains('"') {
         return Err(Fault::syntax("\" character is not permitted in comments"));
     }
@@ -303,7 +306,6 @@ fn comment(words: &mut Words<'_>, request: &mut Request) -> Result<(), Fault> {
             "Comment is longer than the maximum allowed {COMMENT_MAX} characters"
         )));
     }
-    words.once("comment")?;
     request.given.comment = Some(text.into());
     Ok(())
 }

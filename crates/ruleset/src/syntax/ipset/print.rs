@@ -266,7 +266,7 @@ fn rows(set: &IpSet, how: Print, now: Instant) -> Vec<u32> {
 }
 
 fn member(set: &IpSet, sets: &Sets, row: u32, how: Print, now: Instant, out: &mut String) {
-    out.push_str(&element(set, sets, row));
+    out.push_str(&word(&element(set, sets, row), how.exact));
     for (name, value) in extensions(set, row, how, now) {
         let _ = match value {
             Some(value) => write!(out, " {name} {value}"),
