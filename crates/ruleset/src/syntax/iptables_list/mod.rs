@@ -25,6 +25,14 @@ use core::fmt::Write;
 /// Most words of a row that are read; a longer row is no row.
 pub const ROW_WORDS_MAX: usize = 256;
 
+/// Longest row in bytes; a longer one is none.
+pub const ROW_BYTES_MAX: usize = 8192;
+
+/// Whether a line is short enough for a row, so that its reading is bounded.
+fn is_bounded(line: &str) -> bool {
+    line.len() <= ROW_BYTES_MAX && line.split_whitespace().nth(ROW_WORDS_MAX).is_none()
+}
+
 /// One row of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedRule {
@@ -84,6 +92,9 @@ pub struct Columns {
 /// be by itself.
 #[must_use]
 pub fn read_row_under(line: &str, columns: Columns) -> Option<ListedRule> {
+    if !is_bounded(line) {
+        return None;
+    }
     let whole = read_whole_row(line, columns);
     whole.or_else(|| read_row(line)).filter(|row| row.number.is_some() == columns.numbers)
 }
@@ -165,10 +176,10 @@ impl<'a> Cut<'a> {
 /// Reads one row; `None` when the text is not a row of a listing.
 #[must_use]
 pub fn read_row(line: &str) -> Option<ListedRule> {
-    let words: Vec<&str> = line.split_whitespace().take(ROW_WORDS_MAX + 1).collect();
-    if words.len() > ROW_WORDS_MAX || line.trim_start().starts_with('-') {
+    if !is_bounded(line) || line.trim_start().starts_with('-') {
         return None;
     }
+    let words: Vec<&str> = line.split_whitespace().collect();
     let mut row = ListedRule::default();
     let rest = match words.iter().position(|word| opt_column(word).is_some()) {
         Some(at) => read_with_opt(&mut row, &words, at)?,

@@ -1,5 +1,13 @@
-use super::{is_column_head, read_chain_head, read_row};
-use alloc::{string::String, vec::Vec};
+use super::{
+    Columns, ROW_BYTES_MAX, ROW_WORDS_MAX, convert, family_of, is_column_head, is_listing, parse,
+    read_chain_head, read_column_head, read_row, read_row_under,
+};
+use crate::diagnostic::code;
+use crate::labels::LabelNames;
+use crate::model::{Policy, TableName};
+use crate::syntax::iptables_save::print_rule;
+use alloc::{format, string::String, vec::Vec};
+use keepstate_packet::Family;
 
 fn save(line: &str) -> String {
     let row = read_row(line).unwrap_or_else(|| panic!("no row: {line}"));
@@ -192,5 +200,116 @@ fn other_texts_are_no_rows() {
         "IN=eth0 OUT= SRC=1.2.3.4 DST=2.3.4.5 PROTO=TCP",
     ] {
         assert_eq!(read_row(text), None, "{text}");
+    }
+}
+
+#[test]
+fn rows_are_bounded() {
+    let row = |words: usize| format!("ACCEPT all -- anywhere anywhere{}", " x".repeat(words - 5));
+    assert!(read_row(&row(ROW_WORDS_MAX)).is_some());
+    assert!(read_row(&row(ROW_WORDS_MAX + 1)).is_none());
+    let long = |bytes: usize| format!("{:<bytes$}", "ACCEPT all -- anywhere anywhere");
+    assert!(read_row_under(&long(ROW_BYTES_MAX), Columns::default()).is_some());
+    assert!(read_row_under(&long(ROW_BYTES_MAX + 1), Columns::default()).is_none());
+}
+
+#[test]
+fn under_a_head_the_columns_are_known() {
+    let columns =
+        read_column_head(" pkts bytes target     prot opt in     out     source  destination");
+    let columns = columns.unwrap();
+    assert_eq!(columns, Columns { numbers: false, counters: true, interfaces: true });
+    for (row, rule) in [
+        // A name that looks like nothing, a chain called as a protocol, a missing target.
+        ("1 2 ACCEPT all -- any * 0.0.0.0/0 0.0.0.0/0", "-i any -j ACCEPT"),
+        ("1 2 ACCEPT all -- any any anywhere anywhere", "-j ACCEPT"),
+        ("1 2 tcp tcp eth0 * ::/0 ::/0", "-i eth0 -p tcp -j tcp"),
+        ("1 2 tcp eth0 * ::/0 2001:db8::1", "-d 2001:db8::1 -i eth0 -p tcp"),
+        ("1 2 DROP 0 -- * * !0.0.0.0/0 10.0.0.0/8", "! -s 0.0.0.0/0 -d 10.0.0.0/8 -j DROP"),
+        (
+            "1 2 LOG 0 -- * * 0.0.0.0/0 0.0.0.0/0 /* a  \"b\" */ LOG flags 0 level 4 prefix \"x \"y\"\"",
+            "-m comment --comment \"a  \\\"b\\\"\" -j LOG --log-level 4 --log-prefix \"x \\\"y\\\"\"",
+        ),
+        (
+            "1 2 DROP tcp -- * * 0.0.0.0/0 0.0.0.0/0 state NEW tcp dpt:22flags: 0x17/0x02",
+            "-p tcp -m state --state NEW -m tcp --dport 22 --tcp-flags FIN,SYN,RST,ACK SYN -j DROP",
+        ),
+    ] {
+        assert_eq!(read_row_under(row, columns).unwrap().save_words(), rule, "{row}");
+    }
+}
+
+const LISTING: &str = "\
+$ iptables -t nat -L -n -v
+Chain PREROUTING (policy ACCEPT 1 packets, 2 bytes)
+ pkts bytes target     prot opt in     out     source               destination
+    3   4K DNAT       6    --  eth0   *       0.0.0.0/0            0.0.0.0/0            to:10.0.0.1
+
+$ iptables -L -n
+Chain INPUT (policy DROP)
+target     prot opt source               destination
+ssh        tcp  --  0.0.0.0/0            0.0.0.0/0            tcp dpt:22
+and some prose
+
+Chain ssh (2 references)
+target     prot opt source               destination
+ACCEPT     all  --  192.0.2.0/24         0.0.0.0/0
+";
+
+#[test]
+fn a_listing_is_a_rule_set_with_notes() {
+    assert!(is_listing(LISTING) && !is_listing("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"));
+    let faults = parse(LISTING, family_of(LISTING), LabelNames::NONE).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults[0].code, code::LISTING_ROW);
+    assert_eq!(
+        &LISTING[faults[0].span.start as usize..faults[0].span.end as usize],
+        "and some prose"
+    );
+    let text = LISTING.replace("and some prose", "");
+    let listing = parse(&text, Family::V4, LabelNames::NONE).unwrap();
+    let notes: Vec<&str> = listing.notes.iter().map(|note| note.text.as_str()).collect();
+    let said = ["`4K`", "`in` and `out`", "2 references"];
+    assert!(
+        notes.len() == said.len() && said.iter().zip(&notes).all(|(said, n)| n.contains(said)),
+        "{notes:?}"
+    );
+    let nat = listing.ruleset.table(TableName::Nat).unwrap();
+    assert_eq!(nat.chains[0].rules[0].counters, (3, 4000));
+    assert_eq!(nat.chains[0].counters, (1, 2));
+    let filter = listing.ruleset.table(TableName::Filter).unwrap();
+    assert_eq!(filter.chains[0].policy, Some(Policy::Drop));
+    let rule = &filter.chains[0].rules[0];
+    assert_eq!(
+        print_rule(Family::V4, filter, "INPUT", rule),
+        "-A INPUT -p tcp -m tcp --dport 22 -j ssh"
+    );
+    assert!(text[rule.span.start as usize..rule.span.end as usize].starts_with("ssh   "));
+    assert_eq!(
+        convert(&text).line_of(&text, 9).map(|line| convert(&text)
+            .text
+            .lines()
+            .nth(line - 1)
+            .unwrap()
+            .starts_with("-A INPUT")),
+        Some(true)
+    );
+}
+
+#[test]
+fn what_a_listing_hides_is_a_fault_at_its_place() {
+    let head = "Chain INPUT (policy DROP)\ntarget prot opt source destination\n";
+    for (row, at, code) in [
+        ("ACCEPT tcp -- fw.example.org anywhere tcp dpt:22", "fw.example.org", code::LISTING_NAME),
+        ("ACCEPT tcp -- anywhere anywhere FOO match 1", "FOO", code::LISTING_ROW),
+        ("ACCEPT tcp -- state NEW", "ACCEPT tcp -- state NEW", code::LISTING_ROW),
+        ("ACCEPT udp -- anywhere anywhere udp dpt:nosuch", "nosuch", code::UNKNOWN_PORT),
+        ("NOWHERE udp -- anywhere anywhere", "NOWHERE", code::UNKNOWN_TARGET),
+    ] {
+        let text = format!("{head}{row}\n");
+        let faults = parse(&text, Family::V4, LabelNames::NONE).unwrap_err();
+        let span = faults[0].span;
+        assert_eq!(faults[0].code, code, "{row}");
+        assert_eq!(&text[span.start as usize..span.end as usize], at, "{row}");
     }
 }
