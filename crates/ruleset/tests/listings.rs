@@ -86,11 +86,12 @@ fn compare(
 }
 
 /// Rules that the tools of version 1.8.9 list in another way than they are; the legacy one keeps
-/// `-i +`, any interface, where the other forgets it.
+/// `-i +`, any interface, where the other forgets it, and lists a match without options (`eui64`).
 fn known(tool: Tool, rule: &str) -> bool {
     let any = ["-i +", "-o +", "-i+", "-o+"];
     let plus = |any: &&str| rule.ends_with(*any) || rule.contains(&format!("{any} "));
-    MENDED_SINCE.contains(&rule) || tool == Tool::Legacy && any.iter().any(plus)
+    let legacy = rule == "-m eui64" || any.iter().any(plus);
+    MENDED_SINCE.contains(&rule) || tool == Tool::Legacy && legacy
 }
 
 #[test]

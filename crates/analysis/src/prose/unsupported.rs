@@ -15,12 +15,6 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 
 const MATCHES: &[(&str, &str)] = &[
     ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
-    ("rt", "asks for an IPv6 routing header"),
-    ("frag", "asks for an IPv6 fragment header"),
-    ("hbh", "asks for IPv6 hop-by-hop options"),
-    ("dst", "asks for IPv6 destination options"),
-    ("ipv6header", "asks which IPv6 extension headers the packet has"),
-    ("eui64", "asks whether an IPv6 source address is made from the sender's MAC address"),
     ("nfacct", "counts the packet in an accounting object"),
     ("osf", "guesses the sender's operating system from its SYN"),
 ];

@@ -25,20 +25,26 @@ pub mod cpu;
 pub mod dccp;
 pub mod devgroup;
 pub mod dscp;
+pub mod dst;
 pub mod ecn;
 pub mod esp;
+pub mod eui64;
+pub mod frag;
 pub mod hashlimit;
+pub mod hbh;
 pub mod helper;
 pub mod hl;
 pub mod icmp;
 pub mod icmp6;
 pub mod ipcomp;
 pub mod iprange;
+pub mod ipv6header;
 pub mod ipvs;
 pub mod length;
 pub mod limit;
 pub mod mac;
 pub mod mark;
+pub mod mh;
 pub mod multiport;
 pub mod owner;
 pub mod physdev;
@@ -48,9 +54,11 @@ pub mod quota;
 pub mod realm;
 pub mod recent;
 pub mod rpfilter;
+pub mod rt;
 pub mod sctp;
 pub mod set;
 pub mod socket;
+pub mod srh;
 pub mod state;
 pub mod statistic;
 pub mod string;
@@ -83,20 +91,26 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     dccp::EXTENSION,
     devgroup::EXTENSION,
     dscp::EXTENSION,
+    dst::EXTENSION,
     ecn::EXTENSION,
     esp::EXTENSION,
+    eui64::EXTENSION,
+    frag::EXTENSION,
     hashlimit::EXTENSION,
+    hbh::EXTENSION,
     helper::EXTENSION,
     hl::EXTENSION,
-    icmp6::EXTENSION,
     icmp::EXTENSION,
+    icmp6::EXTENSION,
     ipcomp::EXTENSION,
     iprange::EXTENSION,
     ipvs::EXTENSION,
+    ipv6header::EXTENSION,
     length::EXTENSION,
     limit::EXTENSION,
     mac::EXTENSION,
     mark::EXTENSION,
+    mh::EXTENSION,
     multiport::EXTENSION,
     owner::EXTENSION,
     physdev::EXTENSION,
@@ -109,6 +123,8 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     sctp::EXTENSION,
     set::EXTENSION,
     socket::EXTENSION,
+    rt::EXTENSION,
+    srh::EXTENSION,
     state::EXTENSION,
     statistic::EXTENSION,
     string::EXTENSION,

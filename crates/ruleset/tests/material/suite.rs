@@ -33,6 +33,7 @@ pub(crate) const MENDED_SINCE: &[&str] = &[
     "-p esp -m esp ! --espspi :",
     "-p ipcomp -m ipcomp ! --ipcompspi :",
     "-m ah ! --ahspi :",
+    "-m frag ! --fragid :",
 ];
 
 fn families(file: &str, all: bool) -> Option<(&str, &'static [Family])> {
