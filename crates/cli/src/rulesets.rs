@@ -6,7 +6,7 @@ use keepstate_ruleset::{
     diagnostic::{Diagnostic, code},
     labels::LabelNames,
     model::{Jump, Ruleset, Span, TableName},
-    syntax::{iptables_list, iptables_save},
+    syntax::{iptables_command::script, iptables_list, iptables_save},
 };
 use std::{
     fs,
@@ -55,14 +55,23 @@ pub(crate) enum LoadError {
 
 /// Reads one file, a listing as `iptables -L` prints it as well as what iptables-save prints. `family`:
 /// of what the file is, when the caller knows. What a listing leaves open is told on stderr.
+/// Of a script of commands there may be the rules of both families.
 pub(crate) fn load(
     path: &Path,
     family: Option<Family>,
     labels: &LabelNames,
     terminal: &Terminal,
-) -> Result<Loaded, LoadError> {
+) -> Result<Vec<Loaded>, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
+    let told = |faults: Vec<Diagnostic>| {
+        LoadError::Faults(faults.iter().map(|fault| fault.render(&name, &source)).collect())
+    };
+    if script::is_script(&source) {
+        let rulesets = of_script(&source, family, labels).map_err(told)?;
+        let loaded = |ruleset| Loaded { path: path.to_owned(), source: source.clone(), ruleset };
+        return Ok(rulesets.into_iter().map(loaded).collect());
+    }
     let family = family.unwrap_or_else(|| family_of(path, &source));
     let ruleset = if iptables_list::is_listing(&source) {
         iptables_list::parse(&source, family, labels).map(|listing| {
@@ -73,13 +82,31 @@ pub(crate) fn load(
     } else {
         iptables_save::parse_with(&source, family, labels)
     };
-    match ruleset {
-        Ok(ruleset) => Ok(Loaded { path: path.to_owned(), source, ruleset }),
-        Err(faults) => {
-            let faults = faults.iter().map(|fault| fault.render(&name, &source));
-            Err(LoadError::Faults(faults.collect()))
+    let ruleset = ruleset.map_err(told)?;
+    Ok(vec![Loaded { path: path.to_owned(), source, ruleset }])
+}
+
+/// What the commands of a script leave behind, a rule set for each family that it has commands of.
+fn of_script(
+    source: &str,
+    family: Option<Family>,
+    labels: &LabelNames,
+) -> Result<Vec<Ruleset>, Vec<Diagnostic>> {
+    let script = script::run(source, labels);
+    let mut faults = script.faults;
+    let mut rulesets = Vec::new();
+    for (kept, commands) in [script.v4, script.v6].iter().zip(script.commands) {
+        let wanted = family.is_none_or(|family| family == kept.family);
+        let only = family == Some(kept.family);
+        if wanted && (commands > 0 || only) {
+            match kept.ruleset_of_commands(labels) {
+                Ok(ruleset) => rulesets.push(ruleset),
+                Err(more) => faults.extend(more),
+            }
         }
     }
+    faults.sort_by_key(|fault| fault.span.start);
+    if faults.is_empty() { Ok(rulesets) } else { Err(faults) }
 }
 
 /// Reads several files, at most one a family. Whatever is wrong with one of them is wrong usage
@@ -107,19 +134,21 @@ pub(crate) fn load_all<'a>(
                 continue;
             }
         };
-        if let Some(old) = all.iter().find(|old| old.ruleset.family == new.ruleset.family) {
-            let (option, name) = match new.ruleset.family {
-                Family::V4 => ("--rules6", "IPv4"),
-                Family::V6 => ("--rules4", "IPv6"),
-            };
-            terminal.error(format_args!(
-                "{} and {} both look like {name} rules; name one of them with {option}",
-                old.path.display(),
-                new.path.display()
-            ));
-            return Err(Exit::Usage);
+        for new in new {
+            if let Some(old) = all.iter().find(|old| old.ruleset.family == new.ruleset.family) {
+                let (option, name) = match new.ruleset.family {
+                    Family::V4 => ("--rules6", "IPv4"),
+                    Family::V6 => ("--rules4", "IPv6"),
+                };
+                terminal.error(format_args!(
+                    "{} and {} both look like {name} rules; name one of them with {option}",
+                    old.path.display(),
+                    new.path.display()
+                ));
+                return Err(Exit::Usage);
+            }
+            all.push(new);
         }
-        all.push(new);
     }
     if failed {
         return Err(Exit::Usage);

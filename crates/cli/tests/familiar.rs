@@ -3,59 +3,13 @@
 //! and is deleted by its own words; then the lines of a chain are restored at once. Skips, saying so,
 //! without the shared test material. `KEEPSTATE_IPTABLES_CASES` names another folder of tables.
 
+mod links;
+
 use keepstate_ruleset::syntax::iptables_command::split;
+use links::Machine;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-const KEEPSTATE: &str = env!("CARGO_BIN_EXE_keepstate");
-
-/// A folder with links, and a store.
-struct Machine {
-    links: PathBuf,
-    store: PathBuf,
-}
-
-impl Machine {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&folder);
-        let links = folder.join("links");
-        fs::create_dir_all(&links).expect("a folder");
-        for family in ["iptables", "ip6tables"] {
-            for variant in ["", "-nft", "-legacy"] {
-                for tool in ["", "-save", "-restore"] {
-                    let link = links.join(format!("{family}{variant}{tool}"));
-                    std::os::unix::fs::symlink(KEEPSTATE, link).expect("a link");
-                }
-            }
-        }
-        Self { links, store: folder.join("store") }
-    }
-
-    fn run(&self, name: &str, words: &[String], input: &str) -> Output {
-        let mut child = Command::new(self.links.join(name))
-            .args(words)
-            .env("KEEPSTATE_RULE_STORE", &self.store)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the link");
-        // A command that reads nothing may have ended.
-        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-        child.wait_with_output().expect("an end")
-    }
-
-    fn line(&self, name: &str, line: &str) -> Output {
-        self.run(name, &split(line).expect("words"), "")
-    }
-
-    fn saved(&self, tool: &str) -> String {
-        String::from_utf8(self.run(&format!("{tool}-save"), &[], "").stdout).expect("a text")
-    }
-}
+use std::process::Output;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Expected {
@@ -142,78 +96,77 @@ struct Count {
     external: usize,
 }
 
-impl Machine {
-    /// One case as the runner judges it: what is wrong, if anything, or that an extension is not there.
-    fn judge(&self, tool: &str, case: &Case) -> Result<(), String> {
-        let added = self.line(tool, &case.words("-A"));
-        let told = String::from_utf8_lossy(&added.stderr).into_owned();
-        if !added.status.success() {
-            return match case.expected {
-                _ if told.contains("is not supported yet") => Err(told),
-                Expected::Fail
-                    if added.status.code().is_some_and(|code| (1..5).contains(&code)) =>
-                {
-                    Ok(())
-                }
-                _ => Err(told),
-            };
-        }
-        if case.expected == Expected::Fail {
-            let _ = self.line(tool, &case.words("-D"));
-            return Err("taken, but has to be refused".into());
-        }
-        let found = self.saved(tool).contains(&format!("\n{}\n", case.line()));
-        let problem = match (case.expected, found) {
-            (Expected::Ok, false) => Err(format!("not found: {}", case.line())),
-            (Expected::NoMatch, true) => Err(format!("found: {}", case.line())),
-            _ => Ok(()),
-        };
-        let deleted = self.line(tool, &case.words("-D"));
-        if !deleted.status.success() {
-            let _ = self.line(tool, &format!("-F {} -t {}", case.chain, case.table));
-            return Err(String::from_utf8_lossy(&deleted.stderr).into_owned());
-        }
-        problem
-    }
+fn line(machine: &Machine, name: &str, line: &str) -> Output {
+    machine.run(name, &split(line).expect("words"), "")
+}
 
-    /// All lines that load, each chain of each table at once.
-    fn restore(&self, tool: &str, cases: &[Case]) -> Result<usize, String> {
-        let good = |case: &&Case| case.expected == Expected::Ok && !case.external;
-        let mut tables: Vec<&str> =
-            cases.iter().filter(good).map(|case| case.table.as_str()).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        let mut count = 0;
-        for table in tables {
-            let lines = cases.iter().filter(good).filter(|case| case.table == table);
-            let lines: Vec<&Case> = lines.collect();
-            let mut input = format!("*{table}\n");
-            for case in &lines {
-                input.push_str(&format!("-A {} {}\n", case.chain, case.rule));
+/// One case as the runner judges it: what is wrong, if anything, or that an extension is not there.
+fn judge(machine: &Machine, tool: &str, case: &Case) -> Result<(), String> {
+    let added = line(machine, tool, &case.words("-A"));
+    let told = String::from_utf8_lossy(&added.stderr).into_owned();
+    if !added.status.success() {
+        return match case.expected {
+            _ if told.contains("is not supported yet") => Err(told),
+            Expected::Fail if added.status.code().is_some_and(|code| (1..5).contains(&code)) => {
+                Ok(())
             }
-            input.push_str("COMMIT\n");
-            let restored = self.run(&format!("{tool}-restore"), &[], &input);
-            if !restored.status.success() {
-                return Err(String::from_utf8_lossy(&restored.stderr).into_owned());
-            }
-            let saved = self.saved(tool);
-            let mut printed: Vec<&str> =
-                saved.lines().skip_while(|line| *line != format!("*{table}")).collect();
-            printed.truncate(printed.iter().position(|line| *line == "COMMIT").unwrap_or(0));
-            let mut printed: Vec<&str> =
-                printed.into_iter().filter(|line| line.starts_with("-A")).collect();
-            let mut wanted: Vec<String> = lines.iter().map(|case| case.line()).collect();
-            // Chains are printed one after the other; within one the order is that of the file.
-            printed.sort_unstable();
-            wanted.sort_unstable();
-            if printed != wanted {
-                let odd = wanted.iter().find(|line| !printed.contains(&line.as_str()));
-                return Err(format!("table {table}: {odd:?} is not printed as it has to be"));
-            }
-            count += lines.len();
-        }
-        Ok(count)
+            _ => Err(told),
+        };
     }
+    if case.expected == Expected::Fail {
+        let _ = line(machine, tool, &case.words("-D"));
+        return Err("taken, but has to be refused".into());
+    }
+    let found = machine.saved(tool).contains(&format!("\n{}\n", case.line()));
+    let problem = match (case.expected, found) {
+        (Expected::Ok, false) => Err(format!("not found: {}", case.line())),
+        (Expected::NoMatch, true) => Err(format!("found: {}", case.line())),
+        _ => Ok(()),
+    };
+    let deleted = line(machine, tool, &case.words("-D"));
+    if !deleted.status.success() {
+        let _ = line(machine, tool, &format!("-F {} -t {}", case.chain, case.table));
+        return Err(String::from_utf8_lossy(&deleted.stderr).into_owned());
+    }
+    problem
+}
+
+/// All lines that load, each chain of each table at once.
+fn restore(machine: &Machine, tool: &str, cases: &[Case]) -> Result<usize, String> {
+    let good = |case: &&Case| case.expected == Expected::Ok && !case.external;
+    let mut tables: Vec<&str> = cases.iter().filter(good).map(|case| case.table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let mut count = 0;
+    for table in tables {
+        let lines = cases.iter().filter(good).filter(|case| case.table == table);
+        let lines: Vec<&Case> = lines.collect();
+        let mut input = format!("*{table}\n");
+        for case in &lines {
+            input.push_str(&format!("-A {} {}\n", case.chain, case.rule));
+        }
+        input.push_str("COMMIT\n");
+        let restored = machine.run(&format!("{tool}-restore"), &[], &input);
+        if !restored.status.success() {
+            return Err(String::from_utf8_lossy(&restored.stderr).into_owned());
+        }
+        let saved = machine.saved(tool);
+        let mut printed: Vec<&str> =
+            saved.lines().skip_while(|line| *line != format!("*{table}")).collect();
+        printed.truncate(printed.iter().position(|line| *line == "COMMIT").unwrap_or(0));
+        let mut printed: Vec<&str> =
+            printed.into_iter().filter(|line| line.starts_with("-A")).collect();
+        let mut wanted: Vec<String> = lines.iter().map(|case| case.line()).collect();
+        // Chains are printed one after the other; within one the order is that of the file.
+        printed.sort_unstable();
+        wanted.sort_unstable();
+        if printed != wanted {
+            let odd = wanted.iter().find(|line| !printed.contains(&line.as_str()));
+            return Err(format!("table {table}: {odd:?} is not printed as it has to be"));
+        }
+        count += lines.len();
+    }
+    Ok(count)
 }
 
 fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
@@ -225,7 +178,7 @@ fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
             count.external += 1;
             continue;
         }
-        match machine.judge(tool, case) {
+        match judge(&machine, tool, case) {
             Ok(()) => count.right += 1,
             Err(told) if told.contains("is not supported yet") => count.unsupported += 1,
             Err(told) => {
@@ -234,7 +187,7 @@ fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
         }
     }
     if before == count.unsupported + count.external + count.wrong.len()
-        && let Err(told) = machine.restore(tool, &all)
+        && let Err(told) = restore(&machine, tool, &all)
     {
         count.wrong.push(format!("{name} {tool}, restored at once: {told}"));
     }

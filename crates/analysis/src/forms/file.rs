@@ -11,6 +11,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::syntax::iptables_command::script;
 use keepstate_ruleset::syntax::{iptables_command, iptables_list, iptables_save};
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ pub fn explain(text: &str, form: Form) -> Answer {
     let family = family(text, form);
     match form {
         Form::Listing => listing(&mut answer, text, family),
+        Form::Script if script::is_script(text) => of_script(&mut answer, text),
         Form::Script => summary(&mut answer, text, family),
         _ => {
             match iptables_save::parse(text, family) {
@@ -86,6 +88,30 @@ fn open(answer: &mut Answer, text: &str, notes: &[Diagnostic]) {
     for note in notes.iter().filter(of_columns).take(FAULTS_SHOWN_MAX) {
         let at = Position::of(text, note.span.start);
         answer.assume("listing", format!("Line {}: {}.", at.line, note.text));
+    }
+}
+
+/// What the commands of a script leave behind.
+fn of_script(answer: &mut Answer, text: &str) {
+    let script = script::run(text, LabelNames::NONE);
+    let [v4, v6] = script.commands;
+    let mut faults = script.faults;
+    for (kept, commands) in [(&script.v4, v4), (&script.v6, v6)] {
+        if commands > 0
+            && let Err(more) = kept.ruleset_of_commands(LabelNames::NONE)
+        {
+            faults.extend(more);
+        }
+    }
+    if faults.is_empty() {
+        answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
+    } else {
+        add_faults(answer, text, &faults);
+    }
+    for (kept, commands) in [(&script.v4, v4), (&script.v6, v6)] {
+        if commands > 0 {
+            summary(answer, &kept.text(), kept.family);
+        }
     }
 }
 

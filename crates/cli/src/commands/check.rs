@@ -15,7 +15,8 @@ use std::{
 /// Arguments of `keepstate check`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Rule sets as iptables-save and ip6tables-save print them, or listings as `iptables -L` does; `-`
+    /// Rule sets as iptables-save and ip6tables-save print them, listings as `iptables -L` does, or
+    /// scripts of iptables commands; `-`
     /// is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,

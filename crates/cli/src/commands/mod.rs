@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod conntrack;
+mod convert;
 mod explain;
 pub(crate) mod ipset;
 pub(crate) mod iptables;
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Say exactly what a rule, a rule set, a connection line or a log line means
     Explain(explain::Arguments),
+    /// Print rule files and scripts of iptables commands in another form
+    Convert(convert::Arguments),
     /// Look at and change a connection table, with the verbs and options of conntrack(8)
     #[command(disable_help_flag = true)]
     Conntrack(conntrack::Arguments),
@@ -48,6 +51,7 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, terminal),
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
+            Self::Convert(arguments) => convert::run(arguments, terminal),
             Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
             Self::Iptables(arguments) => iptables::verb("iptables", arguments, terminal),
             Self::IptablesSave(arguments) => iptables::verb("iptables-save", arguments, terminal),

@@ -101,6 +101,20 @@ comes from an editor of another system and would become part of the last word of
 something else.",
         wrong: "*filter\n-A INPUT -j ACCEPT\r\nCOMMIT\n",
         right: "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n";
+    SCRIPT_UNTOLD = 112, "what a script does here cannot be told",
+"A script of iptables commands is read without being run: assignments, loops over words, functions and
+conditions on known values are followed. What hangs on the machine itself (the output of a command, a file
+that is there or not, a variable from outside) cannot be told, and commands that hang on it are not
+carried out. Run the script where it belongs and read what iptables-save prints there, or write
+the value into a copy.",
+        wrong: "",
+        right: "";
+    COMMAND_REFUSED = 113, "a command that iptables refuses",
+"The command is well formed, but the tables are not such that it can be carried out: a chain is not there
+or is there already, a rule to be deleted is not found, a number is too large. iptables prints the same
+and the script goes on without it.",
+        wrong: "",
+        right: "";
     UNKNOWN_OPTION = 201, "there is no such option here",
 "Options belong to the rule itself (`-s -d -i -o -p -f -j -g -m`), to a match named before by `-m`, or
 to the target named before by `-j`. `-p tcp`, `-p udp`, `-p icmp` and their like bring in the match of

@@ -22,7 +22,7 @@ pub struct Asked<'a> {
     pub(super) table: TableName,
     pub(super) source: &'a str,
     /// Where it stands, in a text of several.
-    pub(super) span: Span,
+    pub span: Span,
     variant: Variant,
 }
 
@@ -225,7 +225,10 @@ impl Asked<'_> {
             table.and_then(|table| table.chain(name)).is_some_and(|chain| chain.policy.is_none())
         };
         // A chain that cannot be is missed later, when the rule itself is right.
-        let unfit = chain_name(&chain.text).is_err() && !kept.is_chain(self.table, &chain.text);
+        let itself =
+            matches!(&self.line.goal, Some(Goal::Name { word, .. }) if word.text == chain.text);
+        let unfit =
+            !kept.is_chain(self.table, &chain.text) && (itself || chain_name(&chain.text).is_err());
         let placed = Word { text: "missing".into(), ..chain.clone() };
         let placed = if unfit { &placed } else { chain };
         read_single(&self.line, setting, self.table, placed, &is_chain)

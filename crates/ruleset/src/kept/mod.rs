@@ -162,6 +162,37 @@ impl Kept {
         Ok(ruleset)
     }
 
+    /// All tables as rules, each in the place of the command that put it there.
+    ///
+    /// # Errors
+    /// What only shows in a whole table, in the places of the commands.
+    pub fn ruleset_of_commands(&self, labels: &LabelNames) -> Result<Ruleset, Vec<Diagnostic>> {
+        let (mut faults, text) = match self.ruleset(labels) {
+            Ok(ruleset) => return Ok(ruleset),
+            Err(wrong) => wrong,
+        };
+        let mut places: Vec<Span> = Vec::new();
+        for table in &self.tables {
+            places.extend((0..=table.chains.len()).map(|_| Span::default()));
+            let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+            places.extend(rules.map(|rule| rule.span));
+            places.push(Span::default());
+        }
+        let mut starts = Vec::from([0]);
+        starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        let place = |span: Span| {
+            let line = starts.partition_point(|start| *start <= span.start as usize);
+            places.get(line.wrapping_sub(1)).copied().unwrap_or_default()
+        };
+        for fault in &mut faults {
+            fault.span = place(fault.span);
+            for label in &mut fault.labels {
+                label.span = place(label.span);
+            }
+        }
+        Err(faults)
+    }
+
     /// How many rules there are.
     #[must_use]
     pub fn rule_count(&self) -> usize {

@@ -5,6 +5,9 @@
 //! by word, to [`super::iptables_save`]. Options have their short names and a `!` stands before
 //! its option, as rule files have it. Source: iptables(8).
 
+pub mod script;
+pub mod shell;
+
 use alloc::{
     string::{String, ToString},
     vec::Vec,

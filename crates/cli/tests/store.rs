@@ -1,0 +1,165 @@
+//! The rule store under several commands at once and commands that are killed, and what the commands
+//! say, held against the real tools in a namespace of their own. Skips, saying so, where there is
+//! none.
+
+mod links;
+
+use links::{KEEPSTATE, Machine, real_tools_work};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn no_change_of_two_writers_is_lost() {
+    let machine = Machine::new("store-writers");
+    thread::scope(|scope| {
+        for writer in 0..2 {
+            let machine = &machine;
+            scope.spawn(move || {
+                for number in 0..40 {
+                    let line = format!("-w -A INPUT -s 10.{writer}.0.{number} -j DROP");
+                    let output = machine.run("iptables-legacy", &words(&line), "");
+                    assert!(output.status.success(), "{output:?}");
+                }
+            });
+        }
+    });
+    let saved = machine.saved("iptables-legacy");
+    for writer in 0..2 {
+        let prefix = format!("-A INPUT -s 10.{writer}.0.");
+        let own: Vec<&str> = saved.lines().filter(|line| line.starts_with(&prefix)).collect();
+        assert_eq!(own.len(), 40, "{saved}");
+        let expected = (0..40).map(|number| format!("{prefix}{number}/32 -j DROP"));
+        assert!(own.iter().copied().eq(expected), "{saved}");
+    }
+}
+
+/// A restore of many rules is killed at a different moment each time: the store holds the old rules
+/// or the new ones, whole, and is never left locked.
+#[test]
+fn who_is_killed_leaves_the_old_rules_or_the_new_ones() {
+    let machine = Machine::new("store-killed");
+    let file = |count: usize| {
+        let mut text = String::from("*filter\n");
+        for number in 0..count {
+            let (high, low) = (number / 250, number % 250);
+            text.push_str(&format!(
+                "-A INPUT -s 10.{count_low}.{high}.{low}/32 -j DROP\n",
+                count_low = count % 250
+            ));
+        }
+        text + "COMMIT\n"
+    };
+    let path = machine.links.join("rules");
+    let (mut count, mut cut) = (2000, 0);
+    assert!(machine.run("iptables-restore", &[], &file(count)).status.success());
+    for round in 0..30_u64 {
+        let next = 2000 + (round as usize + 1);
+        fs::write(&path, file(next)).expect("written");
+        let mut child = machine
+            .start("iptables-restore", &[path.display().to_string()])
+            .spawn()
+            .expect("the link");
+        thread::sleep(Duration::from_millis(round * 2));
+        // It may have ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+        let saved = machine.saved("iptables");
+        let found = saved.lines().filter(|line| line.starts_with("-A INPUT")).count();
+        assert!(found == count || found == next, "{found} rules, neither {count} nor {next}");
+        cut += usize::from(found == count);
+        count = found;
+    }
+    println!("{cut} of 30 were killed before their change, {} after it", 30 - cut);
+    let output = machine.run("iptables-legacy", &words("-A INPUT -j ACCEPT"), "");
+    assert!(output.status.success(), "left locked: {output:?}");
+}
+
+#[test]
+fn a_held_lock_is_waited_for_only_when_told_to() {
+    let machine = Machine::new("store-held");
+    assert!(machine.run("iptables-legacy", &words("-N x"), "").status.success());
+    let lock = fs::File::options().write(true).open(machine.store.join("lock")).expect("a lock");
+    lock.lock().expect("locked");
+    for (line, text) in
+        [("-F", "Perhaps you want to use the -w option?"), ("-w 1 -F", "Stopped waiting after 1s.")]
+    {
+        let output = machine.run("iptables-legacy", &words(line), "");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{told}");
+        assert!(told.contains("holding the xtables lock") && told.contains(text), "{told}");
+    }
+    // Who only looks needs no lock.
+    assert!(machine.run("iptables-legacy", &words("-L -n"), "").status.success());
+}
+
+#[test]
+fn the_store_is_named_by_option_or_environment_and_names_may_be_verbs() {
+    let machine = Machine::new("store-named");
+    let other = machine.store.with_file_name("other");
+    let option = format!("--rule-store={}", other.display());
+    let keepstate = |line: &[&str]| {
+        let output = Command::new(KEEPSTATE)
+            .args(line)
+            .env("KEEPSTATE_RULE_STORE", &machine.store)
+            .stdin(Stdio::null())
+            .output()
+            .expect("keepstate");
+        assert!(output.status.success(), "{line:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("a text")
+    };
+    keepstate(&["iptables", &option, "-N", "here"]);
+    keepstate(&["ip6tables-legacy", "-N", "there"]);
+    keepstate(&["xtables-nft-multi", "ip6tables", "-N", "nft"]);
+    assert!(
+        keepstate(&["iptables-save", "--rule-store", &other.display().to_string()])
+            .contains(":here -")
+    );
+    assert!(!keepstate(&["iptables-save"]).contains(":here -"));
+    assert!(keepstate(&["ip6tables-legacy-save"]).contains(":there -"));
+    assert!(machine.saved("ip6tables").contains(":nft -"));
+    assert_eq!(keepstate(&["iptables", "--version"]), "iptables v1.8.11 (nf_tables)\n");
+    assert_eq!(keepstate(&["iptables-legacy", "-V"]), "iptables v1.8.11 (legacy)\n");
+}
+
+/// What both say of the same commands: status, and standard error's own lines.
+#[test]
+fn commands_say_what_the_real_ones_say() {
+    if !real_tools_work() {
+        return println!("skipped: iptables in a namespace needs root");
+    }
+    let commands = include_str!("commands.txt");
+    let machine = Machine::new("store-texts");
+    for tool in ["iptables", "iptables-legacy", "ip6tables"] {
+        let mut script = String::new();
+        for line in commands.lines() {
+            script.push_str(&format!("{tool} {line} >/dev/null 2>/tmp/keepstate-said; echo \"$? $(head -1 /tmp/keepstate-said)\"\n"));
+        }
+        let said = std::env::temp_dir().join(format!("keepstate-said-{}", std::process::id()));
+        let script = script.replace("/tmp/keepstate-said", &said.display().to_string());
+        let run = |command: &mut Command| {
+            let output = command.args(["sh", "-c", &script]).output().expect("a shell");
+            let text = String::from_utf8_lossy(&output.stdout).replace(" v1.8.9 ", " v1.8.11 ");
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let theirs = run(Command::new("unshare").arg("-n"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        let ours = run(Command::new("env")
+            .env("PATH", format!("{}:{path}", machine.links.display()))
+            .env("KEEPSTATE_RULE_STORE", machine.store.join(tool)));
+        let _ = fs::remove_file(said);
+        assert_eq!(ours.len(), theirs.len());
+        let mut odd = String::new();
+        for ((line, ours), theirs) in commands.lines().zip(&ours).zip(&theirs) {
+            if ours != theirs {
+                odd.push_str(&format!("{tool} {line}\n  ours:   {ours}\n  theirs: {theirs}\n"));
+            }
+        }
+        assert!(odd.is_empty(), "{odd}");
+    }
+}

@@ -1,0 +1,663 @@
+//! A script of `iptables` commands, carried out on tables that are kept: what the tables are like
+//! afterwards, what was refused, and what only a shell on the machine itself could tell.
+
+use super::shell::{self, Link, Node, Piece, Raw, assignment};
+use crate::diagnostic::{Diagnostic, code};
+use crate::kept::{Kept, Says, Variant, ask};
+use crate::labels::LabelNames;
+use crate::model::Span;
+use crate::syntax::iptables_save::words::Word;
+use crate::syntax::iptables_save::{FAULTS_MAX, FILE_MAX};
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use keepstate_packet::Family;
+
+/// Most commands that a script may come to, loops unrolled.
+pub const STEPS_MAX: usize = 200_000;
+/// Most words that one word may become.
+pub const FIELDS_MAX: usize = 65_536;
+/// Most bytes of the value of a variable.
+pub const VALUE_MAX: usize = 65_536;
+/// How deep functions may call each other.
+pub const CALLS_MAX: usize = 16;
+
+/// What a script leaves behind.
+#[derive(Debug)]
+pub struct Script {
+    /// The IPv4 tables.
+    pub v4: Kept,
+    /// The IPv6 tables.
+    pub v6: Kept,
+    /// How many commands of iptables and ip6tables there were.
+    pub commands: [usize; 2],
+    /// Commands that the tool refuses, and what cannot be told, by place.
+    pub faults: Vec<Diagnostic>,
+}
+
+/// Whether a text is a script of commands rather than a file of rules: one of its lines begins with
+/// a command, and none is a table of iptables-save.
+#[must_use]
+pub fn is_script(source: &str) -> bool {
+    let mut found = source.starts_with("#!");
+    for line in source.lines() {
+        let line = line.trim();
+        if line.starts_with('*') && crate::kept::table_named(line.get(1..).unwrap_or("")).is_some()
+        {
+            return false;
+        }
+        if line.starts_with("Chain ") || line.starts_with("table ") {
+            return false;
+        }
+        let first = line.trim_start_matches("sudo ").split_whitespace().next().unwrap_or("");
+        found |= tool_of(first).is_some() || first == "$IPT" || first == "$IPTABLES";
+    }
+    found
+}
+
+/// Carries a script out on empty tables.
+#[must_use]
+pub fn run(source: &str, labels: &LabelNames) -> Script {
+    let mut shell = Shell {
+        source,
+        labels,
+        script: Script {
+            v4: Kept::new(Family::V4, Variant::Nft),
+            v6: Kept::new(Family::V6, Variant::Nft),
+            commands: [0; 2],
+            faults: Vec::new(),
+        },
+        variables: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        steps: 0,
+        calls: 0,
+        ended: false,
+    };
+    if source.len() > FILE_MAX {
+        let text = format!("the script has {} bytes; at most {FILE_MAX} are read", source.len());
+        shell.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text));
+        return shell.script;
+    }
+    match shell::read(source) {
+        Ok(nodes) => {
+            shell.nodes(&nodes);
+            shell.uncalled();
+        }
+        Err((text, span)) => shell.untold(span, text),
+    }
+    let mut script = shell.script;
+    script.faults.sort_by_key(|fault| (fault.span.start, fault.code));
+    script.faults.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.text == b.text);
+    script.faults.truncate(FAULTS_MAX);
+    script
+}
+
+/// The family of a program, and what follows its name; `None` for another program.
+fn tool_of(program: &str) -> Option<(Family, &str)> {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let (family, rest) = match name.strip_prefix("ip6tables") {
+        Some(rest) => (Family::V6, rest),
+        None => (Family::V4, name.strip_prefix("iptables")?),
+    };
+    let rest = rest.strip_prefix("-nft").or_else(|| rest.strip_prefix("-legacy")).unwrap_or(rest);
+    matches!(rest, "" | "-restore" | "-save" | "-apply").then_some((family, rest))
+}
+
+/// How a command went, where that can be told.
+type Status = Option<bool>;
+
+struct Function {
+    body: Vec<Node>,
+    span: Span,
+    called: bool,
+}
+
+struct Shell<'a> {
+    source: &'a str,
+    labels: &'a LabelNames,
+    script: Script,
+    /// `None` for a value that cannot be told.
+    variables: BTreeMap<String, Option<String>>,
+    functions: BTreeMap<String, Function>,
+    steps: usize,
+    calls: usize,
+    /// `exit` was met, or a limit.
+    ended: bool,
+}
+
+impl Shell<'_> {
+    fn nodes(&mut self, nodes: &[Node]) -> Status {
+        let mut status = Some(true);
+        for node in nodes {
+            if self.ended {
+                break;
+            }
+            status = self.node(node);
+        }
+        status
+    }
+
+    fn node(&mut self, node: &Node) -> Status {
+        match node {
+            Node::Simple { assigned, words, span } => self.simple(assigned, words, *span),
+            Node::Group(body) => self.nodes(body),
+            Node::Not(inner) => self.node(inner).map(|status| !status),
+            Node::List(first, rest) => {
+                let mut status = self.node(first);
+                for (link, next) in rest {
+                    let wanted = *link == Link::And;
+                    match status {
+                        _ if self.ended => break,
+                        Some(status) if status != wanted => {}
+                        Some(_) => status = self.node(next),
+                        None => {
+                            self.unsure(core::slice::from_ref(next), "a condition", span_of(next));
+                        }
+                    }
+                }
+                status
+            }
+            Node::Pipe(parts, span) => {
+                self.unsure(parts, "a pipe", *span);
+                None
+            }
+            Node::If(arms, otherwise, span) => self.condition(arms, otherwise, *span),
+            Node::For(name, words, body, span) => {
+                self.for_each(name, words.as_deref(), body, *span)
+            }
+            Node::Unsure(what, body, span) => {
+                self.unsure(body, what, *span);
+                None
+            }
+            Node::Function(name, body, span) => {
+                let function = Function { body: body.clone(), span: *span, called: false };
+                self.functions.insert(name.clone(), function);
+                Some(true)
+            }
+        }
+    }
+
+    fn condition(
+        &mut self,
+        arms: &[(Vec<Node>, Vec<Node>)],
+        otherwise: &[Node],
+        span: Span,
+    ) -> Status {
+        for (at, (condition, body)) in arms.iter().enumerate() {
+            match self.nodes(condition) {
+                Some(true) => return self.nodes(body),
+                Some(false) => {}
+                None => {
+                    for (_, body) in arms.get(at..).unwrap_or(&[]) {
+                        self.unsure(body, "a condition", span);
+                    }
+                    self.unsure(otherwise, "a condition", span);
+                    return None;
+                }
+            }
+        }
+        self.nodes(otherwise)
+    }
+
+    fn for_each(&mut self, name: &str, words: Option<&[Raw]>, body: &[Node], span: Span) -> Status {
+        let fields = words.and_then(|words| {
+            let mut all = Vec::new();
+            for raw in words {
+                all.extend(self.expand(raw).ok()?.into_iter().map(|(text, _)| text));
+            }
+            Some(all)
+        });
+        // What stands for files of this machine is not known.
+        let known = fields.filter(|all| !all.iter().any(|text| text.contains(['*', '?'])));
+        let Some(known) = known else {
+            self.unsure(body, "a loop over words that cannot be told", span);
+            return None;
+        };
+        let mut status = Some(true);
+        for text in known {
+            if self.ended {
+                break;
+            }
+            self.variables.insert(name.into(), Some(text));
+            status = self.nodes(body);
+            self.step(span);
+        }
+        status
+    }
+
+    /// Names what may or may not be done, when rules or the rest of the script hang on it.
+    fn unsure(&mut self, nodes: &[Node], what: &str, span: Span) {
+        let mut found = Found::default();
+        self.find(nodes, &mut found, 0);
+        for name in found.assigned {
+            self.variables.insert(name, None);
+        }
+        if found.commands > 0 {
+            let text = format!(
+                "{what}: whether {} here {} carried out cannot be told",
+                count(found.commands, "command"),
+                if found.commands == 1 { "is" } else { "are" },
+            );
+            self.untold(span, &text);
+        } else if found.exits {
+            self.untold(span, &format!("{what}: whether the script ends here cannot be told"));
+        }
+    }
+
+    fn find(&self, nodes: &[Node], found: &mut Found, depth: usize) {
+        for node in nodes {
+            match node {
+                Node::Simple { assigned, words, .. } => {
+                    found.assigned.extend(assigned.iter().map(|(name, _)| name.clone()));
+                    found.assigned.extend(words.iter().filter_map(assignment).map(|one| one.0));
+                    let first = words.iter().find_map(|raw| self.program(raw));
+                    let first = first.unwrap_or_default();
+                    found.exits |= matches!(first.as_str(), "exit" | "return");
+                    found.commands +=
+                        usize::from(words.iter().any(|raw| {
+                            self.program(raw).is_some_and(|word| tool_of(&word).is_some())
+                        }));
+                    if let Some(function) = self.functions.get(&first).filter(|_| depth < 4) {
+                        self.find(&function.body, found, depth + 1);
+                    }
+                }
+                Node::List(first, rest) => {
+                    self.find(core::slice::from_ref(first), found, depth);
+                    rest.iter().for_each(|(_, one)| {
+                        self.find(core::slice::from_ref(one), found, depth);
+                    });
+                }
+                Node::Not(inner) => self.find(core::slice::from_ref(inner), found, depth),
+                Node::If(arms, otherwise, _) => {
+                    for (condition, body) in arms {
+                        self.find(condition, found, depth);
+                        self.find(body, found, depth);
+                    }
+                    self.find(otherwise, found, depth);
+                }
+                Node::Pipe(body, _)
+                | Node::For(_, _, body, _)
+                | Node::Unsure(_, body, _)
+                | Node::Function(_, body, _)
+                | Node::Group(body) => self.find(body, found, depth),
+            }
+        }
+    }
+
+    /// Functions that hold rules and that nothing here calls.
+    fn uncalled(&mut self) {
+        let functions = core::mem::take(&mut self.functions);
+        for (name, function) in &functions {
+            let mut found = Found::default();
+            self.find(&function.body, &mut found, 0);
+            if !function.called && found.commands > 0 && !self.ended {
+                let text = format!(
+                    "function {name} is not called here: its {} not carried out",
+                    match found.commands {
+                        1 => String::from("command is"),
+                        more => format!("{more} commands are"),
+                    }
+                );
+                self.untold(function.span, &text);
+            }
+        }
+    }
+
+    fn untold(&mut self, span: Span, text: &str) {
+        if self.script.faults.len() < FAULTS_MAX {
+            self.script.faults.push(Diagnostic::new(code::SCRIPT_UNTOLD, span, text));
+        }
+    }
+
+    fn step(&mut self, span: Span) {
+        self.steps += 1;
+        if self.steps == STEPS_MAX {
+            let text = format!("the script comes to more than {STEPS_MAX} commands");
+            self.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
+            self.ended = true;
+        }
+    }
+
+    fn simple(&mut self, assigned: &[(String, Raw)], words: &[Raw], span: Span) -> Status {
+        self.step(span);
+        for (name, raw) in assigned {
+            self.assign(name, raw);
+        }
+        let mut fields: Vec<Word> = Vec::new();
+        let mut missing: Option<(Span, String)> = None;
+        for raw in words {
+            match self.expand(raw) {
+                Ok(all) => fields.extend(all.into_iter().map(|(text, quoted)| Word {
+                    text,
+                    span: raw.span,
+                    quoted,
+                })),
+                Err(what) => {
+                    let named = self.program(raw).filter(|_| fields.is_empty());
+                    match named {
+                        Some(text) => fields.push(Word { text, span: raw.span, quoted: false }),
+                        None => missing = missing.or(Some((raw.span, what))),
+                    }
+                }
+            }
+        }
+        // What stands before a command.
+        while fields.first().is_some_and(|word| {
+            matches!(word.text.as_str(), "sudo" | "doas" | "exec" | "command" | "$" | "then" | "do")
+        }) {
+            fields.remove(0);
+        }
+        let Some((program, rest)) = fields.split_first() else { return Some(true) };
+        if let Some((family, kind)) = tool_of(&program.text) {
+            return self.iptables(family, kind, (rest, missing), span);
+        }
+        self.other(&program.text.clone(), rest, words, missing.is_some(), span)
+    }
+
+    /// A command that is none of iptables'.
+    fn other(
+        &mut self,
+        program: &str,
+        rest: &[Word],
+        words: &[Raw],
+        missing: bool,
+        span: Span,
+    ) -> Status {
+        if self.functions.contains_key(program) {
+            return self.call(program, rest, missing, span);
+        }
+        match program {
+            "export" | "readonly" | "local" | "declare" | "typeset" => {
+                for (name, raw) in words.iter().filter_map(assignment) {
+                    self.assign(&name, &raw);
+                }
+                Some(true)
+            }
+            "unset" => {
+                rest.iter().for_each(|word| drop(self.variables.remove(&word.text)));
+                Some(true)
+            }
+            "exit" => {
+                self.ended = true;
+                Some(true)
+            }
+            "true" | ":" | "echo" | "printf" => Some(true),
+            "false" => Some(false),
+            "[" | "test" | "[[" if !missing => {
+                let texts: Vec<&str> = rest.iter().map(|word| word.text.as_str()).collect();
+                let texts = texts.strip_suffix(&["]"]).or(texts.strip_suffix(&["]]"]));
+                let all: Vec<&str> = rest.iter().map(|word| word.text.as_str()).collect();
+                test(texts.unwrap_or(&all))
+            }
+            "ebtables" | "arptables" => {
+                self.untold(span, &format!("commands of {program} are not read"));
+                None
+            }
+            "read" => {
+                let names = rest.iter().filter(|word| !word.text.starts_with('-'));
+                names.for_each(|word| drop(self.variables.insert(word.text.clone(), None)));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn call(&mut self, name: &str, rest: &[Word], missing: bool, span: Span) -> Status {
+        let Some(function) = self.functions.get_mut(name) else { return None };
+        function.called = true;
+        let body = function.body.clone();
+        if self.calls >= CALLS_MAX {
+            self.untold(span, "functions call each other too deeply");
+            return None;
+        }
+        self.calls += 1;
+        let known = |word: Option<&Word>| match (word, missing) {
+            (_, true) => None,
+            (word, false) => Some(word.map_or_else(String::new, |word| word.text.clone())),
+        };
+        for at in 0..9 {
+            self.variables.insert(format!("{}", at + 1), known(rest.get(at)));
+        }
+        let status = self.nodes(&body);
+        self.calls -= 1;
+        status
+    }
+
+    fn iptables(
+        &mut self,
+        family: Family,
+        kind: &str,
+        (words, missing): (&[Word], Option<(Span, String)>),
+        span: Span,
+    ) -> Status {
+        if kind == "-save" {
+            return Some(true);
+        }
+        if !kind.is_empty() {
+            self.untold(span, "what is restored here stands in another file");
+            return None;
+        }
+        let at = usize::from(family == Family::V6);
+        if let Some(count) = self.script.commands.get_mut(at) {
+            *count += 1;
+        }
+        if let Some((place, what)) = missing {
+            self.untold(place, &what);
+            return None;
+        }
+        let kept = match family {
+            Family::V4 => &mut self.script.v4,
+            Family::V6 => &mut self.script.v6,
+        };
+        let asked = ask(words, self.source, family, Variant::Nft);
+        let result = asked.and_then(|mut asked| {
+            asked.span = span;
+            kept.apply(&asked, self.labels, false)
+        });
+        let Err(refusal) = result else { return Some(true) };
+        if self.script.faults.len() < FAULTS_MAX {
+            if refusal.faults.is_empty() {
+                let says = match &refusal.says {
+                    Says::Answer(text) => (*text).to_string(),
+                    Says::Problem(text) | Says::Failed(text) | Says::Bare(text) => text.clone(),
+                    Says::Nothing => "the options are those of the other family".into(),
+                };
+                let text = format!("iptables refuses this command: {}", says.trim());
+                self.script.faults.push(Diagnostic::new(code::COMMAND_REFUSED, span, text));
+            }
+            self.script.faults.extend(refusal.faults);
+        }
+        Some(false)
+    }
+
+    fn assign(&mut self, name: &str, raw: &Raw) {
+        let value = self.expand(raw).ok().map(|fields| {
+            let texts: Vec<String> = fields.into_iter().map(|(text, _)| text).collect();
+            texts.join(" ")
+        });
+        self.variables.insert(name.into(), value.filter(|text| text.len() <= VALUE_MAX));
+    }
+
+    /// The name of a program in a word whose value is known, or that is called as programs are
+    /// (`$IPT`).
+    fn program(&self, raw: &Raw) -> Option<String> {
+        if let Ok(fields) = self.expand(raw) {
+            return fields.into_iter().next().map(|(text, _)| text);
+        }
+        let [Piece::Variable(name, ..)] = raw.pieces.as_slice() else { return None };
+        match name.to_ascii_lowercase().as_str() {
+            "ipt" | "iptables" | "ipt4" | "iptables_cmd" => Some("iptables".into()),
+            "ipt6" | "ip6t" | "ip6tables" | "ip6tables_cmd" => Some("ip6tables".into()),
+            _ => None,
+        }
+    }
+
+    /// The words that a word becomes, each with whether any of it was quoted; or what of it cannot be
+    /// told.
+    fn expand(&self, raw: &Raw) -> Result<Vec<(String, bool)>, String> {
+        let mut fields: Vec<(String, bool)> = Vec::new();
+        let mut open: Option<(String, bool)> = None;
+        for piece in &raw.pieces {
+            let (value, quoted) = match piece {
+                Piece::Text(text, quoted) => {
+                    let (now, all) = open.get_or_insert_default();
+                    now.push_str(text);
+                    *all |= *quoted;
+                    continue;
+                }
+                Piece::Variable(name, default, quoted) => {
+                    let known = self.variables.get(name);
+                    let value = match (known, default) {
+                        (Some(Some(value)), Some(default)) if value.is_empty() => default.clone(),
+                        (Some(Some(value)), _) => value.clone(),
+                        (None, Some(default)) => default.clone(),
+                        (Some(None), _) => {
+                            return Err(format!("the value of `{name}` cannot be told"));
+                        }
+                        (None, None) => return Err(format!("`{name}` has no value here")),
+                    };
+                    (value, *quoted)
+                }
+                Piece::Command(command) => (which(command)?, false),
+                Piece::Other => return Err("what a shell makes of this cannot be told".into()),
+            };
+            if quoted {
+                let (now, all) = open.get_or_insert_default();
+                now.push_str(&value);
+                *all = true;
+                continue;
+            }
+            let blank = |c: char| matches!(c, ' ' | '\t' | '\n');
+            if value.starts_with(blank) {
+                fields.extend(open.take());
+            }
+            for (at, part) in value.split(blank).filter(|part| !part.is_empty()).enumerate() {
+                if at > 0 {
+                    fields.extend(open.take());
+                }
+                open.get_or_insert_default().0.push_str(part);
+            }
+            if value.ends_with(blank) {
+                fields.extend(open.take());
+            }
+            if fields.len() > FIELDS_MAX {
+                return Err("this becomes too many words".into());
+            }
+        }
+        fields.extend(open);
+        let mut out = Vec::new();
+        for (text, quoted) in fields {
+            if text.len() > VALUE_MAX {
+                return Err("this becomes too long a word".into());
+            }
+            match (quoted, text.contains('{')) {
+                (false, true) => out.extend(braces(&text)?.into_iter().map(|text| (text, false))),
+                _ => out.push((text, quoted)),
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// What a part of a script does besides being carried out or not.
+#[derive(Default)]
+struct Found {
+    commands: usize,
+    assigned: Vec<String>,
+    exits: bool,
+}
+
+fn span_of(node: &Node) -> Span {
+    match node {
+        Node::Simple { span, .. }
+        | Node::Pipe(_, span)
+        | Node::If(_, _, span)
+        | Node::For(_, _, _, span)
+        | Node::Unsure(_, _, span)
+        | Node::Function(_, _, span) => *span,
+        Node::List(first, _) | Node::Not(first) => span_of(first),
+        Node::Group(body) => body.first().map_or(Span::default(), span_of),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("the {what}") } else { format!("{number} {what}s") }
+}
+
+/// `$(which iptables)` is iptables; another command cannot be told.
+fn which(command: &str) -> Result<String, String> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    match words.as_slice() {
+        ["which" | "whereis", name, ..]
+        | ["command", "-v", name, ..]
+        | ["type", "-p", name, ..] => Ok((*name).into()),
+        _ => Err(format!("what `{}` prints cannot be told", command.trim())),
+    }
+}
+
+/// `{1..3}` and `{a,b}`, as bash has them.
+fn braces(text: &str) -> Result<Vec<String>, String> {
+    let whole = || Vec::from([String::from(text)]);
+    let Some(open) = text.find('{') else { return Ok(whole()) };
+    let Some(close) = text.get(open..).and_then(|rest| rest.find('}')) else { return Ok(whole()) };
+    let front = text.get(..open).unwrap_or("");
+    let inner = text.get(open + 1..open + close).unwrap_or("");
+    let back = text.get(open + close + 1..).unwrap_or("");
+    let parts: Vec<String> = if let Some((from, to)) = inner.split_once("..") {
+        let Some((from, to)) = from.parse::<i64>().ok().zip(to.parse::<i64>().ok()) else {
+            return Ok(whole());
+        };
+        if from.abs_diff(to) > FIELDS_MAX as u64 {
+            return Err("this becomes too many words".into());
+        }
+        let up: Vec<i64> = (from.min(to)..=from.max(to)).collect();
+        let numbers = up.into_iter().map(|number| format!("{number}"));
+        if from <= to { numbers.collect() } else { numbers.rev().collect() }
+    } else if inner.contains(',') {
+        inner.split(',').map(Into::into).collect()
+    } else {
+        return Ok(whole());
+    };
+    let mut out = Vec::new();
+    let rest = if back.contains('{') { braces(back)? } else { Vec::from([back.into()]) };
+    if parts.len().saturating_mul(rest.len()) > FIELDS_MAX {
+        return Err("this becomes too many words".into());
+    }
+    for part in &parts {
+        out.extend(rest.iter().map(|back| format!("{front}{part}{back}")));
+    }
+    Ok(out)
+}
+
+/// test(1), as far as words alone decide.
+fn test(words: &[&str]) -> Status {
+    match words {
+        [] => Some(false),
+        ["!", rest @ ..] => test(rest).map(|status| !status),
+        ["-n", text] => Some(!text.is_empty()),
+        ["-z", text] => Some(text.is_empty()),
+        [operator, _] if operator.starts_with('-') => None,
+        [text] => Some(!text.is_empty()),
+        [a, "=" | "==", b] => Some(a == b),
+        [a, "!=", b] => Some(a != b),
+        [a, operator, b] => {
+            let (a, b) = (a.parse::<i64>().ok()?, b.parse::<i64>().ok()?);
+            match *operator {
+                "-eq" => Some(a == b),
+                "-ne" => Some(a != b),
+                "-lt" => Some(a < b),
+                "-le" => Some(a <= b),
+                "-gt" => Some(a > b),
+                "-ge" => Some(a >= b),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

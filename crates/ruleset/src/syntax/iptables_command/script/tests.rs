@@ -1,0 +1,136 @@
+use super::{Script, is_script, run};
+use crate::diagnostic::code;
+use crate::labels::LabelNames;
+use alloc::{format, string::String, vec::Vec};
+
+/// The rules that a script leaves behind, as -A lines, and its faults.
+fn rules(source: &str) -> (Vec<String>, Vec<String>) {
+    let script = run(source, LabelNames::NONE);
+    let text = format!("{}{}", script.v4.text(), script.v6.text());
+    let rule = |line: &str| line.strip_prefix("[0:0] -A ").map(String::from);
+    let fault = |script: &Script| {
+        let each = script.faults.iter().map(|one| {
+            let place = source.get(one.span.start as usize..one.span.end as usize).unwrap_or("");
+            format!("{} `{place}`", one.code)
+        });
+        each.collect()
+    };
+    (text.lines().filter_map(rule).collect(), fault(&script))
+}
+
+fn clean(source: &str) -> Vec<String> {
+    let (rules, faults) = rules(source);
+    assert!(faults.is_empty(), "{source}: {faults:?}");
+    rules
+}
+
+#[test]
+fn variables_quotes_and_continued_lines() {
+    let source = "#!/bin/sh\nIPT=/sbin/iptables\nLAN=\"10.0.0.0/8\" # the office\n\
+                  export PORTS='22 80'\nset -- $PORTS\n\
+                  $IPT -A INPUT -s $LAN \\\n  -m comment --comment \"from $LAN; it's\" -j ACCEPT\n\
+                  sudo ${IPT} -A INPUT -i \"${EXT:-eth0}\" -j DROP; ip6tables -A INPUT -j DROP";
+    assert_eq!(
+        clean(source),
+        [
+            "INPUT -s 10.0.0.0/8 -m comment --comment \"from 10.0.0.0/8; it\\'s\" -j ACCEPT",
+            "INPUT -i eth0 -j DROP",
+            "INPUT -j DROP",
+        ]
+    );
+}
+
+#[test]
+fn loops_over_words_functions_and_conditions_on_known_values() {
+    let source = "IPT=$(which iptables)\nopen() {\n  $IPT -A INPUT -p tcp --dport $1 -j ACCEPT\n}\n\
+                  for port in 22 {80..81} 4{4,5}; do open $port; done\n\
+                  STATE=1\nif [ \"$STATE\" -eq 1 ] && [ -n \"$STATE\" ]; then\n $IPT -P INPUT DROP\n\
+                  else $IPT -A INPUT -j LOG; fi\n\
+                  iptables -N x || iptables -F x\niptables -N x 2>/dev/null || iptables -A x -j DROP";
+    let (rules, faults) = rules(source);
+    let ports: Vec<String> = ["22", "80", "81", "44", "45"]
+        .iter()
+        .map(|p| format!("INPUT -p tcp -m tcp --dport {p} -j ACCEPT"))
+        .collect();
+    assert_eq!(rules[..5], ports);
+    assert_eq!(rules[5..], ["x -j DROP"]);
+    // The second -N fails, as it does when the script is run.
+    assert_eq!(faults, ["KS0113 `iptables -N x`"]);
+    let script = run(source, LabelNames::NONE);
+    assert!(script.v4.text().contains(":INPUT DROP"));
+}
+
+#[test]
+fn what_cannot_be_told_is_named_and_not_carried_out() {
+    for (source, fault) in [
+        ("iptables -A INPUT -s $OFFICE -j DROP", "KS0112 `$OFFICE`"),
+        ("iptables -A INPUT -s `hostname -i` -j DROP", "KS0112 ``hostname -i``"),
+        ("if [ -f /etc/x ]; then iptables -A INPUT -j DROP; fi", "KS0112 `if`"),
+        ("test -f /x && iptables -A INPUT -j DROP", "KS0112 `iptables -A INPUT -j DROP`"),
+        ("cat ips | while read ip; do iptables -A INPUT -s $ip; done", "KS0112 `cat`"),
+        ("for f in /etc/fw/*; do iptables -A INPUT -j DROP; done", "KS0112 `for`"),
+        ("case $1 in start) iptables -A INPUT -j DROP;; *) ;; esac", "KS0112 `case`"),
+        ("start() { iptables -A INPUT -j DROP; }", "KS0112 `start`"),
+        ("iptables-restore < /etc/rules", "KS0112 `iptables-restore`"),
+        ("ebtables -A INPUT -j DROP", "KS0112 `ebtables -A INPUT -j DROP`"),
+        ("if [ -f /x ]; then exit 0; fi", "KS0112 `if`"),
+        ("iptables -A INPUT -m comment --comment \"open", "KS0112 `\"`"),
+        ("x=1; if ifup; then x=2; fi; iptables -A INPUT --ttl $x", "KS0112 `$x`"),
+    ] {
+        let (rules, faults) = rules(source);
+        assert_eq!(faults, [fault], "{source}");
+        assert!(rules.is_empty(), "{source}");
+    }
+}
+
+#[test]
+fn other_commands_are_passed_over() {
+    let source = "modprobe ip_tables\necho 1 > /proc/sys/net/ipv4/ip_forward\n\
+                  [ -x /sbin/modprobe ] && modprobe x\ncat <<END\niptables -A INPUT -j LOG\nEND\n\
+                  iptables -A INPUT -j DROP 2>&1 >/dev/null\nexit 0\niptables -F";
+    assert_eq!(clean(source), ["INPUT -j DROP"]);
+}
+
+#[test]
+fn faults_of_rules_have_their_place_in_the_script() {
+    let source = "iptables -A INPUT -p tpc -j DROP\niptables -D INPUT 3\n";
+    assert_eq!(rules(source).1, ["KS0403 `tpc`", "KS0113 `iptables -D INPUT 3`"]);
+    let source = "iptables -N a\niptables -A a -j a\niptables -A INPUT -j a\n";
+    let script = run(source, LabelNames::NONE);
+    let faults = script.v4.ruleset_of_commands(LabelNames::NONE).unwrap_err();
+    assert_eq!(faults[0].code, code::LOOP);
+    assert_eq!((faults[0].span.start, faults[0].span.end), (14, 32));
+}
+
+#[test]
+fn work_is_bounded() {
+    let deep = "( ".repeat(100_000);
+    assert_eq!(rules(&deep).1.len(), 1);
+    let mut loops = String::new();
+    for at in 0..8 {
+        loops.push_str(&format!("for v{at} in {{1..100}}; do "));
+    }
+    loops.push_str("iptables -F; ");
+    loops.push_str(&"done; ".repeat(8));
+    assert!(rules(&loops).1.iter().any(|fault| fault.starts_with("KS0108")));
+    assert_eq!(rules("f() { f; iptables -F; }; f").1.len(), 1);
+    assert_eq!(rules("iptables -A INPUT -s {1..99}{1..99}{1..99}").1.len(), 1);
+    let mut grow = String::from("x=ab\n");
+    for _ in 0..40 {
+        grow.push_str("x=\"$x$x\"\n");
+    }
+    grow.push_str("iptables -A INPUT -m comment --comment $x");
+    assert_eq!(rules(&grow).1, ["KS0112 `$x`"]);
+}
+
+#[test]
+fn scripts_are_told_from_rule_files() {
+    for source in
+        ["#!/bin/sh\n", "iptables -F\n", "  /sbin/ip6tables -F", "# x\nsudo iptables -F", "$IPT -F"]
+    {
+        assert!(is_script(source), "{source}");
+    }
+    for source in ["*filter\nCOMMIT\n", "-A INPUT -j DROP", "Chain INPUT (policy ACCEPT)", ""] {
+        assert!(!is_script(source), "{source}");
+    }
+}

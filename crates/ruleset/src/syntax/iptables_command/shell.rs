@@ -1,0 +1,668 @@
+//! A shell script as far as rules need it: simple commands, assignments, `if`, `for`, functions,
+//! lists with `&&`, `||` and `|`. The rest is recognised and kept as what it is, so that nothing is
+//! passed over unseen. Source: the shell chapter of POSIX.1-2017.
+
+use crate::model::Span;
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+/// How deep constructs may be nested.
+pub const DEPTH_MAX: usize = 40;
+
+/// A piece of a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text; whether it stood in quotes.
+    Text(String, bool),
+    /// `$NAME`, `${NAME}`, `${NAME:-default}`; whether it stood in double quotes.
+    Variable(String, Option<String>, bool),
+    /// `$(...)` or backquotes.
+    Command(String),
+    /// Something else that only a shell can tell: arithmetic, other forms of `${...}`.
+    Other,
+}
+
+/// A word before anything in it is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// What it is made of.
+    pub pieces: Vec<Piece>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How a command hangs on the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// `&&`.
+    And,
+    /// `||`.
+    Or,
+}
+
+/// A piece of a script.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Assignments and words.
+    Simple {
+        /// `NAME=value` before the words.
+        assigned: Vec<(String, Raw)>,
+        /// The command.
+        words: Vec<Raw>,
+        /// Where it stands.
+        span: Span,
+    },
+    /// One after the other, as the one before went.
+    List(Box<Node>, Vec<(Link, Node)>),
+    /// `a | b`.
+    Pipe(Vec<Node>, Span),
+    /// `! command`.
+    Not(Box<Node>),
+    /// `if`, each condition with its commands, and `else`.
+    If(Vec<(Vec<Node>, Vec<Node>)>, Vec<Node>, Span),
+    /// `for NAME in WORDS`; `None` without `in`.
+    For(String, Option<Vec<Raw>>, Vec<Node>, Span),
+    /// `while`, `until`, `select`, `case`, a subshell: what it holds, and its word.
+    Unsure(&'static str, Vec<Node>, Span),
+    /// `NAME() { ... }`.
+    Function(String, Vec<Node>, Span),
+    /// `{ ...; }`.
+    Group(Vec<Node>),
+}
+
+/// What cannot be read of a script, and where.
+pub type Unreadable = (&'static str, Span);
+
+/// Reads a script.
+///
+/// # Errors
+/// Where it is no script, or nested too deeply.
+pub fn read(source: &str) -> Result<Vec<Node>, Unreadable> {
+    let tokens = Lexer { source, at: 0, tokens: Vec::new(), documents: Vec::new() }.all()?;
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
+    let nodes = parser.commands(&[])?;
+    match parser.tokens.get(parser.at) {
+        None => Ok(nodes),
+        Some((_, span)) => Err(("this word begins or ends nothing here", *span)),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(Vec<Piece>),
+    /// `\n` or `;`.
+    End,
+    /// `;;`.
+    CaseEnd,
+    And,
+    Or,
+    Pipe,
+    Background,
+    Open,
+    Close,
+    /// `<`, `>`, ...: the word behind it is a file.
+    Redirect,
+}
+
+struct Lexer<'a> {
+    source: &'a str,
+    at: usize,
+    tokens: Vec<(Token, Span)>,
+    /// The ends of documents that begin on the next line.
+    documents: Vec<String>,
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+impl Lexer<'_> {
+    fn peek(&self) -> Option<char> {
+        self.source.get(self.at..)?.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let there = self.source.get(self.at..).is_some_and(|rest| rest.starts_with(text));
+        if there {
+            self.at += text.len();
+        }
+        there
+    }
+
+    fn push(&mut self, token: Token, start: usize) {
+        let span = Span { start: offset(start), end: offset(self.at) };
+        self.tokens.push((token, span));
+    }
+
+    fn all(mut self) -> Result<Vec<(Token, Span)>, Unreadable> {
+        while let Some(c) = self.peek() {
+            let start = self.at;
+            match c {
+                '\n' => {
+                    self.next();
+                    self.push(Token::End, start);
+                    self.skip_documents();
+                }
+                ' ' | '\t' | '\r' => drop(self.next()),
+                '\\' if self.source.get(start..).is_some_and(|rest| rest.starts_with("\\\n")) => {
+                    self.at += 2;
+                }
+                '#' => {
+                    while self.peek().is_some_and(|c| c != '\n') {
+                        self.next();
+                    }
+                }
+                ';' | '&' | '|' | '(' | ')' | '<' | '>' => self.operator(c, start),
+                _ => self.word(start)?,
+            }
+        }
+        Ok(self.tokens)
+    }
+
+    fn operator(&mut self, c: char, start: usize) {
+        self.next();
+        let token = match c {
+            ';' if self.take(";") => Token::CaseEnd,
+            ';' => Token::End,
+            '&' if self.take("&") => Token::And,
+            '&' if self.take(">") => Token::Redirect,
+            '&' => Token::Background,
+            '|' if self.take("|") => Token::Or,
+            '|' => Token::Pipe,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            '<' if self.take("<<") => Token::Redirect,
+            '<' if self.take("<-") || self.take("<") => {
+                while self.peek().is_some_and(|c| matches!(c, ' ' | '\t' | '-')) {
+                    self.next();
+                }
+                let from = self.at;
+                while self.peek().is_some_and(|c| !c.is_whitespace() && !matches!(c, ';' | '|')) {
+                    self.next();
+                }
+                let end = self.source.get(from..self.at).unwrap_or("");
+                self.documents.push(end.replace(['"', '\'', '\\'], ""));
+                return;
+            }
+            _ => {
+                let _ = self.take(">") || self.take("|") || self.take("&");
+                Token::Redirect
+            }
+        };
+        self.push(token, start);
+    }
+
+    fn skip_documents(&mut self) {
+        for end in core::mem::take(&mut self.documents) {
+            while self.at < self.source.len() {
+                let rest = self.source.get(self.at..).unwrap_or("");
+                let line = rest.split_inclusive('\n').next().unwrap_or("");
+                self.at += line.len();
+                if line.trim() == end {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn word(&mut self, start: usize) -> Result<(), Unreadable> {
+        let mut pieces = Vec::new();
+        while let Some(c) = self.peek() {
+            match c {
+                ' ' | '\t' | '\n' | '\r' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
+                '\'' => self.single(&mut pieces)?,
+                '"' => self.double(&mut pieces)?,
+                '`' | '$' => self.dollar(&mut pieces, false)?,
+                '\\' => {
+                    self.next();
+                    match self.next() {
+                        Some('\n') | None => {}
+                        Some(c) => text(&mut pieces, c, true),
+                    }
+                }
+                c => {
+                    self.next();
+                    text(&mut pieces, c, false);
+                }
+            }
+        }
+        // `2>file`: the number belongs to what follows.
+        let number = matches!(pieces.as_slice(), [Piece::Text(text, false)]
+            if text.bytes().all(|b| b.is_ascii_digit()));
+        if !(number && matches!(self.peek(), Some('<' | '>'))) {
+            self.push(Token::Word(pieces), start);
+        }
+        Ok(())
+    }
+
+    fn single(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Unreadable> {
+        let start = self.at;
+        self.next();
+        pieces.push(Piece::Text(String::new(), true));
+        loop {
+            match self.next() {
+                None => return Err(self.open_quote(start)),
+                Some('\'') => return Ok(()),
+                Some(c) => text(pieces, c, true),
+            }
+        }
+    }
+
+    fn double(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Unreadable> {
+        let start = self.at;
+        self.next();
+        pieces.push(Piece::Text(String::new(), true));
+        loop {
+            match self.peek() {
+                None => return Err(self.open_quote(start)),
+                Some('"') => {
+                    self.next();
+                    return Ok(());
+                }
+                Some('`' | '$') => self.dollar(pieces, true)?,
+                Some('\\') => {
+                    self.next();
+                    match self.next() {
+                        Some('\n') | None => {}
+                        Some(c @ ('"' | '\\' | '$' | '`')) => text(pieces, c, true),
+                        Some(c) => {
+                            text(pieces, '\\', true);
+                            text(pieces, c, true);
+                        }
+                    }
+                }
+                Some(c) => {
+                    self.next();
+                    text(pieces, c, true);
+                }
+            }
+        }
+    }
+
+    fn open_quote(&self, start: usize) -> Unreadable {
+        ("a quote is not closed", Span { start: offset(start), end: offset(start + 1) })
+    }
+
+    /// `$...` and backquotes.
+    fn dollar(&mut self, pieces: &mut Vec<Piece>, quoted: bool) -> Result<(), Unreadable> {
+        let start = self.at;
+        if self.take("`") {
+            let inner = self.until(start, '`', None)?;
+            pieces.push(Piece::Command(inner));
+            return Ok(());
+        }
+        self.next();
+        if self.take("((") {
+            self.until(start, ')', Some('('))?;
+            let _ = self.take(")");
+            pieces.push(Piece::Other);
+        } else if self.take("(") {
+            let inner = self.until(start, ')', Some('('))?;
+            pieces.push(Piece::Command(inner));
+        } else if self.take("{") {
+            let inner = self.until(start, '}', Some('{'))?;
+            pieces.push(braced(&inner, quoted));
+        } else {
+            let special = |c: char| c.is_ascii_digit() || matches!(c, '@' | '*' | '#' | '?' | '$');
+            let from = self.at;
+            if self.peek().is_some_and(special) {
+                self.next();
+            } else {
+                while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+                    self.next();
+                }
+            }
+            let name = self.source.get(from..self.at).unwrap_or("");
+            if name.is_empty() {
+                text(pieces, '$', quoted);
+            } else {
+                pieces.push(Piece::Variable(name.into(), None, quoted));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text up to a closing character; `open` opens another of the same kind.
+    fn until(
+        &mut self,
+        start: usize,
+        close: char,
+        open: Option<char>,
+    ) -> Result<String, Unreadable> {
+        let from = self.at;
+        let mut depth = 1_usize;
+        while let Some(c) = self.next() {
+            if c == '\\' {
+                self.next();
+            } else if c == close {
+                depth -= 1;
+                if depth == 0 {
+                    let end = self.at - c.len_utf8();
+                    return Ok(self.source.get(from..end).unwrap_or("").into());
+                }
+            } else if Some(c) == open {
+                depth += 1;
+            }
+        }
+        Err(self.open_quote(start))
+    }
+}
+
+fn text(pieces: &mut Vec<Piece>, c: char, quoted: bool) {
+    match pieces.last_mut() {
+        Some(Piece::Text(text, same)) if *same == quoted => text.push(c),
+        _ => pieces.push(Piece::Text(String::from(c), quoted)),
+    }
+}
+
+/// What stands in `${...}`.
+fn braced(inner: &str, quoted: bool) -> Piece {
+    let (name, default) = match inner.split_once(":-").or_else(|| inner.split_once('-')) {
+        Some((name, default)) => (name, Some(default)),
+        None => (inner, None),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let literal = default.is_none_or(|text| !text.contains(['$', '`', '"', '\'', '\\']));
+    if !name.is_empty() && name.chars().all(plain) && literal {
+        Piece::Variable(name.into(), default.map(Into::into), quoted)
+    } else {
+        Piece::Other
+    }
+}
+
+struct Parser<'a> {
+    tokens: &'a [(Token, Span)],
+    at: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn token(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|(token, _)| token)
+    }
+
+    fn span(&self) -> Span {
+        let last = self.tokens.last().map_or(Span::default(), |(_, span)| *span);
+        self.tokens.get(self.at).map_or(last, |(_, span)| *span)
+    }
+
+    /// The word here, when it is one without quotes and variables.
+    fn keyword(&self) -> Option<&str> {
+        match self.token() {
+            Some(Token::Word(pieces)) => match pieces.as_slice() {
+                [Piece::Text(text, false)] => Some(text.as_str()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn expect(&mut self, word: &str) -> Result<(), Unreadable> {
+        if self.keyword() == Some(word) {
+            self.at += 1;
+            return Ok(());
+        }
+        Err(("another word of the shell has to stand here", self.span()))
+    }
+
+    fn ends(&mut self) {
+        while matches!(self.token(), Some(Token::End | Token::Background)) {
+            self.at += 1;
+        }
+    }
+
+    /// Commands up to one of these words, which is left.
+    fn commands(&mut self, until: &[&str]) -> Result<Vec<Node>, Unreadable> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(("constructs are nested too deeply here", self.span()));
+        }
+        let mut all = Vec::new();
+        loop {
+            self.ends();
+            let stop = self.keyword().is_some_and(|word| until.contains(&word));
+            let closed = matches!(self.token(), Some(Token::Close | Token::CaseEnd));
+            if stop || closed || self.token().is_none() {
+                self.depth -= 1;
+                return Ok(all);
+            }
+            let before = self.at;
+            all.push(self.list()?);
+            if self.at == before {
+                return Err(("this stands where a command has to", self.span()));
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<Node, Unreadable> {
+        let first = self.pipe()?;
+        let mut rest = Vec::new();
+        loop {
+            let link = match self.token() {
+                Some(Token::And) => Link::And,
+                Some(Token::Or) => Link::Or,
+                _ => break,
+            };
+            self.at += 1;
+            while self.token() == Some(&Token::End) {
+                self.at += 1;
+            }
+            rest.push((link, self.pipe()?));
+        }
+        Ok(if rest.is_empty() { first } else { Node::List(Box::new(first), rest) })
+    }
+
+    fn pipe(&mut self) -> Result<Node, Unreadable> {
+        let span = self.span();
+        let mut all = Vec::from([self.command()?]);
+        while self.token() == Some(&Token::Pipe) {
+            self.at += 1;
+            while self.token() == Some(&Token::End) {
+                self.at += 1;
+            }
+            all.push(self.command()?);
+        }
+        let one = if all.len() == 1 { all.pop() } else { None };
+        Ok(one.unwrap_or(Node::Pipe(all, span)))
+    }
+
+    fn command(&mut self) -> Result<Node, Unreadable> {
+        let span = self.span();
+        if self.token() == Some(&Token::Open) {
+            self.at += 1;
+            let body = self.commands(&[])?;
+            if self.token() != Some(&Token::Close) {
+                return Err(("a parenthesis is not closed", span));
+            }
+            self.at += 1;
+            self.redirects();
+            return Ok(Node::Unsure("a subshell", body, span));
+        }
+        let node = match self.keyword() {
+            Some("!") => {
+                self.at += 1;
+                self.depth += 1;
+                if self.depth > DEPTH_MAX {
+                    return Err(("constructs are nested too deeply here", span));
+                }
+                let inner = self.command()?;
+                self.depth -= 1;
+                return Ok(Node::Not(Box::new(inner)));
+            }
+            Some("if") => self.condition(span)?,
+            Some("for") => self.for_each(span)?,
+            Some("while" | "until") => {
+                self.at += 1;
+                let mut body = self.commands(&["do"])?;
+                self.expect("do")?;
+                body.extend(self.commands(&["done"])?);
+                self.expect("done")?;
+                Node::Unsure("a loop", body, span)
+            }
+            Some("case") => self.case(span)?,
+            Some("{") => {
+                self.at += 1;
+                let body = self.commands(&["}"])?;
+                self.expect("}")?;
+                Node::Group(body)
+            }
+            Some("function") => {
+                self.at += 1;
+                let name = self.keyword().unwrap_or("").into();
+                self.at += 1;
+                return self.function(name, span);
+            }
+            Some(_) if self.is_function() => {
+                let name = self.keyword().unwrap_or("").into();
+                self.at += 1;
+                return self.function(name, span);
+            }
+            _ => return Ok(self.simple(span)),
+        };
+        self.redirects();
+        Ok(node)
+    }
+
+    fn is_function(&self) -> bool {
+        let token = |at: usize| self.tokens.get(self.at + at).map(|(token, _)| token);
+        token(1) == Some(&Token::Open) && token(2) == Some(&Token::Close)
+    }
+
+    fn function(&mut self, name: String, span: Span) -> Result<Node, Unreadable> {
+        if self.token() == Some(&Token::Open) {
+            self.at += 2;
+        }
+        while self.token() == Some(&Token::End) {
+            self.at += 1;
+        }
+        self.expect("{")?;
+        let body = self.commands(&["}"])?;
+        self.expect("}")?;
+        self.redirects();
+        Ok(Node::Function(name, body, span))
+    }
+
+    fn condition(&mut self, span: Span) -> Result<Node, Unreadable> {
+        let mut arms = Vec::new();
+        let mut otherwise = Vec::new();
+        loop {
+            self.at += 1;
+            let condition = self.commands(&["then"])?;
+            self.expect("then")?;
+            let body = self.commands(&["elif", "else", "fi"])?;
+            arms.push((condition, body));
+            match self.keyword() {
+                Some("elif") => {}
+                Some("else") => {
+                    self.at += 1;
+                    otherwise = self.commands(&["fi"])?;
+                    break;
+                }
+                _ => break,
+            }
+        }
+        self.expect("fi")?;
+        Ok(Node::If(arms, otherwise, span))
+    }
+
+    fn for_each(&mut self, span: Span) -> Result<Node, Unreadable> {
+        self.at += 1;
+        let name = String::from(self.keyword().unwrap_or(""));
+        self.at += 1;
+        self.ends();
+        let mut words = None;
+        if self.keyword() == Some("in") {
+            self.at += 1;
+            let mut all = Vec::new();
+            while let Some((Token::Word(pieces), span)) = self.tokens.get(self.at) {
+                all.push(Raw { pieces: pieces.clone(), span: *span });
+                self.at += 1;
+            }
+            words = Some(all);
+        }
+        self.ends();
+        self.expect("do")?;
+        let body = self.commands(&["done"])?;
+        self.expect("done")?;
+        Ok(Node::For(name, words, body, span))
+    }
+
+    fn case(&mut self, span: Span) -> Result<Node, Unreadable> {
+        self.at += 1;
+        let mut body = Vec::new();
+        while self.keyword() != Some("in") {
+            if self.token().is_none() {
+                return Err(("`case` has no `in`", span));
+            }
+            self.at += 1;
+        }
+        self.at += 1;
+        loop {
+            while matches!(self.token(), Some(Token::End | Token::CaseEnd)) {
+                self.at += 1;
+            }
+            if self.keyword() == Some("esac") {
+                self.at += 1;
+                return Ok(Node::Unsure("a choice", body, span));
+            }
+            // The pattern.
+            while !matches!(self.token(), None | Some(Token::Close)) {
+                self.at += 1;
+            }
+            if self.token().is_none() {
+                return Err(("`case` has no `esac`", span));
+            }
+            self.at += 1;
+            body.extend(self.commands(&["esac"])?);
+            if matches!(self.token(), Some(Token::Close)) {
+                return Err(("a parenthesis closes nothing", self.span()));
+            }
+        }
+    }
+
+    fn redirects(&mut self) {
+        while matches!(self.token(), Some(Token::Redirect)) {
+            self.at += 1;
+            if matches!(self.token(), Some(Token::Word(_))) {
+                self.at += 1;
+            }
+        }
+    }
+
+    fn simple(&mut self, span: Span) -> Node {
+        let (mut assigned, mut words): (Vec<_>, Vec<Raw>) = (Vec::new(), Vec::new());
+        let mut end = span;
+        loop {
+            self.redirects();
+            let Some((Token::Word(pieces), at)) = self.tokens.get(self.at) else { break };
+            self.at += 1;
+            end = *at;
+            let raw = Raw { pieces: pieces.clone(), span: *at };
+            match assignment(&raw).filter(|_| words.is_empty()) {
+                Some(one) => assigned.push(one),
+                None => words.push(raw),
+            }
+        }
+        Node::Simple { assigned, words, span: Span { start: span.start, end: end.end } }
+    }
+}
+
+/// `NAME=value`, taken apart.
+#[must_use]
+pub fn assignment(raw: &Raw) -> Option<(String, Raw)> {
+    let Some((Piece::Text(text, false), rest)) = raw.pieces.split_first() else { return None };
+    let (name, value) = text.split_once('=')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts || !name.chars().all(plain) {
+        return None;
+    }
+    let mut pieces = Vec::from([Piece::Text(value.into(), true)]);
+    pieces.extend(rest.iter().cloned());
+    Some((name.into(), Raw { pieces, span: raw.span }))
+}
