@@ -4,7 +4,7 @@
 
 mod links;
 
-use links::{KEEPSTATE, Machine, real_tools_work};
+use links::{KEEPSTATE, Machine};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -12,6 +12,12 @@ use std::time::Duration;
 
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether a namespace for the real tools can be made here.
+fn real_tools_work() -> bool {
+    let ran = Command::new("unshare").args(["-n", "iptables", "-S"]).output();
+    ran.is_ok_and(|output| output.status.success())
 }
 
 #[test]
@@ -162,4 +168,81 @@ fn commands_say_what_the_real_ones_say() {
         }
         assert!(odd.is_empty(), "{odd}");
     }
+}
+
+/// Command files of the shared test material, each command run by the real tools and read here as a
+/// script, with the chains that they are for made before and without them.
+#[test]
+fn command_files_leave_what_the_real_tools_leave() {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/rulesets");
+    let Ok(index) = fs::read_to_string(shared.join("INDEX.tsv")) else {
+        return println!("skipped: no shared test material");
+    };
+    if !real_tools_work() {
+        return println!("skipped: iptables in a namespace needs root");
+    }
+    let machine = Machine::new("store-command-files");
+    let (mut same, mut odd) = (0, String::new());
+    let files = index.lines().filter(|line| line.split('\t').nth(1) == Some("iptables-cmds"));
+    for name in files.filter_map(|line| line.split('\t').next()) {
+        let text = fs::read_to_string(shared.join(name)).expect("readable");
+        let commands: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("iptables ") || line.starts_with("ip6tables "))
+            .collect();
+        let mut chains: Vec<String> = Vec::new();
+        for line in &commands {
+            let words: Vec<&str> = line.split(' ').collect();
+            if let ([tool, ..], Some(at)) = (&words[..], words.iter().position(|w| *w == "-A")) {
+                chains.push(format!("{tool} -N {}", words[at + 1]));
+            }
+        }
+        chains.sort_unstable();
+        chains.dedup();
+        for with_chains in [true, false] {
+            let before = if with_chains { chains.join("\n") } else { String::new() };
+            let script = format!("{before}\n{}\n", commands.join("\n"));
+            let ran = Command::new("unshare")
+                .args([
+                    "-n",
+                    "sh",
+                    "-c",
+                    &format!("({script}) >/dev/null 2>&1; iptables-save; ip6tables-save"),
+                ])
+                .output()
+                .expect("a shell");
+            let read = keepstate_ruleset::syntax::iptables_command::script::run(
+                &script,
+                keepstate_ruleset::labels::LabelNames::NONE,
+            );
+            let mut ours = String::new();
+            for kept in [&read.v4, &read.v6] {
+                kept.order().into_iter().for_each(|table| kept.save(&mut ours, table, false));
+            }
+            let theirs: String = String::from_utf8_lossy(&ran.stdout)
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            // 1.8.9 saves type 255 with a code as any type; 1.8.11 does not.
+            if ours.replace("--icmp-type 255/255", "--icmp-type any") == theirs {
+                same += 1;
+            } else {
+                odd.push_str(&format!("{name}\nours:\n{ours}theirs:\n{theirs}\n"));
+            }
+            let by_link = machine.store.join(format!("{same}-{with_chains}"));
+            let path = std::env::var("PATH").unwrap_or_default();
+            let ran = Command::new("sh")
+                .args(["-c", &format!("({script}) >/dev/null 2>&1; iptables-save; ip6tables-save")])
+                .env("PATH", format!("{}:{path}", machine.links.display()))
+                .env("KEEPSTATE_RULE_STORE", by_link)
+                .output()
+                .expect("a shell");
+            let linked = String::from_utf8_lossy(&ran.stdout);
+            let linked = linked.lines().filter(|line| !line.starts_with('#'));
+            assert!(linked.eq(ours.lines()), "{name}: the links leave something else");
+        }
+    }
+    println!("{same} the same");
+    assert!(odd.is_empty(), "{odd}");
 }

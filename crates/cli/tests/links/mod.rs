@@ -52,9 +52,3 @@ impl Machine {
         String::from_utf8(self.run(&format!("{tool}-save"), &[], "").stdout).expect("a text")
     }
 }
-
-/// Whether a namespace for the real tools can be made here.
-pub(crate) fn real_tools_work() -> bool {
-    let ran = Command::new("unshare").args(["-n", "iptables", "-S"]).output();
-    ran.is_ok_and(|output| output.status.success())
-}

@@ -406,7 +406,7 @@ impl Shell<'_> {
     }
 
     fn call(&mut self, name: &str, rest: &[Word], missing: bool, span: Span) -> Status {
-        let Some(function) = self.functions.get_mut(name) else { return None };
+        let function = self.functions.get_mut(name)?;
         function.called = true;
         let body = function.body.clone();
         if self.calls >= CALLS_MAX {
