@@ -16,8 +16,7 @@ use std::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Rule sets as iptables-save and ip6tables-save print them, listings as `iptables -L` does, or
-    /// scripts of iptables commands; `-`
-    /// is stdin
+    /// scripts of iptables commands; `-` is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Names of labels (-m connlabel), as in /etc/xtables/connlabel.conf of the machine with the rules

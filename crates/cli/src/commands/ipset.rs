@@ -92,9 +92,9 @@ fn answer(named: Option<PathBuf>, words: &[String]) -> io::Result<u8> {
     say(&printed, file.as_deref())
 }
 
-/// The sets of the store, and how often its rules name each.
-fn load(locked: &Locked<'_>, now: Instant) -> io::Result<Sets> {
-    let text = locked.store().read(FILE)?;
+/// The sets of the store.
+pub(super) fn read(store: &Store, now: Instant) -> io::Result<Sets> {
+    let text = store.read(FILE)?;
     let mut seed = [0; 8];
     fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
     let mut sets = Sets::new(u64::from_ne_bytes(seed));
@@ -107,6 +107,12 @@ fn load(locked: &Locked<'_>, now: Instant) -> io::Result<Sets> {
         ))
     })?;
     sets.collect(now);
+    Ok(sets)
+}
+
+/// The sets of the store, and how often its rules name each.
+fn load(locked: &Locked<'_>, now: Instant) -> io::Result<Sets> {
+    let mut sets = read(locked.store(), now)?;
     let mut references = BTreeMap::new();
     let files = [
         ("iptables", Family::V4),

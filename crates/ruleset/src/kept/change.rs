@@ -4,7 +4,9 @@ use super::refusal::{NO_CHAIN, NO_RULE, Why};
 use super::{Chain, Kept, Refusal, Rule, Says, Table, Variant, policy_named, table_named};
 use crate::diagnostic::{Diagnostic, code};
 use crate::labels::LabelNames;
-use crate::model::{Span, TableName};
+use crate::model::{Jump, Span, TableName};
+use crate::needs::{Needs, SetUnfit};
+use crate::sets::ipset::Sets;
 use crate::syntax::iptables_list;
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::rule::{self, Command, Goal, Line, Setting};
@@ -231,8 +233,12 @@ impl Asked<'_> {
             !kept.is_chain(self.table, &chain.text) && (itself || chain_name(&chain.text).is_err());
         let placed = Word { text: "missing".into(), ..chain.clone() };
         let placed = if unfit { &placed } else { chain };
-        read_single(&self.line, setting, self.table, placed, &is_chain)
-            .map_err(|faults| self.refuse(faults, self.source, &chain.text))
+        let single = read_single(&self.line, setting, self.table, placed, &is_chain)
+            .map_err(|faults| self.refuse(faults, self.source, &chain.text))?;
+        match &kept.sets {
+            Some(sets) => sets_fit(single.rules(), sets).map(|()| single),
+            None => Ok(single),
+        }
     }
 
     fn refuse(&self, faults: Vec<Diagnostic>, source: &str, chain: &str) -> Refusal {
@@ -559,6 +565,33 @@ impl Kept {
         }
         Ok(out)
     }
+}
+
+/// Whether the sets that rules name are there, and for their family.
+fn sets_fit(rules: &[crate::model::Rule], sets: &Sets) -> Result<(), Refusal> {
+    let mut needs = Needs::default();
+    for rule in rules {
+        rule.matches.iter().for_each(|one| one.need(&mut needs));
+        if let Jump::Target(target) = &rule.target {
+            target.need(&mut needs);
+        }
+    }
+    for used in &needs.sets {
+        let family = match used.check(sets) {
+            Ok(()) => continue,
+            Err(SetUnfit::Missing) => {
+                let text = format!("Set {} doesn't exist.\n", used.name);
+                return Err(Refusal::problem(text));
+            }
+            Err(SetUnfit::Family(Family::V4)) => "IPv4",
+            Err(SetUnfit::Family(Family::V6)) => "IPv6",
+        };
+        return Err(Refusal::problem(format!(
+            "The protocol family of set {} is {family}, which is not applicable.\n",
+            used.name
+        )));
+    }
+    Ok(())
 }
 
 /// The rules of a line as they are kept.

@@ -20,6 +20,7 @@ pub use restore::Restore;
 use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
 use crate::model::{Policy, Ruleset, Span, TableName, builtin_name};
+use crate::sets::ipset::Sets;
 use crate::syntax::iptables_save;
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -43,6 +44,8 @@ pub struct Kept {
     pub variant: Variant,
     /// In the order in which they came to be.
     tables: Vec<Table>,
+    /// The sets of ipset(8) that there are; `None` where nobody asks for them.
+    sets: Option<Sets>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +77,7 @@ impl Kept {
     /// No tables.
     #[must_use]
     pub const fn new(family: Family, variant: Variant) -> Self {
-        Self { family, variant, tables: Vec::new() }
+        Self { family, variant, tables: Vec::new(), sets: None }
     }
 
     /// Reads what [`Self::text`] wrote; the number of the line that it did not write otherwise.
@@ -103,6 +106,12 @@ impl Kept {
             take().ok_or(number)?;
         }
         if open.is_some() { Err(text.lines().count()) } else { Ok(kept) }
+    }
+
+    /// Has rules refused that name other sets than these.
+    #[must_use]
+    pub fn with_sets(self, sets: Sets) -> Self {
+        Self { sets: Some(sets), ..self }
     }
 
     /// All of it, as it is read back: what `iptables-save -c` prints, without comments and in the

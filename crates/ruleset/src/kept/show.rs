@@ -20,7 +20,7 @@ impl Kept {
         }
         let table = self.table(asked.table).cloned();
         let tables = Vec::from([table.unwrap_or_else(|| Table::new(asked.table))]);
-        Ok(Self { family: self.family, variant: self.variant, tables })
+        Ok(Self { tables, ..Self::new(self.family, self.variant) })
     }
 
     fn understood(&self, labels: &LabelNames) -> Result<Ruleset, Refusal> {

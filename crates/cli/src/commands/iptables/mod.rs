@@ -11,6 +11,7 @@ use crate::{
     store::{LockError, Locked, STORE_OPTION, Store, Wait},
     terminal::Terminal,
 };
+use keepstate_datapath::clock::SystemClock;
 use keepstate_packet::Family;
 use keepstate_ruleset::{
     kept::{self, Kept, Refusal, VERSION, Variant},
@@ -219,7 +220,7 @@ fn command(called: &Called, store: &Store) -> io::Result<u8> {
     let labels = label_names();
     if !asked.changes() {
         warn_of_legacy(called, store)?;
-        let mut kept = load(called, store)?;
+        let mut kept = load_with_sets(called, store, &source)?;
         return Ok(match kept.apply(&asked, &labels, true) {
             Ok(out) => {
                 print(&out);
@@ -232,7 +233,7 @@ fn command(called: &Called, store: &Store) -> io::Result<u8> {
         Ok(locked) => locked,
         Err(status) => return Ok(status),
     };
-    let mut kept = load(called, locked.store())?;
+    let mut kept = load_with_sets(called, locked.store(), &source)?;
     match kept.apply(&asked, &labels, true) {
         Ok(out) => {
             locked.write(called.file(), &kept.text())?;
@@ -249,6 +250,15 @@ fn load(called: &Called, store: &Store) -> io::Result<Kept> {
     Kept::read(&text, called.family, called.variant).map_err(|line| {
         io::Error::other(format!("line {line} of `{}` in the rule store is damaged", called.file()))
     })
+}
+
+/// The same, with the sets of the store where the text of commands may name some.
+fn load_with_sets(called: &Called, store: &Store, text: &str) -> io::Result<Kept> {
+    let kept = load(called, store)?;
+    if !text.split_whitespace().any(|word| word.ends_with("set") || word.ends_with("SET")) {
+        return Ok(kept);
+    }
+    Ok(kept.with_sets(super::ipset::read(store, SystemClock::start().now())?))
 }
 
 /// Takes the lock as the variant does: the legacy one waits only when told to.
