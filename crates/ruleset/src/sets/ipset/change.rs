@@ -301,6 +301,8 @@ impl IpSet {
             }
         }
         match self.layout() {
+            // Elements of a range are not masked again, in the kernel as here.
+            _ if request.trusted => {}
             Layout::HashIp | Layout::HashIpPort => e.ip = self.stored(e.ip),
             Layout::HashNetNet => (e.ip, e.ip2) = (self.stored(e.ip), self.stored(e.ip2)),
             _ => {}
