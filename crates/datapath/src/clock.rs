@@ -21,6 +21,12 @@ impl SystemClock {
         Self { epoch, start: std::time::Instant::now() }
     }
 
+    /// When it was started.
+    #[must_use]
+    pub const fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Instant {

@@ -128,6 +128,8 @@ pub struct Disposition {
     /// The first match of its way of which nobody knows what it would say: the fact it asks for is
     /// neither in the packet nor in the host model. The walk went on as if its rule did not match.
     pub unknown: Option<UnknownMatch>,
+    /// The packet's mark when its way ended.
+    pub mark: u32,
     /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
     /// datagram or was cut: the pieces are polled ([`Origin::Forwarded`]).
     pub output: Option<Output>,
@@ -143,6 +145,7 @@ impl Disposition {
             tracked: None,
             rule: None,
             unknown: None,
+            mark: 0,
             output: None,
         }
     }
@@ -484,6 +487,7 @@ impl Engine {
             tracked: None,
             rule: None,
             unknown: None,
+            mark: 0,
             output: None,
         }
     }
@@ -527,7 +531,7 @@ impl Engine {
             Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
         };
         recorder.end(verdict, cause);
-        Disposition { verdict, cause, hook, tracked: None, rule: None, unknown: None, output: None }
+        Disposition { verdict, cause, hook, ..Disposition::dropped(Cause::Malformed) }
     }
 
     fn complete<R: Recorder>(

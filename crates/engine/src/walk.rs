@@ -235,6 +235,7 @@ impl<R: Recorder> Walk<'_, R> {
             tracked: self.tracked,
             rule: self.rule,
             unknown: self.unknown,
+            mark: self.mark,
             output: leaves.map(|interface| Output { interface, length: self.parsed.length }),
         }
     }

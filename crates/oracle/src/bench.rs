@@ -51,14 +51,15 @@ impl Bench {
     pub(crate) fn new() -> io::Result<Self> {
         let settings = Settings::default();
         let kernel = router(settings.tracking)?;
+        let clock = SystemClock::start();
         let mut bench = Self {
-            model: model(&kernel, &settings)?,
+            model: model(&kernel, &settings, &clock)?,
             kernel,
             settings,
             identification: 0,
             clean: false,
             reaped: Vec::new(),
-            clock: SystemClock::start(),
+            clock,
             began: Duration::ZERO,
             coverage: Coverage::default(),
         };
@@ -107,7 +108,7 @@ impl Bench {
             }
             self.kernel.load_rules(family, &with_empty_tables(text))?;
         }
-        self.model = model(&self.kernel, settings)?;
+        self.model = model(&self.kernel, settings, &self.clock)?;
         Ok(())
     }
 
@@ -320,7 +321,7 @@ fn router(tracking: Tracking) -> io::Result<Kernel> {
     Ok(kernel)
 }
 
-fn model(kernel: &Kernel, settings: &Settings) -> io::Result<Model> {
+fn model(kernel: &Kernel, settings: &Settings, clock: &SystemClock) -> io::Result<Model> {
     let mut sysctls = kernel.parameters();
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     sysctls.extend(settings.values().map(owned));
@@ -328,6 +329,7 @@ fn model(kernel: &Kernel, settings: &Settings) -> io::Result<Model> {
     let mut model =
         Model::new(kernel.config(), &sysctls, &settings.rules).map_err(io::Error::other)?;
     model.add_timeout_policies(&settings::policies()).map_err(io::Error::other)?;
+    model.set_start(clock.epoch());
     Ok(model)
 }
 

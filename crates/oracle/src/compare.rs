@@ -45,6 +45,19 @@ pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference>
     if kernel.complaints != ours.complaints {
         found.push(Difference::new("log", &kernel.complaints, &ours.complaints));
     }
+    if kernel.logged != ours.logged {
+        found.push(Difference::new("LOG", &kernel.logged, &ours.logged));
+    }
+    // Of pieces there are several, each with the mark of its datagram.
+    if let (Some(theirs), Some(own)) = (kernel.mark, ours.mark)
+        && theirs != own
+    {
+        found.push(Difference::new(
+            "mark",
+            &format_args!("{theirs:#x}"),
+            &format_args!("{own:#x}"),
+        ));
+    }
     found
 }
 

@@ -201,7 +201,8 @@ impl Kernel {
     }
 
     /// Puts a rule set in iptables-save form in place of all tables it names; with its counters,
-    /// where all chains have them.
+    /// where all chains have them. In the place of LOG stands NFLOG with the same prefix: LOG writes
+    /// to the log of the machine, and from no namespace but the first.
     ///
     /// # Errors
     /// With the text of iptables-restore when it refuses.
@@ -209,7 +210,11 @@ impl Kernel {
         let mut chains = text.lines().filter(|line| line.starts_with(':'));
         let options =
             if chains.all(|line| line.ends_with(']')) { &["-w", "-c"][..] } else { &["-w"] };
-        run(&self.tool(family, "restore"), options, text).map(|_| ())
+        let refused = |error: io::Error| {
+            let line = refused_line(&error.to_string(), text).unwrap_or("");
+            io::Error::new(error.kind(), format!("{error}: {line}"))
+        };
+        run(&self.tool(family, "restore"), options, &with_nflog(text)).map(|_| ()).map_err(refused)
     }
 
     /// Makes sets of ipset(8).
@@ -281,9 +286,9 @@ impl Kernel {
         self.conntrack.drain(&mut events)?;
         let sent = self.sent()?;
         self.answers_late |= self.records.iter().any(|record| record.mark == Mark::Fragment);
-        let complaints = self.complaints.drain()?;
+        let (complaints, logged) = self.complaints.drain(&self.config.interfaces, self.indexes)?;
         let observed = observation(packet, &self.records, sent, events);
-        Ok(Observation { complaints, ..observed })
+        Ok(Observation { complaints, logged, ..observed })
     }
 
     /// What has come since the last packet: timers' doing.
@@ -444,6 +449,30 @@ impl Kernel {
     }
 }
 
+/// The rules with NFLOG to the group of the complaints in the place of LOG.
+fn with_nflog(text: &str) -> String {
+    let line = |line: &str| {
+        let Some((rule, options)) = line.split_once(" -j LOG") else { return format!("{line}\n") };
+        let prefix = options.split_once("--log-prefix ").map(|(_, rest)| {
+            let end = match rest.strip_prefix('"') {
+                Some(quoted) => quoted.find('"').map(|at| at + 2),
+                None => rest.find(' '),
+            };
+            format!(" --nflog-prefix {}", rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest))
+        });
+        format!("{rule} -j NFLOG{}\n", prefix.unwrap_or_default())
+    };
+    text.lines().map(line).collect()
+}
+
+/// The line of a rule file that iptables-restore names when it refuses.
+fn refused_line<'t>(said: &str, text: &'t str) -> Option<&'t str> {
+    let digits = |word: &str| word.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    let number: usize =
+        said.split("line").skip(1).find_map(|rest| digits(rest.split_whitespace().next()?))?;
+    text.lines().nth(number.checked_sub(1)?)
+}
+
 fn frame(side: Side, family: Family, packet: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(ETHERNET + packet.len());
     frame.extend(MAC_ROUTER[side as usize]);
@@ -525,6 +554,8 @@ fn observation(
         reason: None,
         unknown: false,
         complaints: Vec::new(),
+        logged: Vec::new(),
+        mark: leaves.map(|record| record.packet_mark),
     }
 }
 
@@ -657,4 +688,24 @@ fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
         )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_nflog;
+
+    #[test]
+    fn nflog_takes_the_prefix_of_log() {
+        for (log, nflog) in [
+            ("-A a -j LOG", "-A a -j NFLOG"),
+            ("-A a -p 6 -j LOG --log-prefix b --log-uid", "-A a -p 6 -j NFLOG --nflog-prefix b"),
+            (
+                "-A a -j LOG --log-uid --log-prefix \"b c \" ",
+                "-A a -j NFLOG --nflog-prefix \"b c \"",
+            ),
+            ("-A a -j MARK", "-A a -j MARK"),
+        ] {
+            assert_eq!(with_nflog(log), format!("{nflog}\n"));
+        }
+    }
 }

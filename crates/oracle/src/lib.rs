@@ -14,6 +14,7 @@ mod ctnetlink;
 pub mod describe;
 pub mod fuzz;
 pub mod kernel;
+pub mod logged;
 pub mod model;
 pub mod namespace;
 pub mod nfqueue;

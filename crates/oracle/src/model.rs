@@ -1,6 +1,7 @@
 //! The engine as a router of the same make as [`crate::kernel::Kernel`].
 
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
+use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::probe::COMPLAINT;
 use keepstate_conntrack::policy::Declaration;
@@ -28,6 +29,8 @@ const SEED: [u64; 2] = [0x6b65_6570, 0x7374_6174];
 #[derive(Debug)]
 pub struct Model {
     engine: Engine,
+    /// When its clock began.
+    start: Instant,
     now: Instant,
     chains: Vec<(Family, Chains)>,
     /// As [`Config::tracking`] has it.
@@ -104,7 +107,7 @@ impl Model {
             }
         }
         let engine = Engine::new(SEED, host, settings, rulesets);
-        Ok(Self { engine, now: START, chains: names, tells_states: true })
+        Ok(Self { engine, start: START, now: START, chains: names, tells_states: true })
     }
 
     /// The connection table.
@@ -155,9 +158,14 @@ impl Model {
         self.engine.handle_timeout(self.now);
     }
 
+    /// Has the clock begin at a time: rules may ask for the time of day.
+    pub fn set_start(&mut self, start: Instant) {
+        (self.start, self.now) = (start, start);
+    }
+
     /// Sets the clock: time since the model was made, or since whatever the caller counts from.
     pub fn set_elapsed(&mut self, elapsed: Duration) {
-        self.now = START.plus(elapsed);
+        self.now = self.start.plus(elapsed);
     }
 
     /// Sets the clock to the time of day, which rules may ask for; it never goes back.
@@ -202,7 +210,7 @@ impl Model {
         };
         let disposition = self.engine.handle_packet(self.now, packet);
         let output = disposition.output;
-        let (events, complaints) = self.told();
+        let (events, complaints, logged) = self.told();
         let mut out: Vec<_> = output
             .map(|output| Sent {
                 side: side_of(output.interface),
@@ -233,6 +241,8 @@ impl Model {
             generated,
             events,
             complaints,
+            logged,
+            mark: (disposition.verdict == Verdict::Accept).then_some(disposition.mark),
             reason: disposition.reason(),
             unknown: disposition.unknown.is_some_and(|unknown| !unknown.is_settled),
         }
@@ -265,9 +275,9 @@ impl Model {
         self.told().0
     }
 
-    /// The events that wait, and what was logged of INVALID packets.
-    fn told(&mut self) -> (Vec<EventView>, Vec<String>) {
-        let (mut events, mut complaints) = (Vec::new(), Vec::new());
+    /// The events that wait, what was logged of INVALID packets, and what rules logged.
+    fn told(&mut self) -> (Vec<EventView>, Vec<String>, Vec<String>) {
+        let (mut events, mut complaints, mut logged) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(event) = self.engine.poll_event() {
             match event {
                 Event::Conntrack(event) => {
@@ -278,11 +288,13 @@ impl Model {
                     let complaint = line.text.split(" IN=").next().unwrap_or_default();
                     if complaint.starts_with(COMPLAINT) {
                         complaints.push(complaint.trim_end().to_owned());
+                    } else {
+                        logged.extend(logged::of_line(&line.text));
                     }
                 }
             }
         }
-        (events, complaints)
+        (events, complaints, logged)
     }
 
     /// All connections.

@@ -64,6 +64,10 @@ pub struct Observation {
     pub events: Vec<EventView>,
     /// What was logged of a packet that tracking finds INVALID, or nearly so.
     pub complaints: Vec<String>,
+    /// What rules logged of it, see [`crate::logged`].
+    pub logged: Vec<String>,
+    /// Its mark as it left, or reached the router itself.
+    pub mark: Option<u32>,
     /// The reason code, where the one who was asked gives any.
     pub reason: Option<&'static str>,
     /// A rule was passed over of which the one who was asked did not know whether it matches, and the

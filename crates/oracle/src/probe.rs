@@ -5,6 +5,7 @@
 //! record a stage is enough: one just behind conntrack's hook, one when the packet leaves.
 
 use crate::attribute::{Attributes, Messages, Writer, be16, be32, text};
+use crate::logged;
 use keepstate_conntrack::{CtState, Direction, Hook};
 use keepstate_datapath::sys::netlink::{self, RECEIVE_MAX, Socket};
 use keepstate_engine::Tracking;
@@ -26,6 +27,7 @@ const MSG_CONFIG: u16 = 0x401;
 const REQUEST_ACK: u16 = 5;
 /// `NFULA_*`.
 const PACKET_HEADER: u16 = 1;
+const PACKET_MARK: u16 = 2;
 const INDEV: u16 = 4;
 const OUTDEV: u16 = 5;
 const PAYLOAD: u16 = 9;
@@ -146,6 +148,7 @@ pub(crate) struct Record {
     pub(crate) hook: Hook,
     pub(crate) in_index: u32,
     pub(crate) out_index: u32,
+    pub(crate) packet_mark: u32,
     /// The first bytes of the packet, zero filled.
     pub(crate) head: [u8; SNAP],
 }
@@ -213,18 +216,32 @@ impl Complaints {
         Probe::of_group(Self::GROUP).map(Self)
     }
 
-    /// The complaints that wait, without what describes the packet.
-    pub(crate) fn drain(&mut self) -> io::Result<Vec<String>> {
-        let mut found = Vec::new();
+    /// The complaints that wait, without what describes the packet, and what rules logged. The
+    /// interfaces have these numbers.
+    pub(crate) fn drain(
+        &mut self,
+        names: &[String; 2],
+        indexes: [u32; 2],
+    ) -> io::Result<(Vec<String>, Vec<String>)> {
+        let (mut found, mut logged) = (Vec::new(), Vec::new());
+        let name = |index: u32| {
+            let at = indexes.iter().position(|one| *one == index);
+            at.and_then(|at| names.get(at)).map_or("", |name| name.as_str())
+        };
         self.0.receive(|attributes| {
             let mut prefixes = attributes.filter(|(kind, _)| *kind == PREFIX);
             let prefix = prefixes.next().map_or("", |(_, value)| text(value));
-            // The LOG target comes here, too.
             if prefix.starts_with(COMPLAINT) {
                 found.push(prefix.trim_end().to_owned());
+                return;
             }
+            let number = |wanted| attributes.clone().find(|(kind, _)| *kind == wanted);
+            let [inward, outward, mark] = [INDEV, OUTDEV, PACKET_MARK]
+                .map(|kind| number(kind).map_or(0, |(_, value)| be32(value)));
+            let payload = number(PAYLOAD).map_or(&[][..], |(_, value)| value);
+            logged.extend(logged::of_packet(prefix, [name(inward), name(outward)], mark, payload));
         })?;
-        Ok(found)
+        Ok((found, logged))
     }
 }
 
@@ -234,6 +251,7 @@ fn record(attributes: Attributes<'_>) -> Option<Record> {
         hook: Hook::Prerouting,
         in_index: 0,
         out_index: 0,
+        packet_mark: 0,
         head: [0; SNAP],
     };
     for (kind, value) in attributes {
@@ -241,6 +259,7 @@ fn record(attributes: Attributes<'_>) -> Option<Record> {
             PACKET_HEADER => record.hook = hook(be16(value.get(2..).unwrap_or(&[])) >> 8)?,
             INDEV => record.in_index = be32(value),
             OUTDEV => record.out_index = be32(value),
+            PACKET_MARK => record.packet_mark = be32(value),
             PREFIX => record.mark = mark(text(value))?,
             PAYLOAD => record.head.iter_mut().zip(value).for_each(|(to, from)| *to = *from),
             _ => {}

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Trial};
 use crate::fuzz::{Finding, Settings, Step};
-use std::io;
+use std::{io, ops::Range};
 
 /// Most trials spent on one finding.
 const TRIALS_MAX: usize = 2000;
@@ -151,12 +151,23 @@ impl Shrinker<'_> {
             if self.keeps(fewer, packets)? {
                 continue;
             }
-            let mut line = 0;
-            while let Some(fewer) = without_rule(self.bench.settings(), family, line) {
+            self.drop_rules(family, packets)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out ever smaller pieces of a family's rules, down to single ones.
+    fn drop_rules(&mut self, family: usize, packets: &[Step]) -> io::Result<()> {
+        let mut piece = rule_count(self.bench.settings(), family).div_ceil(2);
+        while piece > 0 {
+            let mut at = 0;
+            while at < rule_count(self.bench.settings(), family) {
+                let fewer = without_rules(self.bench.settings(), family, at..at + piece);
                 if !self.keeps(fewer, packets)? {
-                    line += 1;
+                    at += piece;
                 }
             }
+            piece /= 2;
         }
         Ok(())
     }
@@ -173,13 +184,35 @@ impl Shrinker<'_> {
     }
 }
 
-/// The settings without rule number `number` of a family; `None` when it has no such rule.
-fn without_rule(settings: &Settings, family: usize, number: usize) -> Option<Settings> {
-    let lines: Vec<&str> = settings.rules[family].lines().collect();
-    let rules = lines.iter().enumerate().filter(|(_, line)| line.starts_with("-A"));
-    let (at, _) = rules.map(|(at, line)| (at, *line)).nth(number)?;
+fn rule_count(settings: &Settings, family: usize) -> usize {
+    settings.rules[family].lines().filter(|line| line.starts_with("-A")).count()
+}
+
+/// The settings without these rules of a family, by their numbers from 0.
+fn without_rules(settings: &Settings, family: usize, numbers: Range<usize>) -> Settings {
     let mut fewer = settings.clone();
-    let kept = lines.iter().enumerate().filter(|(n, _)| *n != at);
-    fewer.rules[family] = kept.map(|(_, line)| format!("{line}\n")).collect();
-    Some(fewer)
+    let mut number = 0;
+    let kept = settings.rules[family].lines().filter(|line| {
+        let is_rule = line.starts_with("-A");
+        let goes = is_rule && numbers.contains(&number);
+        number += usize::from(is_rule);
+        !goes
+    });
+    fewer.rules[family] = kept.map(|line| format!("{line}\n")).collect();
+    fewer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_left_out_by_number() {
+        let rules = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p 1\n-A FORWARD -p 2\nCOMMIT\n";
+        let settings = Settings { rules: [rules.to_owned(), String::new()], ..Settings::default() };
+        assert_eq!(rule_count(&settings, 0), 2);
+        let fewer = without_rules(&settings, 0, 1..5);
+        assert_eq!(fewer.rules[0], rules.replace("-A FORWARD -p 2\n", ""));
+        assert_eq!(without_rules(&settings, 0, 2..9), settings);
+    }
 }

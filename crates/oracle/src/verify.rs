@@ -35,6 +35,8 @@ pub struct Setup {
     pub inside: Vec<Network>,
     /// Addresses to change before anything else.
     pub moves: Vec<Move>,
+    /// Most packets of each capture; `None` for all.
+    pub packets_max: Option<u64>,
 }
 
 impl Setup {
@@ -171,7 +173,9 @@ fn one(
         .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
     let clock = SystemClock::start();
     let mut number = 0;
-    while let Some(frame) = capture.next_frame() {
+    while setup.packets_max.is_none_or(|most| number < most)
+        && let Some(frame) = capture.next_frame()
+    {
         let packet = Some(number);
         number += 1;
         let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);

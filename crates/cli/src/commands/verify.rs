@@ -236,7 +236,8 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         tracking: arguments.tracking.into(),
         ..Config::default()
     };
-    Ok(Setup { config, sysctls, policies, sets, rules, inside, moves: arguments.relocate.clone() })
+    let (moves, packets_max) = (arguments.relocate.clone(), None);
+    Ok(Setup { config, sysctls, policies, sets, rules, inside, moves, packets_max })
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<(String, String)>, Exit> {

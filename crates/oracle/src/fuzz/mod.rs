@@ -4,12 +4,15 @@
 //! run under; both are drawn from the seed, the area and the scenario's number, so any scenario
 //! can be made again without those before it. Scenarios of one *epoch* share their settings.
 
+mod aim;
 pub mod coverage;
 mod datagram;
 mod dialogues;
 pub(crate) mod draft;
+mod extensions;
 mod flow;
 mod fragments;
+mod grammar;
 mod mutate;
 pub(crate) mod random;
 pub mod report;
@@ -64,11 +67,13 @@ pub enum Area {
     Fragments,
     /// The same where packets are tracked only when rules ask for it.
     Untracked,
+    /// Rules of every match and target, and packets at their edges.
+    Extensions,
 }
 
 impl Area {
     /// The areas that are no single helper's, by their names.
-    const WIDE: [(&'static str, Self); 11] = [
+    const WIDE: [(&'static str, Self); 12] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
         ("sctp", Self::Sctp),
@@ -80,6 +85,7 @@ impl Area {
         ("expiry", Self::Expiry),
         ("fragments", Self::Fragments),
         ("untracked", Self::Untracked),
+        ("extensions", Self::Extensions),
     ];
 
     /// All areas by their names.
@@ -163,8 +169,12 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
         conversations.push(datagram::stream(random));
     }
     let mut drafts = interleave(conversations, random);
-    let percent = random.pick(&[0, 1, 3, 3, 10, 40]);
-    mutate::mutate(&mut drafts, percent, random);
+    if area == Area::Extensions {
+        drafts = extensions::drafts(random, &settings(seed, area, number).rules, drafts);
+    } else {
+        let percent = random.pick(&[0, 1, 3, 3, 10, 40]);
+        mutate::mutate(&mut drafts, percent, random);
+    }
     with_errors(&mut drafts, area, random);
     drafts.truncate(PACKETS_MAX);
     let mut sent: Vec<(Side, Vec<u8>)> = Vec::new();
@@ -196,9 +206,12 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         Area::Helpers => 90,
         Area::Helper(at) => return (DIALOGUES[usize::from(at)].conversation)(random),
         Area::Generic => 99,
-        Area::All | Area::Rules | Area::Expiry | Area::Fragments | Area::Untracked => {
-            random.below(100)
-        }
+        Area::All
+        | Area::Rules
+        | Area::Expiry
+        | Area::Fragments
+        | Area::Untracked
+        | Area::Extensions => random.below(100),
     };
     match kind {
         0..50 => tcp::conversation(random),

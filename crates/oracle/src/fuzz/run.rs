@@ -102,7 +102,14 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
     let mut number = plan.first;
     loop {
         let packets = steps(plan.seed, plan.area, number);
-        bench.load(&settings(plan.seed, plan.area, number))?;
+        let settings = settings(plan.seed, plan.area, number);
+        // What rules remember of earlier scenarios would not be there when this one is repeated.
+        let afresh = plan.area == Area::Extensions && settings.has_memory();
+        if afresh {
+            bench.reload(&settings)?
+        } else {
+            bench.load(&settings)?
+        };
         let trial = bench.settled_trial(&packets)?;
         outcome.progress.scenarios += 1;
         outcome.progress.packets += packets.len() as u64;
@@ -110,8 +117,14 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
             let memory = bench.settings().has_memory();
             let depth = if memory { Depth::Counters } else { Depth::Packets };
             outcome.take(shrink::shrink(&mut bench, number, packets, trial, depth)?);
-        } else if number % COUNTED == COUNTED - 1 || plan.only_first {
-            counted(&mut bench, plan, number)?.into_iter().for_each(|found| outcome.take(found));
+        } else if afresh || plan.only_first {
+            counted(&mut bench, plan, number, number)?
+                .into_iter()
+                .for_each(|found| outcome.take(found));
+        } else if number % COUNTED == COUNTED - 1 {
+            counted(&mut bench, plan, number + 1 - COUNTED, number)?
+                .into_iter()
+                .for_each(|found| outcome.take(found));
         }
         each(&outcome.progress);
         let enough =
@@ -124,13 +137,12 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
     }
 }
 
-/// Compares rule counters; when they differ, finds the scenario of the last [`COUNTED`] that does.
-fn counted(bench: &mut Bench, plan: &Plan, last: u64) -> io::Result<Option<Finding>> {
+/// Compares rule counters; when they differ, finds the scenario of those since `first` that does.
+fn counted(bench: &mut Bench, plan: &Plan, first: u64, last: u64) -> io::Result<Option<Finding>> {
     if bench.compare_counters()?.is_empty() {
         return Ok(None);
     }
     let settings = bench.settings().clone();
-    let first = if plan.only_first { last } else { last + 1 - COUNTED };
     for number in first..=last {
         let packets = steps(plan.seed, plan.area, number);
         bench.reload(&settings)?;

@@ -1,6 +1,6 @@
 //! Sysctls and rules under which scenarios run.
 
-use super::{Area, random::Random, rules};
+use super::{Area, extensions, random::Random, rules};
 use keepstate_conntrack::policy::{Declaration, text};
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::Family;
@@ -127,6 +127,9 @@ impl Settings {
                 }
             }
         }
+        if area == Area::Extensions {
+            return Self { sysctls, rules: extensions::rulesets(random), ..Self::default() };
+        }
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
@@ -164,7 +167,7 @@ impl Settings {
 
     /// Whether a rule remembers packets that it has seen, beyond its counters.
     pub(crate) fn has_memory(&self) -> bool {
-        self.rules.iter().any(|rules| rules.contains("-m limit"))
+        self.rules.iter().any(|rules| extensions::has_memory(rules))
     }
 
     /// Whether a rule puts connections into zones.

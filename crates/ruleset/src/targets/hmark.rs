@@ -242,7 +242,10 @@ fn upper_v6(packet: &[u8]) -> Option<Option<Upper>> {
     if !quotes {
         return Some(Some(outer));
     }
-    header_v6(packet, outer.at + icmp::HEADER_LENGTH).map(Some)
+    let at = outer.at + icmp::HEADER_LENGTH;
+    // What is quoted is looked into only where it says that it is IPv6.
+    packet.get(at).filter(|first| **first >> 4 == 6)?;
+    header_v6(packet, at).map(Some)
 }
 
 /// An authentication header is what the packet carries.
