@@ -232,11 +232,17 @@ impl Routing {
     fn route_in_v4(&self, packet: &Parsed) -> Routed {
         const MARTIAN: Routed = Routed::Dropped(Cause::Martian);
         const LIMITED_BROADCAST: [u8; 4] = [255; 4];
+        const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
         let source = self.v4.kind(packet.source);
         let destination = self.v4.kind(packet.destination);
         let to_limited_broadcast = packet.destination.v4_octets() == LIMITED_BROADCAST;
         let to_unspecified = destination == Some(Kind::Unspecified);
         match source {
+            // What is for all on the link may come from any address of loopback but its own.
+            Some(Kind::Loopback)
+                if to_limited_broadcast
+                    && !self.has_realms
+                    && packet.source.v4_octets() != LOOPBACK => {}
             Some(Kind::Multicast | Kind::Loopback | Kind::Local) => return MARTIAN,
             Some(Kind::Broadcast)
                 if self.has_realms || packet.source.v4_octets() == LIMITED_BROADCAST =>

@@ -105,6 +105,20 @@ fn a_bump_in_the_wire_changes_nothing_and_speaks_for_the_destination() {
 }
 
 #[test]
+fn addresses_of_loopback_speak_to_all_on_the_link_and_to_nobody_else() {
+    let mut engine = router(Sysctls::default(), Vec::new());
+    for (source, destination, expected) in [
+        ([127, 255, 255, 255], [255; 4], None),
+        ([127, 0, 0, 9], [255; 4], None),
+        ([127, 0, 0, 1], [255; 4], Some(Cause::Martian)),
+        ([127, 0, 0, 9], SERVER.0, Some(Cause::Martian)),
+    ] {
+        let seen = send(&mut engine, START, &mut udp((source, 5), (destination, 6), b""), 0);
+        assert_eq!(seen.cause, expected, "{source:?} > {destination:?}");
+    }
+}
+
+#[test]
 fn packets_to_send_wait_in_a_queue_with_an_end() {
     let reject = rules(&filter("-A FORWARD -j REJECT\n"));
     let mut engine = router(Sysctls::default(), vec![reject]);

@@ -84,6 +84,30 @@ impl Bench {
         self.reload(settings)
     }
 
+    /// The same, without the rules that the kernel refuses: what it took, and those rules.
+    pub(crate) fn load_what_is_taken(
+        &mut self,
+        settings: &Settings,
+    ) -> io::Result<(Settings, Vec<String>)> {
+        let (mut settings, mut refused) = (settings.clone(), Vec::new());
+        loop {
+            let Err(error) = self.load(&settings) else { return Ok((settings, refused)) };
+            let said = error.to_string();
+            let family = usize::from(said.starts_with("ip6tables"));
+            let lines = refused_lines(&said);
+            let text = &settings.rules[family];
+            let is_rule = |at: &usize| text.lines().nth(*at).is_some_and(|l| l.starts_with("-A"));
+            if !lines.iter().any(is_rule) {
+                return Err(error);
+            }
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                text.lines().enumerate().partition(|(at, _)| lines.contains(at));
+            refused.extend(gone.iter().map(|(_, line)| format!("{line}: {said}")));
+            let kept = kept.iter().map(|(_, line)| format!("{line}\n")).collect();
+            settings.rules[family] = kept;
+        }
+    }
+
     /// The same, with all counters at zero whatever the settings were.
     pub(crate) fn reload(&mut self, settings: &Settings) -> io::Result<()> {
         let mut before = std::mem::replace(&mut self.settings, settings.clone());
@@ -213,6 +237,11 @@ impl Bench {
                     }
                     self.take_collected(&mut kernel, &ours);
                     trial.differences = compare::observations(&kernel, &ours);
+                    if ours.unknown {
+                        // All that rules here ask for is declared of the router.
+                        let unknown = Difference::new("unknown", &"", &"a fact");
+                        trial.differences.push(unknown);
+                    }
                     trial.observations.push(Some((kernel, ours)));
                     if !trial.differences.is_empty() {
                         return Ok(trial);
@@ -342,6 +371,16 @@ fn with_empty_tables(text: &str) -> String {
         }
     }
     whole
+}
+
+/// The lines that iptables-restore names where it refuses, from 0.
+fn refused_lines(said: &str) -> Vec<usize> {
+    let number = |rest: &str| -> Option<usize> {
+        let digits = rest.trim_start_matches(':').trim_start();
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse::<usize>().ok()?.checked_sub(1)
+    };
+    said.split("line").skip(1).filter_map(number).collect()
 }
 
 fn family(packet: &[u8]) -> Family {

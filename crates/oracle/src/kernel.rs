@@ -655,7 +655,13 @@ fn mac(octets: [u8; 6]) -> String {
 }
 
 fn write_sysctl(name: &str, value: &str) -> io::Result<()> {
-    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    // As sysctl(8) has it: a slash stands for a dot within a name.
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    let path = format!("/proc/sys/{}", name.chars().map(swap).collect::<String>());
     fs::OpenOptions::new()
         .write(true)
         .open(&path)

@@ -54,6 +54,8 @@ impl Model {
         let [a, b] = &config.interfaces;
         let mut host = Host::router(name(a)?, name(b)?);
         host.interfaces.iter_mut().for_each(|interface| interface.mtu = config.mtu);
+        // What settimeofday(2) says of it; systems of today say nothing.
+        host.minutes_west = Some(0);
         for network in &config.inside {
             let destination =
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;

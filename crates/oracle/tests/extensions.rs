@@ -28,6 +28,9 @@ fn every_match_and_target_as_the_kernel_has_it() {
     for finding in &outcome.findings {
         println!("{}", report::text(plan.seed, plan.area, finding));
     }
+    for one in &outcome.refused {
+        println!("refused: {one}");
+    }
     println!("{:?}", outcome.progress);
     assert!(outcome.findings.is_empty(), "{} scenarios differ", outcome.findings.len());
 }

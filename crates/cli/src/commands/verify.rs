@@ -146,6 +146,9 @@ fn generated(arguments: &Arguments, terminal: &Terminal) -> io::Result<io::Resul
         for finding in outcome.findings.iter().chain(&outcome.unrepeated) {
             print!("{}", report::text(plan.seed, area, finding));
         }
+        for refused in &outcome.refused {
+            println!("refused by the kernel: {refused}");
+        }
         println!("{}", reached(&of_seed, &outcome.progress));
         all.add(outcome);
     }

@@ -314,7 +314,7 @@ pub(super) fn set_spi(random: &mut Random, draft: &mut Draft, spi: u32, length: 
         }
         AH => {
             let wanted = length.unwrap_or(24).clamp(12, 1028);
-            let words = ((wanted + 3) / 4 - 2) as u8;
+            let words = (wanted.div_ceil(4) - 2) as u8;
             let reserved = if random.chance(20) { 1 } else { 0 };
             let mut content = vec![59, words, 0, reserved];
             content.extend(spi.to_be_bytes());

@@ -310,6 +310,9 @@ pub(super) fn drafts(random: &mut Random, rules: &[String; 2], talk: Vec<Draft>)
                 aim_at(random, draft, line);
             }
         }
+        if is_for_the_router(draft) {
+            for_the_router(random, draft);
+        }
     }
     drafts
 }
@@ -331,6 +334,14 @@ fn alone(random: &mut Random) -> Draft {
         for_the_router(random, &mut draft);
     }
     draft
+}
+
+fn is_for_the_router(draft: &Draft) -> bool {
+    let octets = draft.network.destination;
+    match draft.network.family {
+        Family::V4 => matches!(octets.v4_octets(), [100, 127, 253 | 254, 1]),
+        Family::V6 => octets.0[..4] == [0xfd, 0x4d, 0x41, 0x54],
+    }
 }
 
 /// To the router itself, such as it takes without a word.

@@ -191,7 +191,9 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     }
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
-    if about_expiry(area, number) {
+    let waits =
+        area == Area::Extensions && random.chance(4) && settings(seed, area, number).has_memory();
+    if waits || about_expiry(area, number) {
         steps.insert(random.below(steps.len() + 1), Step::Sleep(random.pick(&PAUSES)));
     }
     steps

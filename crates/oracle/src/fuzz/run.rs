@@ -1,6 +1,6 @@
 //! Runs scenarios through both, and stops at the first difference of each scenario.
 
-use super::{Area, Coverage, Settings, Step, settings, steps};
+use super::{Area, Coverage, Settings, Step, steps};
 use crate::bench::Bench;
 use crate::compare::Difference;
 use crate::observation::Observation;
@@ -67,6 +67,8 @@ pub struct Outcome {
     pub unrepeated: Vec<Finding>,
     /// What was shown to both.
     pub coverage: Coverage,
+    /// Rules that the kernel or its tool refuses and we read, with what was said.
+    pub refused: Vec<String>,
 }
 
 impl Outcome {
@@ -78,6 +80,7 @@ impl Outcome {
         self.progress.unrepeated += other.progress.unrepeated;
         self.findings.extend(other.findings);
         self.unrepeated.extend(other.unrepeated);
+        self.refused.extend(other.refused);
         self.coverage.add(&other.coverage);
     }
 
@@ -100,9 +103,16 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
     let mut bench = Bench::new()?;
     let mut outcome = Outcome::default();
     let mut number = plan.first;
+    // What was drawn last, and what the kernel took of it.
+    let (mut drawn, mut settings) = (None, Settings::default());
     loop {
         let packets = steps(plan.seed, plan.area, number);
-        let settings = settings(plan.seed, plan.area, number);
+        let wanted = super::settings(plan.seed, plan.area, number);
+        if !drawn.as_ref().is_some_and(|drawn| *drawn == wanted) {
+            let (some, refused) = bench.load_what_is_taken(&wanted)?;
+            (settings, drawn) = (some, Some(wanted));
+            outcome.refused.extend(refused);
+        }
         // What rules remember of earlier scenarios would not be there when this one is repeated.
         let afresh = plan.area == Area::Extensions && settings.has_memory();
         if afresh {

@@ -288,7 +288,7 @@ fn aim_addrtype(random: &mut Random, draft: &mut Draft, _: &[&str]) {
         (Family::V4, true) => &["100.127.253.1", "100.127.253.2", "224.0.0.251", "255.255.255.255"],
         (Family::V4, false) => &["100.127.254.3", "224.0.0.251", "10.1.0.1", "198.51.100.1"],
         (Family::V6, true) => &["fd4d:4154:a::1", "fd4d:4154:b::2", "ff05::1", "2001:b::1"],
-        (Family::V6, false) => &["ff05::1", "ff02::1", "fd00:a::1", "2001:b::1"],
+        (Family::V6, false) => &["ff05::1", "fd00:a::1", "2001:b::1"],
     };
     aim::be_at(draft, is_source, random.pick(addresses));
 }

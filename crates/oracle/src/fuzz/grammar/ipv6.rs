@@ -26,6 +26,7 @@ fn options(random: &mut Random, name: &str) -> String {
         for _ in 0..=random.below(4) {
             let kind = random.pick(&[0, 1, 4, 5, 30, 194, 201, 255]);
             list.push(match random.below(2) {
+                _ if kind == 0 => kind.to_string(),
                 0 => kind.to_string(),
                 _ => format!("{kind}:{}", random.pick(&[0, 1, 2, 4, 16, 255])),
             });

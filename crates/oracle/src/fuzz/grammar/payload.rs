@@ -142,6 +142,6 @@ fn bpf(random: &mut Random, place: &Place) -> Option<String> {
     if place.family == Family::V6 {
         program = program.replace("48 0 0 8", "48 0 0 7").replace("48 0 0 9", "48 0 0 6");
     }
-    let constant = random.pick(&[0u32, 1, 20, 40, 60, 63, 64, 80, 1024, 65_535, 4_294_967_295]);
-    Some(format!("{} --bytecode \"{}\"", not(random), program.replace('N', &constant.to_string())))
+    let constant = random.pick(&[0u32, 1, 20, 40, 60, 63, 64, 80, 1024, 65_535, 2_000_000_000]);
+    Some(format!(" --bytecode \"{}\"", program.replace('N', &constant.to_string())))
 }

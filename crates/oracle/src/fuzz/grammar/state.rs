@@ -15,8 +15,8 @@ pub(super) const MATCHES: &[Entry] = &[
     Entry::new("time", time),
 ];
 
-/// Rates so low that no credit comes back while anybody looks.
-const RATES: [&str; 3] = ["2/d", "1/hour", "2/hour"];
+/// Rates so low that no credit comes back but in a pause, which is one and a half seconds.
+const RATES: [&str; 4] = ["2/d", "1/hour", "1/second", "1/second"];
 
 fn limit(random: &mut Random, _: &Place) -> Option<String> {
     let rate = random.pick(&RATES);
@@ -68,7 +68,7 @@ fn recent(random: &mut Random, place: &Place) -> Option<String> {
     text += &format!("{} {what}", not(random));
     let asks = matches!(what, "--rcheck" | "--update");
     if asks && random.chance(40) {
-        text += &format!(" --seconds {}", random.pick(&[3600, 100_000, 4_000_000]));
+        text += &format!(" --seconds {}", random.pick(&[1, 2, 3600, 4_000_000]));
     }
     if asks && random.chance(40) {
         text += &format!(" --hitcount {}", random.pick(&[1, 2, 3, 10]));
@@ -95,11 +95,9 @@ fn statistic(random: &mut Random, _: &Place) -> Option<String> {
         return Some(format!(" --mode random{} --probability {}", not(random), random.below(2)));
     }
     let every = random.pick(&[1, 2, 3, 7, 100, 65_536]);
-    let mut text = format!(" --mode nth{} --every {every}", not(random));
-    if random.chance(60) {
-        text += &format!(" --packet {}", random.pick(&[0, every / 2, every - 1]));
-    }
-    Some(text)
+    // iptables 1.8.9 wants both.
+    let packet = random.pick(&[0, every / 2, every - 1]);
+    Some(format!(" --mode nth{} --every {every} --packet {packet}", not(random)))
 }
 
 fn quota(random: &mut Random, _: &Place) -> Option<String> {

@@ -95,6 +95,18 @@ fn both_directions_and_the_error_get_one_mark() {
 }
 
 #[test]
+fn what_an_icmpv6_error_quotes_has_to_say_that_it_is_ipv6() {
+    let mut error = [0; 96];
+    error[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 56, 58, 64]);
+    error[40] = 1;
+    error[48..56].copy_from_slice(&[0x60, 0, 0, 0, 0, 8, 17, 64]);
+    let mark = |packet: &[u8]| send("mangle", Hook::Forward, RULE, packet).mark;
+    assert_ne!(mark(&error), 0);
+    error[48] = 0x40;
+    assert_eq!(mark(&error), 0);
+}
+
+#[test]
 fn without_a_connection_ct_leaves_the_mark() {
     let rule = "-j HMARK --hmark-tuple ct,src --hmark-mod 9 --hmark-offset 5 --hmark-rnd 7";
     assert_eq!(send("mangle", Hook::Forward, rule, &datagram(true, &[])).mark, 0);
