@@ -75,7 +75,7 @@ fn read(name: &str) -> String {
     let path = if name == CHEATING { name.to_owned() } else { format!("{TUM}{name}") };
     let text = fs::read_to_string(shared().join("rulesets").join(path)).expect("readable");
     let family = family_of(name);
-    let mut text = if text.starts_with('*') { text } else { of_listing(&text, family) };
+    let mut text = if text.starts_with('*') { text } else { of_listing(&text) };
     // Which packet a rate lets through hangs on microseconds of two clocks.
     text = text.replace("--limit 100/min", "--limit 1/day");
     if let Err(faults) = parse(&text, family) {
@@ -98,7 +98,7 @@ fn read(name: &str) -> String {
 
 /// A listing as a save file of the table filter. Rows that name what no rule can are left out: an
 /// anonymised hardware address.
-fn of_listing(text: &str, family: Family) -> String {
+fn of_listing(text: &str) -> String {
     let heads = text.lines().filter_map(read_chain_head);
     let heads = heads.map(|(name, policy)| format!(":{name} {} [0:0]\n", policy.unwrap_or("-")));
     let heads: String = heads.collect();
