@@ -480,16 +480,7 @@ impl Engine {
             Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
         };
         recorder.end(verdict, cause);
-        Disposition {
-            verdict,
-            cause,
-            hook: None,
-            tracked: None,
-            rule: None,
-            unknown: None,
-            mark: 0,
-            output: None,
-        }
+        Disposition { verdict, cause, ..Disposition::dropped(Cause::Malformed) }
     }
 
     /// What becomes of an IPv4 fragment for the host itself that nothing has gathered yet: INPUT sees
