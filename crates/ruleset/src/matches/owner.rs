@@ -180,6 +180,8 @@ impl Match for Owner {
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         match traversal.host.sender(traversal.packet) {
             None => Answer::Unknown,
+            // What belongs to nobody has no further groups, and `!` does not turn that.
+            Some(Sender::Nobody) if self.groups => Answer::No,
             Some(Sender::Nobody) => self.of_nobody(false),
             Some(Sender::Kernel) => self.of_nobody(true),
             Some(Sender::Socket(socket)) => self.of_socket(socket),
@@ -347,6 +349,8 @@ mod tests {
             ("--uid-owner 0", &Whose::Nobody, Some(false)),
             ("! --uid-owner 0", &Whose::Nobody, Some(true)),
             ("! --uid-owner 0 --gid-owner 0", &Whose::Nobody, Some(false)),
+            ("! --gid-owner 0 --suppl-groups", &Whose::Nobody, Some(false)),
+            ("! --gid-owner 0 --suppl-groups", &Whose::Kernel, Some(true)),
             ("! --socket-exists", &Whose::Nobody, Some(true)),
             ("--socket-exists", &Whose::Nobody, Some(false)),
             ("--socket-exists", &Whose::Kernel, Some(true)),
