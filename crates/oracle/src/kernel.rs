@@ -452,7 +452,9 @@ impl Kernel {
 /// The rules with NFLOG to the group of the complaints in the place of LOG.
 fn with_nflog(text: &str) -> String {
     let line = |line: &str| {
-        let Some((rule, options)) = line.split_once(" -j LOG") else { return format!("{line}\n") };
+        let found =
+            line.split_once(" -j LOG").filter(|(_, rest)| rest.is_empty() || rest.starts_with(' '));
+        let Some((rule, options)) = found else { return format!("{line}\n") };
         let prefix = options.split_once("--log-prefix ").map(|(_, rest)| {
             let end = match rest.strip_prefix('"') {
                 Some(quoted) => quoted.find('"').map(|at| at + 2),
@@ -710,6 +712,7 @@ mod tests {
                 "-A a -j NFLOG --nflog-prefix \"b c \"",
             ),
             ("-A a -j MARK", "-A a -j MARK"),
+            ("-A a -j LOG_DROP", "-A a -j LOG_DROP"),
         ] {
             assert_eq!(with_nflog(log), format!("{nflog}\n"));
         }

@@ -91,7 +91,7 @@ fn ct(random: &mut Random, place: &Place) -> Option<String> {
     }
     Some(match random.below(3) {
         0 => " --notrack".to_owned(),
-        1 => format!(" --ctevents {}", random.pick(&["new,destroy", "assured", "mark,label,new"])),
+        1 => format!(" --ctevents {}", random.pick(&["new,destroy", "assured", "mark,helper,new"])),
         _ => format!(" --zone {}", random.pick(&["1", "2", "65535", "mark"])),
     })
 }
