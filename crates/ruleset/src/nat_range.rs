@@ -4,7 +4,7 @@
 //! Rules of table nat are read, judged, explained and printed; they are not run: no hook has a stage
 //! for the table, and a file that has any is refused where packets are to go through it
 //! (`TABLE_NOT_RUN`). So `act` of these targets, which stand in no other table, is not reached; what
-//! it would do then is [`untranslated`].
+//! it would do then is `untranslated`.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::explain::{Piece, Pieces, range};
