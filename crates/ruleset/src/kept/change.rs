@@ -11,7 +11,7 @@ use crate::syntax::iptables_list;
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::rule::{self, Command, Goal, Line, Setting};
 use crate::syntax::iptables_save::words::Word;
-use crate::syntax::iptables_save::{CHAIN_NAME_MAX, Single, print_rule, read_single};
+use crate::syntax::iptables_save::{CHAIN_NAME_MAX, CHAINS_MAX, Single, print_rule, read_single};
 use crate::targets::TARGETS;
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
@@ -272,6 +272,16 @@ impl Kept {
     ) -> Result<String, Refusal> {
         let Some(command) = &asked.line.command else { return Ok(String::new()) };
         let table = asked.table;
+        let all = matches!(
+            command,
+            Command::DeleteChain(_)
+                | Command::RenameChain(..)
+                | Command::Flush(_)
+                | Command::Zero(..)
+        );
+        if all {
+            self.works(self.table(table).map_or(0, Table::size))?;
+        }
         if self.variant == Variant::Legacy && asked.changes() {
             self.touch(table);
         }
@@ -280,10 +290,13 @@ impl Kept {
                 self.put(asked, chain, labels, whole)
             }
             Command::Delete(chain, Some(number)) => {
-                let rules = &mut self.chain_for(table, &chain.text)?.rules;
-                if *number > rules.len() {
+                let count = self.chain_there(table, &chain.text)?.map_or(0, |one| one.rules.len());
+                self.works(count.saturating_sub(*number))?;
+                let chain = self.chain_there(table, &chain.text)?;
+                let rules = chain.map(|chain| &mut chain.rules);
+                let Some(rules) = rules.filter(|rules| *number <= rules.len()) else {
                     return Err(Refusal::answer("Index of deletion too big"));
-                }
+                };
                 rules.remove(number - 1);
                 Ok(String::new())
             }
@@ -294,7 +307,7 @@ impl Kept {
                 if self.is_chain(table, &chain.text) {
                     return Err(Refusal::answer("Chain already exists"));
                 }
-                self.touch(table).add_chain(&chain.text);
+                self.add_chain(table, &chain.text)?;
                 Ok(String::new())
             }
             Command::DeleteChain(chain) => self.delete_chain(asked, chain.as_ref()),
@@ -310,6 +323,19 @@ impl Kept {
         }
     }
 
+    /// Makes a user chain.
+    pub(super) fn add_chain(&mut self, table: TableName, name: &str) -> Result<(), Refusal> {
+        let chains = self.table(table).map_or(0, |table| table.chains.len());
+        if chains >= CHAINS_MAX {
+            return Err(Refusal::problem(format!("more than {CHAINS_MAX} chains in a table")));
+        }
+        let place = self.table(table).and_then(|table| table.place(name).err());
+        // A chain is moved faster than a rule is.
+        self.works(place.map_or(0, |at| chains.saturating_sub(at)) / 4)?;
+        self.touch(table).add_chain(name);
+        Ok(())
+    }
+
     /// Whether a chain is there: built-in ones are, whether their table was made or not.
     pub(super) fn is_chain(&self, table: TableName, name: &str) -> bool {
         let builtin = table.hooks().iter().any(|hook| crate::model::builtin_name(*hook) == name);
@@ -321,6 +347,16 @@ impl Kept {
             return Err(Refusal::answer(NO_CHAIN));
         }
         self.touch(table).chain_mut(name).ok_or_else(|| Refusal::answer(NO_CHAIN))
+    }
+
+    /// The same, without a table being made for it.
+    fn chain_there(&mut self, table: TableName, name: &str) -> Result<Option<&mut Chain>, Refusal> {
+        if !self.is_chain(table, name) {
+            return Err(Refusal::answer(NO_CHAIN));
+        }
+        let mut tables = self.tables.iter_mut();
+        let table = tables.find(|one| one.name == table);
+        Ok(table.and_then(|table| table.chain_mut(name)))
     }
 
     /// `-A`, `-I`, `-R`.
@@ -352,6 +388,11 @@ impl Kept {
             }
             _ => {}
         }
+        let moved = match &asked.line.command {
+            Some(Command::Insert(_, number)) => count + 1 - number,
+            _ => 0,
+        };
+        self.works(moved)?;
         let judged = single.open && whole;
         let before = if judged { Some(self.tables.clone()) } else { None };
         let into = &mut self.chain_for(asked.table, &name.text)?.rules;
@@ -402,6 +443,9 @@ impl Kept {
     ) -> Result<String, Refusal> {
         let single = asked.single(self, name, labels)?;
         let chain = self.table(asked.table).and_then(|table| table.chain(&name.text));
+        let count = chain.map_or(0, |chain| chain.rules.len());
+        self.works(count.saturating_mul(single.rules().len()))?;
+        let chain = self.table(asked.table).and_then(|table| table.chain(&name.text));
         let Some(chain) = chain else { return Err(Refusal::answer(NO_RULE)) };
         let mut found: Vec<usize> = Vec::new();
         for rule in texts(&single, self.family, &name.text, asked.span) {
@@ -427,8 +471,9 @@ impl Kept {
                 None => Ok(String::new()),
             };
         };
-        let busy = |table: &Table, chain: &Chain| {
-            let why = match (table.is_called(&chain.name), chain.rules.is_empty()) {
+        let called = table.called();
+        let busy = |chain: &Chain| {
+            let why = match (called.contains(chain.name.as_str()), chain.rules.is_empty()) {
                 (true, _) => Why::CALLED,
                 (false, false) => Why::FULL,
                 (false, true) => return Ok(()),
@@ -446,7 +491,7 @@ impl Kept {
             None => {
                 let users = table.chains.iter().filter(|chain| chain.policy.is_none());
                 for chain in users {
-                    busy(table, chain)?;
+                    busy(chain)?;
                     gone(chain);
                 }
                 table.chains.retain(|chain| chain.policy.is_some());
@@ -458,7 +503,7 @@ impl Kept {
                 if chain.policy.is_some() && variant == Variant::Legacy {
                     return Err(Refusal::answer(super::refusal::INVALID));
                 }
-                busy(table, chain)?;
+                busy(chain)?;
                 gone(chain);
                 if chain.policy.is_some() {
                     // A built-in chain is there again when it is next looked at.
@@ -526,8 +571,8 @@ impl Kept {
     ) -> Result<String, Refusal> {
         if let (Some(name), Some(number)) = (name, number) {
             let variant = self.variant;
-            let chain = self.chain_for(asked.table, &name.text)?;
-            return match (chain.rules.get_mut(number - 1), variant) {
+            let chain = self.chain_there(asked.table, &name.text)?;
+            return match (chain.and_then(|chain| chain.rules.get_mut(number - 1)), variant) {
                 (Some(rule), _) => {
                     rule.counters = (0, 0);
                     Ok(String::new())

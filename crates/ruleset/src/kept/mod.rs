@@ -22,7 +22,7 @@ use crate::labels::LabelNames;
 use crate::model::{Policy, Ruleset, Span, TableName, builtin_name};
 use crate::sets::ipset::Sets;
 use crate::syntax::iptables_save;
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::Family;
 
@@ -46,7 +46,15 @@ pub struct Kept {
     tables: Vec<Table>,
     /// The sets of ipset(8) that there are; `None` where nobody asks for them.
     sets: Option<Sets>,
+    /// Rules that changes have moved or looked at so far.
+    work: usize,
 }
+
+/// Most rules that the commands of one file or script may move or look at, all together: bounds the
+/// work of one that puts each rule before all others.
+pub const WORK_MAX: usize = 100_000_000;
+/// What reading a rule again is worth of them.
+const JUDGED: usize = 200;
 
 #[derive(Clone, Debug)]
 struct Table {
@@ -77,7 +85,7 @@ impl Kept {
     /// No tables.
     #[must_use]
     pub const fn new(family: Family, variant: Variant) -> Self {
-        Self { family, variant, tables: Vec::new(), sets: None }
+        Self { family, variant, tables: Vec::new(), sets: None, work: 0 }
     }
 
     /// Reads what [`Self::text`] wrote; the number of the line that it did not write otherwise.
@@ -202,6 +210,15 @@ impl Kept {
         Err(faults)
     }
 
+    /// Counts work.
+    fn works(&mut self, rules: usize) -> Result<(), Refusal> {
+        self.work = self.work.saturating_add(rules);
+        if self.work <= WORK_MAX {
+            return Ok(());
+        }
+        Err(Refusal::problem(format!("more than {WORK_MAX} rules were moved or looked at")))
+    }
+
     /// How many rules there are.
     #[must_use]
     pub fn rule_count(&self) -> usize {
@@ -318,11 +335,18 @@ impl Table {
         out.push_str("COMMIT\n");
     }
 
-    /// Whether any rule leads into a chain.
-    fn is_called(&self, name: &str) -> bool {
-        let ends = [format!(" -j {name}"), format!(" -g {name}")];
-        let mut rules = self.chains.iter().flat_map(|chain| &chain.rules);
-        rules.any(|rule| ends.iter().any(|end| rule.text.ends_with(end.as_str())))
+    /// The chains that rules lead into, and some words that are none.
+    fn called(&self) -> BTreeSet<&str> {
+        let rules = self.chains.iter().flat_map(|chain| &chain.rules);
+        let last = rules.filter_map(|rule| rule.text.rsplit_once(' '));
+        last.filter(|(front, _)| front.ends_with(" -j") || front.ends_with(" -g"))
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    /// Chains and rules.
+    fn size(&self) -> usize {
+        self.chains.iter().map(|chain| chain.rules.len() + 1).sum()
     }
 }
 

@@ -199,8 +199,8 @@ impl File<'_> {
             return Err(Refusal { status: 1, ..Refusal::problem(text) });
         }
         chain_name(name)?;
+        self.kept.add_chain(table, name)?;
         let table = self.kept.touch(table);
-        table.add_chain(name);
         if let Some(chain) = table.chain_mut(name) {
             chain.rules.clear();
         }
@@ -261,6 +261,8 @@ impl File<'_> {
         if core::mem::take(&mut self.skips) {
             return Ok(());
         }
+        let size = self.kept.table(table).map_or(0, Table::size);
+        self.kept.works(size.saturating_mul(super::JUDGED))?;
         let mut alone = Kept::new(self.kept.family, self.kept.variant);
         alone.tables.extend(self.kept.table(table).cloned());
         if let Err((mut faults, text)) = alone.ruleset(self.labels) {

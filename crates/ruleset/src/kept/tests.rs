@@ -151,7 +151,10 @@ fn what_is_refused_changes_nothing() {
 #[test]
 fn tables_come_to_be_as_the_variants_have_it() {
     let mut kept = nft();
-    run(&mut kept, "-t nat -S; -t nat -F; -t nat -D OUTPUT -j DROP; -C INPUT");
+    run(
+        &mut kept,
+        "-t nat -S; -t nat -F; -t nat -D OUTPUT -j DROP; -C INPUT; -D INPUT 1; -Z INPUT 1; -R INPUT 1",
+    );
     assert_eq!(kept.text(), "");
     run(&mut kept, "-t nat -A OUTPUT; -t raw -P OUTPUT DROP; -N x");
     let names: Vec<_> = kept.order().into_iter().map(|name| name.as_str()).collect();

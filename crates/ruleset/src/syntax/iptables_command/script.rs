@@ -11,6 +11,7 @@ use crate::syntax::iptables_save::{FAULTS_MAX, FILE_MAX};
 use alloc::{
     collections::BTreeMap,
     format,
+    rc::Rc,
     string::{String, ToString},
     vec::Vec,
 };
@@ -22,6 +23,12 @@ pub const STEPS_MAX: usize = 200_000;
 pub const FIELDS_MAX: usize = 65_536;
 /// Most bytes of the value of a variable.
 pub const VALUE_MAX: usize = 65_536;
+/// Most bytes that words may come to, all commands together.
+pub const BYTES_MAX: usize = 64 << 20;
+/// Most groups in braces of one word.
+pub const BRACES_MAX: usize = 32;
+/// Most commands that are looked at to say what hangs on one condition.
+const LOOKED_AT_MAX: usize = 10_000;
 /// How deep functions may call each other.
 pub const CALLS_MAX: usize = 16;
 
@@ -73,6 +80,7 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
         variables: BTreeMap::new(),
         functions: BTreeMap::new(),
         steps: 0,
+        bytes: 0,
         calls: 0,
         ended: false,
     };
@@ -110,7 +118,7 @@ fn tool_of(program: &str) -> Option<(Family, &str)> {
 type Status = Option<bool>;
 
 struct Function {
-    body: Vec<Node>,
+    body: Rc<[Node]>,
     span: Span,
     called: bool,
 }
@@ -123,6 +131,7 @@ struct Shell<'a> {
     variables: BTreeMap<String, Option<String>>,
     functions: BTreeMap<String, Function>,
     steps: usize,
+    bytes: usize,
     calls: usize,
     /// `exit` was met, or a limit.
     ended: bool,
@@ -207,11 +216,15 @@ impl Shell<'_> {
             let mut all = Vec::new();
             for raw in words {
                 all.extend(self.expand(raw).ok()?.into_iter().map(|(text, _)| text));
+                if all.len() > FIELDS_MAX {
+                    return None;
+                }
             }
             Some(all)
         });
         // What stands for files of this machine is not known.
         let known = fields.filter(|all| !all.iter().any(|text| text.contains(['*', '?'])));
+        self.bytes += known.iter().flatten().map(|text| text.len() + 16).sum::<usize>();
         let Some(known) = known else {
             self.unsure(body, "a loop over words that cannot be told", span);
             return None;
@@ -232,6 +245,7 @@ impl Shell<'_> {
     fn unsure(&mut self, nodes: &[Node], what: &str, span: Span) {
         let mut found = Found::default();
         self.find(nodes, &mut found, 0);
+        self.steps += found.looked_at / 16;
         for name in found.assigned {
             self.variables.insert(name, None);
         }
@@ -249,6 +263,10 @@ impl Shell<'_> {
 
     fn find(&self, nodes: &[Node], found: &mut Found, depth: usize) {
         for node in nodes {
+            found.looked_at += 1;
+            if found.looked_at > LOOKED_AT_MAX {
+                return;
+            }
             match node {
                 Node::Simple { assigned, words, .. } => {
                     found.assigned.extend(assigned.iter().map(|(name, _)| name.clone()));
@@ -278,10 +296,10 @@ impl Shell<'_> {
                     }
                     self.find(otherwise, found, depth);
                 }
+                Node::Function(_, body, _) => self.find(body, found, depth),
                 Node::Pipe(body, _)
                 | Node::For(_, _, body, _)
                 | Node::Unsure(_, body, _)
-                | Node::Function(_, body, _)
                 | Node::Group(body) => self.find(body, found, depth),
             }
         }
@@ -314,11 +332,17 @@ impl Shell<'_> {
 
     fn step(&mut self, span: Span) {
         self.steps += 1;
-        if self.steps == STEPS_MAX {
-            let text = format!("the script comes to more than {STEPS_MAX} commands");
-            self.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
-            self.ended = true;
-        }
+        let text = if self.ended {
+            return;
+        } else if self.steps >= STEPS_MAX {
+            format!("the script comes to more than {STEPS_MAX} commands")
+        } else if self.bytes > BYTES_MAX {
+            format!("the words of the script come to more than {BYTES_MAX} bytes")
+        } else {
+            return;
+        };
+        self.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
+        self.ended = true;
     }
 
     fn simple(&mut self, assigned: &[(String, Raw)], words: &[Raw], span: Span) -> Status {
@@ -330,11 +354,11 @@ impl Shell<'_> {
         let mut missing: Option<(Span, String)> = None;
         for raw in words {
             match self.expand(raw) {
-                Ok(all) => fields.extend(all.into_iter().map(|(text, quoted)| Word {
-                    text,
-                    span: raw.span,
-                    quoted,
-                })),
+                Ok(all) => {
+                    self.bytes += all.iter().map(|(text, _)| text.len() + 16).sum::<usize>();
+                    let word = |(text, quoted)| Word { text, span: raw.span, quoted };
+                    fields.extend(all.into_iter().map(word));
+                }
                 Err(what) => {
                     let named = self.program(raw).filter(|_| fields.is_empty());
                     match named {
@@ -478,6 +502,7 @@ impl Shell<'_> {
             let texts: Vec<String> = fields.into_iter().map(|(text, _)| text).collect();
             texts.join(" ")
         });
+        self.bytes += value.as_ref().map_or(0, String::len);
         self.variables.insert(name.into(), value.filter(|text| text.len() <= VALUE_MAX));
     }
 
@@ -554,6 +579,9 @@ impl Shell<'_> {
                 return Err("this becomes too long a word".into());
             }
             match (quoted, text.contains('{')) {
+                (false, true) if text.matches('{').count() > BRACES_MAX => {
+                    return Err("this becomes too many words".into());
+                }
                 (false, true) => out.extend(braces(&text)?.into_iter().map(|text| (text, false))),
                 _ => out.push((text, quoted)),
             }
@@ -565,6 +593,7 @@ impl Shell<'_> {
 /// What a part of a script does besides being carried out or not.
 #[derive(Default)]
 struct Found {
+    looked_at: usize,
     commands: usize,
     assigned: Vec<String>,
     exits: bool,

@@ -3,7 +3,7 @@
 //! passed over unseen. Source: the shell chapter of POSIX.1-2017.
 
 use crate::model::Span;
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, string::String, vec::Vec};
 
 /// How deep constructs may be nested.
 pub const DEPTH_MAX: usize = 40;
@@ -64,7 +64,7 @@ pub enum Node {
     /// `while`, `until`, `select`, `case`, a subshell: what it holds, and its word.
     Unsure(&'static str, Vec<Node>, Span),
     /// `NAME() { ... }`.
-    Function(String, Vec<Node>, Span),
+    Function(String, Rc<[Node]>, Span),
     /// `{ ...; }`.
     Group(Vec<Node>),
 }
@@ -544,7 +544,7 @@ impl Parser<'_> {
         let body = self.commands(&["}"])?;
         self.expect("}")?;
         self.redirects();
-        Ok(Node::Function(name, body, span))
+        Ok(Node::Function(name, body.into(), span))
     }
 
     fn condition(&mut self, span: Span) -> Result<Node, Unreadable> {
