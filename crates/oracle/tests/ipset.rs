@@ -99,6 +99,12 @@ fn steady(text: &str) -> String {
         }
         let mut words = line.split(' ').peekable();
         while let Some(word) = words.next() {
+            // The real tool may print behind a bitmask the prefix of an element that it printed before.
+            let is_mask = word.contains(':') || word.contains('.');
+            let word = match word.split_once('/') {
+                Some((mask, _)) if is_mask && line.contains(&format!(" bitmask {word}")) => mask,
+                _ => word,
+            };
             out.push_str(word);
             let Some(next) = words.peek() else { break };
             out.push(' ');

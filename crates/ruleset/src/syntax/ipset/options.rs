@@ -170,7 +170,13 @@ fn bitmask(words: &mut Words<'_>, create: &mut Create, family: Family) -> Result
         Family::V4 => "inet",
         Family::V6 => "inet6",
     };
-    let mask = address(words.value("bitmask")?, family).map_err(|fault| {
+    // The real tool's own files may have the prefix of an element behind a mask, and it reads them.
+    let value = words.value("bitmask")?;
+    let value = match value.split_once('/') {
+        Some((mask, length)) if number(length, 0, host_length(family).into()).is_ok() => mask,
+        _ => value,
+    };
+    let mask = address(value, family).map_err(|fault| {
         Fault::refused(format!(
             "{}\nSyntax error: bitmask is not valid for family = {name}",
             fault.text
