@@ -125,6 +125,8 @@ pub struct Arguments<'a> {
     pub family: Family,
     /// The names of labels.
     pub labels: &'a LabelNames,
+    /// As iptables-legacy reads them, where the two differ.
+    pub legacy: bool,
     /// The rule's header.
     pub header: &'a HeaderMatch,
     /// Where `-p` stands.

@@ -221,7 +221,8 @@ impl Asked<'_> {
     }
 
     fn single(&self, kept: &Kept, chain: &Word, labels: &LabelNames) -> Result<Single, Refusal> {
-        let setting = Setting { family: kept.family, labels };
+        let setting =
+            Setting { family: kept.family, labels, legacy: kept.variant == Variant::Legacy };
         let table = kept.table(self.table);
         let is_chain = |name: &str| {
             table.and_then(|table| table.chain(name)).is_some_and(|chain| chain.policy.is_none())

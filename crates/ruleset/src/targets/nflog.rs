@@ -2,8 +2,8 @@
 //! The packet goes on to the next rule.
 //!
 //! Read and printed as iptables-nft does it: it makes a native `log` of the rule, so that a prefix may be
-//! 127 bytes long (the legacy tool cuts it at 63) and `--nflog-range`, which has never done anything, is
-//! gone from what is saved. A prefix is written in the message even when it is empty; a size of 0 leaves
+//! 127 bytes long and `--nflog-range`, which has never done anything, is gone from what is saved. A store
+//! of iptables-legacy keeps the range, and cuts the prefix at 63. A prefix is written in the message even when it is empty; a size of 0 leaves
 //! out the packet itself.
 
 use crate::diagnostic::{Diagnostic, code};
@@ -70,6 +70,8 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
 
 /// Longest prefix in bytes; the rest is cut off.
 pub const PREFIX_MAX: usize = 127;
+/// The same of iptables-legacy.
+const PREFIX_MAX_LEGACY: usize = 63;
 /// Most bytes of a packet that a message holds.
 pub const COPIED_MAX: usize = 65_535;
 
@@ -84,6 +86,8 @@ pub struct Nflog {
     pub size: Option<u32>,
     /// Copies that are gathered before the listener is told.
     pub threshold: u16,
+    /// `--nflog-range`, which iptables-legacy alone keeps.
+    pub range: Option<u32>,
 }
 
 /// What listeners are told of a packet.
@@ -114,11 +118,12 @@ pub struct Message {
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     let group = number16(arguments, GROUP)?;
     let threshold = number16(arguments, THRESHOLD)?;
-    if let Some(range) = arguments.option(RANGE) {
-        arguments.number32(range)?;
-        if arguments.option(SIZE).is_some() {
-            return arguments.exclusive(&[RANGE, SIZE]).and(None);
-        }
+    let range = match arguments.option(RANGE) {
+        None => None,
+        Some(given) => Some(arguments.number32(given)?),
+    };
+    if range.is_some() && arguments.option(SIZE).is_some() {
+        return arguments.exclusive(&[RANGE, SIZE]).and(None);
     }
     let size = match arguments.option(SIZE) {
         None => None,
@@ -126,9 +131,11 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     };
     let prefix = match arguments.option(PREFIX) {
         None => String::new(),
+        Some(given) if arguments.legacy => prefix(arguments, given, PREFIX_MAX_LEGACY)?,
         Some(given) => prefix(arguments, given, PREFIX_MAX)?,
     };
-    Some(Box::new(Nflog { group, prefix, size, threshold }))
+    let range = range.filter(|range| arguments.legacy && *range != 0);
+    Some(Box::new(Nflog { group, prefix, size, threshold, range }))
 }
 
 /// A number of 16 bits, 0 where the option is not given.
@@ -164,6 +171,9 @@ impl Nflog {
         };
         if self.group != 0 {
             option("group", self.group.into());
+        }
+        if let Some(range) = self.range {
+            option("range", range);
         }
         if let Some(size) = self.size {
             option("size", size);

@@ -339,7 +339,7 @@ impl File<'_> {
                 };
                 let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
                 let mut found = Vec::new();
-                let setting = Setting { family: self.family, labels: self.labels };
+                let setting = Setting { family: self.family, labels: self.labels, legacy: false };
                 draft.add(setting, &mut self.amounts, &mut found);
                 // What lacks an option may only have lost it to a fault reported already.
                 let misread = self.faults.len() > before;

@@ -20,6 +20,8 @@ pub struct Setting<'a> {
     pub family: Family,
     /// The names of labels.
     pub labels: &'a LabelNames,
+    /// As iptables-legacy reads them, where the two differ.
+    pub legacy: bool,
 }
 
 /// An extension named in a rule, with the options given to it.
@@ -49,6 +51,7 @@ impl<T> Instance<T> {
             options: extension.options,
             family: setting.family,
             labels: setting.labels,
+            legacy: setting.legacy,
             header,
             protocol_span,
             span: self.span,
