@@ -551,6 +551,12 @@ impl Routing {
             Some(Kind::Broadcast) => AddressType::Broadcast,
             Some(Kind::Multicast) => AddressType::Multicast,
             Some(Kind::Anycast) => AddressType::Anycast,
+            // As of any network, the last address of 127/8 is its broadcast address.
+            Some(Kind::Loopback)
+                if interface.is_none() && v4 && address == Address::v4([127, 255, 255, 255]) =>
+            {
+                AddressType::Broadcast
+            }
             Some(Kind::Loopback) if interface.is_none() => AddressType::Local,
             Some(Kind::Local) if interface.is_none_or(has) => AddressType::Local,
             Some(Kind::Loopback | Kind::Local | Kind::Unicast(_)) => AddressType::Unicast,

@@ -270,6 +270,8 @@ fn cut_headers_and_fragments() {
     assert!(hotdrop("-p icmp --icmp-type 8", &ipv4(1, &[8, 0, 0])));
     assert!(hotdrop("-p tcp -m multiport --dports 80", &ipv4(6, &[4, 0])));
     assert!(hotdrop("-p tcp --tcp-option 5", &cut));
+    assert!(hotdrop("-p tcp -m tcp", &cut));
+    assert!(hotdrop("-p udp -m udp", &ipv4(17, &[0, 53, 0, 53])));
     let mut later = tcp(1, 80, 2);
     later[7] = 1;
     for rule in ["-p tcp --dport 80", "-p tcp ! --dport 81", "-p tcp --syn"] {
@@ -278,6 +280,9 @@ fn cut_headers_and_fragments() {
     for rule in ["-p tcp --dport 81", "-p tcp ! --syn", "-p tcp -m multiport --dports 80"] {
         assert!(!drops(rule, &later), "{rule}");
     }
+    assert!(hotdrop("-p tcp -m tcp", &later), "it could overwrite the flags");
+    later[7] = 2;
+    assert!(!drops("-p tcp -m tcp", &later), "it is left to the match itself");
     assert!(drops("-p tcp -f", &later) && drops("-f", &later));
 }
 

@@ -2,7 +2,7 @@
 //! IPv6. So IPv4 rules need `-p ah` and ask the SPI alone; IPv6 rules look for the header in the chain,
 //! can ask its length and reserved field too, and must not name it by `-p`.
 //!
-//! A header that is cut is dropped, and so is an IPv6 packet whose chain of headers breaks before one is
+//! A header that is cut is dropped, of IPv6 also by the length it claims, and so is an IPv6 packet whose chain of headers breaks before one is
 //! found.
 
 use super::esp::Spis;
@@ -183,6 +183,9 @@ impl Match for Ah6 {
         let Some(header) = rest.first_chunk::<HEADER_LENGTH>() else { return Answer::Hotdrop };
         let [_, words, high, low, ..] = *header;
         let length = (u32::from(words) + 2) * 4;
+        if length as usize > rest.len() {
+            return Answer::Hotdrop;
+        }
         let length_fits = self
             .length
             .is_none_or(|wanted| wanted.value == 0 || (wanted.value == length) != wanted.inverted);
@@ -325,6 +328,10 @@ mod tests {
         assert_eq!(answer("-m ah", &ipv6(17, &[0; 8])), Answer::No);
         assert_eq!(answer("-m ah", &ipv6(59, &[])), Answer::No);
         assert_eq!(answer("-m ah", &ipv6(51, &header[..11])), Answer::Hotdrop);
+        // It claims 16 bytes of 12, whatever it is asked for.
+        let mut longer = header;
+        longer[1] = 2;
+        assert_eq!(answer("-m ah --ahspi 9", &ipv6(51, &longer)), Answer::Hotdrop);
         // Destination options that are missing, and a routing header that is cut.
         assert_eq!(answer("-m ah", &ipv6(60, &[])), Answer::Hotdrop);
         assert_eq!(answer("-m ah", &ipv6(43, &[17, 0, 0])), Answer::Hotdrop);

@@ -2,11 +2,11 @@
 //!
 //! Of a header that is cut, the fields that are there are compared and the rule does not match for
 //! those that are not, as with the expressions that iptables-nft makes of this match; the legacy
-//! iptables drops such a packet instead. Where TCP options are asked for, both drop it, and with it a
+//! iptables drops such a packet instead. Where nothing is asked for or TCP options, both drop it; with options also a
 //! header that claims less than 20 bytes and a fragment at byte 8 of the datagram, which could
 //! overwrite the flags. The same expressions take what a later IPv4 fragment carries for a header,
-//! where nothing has gathered it; with the legacy match, and where options are asked for, it does not
-//! match.
+//! where nothing has gathered it; with the legacy match, and where nothing or options are asked for, it
+//! does not match.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -191,6 +191,13 @@ pub(super) fn supposed_header<'b>(packet: &Parsed, bytes: &'b [u8]) -> Option<&'
 }
 
 impl Tcp {
+    /// Whether iptables-nft leaves the rule to the match itself: it has no expression for an option of
+    /// the header, nor for nothing at all.
+    fn is_module(&self) -> bool {
+        let nothing = self.source.is_none() && self.destination.is_none() && self.flags.is_none();
+        self.option.is_some() || nothing
+    }
+
     #[inline]
     fn flags_fit(&self, found: u8) -> bool {
         self.flags.is_none_or(|flags| {
@@ -217,8 +224,8 @@ impl Match for Tcp {
                     _ => fits.into(),
                 }
             }
-            L4::Short if self.option.is_some() => Answer::Hotdrop,
-            _ if self.option.is_some() => {
+            L4::Short if self.is_module() => Answer::Hotdrop,
+            _ if self.is_module() => {
                 let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
                 let overlaps = packet.family == Family::V4 && offset == 8;
                 if overlaps { Answer::Hotdrop } else { Answer::No }

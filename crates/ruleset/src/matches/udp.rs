@@ -1,5 +1,6 @@
 //! `udp`: ports of the UDP header. Of a header that is cut, the ports are compared as far as they are
-//! there, and what a later IPv4 fragment carries is taken for one (see [`super::tcp`]).
+//! there, and what a later IPv4 fragment carries is taken for one (see [`super::tcp`]); without ports asked
+//! for, the one is dropped and the other does not match.
 
 use super::tcp::{
     Ports, cut_ports_fit, explain_ports, list_ports, port_fits, port_range, print_ports,
@@ -74,6 +75,9 @@ impl Match for Udp {
                     && port_fits(self.destination, header.destination_port);
                 fits.into()
             }
+            // Where nothing is asked, iptables-nft leaves it to the match itself.
+            L4::Short if self.source.is_none() && self.destination.is_none() => Answer::Hotdrop,
+            _ if self.source.is_none() && self.destination.is_none() => Answer::No,
             _ => supposed_header(traversal.packet, traversal.bytes).map_or(Answer::No, |header| {
                 cut_ports_fit(self.source, self.destination, header).into()
             }),

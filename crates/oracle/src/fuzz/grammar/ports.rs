@@ -33,11 +33,16 @@ fn ports(random: &mut Random) -> String {
     }
 }
 
+/// Every port there is.
+const WHOLE: [&str; 3] = [":65535", "0:", "0:65535"];
+
 /// Options for either end, or for none.
 fn ends(random: &mut Random, text: &mut String, percent: usize) {
     for names in [SOURCE, DESTINATION] {
         if random.chance(percent) {
             let (not, name, ports) = (not(random), random.pick(&names), ports(random));
+            // Of what is none of all ports iptables 1.8.9 forgets that it asks for anything.
+            let not = if WHOLE.contains(&ports.as_str()) { "" } else { not };
             *text += &format!("{not} {name} {ports}");
         }
     }
