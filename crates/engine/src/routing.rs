@@ -515,6 +515,11 @@ const fn address(number: u128) -> Address {
     Address::v6(number.to_be_bytes())
 }
 
+/// Whether an address is the last of 127/8: the broadcast address of that network, as of any other.
+fn is_last_loopback(family: Family, address: Address) -> bool {
+    family == Family::V4 && address.v4_octets() == [127, 255, 255, 255]
+}
+
 /// Whether an address is an IPv6 link-local one.
 pub(crate) fn is_link_local_v6(family: Family, address: Address) -> bool {
     family == Family::V6 && address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80
@@ -551,13 +556,12 @@ impl Routing {
             Some(Kind::Broadcast) => AddressType::Broadcast,
             Some(Kind::Multicast) => AddressType::Multicast,
             Some(Kind::Anycast) => AddressType::Anycast,
-            // As of any network, the last address of 127/8 is its broadcast address.
-            Some(Kind::Loopback)
-                if interface.is_none() && v4 && address == Address::v4([127, 255, 255, 255]) =>
-            {
-                AddressType::Broadcast
+            Some(Kind::Loopback) if interface.is_none() => {
+                match is_last_loopback(family, address) {
+                    true => AddressType::Broadcast,
+                    false => AddressType::Local,
+                }
             }
-            Some(Kind::Loopback) if interface.is_none() => AddressType::Local,
             Some(Kind::Local) if interface.is_none_or(has) => AddressType::Local,
             Some(Kind::Loopback | Kind::Local | Kind::Unicast(_)) => AddressType::Unicast,
             None if v4 || self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
@@ -594,6 +598,7 @@ impl Routing {
                 Kind::Unicast(out) if link_local && !is_here(out) => continue,
                 Kind::Unicast(out) => ReversePath::Route { same: is_here(out) },
                 Kind::Local => ReversePath::Own { same: self.has_address(at, source) },
+                Kind::Loopback if is_last_loopback(family, source) => ReversePath::None,
                 Kind::Loopback => ReversePath::Own { same: false },
                 Kind::Unspecified | Kind::Multicast | Kind::Anycast | Kind::Broadcast => {
                     ReversePath::None

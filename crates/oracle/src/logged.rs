@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What both tell of a packet that a rule logs: prefix, interfaces, the fields of its IP header, its
 /// mark. `packet` are its first bytes; `None` when they are no IP header.
+///
+/// Without an interface that it came from it may have been made here: then identification and flow
+/// label, which a kernel draws, are left out.
 #[must_use]
 pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) -> Option<String> {
     let [inward, outward] = interfaces;
@@ -16,15 +19,18 @@ pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) 
             let address =
                 |at: usize| packet.get(at..at + 4)?.first_chunk::<4>().map(|b| Ipv4Addr::from(*b));
             let tos = packet.get(1)?;
+            let drawn = match inward {
+                "" => String::new(),
+                _ => format!(" ID={}", half(4)?),
+            };
             format!(
-                "SRC={} DST={} LEN={} TOS=0x{:02X} PREC=0x{:02X} TTL={} ID={}",
+                "SRC={} DST={} LEN={} TOS=0x{:02X} PREC=0x{:02X} TTL={}{drawn}",
                 address(12)?,
                 address(16)?,
                 half(2)?,
                 tos & 0x1e,
                 tos & 0xe0,
-                packet.get(8)?,
-                half(4)?
+                packet.get(8)?
             )
         }
         Family::V6 => {
@@ -33,14 +39,17 @@ pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) 
                 let parts = Ipv6Addr::from(*octets).segments().map(|part| format!("{part:04x}"));
                 Some(parts.join(":"))
             };
+            let drawn = match inward {
+                "" => String::new(),
+                _ => format!(" FLOWLBL={}", u32::from(half(0)? & 15) << 16 | u32::from(half(2)?)),
+            };
             format!(
-                "SRC={} DST={} LEN={} TC={} HOPLIMIT={} FLOWLBL={}",
+                "SRC={} DST={} LEN={} TC={} HOPLIMIT={}{drawn}",
                 address(8)?,
                 address(24)?,
                 u32::from(half(4)?) + 40,
                 half(0)? >> 4 & 0xff,
-                packet.get(7)?,
-                u32::from(half(0)? & 15) << 16 | u32::from(half(2)?)
+                packet.get(7)?
             )
         }
     };
@@ -61,7 +70,8 @@ pub fn of_line(line: &str) -> Option<String> {
         false => &["IN", "OUT", "SRC", "DST", "LEN", "TOS", "PREC", "TTL", "ID"],
         true => &["IN", "OUT", "SRC", "DST", "LEN", "TC", "HOPLIMIT", "FLOWLBL"],
     };
-    for wanted in wanted {
+    let drawn = usize::from(rest.starts_with("IN= "));
+    for wanted in wanted.get(..wanted.len() - drawn)? {
         told.push(
             words.find(|word| word.split_once('=').is_some_and(|(name, _)| name == *wanted))?,
         );
@@ -75,6 +85,10 @@ pub fn of_line(line: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn told_of(packet: &[u8], inward: &str) -> Option<String> {
+        of_packet("IN= ", [inward, "eth1"], 7, packet)
+    }
+
     #[test]
     fn lines_and_packets_meet() {
         let line = "IN= IN=eth0 OUT=eth1 MAC=02:6d:61:74:00:1a:02:6d:61:74:00:0a:08:00 SRC=10.1.0.1 \
@@ -86,5 +100,9 @@ mod tests {
         assert_eq!(of_line(line), told);
         assert!(told.is_some_and(|told| told.ends_with("ID=258 MARK=0x7")));
         assert_ne!(of_line(line), of_packet("IN= ", ["eth0", "eth1"], 8, &packet));
+        packet[5] += 1;
+        assert_ne!(of_line(line), told_of(&packet, "eth0"));
+        let made_here = line.replace("IN=eth0", "IN=");
+        assert_eq!(of_line(&made_here), told_of(&packet, ""));
     }
 }

@@ -161,8 +161,10 @@ impl Npt {
     fn quoted(&self, traversal: &Traversal<'_>, at: usize) -> Option<(usize, Address)> {
         let packet = &*traversal.packet;
         let message = packet.l4_bytes(traversal.bytes);
+        // Errors of the types that RFC 4443 defines, not those it keeps for experiments.
+        const DEFINED: core::ops::RangeInclusive<u8> = 1..=4;
         let is_error = packet.protocol == icmpv6::PROTOCOL
-            && message.first().is_some_and(|kind| icmpv6::is_error(*kind));
+            && message.first().is_some_and(|kind| DEFINED.contains(kind));
         let header = message.get(8..8 + ipv6::HEADER_LENGTH).filter(|_| is_error)?;
         let octets = *header.get(at..)?.first_chunk::<16>()?;
         let within = u128::from_be_bytes(octets) & number(self.from.mask);

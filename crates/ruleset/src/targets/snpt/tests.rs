@@ -80,15 +80,21 @@ fn what_an_error_quotes_is_translated_the_other_way_round() {
     let rule = "-j SNPT --src-pfx fd01:203:405::/48 --dst-pfx 2001:db8:1::/48";
     let inside = [0xfd01, 0x203, 0x405, 1, 0, 0, 0, 0x1234];
     let outside = [0x2001, 0xdb8, 1, 0xd550, 0, 0, 0, 0x1234];
-    let error = |source, quoted| {
+    let message = |kind, source, quoted| {
         let mut bytes = packet(source, OTHER);
         (bytes[5], bytes[6]) = (48, 58);
-        bytes.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(packet(OTHER, quoted));
         bytes
     };
-    let after = send("mangle", Hook::Postrouting, rule, &error(inside, inside));
-    assert_eq!(after.bytes, error(outside, outside));
-    let after = send("mangle", Hook::Postrouting, rule, &error(inside, OTHER));
-    assert_eq!(after.bytes, error(outside, OTHER));
+    let translated = |kind, quoted| {
+        send("mangle", Hook::Postrouting, rule, &message(kind, inside, quoted)).bytes
+    };
+    for error in 1..=4 {
+        assert_eq!(translated(error, inside), message(error, outside, outside));
+        assert_eq!(translated(error, OTHER), message(error, outside, OTHER));
+    }
+    for other in [0, 5, 100, 127, 128] {
+        assert_eq!(translated(other, inside), message(other, outside, inside));
+    }
 }
