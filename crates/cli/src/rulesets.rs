@@ -49,8 +49,14 @@ impl Lines {
 pub(crate) enum LoadError {
     /// It cannot be read.
     Unreadable(String),
-    /// What is wrong in it, each fault as people read it.
-    Faults(Vec<String>),
+    /// What is wrong in it.
+    Faults {
+        /// Each fault as people read it.
+        faults: Vec<String>,
+        /// What a script leaves behind whose faults are commands that iptables refuses, for a shell goes on
+        /// after such a one; empty for anything else.
+        left: Vec<Loaded>,
+    },
 }
 
 /// Reads one file, a listing as `iptables -L` prints it as well as what iptables-save prints. `family`:
@@ -64,13 +70,17 @@ pub(crate) fn load(
 ) -> Result<Vec<Loaded>, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
-    let told = |faults: Vec<Diagnostic>| {
-        LoadError::Faults(faults.iter().map(|fault| fault.render(&name, &source)).collect())
+    let told = |faults: Vec<Diagnostic>| -> Vec<String> {
+        faults.iter().map(|fault| fault.render(&name, &source)).collect()
     };
     if script::is_script(&source) {
-        let rulesets = of_script(&source, family, labels).map_err(told)?;
+        let (rulesets, faults) = of_script(&source, family, labels);
         let loaded = |ruleset| Loaded { path: path.to_owned(), source: source.clone(), ruleset };
-        return Ok(rulesets.into_iter().map(loaded).collect());
+        let left = rulesets.into_iter().map(loaded).collect();
+        return match faults.is_empty() {
+            true => Ok(left),
+            false => Err(LoadError::Faults { faults: told(faults), left }),
+        };
     }
     let family = family.unwrap_or_else(|| family_of(path, &source));
     let ruleset = if iptables_list::is_listing(&source) {
@@ -82,18 +92,20 @@ pub(crate) fn load(
     } else {
         iptables_save::parse_with(&source, family, labels)
     };
-    let ruleset = ruleset.map_err(told)?;
+    let ruleset =
+        ruleset.map_err(|faults| LoadError::Faults { faults: told(faults), left: Vec::new() })?;
     Ok(vec![Loaded { path: path.to_owned(), source, ruleset }])
 }
 
-/// What the commands of a script leave behind, a rule set for each family that it has commands of.
+/// What the commands of a script leave behind, a rule set for each family that it has commands of, and
+/// what is wrong with them. No rule sets when what they leave cannot be told.
 fn of_script(
     source: &str,
     family: Option<Family>,
     labels: &LabelNames,
-) -> Result<Vec<Ruleset>, Vec<Diagnostic>> {
+) -> (Vec<Ruleset>, Vec<Diagnostic>) {
     let script = script::run(source, labels);
-    let mut faults = script.faults;
+    let (mut faults, mut told) = (script.faults, script.told);
     let mut rulesets = Vec::new();
     for (kept, commands) in [script.v4, script.v6].iter().zip(script.commands) {
         let wanted = family.is_none_or(|family| family == kept.family);
@@ -101,12 +113,18 @@ fn of_script(
         if wanted && (commands > 0 || only) {
             match kept.ruleset_of_commands(labels) {
                 Ok(ruleset) => rulesets.push(ruleset),
-                Err(more) => faults.extend(more),
+                Err(more) => {
+                    told = false;
+                    faults.extend(more);
+                }
             }
         }
     }
     faults.sort_by_key(|fault| fault.span.start);
-    if faults.is_empty() { Ok(rulesets) } else { Err(faults) }
+    if !told {
+        rulesets.clear();
+    }
+    (rulesets, faults)
 }
 
 /// Reads several files, at most one a family. Whatever is wrong with one of them is wrong usage
@@ -125,7 +143,7 @@ pub(crate) fn load_all<'a>(
                 failed = true;
                 match error {
                     LoadError::Unreadable(error) => terminal.error(error),
-                    LoadError::Faults(faults) => {
+                    LoadError::Faults { faults, .. } => {
                         faults.iter().for_each(|fault| eprintln!("{fault}"));
                         let count = faults_count(faults.len());
                         terminal.error(format_args!("{}: {count}", path.display()));

@@ -6,6 +6,7 @@ mod links;
 
 use links::{KEEPSTATE, Machine};
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -170,26 +171,53 @@ fn commands_say_what_the_real_ones_say() {
     }
 }
 
+/// Files of commands alone: of the rule sets, and what ferm makes of its tests.
+fn command_files() -> Option<Vec<std::path::PathBuf>> {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let rulesets = shared.join("rulesets");
+    let index = fs::read_to_string(rulesets.join("INDEX.tsv")).ok()?;
+    let commands = index.lines().filter(|line| line.split('\t').nth(1) == Some("iptables-cmds"));
+    let mut files: Vec<_> =
+        commands.filter_map(|line| Some(rulesets.join(line.split('\t').next()?))).collect();
+    for folder in fs::read_dir(shared.join("suites/ferm-2.7/test")).ok()?.flatten() {
+        let inside = fs::read_dir(folder.path()).ok().into_iter().flatten().flatten();
+        files.extend(inside.map(|file| file.path()).filter(|path| {
+            path.extension().is_some_and(|ending| ending == "result")
+                && fs::read_to_string(path).is_ok_and(|text| text.lines().all(is_plain))
+        }));
+    }
+    files.sort();
+    Some(files)
+}
+
+fn is_command(line: &str) -> bool {
+    line.starts_with("iptables ") || line.starts_with("ip6tables ")
+}
+
+/// Whether a line is a command of iptables and nothing else, and asks for no set, control group or name of a
+/// host, which the real tools look for on the machine.
+fn is_plain(line: &str) -> bool {
+    is_command(line)
+        && !line.contains(['$', '`', ';', '|', '>', '<', '('])
+        && !["-set ", "--path ", "localhost"].iter().any(|of_machine| line.contains(of_machine))
+}
+
 /// Command files of the shared test material, each command run by the real tools and read here as a
 /// script, with the chains that they are for made before and without them.
 #[test]
 fn command_files_leave_what_the_real_tools_leave() {
-    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/rulesets");
-    let Ok(index) = fs::read_to_string(shared.join("INDEX.tsv")) else {
+    let Some(files) = command_files() else {
         return println!("skipped: no shared test material");
     };
     if !real_tools_work() {
         return println!("skipped: iptables in a namespace needs root");
     }
     let machine = Machine::new("store-command-files");
-    let (mut same, mut odd) = (0, String::new());
-    let files = index.lines().filter(|line| line.split('\t').nth(1) == Some("iptables-cmds"));
-    for name in files.filter_map(|line| line.split('\t').next()) {
-        let text = fs::read_to_string(shared.join(name)).expect("readable");
-        let commands: Vec<&str> = text
-            .lines()
-            .filter(|line| line.starts_with("iptables ") || line.starts_with("ip6tables "))
-            .collect();
+    let (mut same, mut runs, mut odd) = (0, 0, String::new());
+    for file in files {
+        let name = file.display();
+        let text = fs::read_to_string(&file).expect("readable");
+        let commands: Vec<&str> = text.lines().filter(|line| is_command(line)).collect();
         let mut chains: Vec<String> = Vec::new();
         for line in &commands {
             let words: Vec<&str> = line.split(' ').collect();
@@ -199,6 +227,7 @@ fn command_files_leave_what_the_real_tools_leave() {
         }
         chains.sort_unstable();
         chains.dedup();
+        runs += 1;
         for with_chains in [true, false] {
             let before = if with_chains { chains.join("\n") } else { String::new() };
             let script = format!("{before}\n{}\n", commands.join("\n"));
@@ -230,7 +259,7 @@ fn command_files_leave_what_the_real_tools_leave() {
             } else {
                 odd.push_str(&format!("{name}\nours:\n{ours}theirs:\n{theirs}\n"));
             }
-            let by_link = machine.store.join(format!("{same}-{with_chains}"));
+            let by_link = machine.store.join(format!("{runs}-{with_chains}"));
             let path = std::env::var("PATH").unwrap_or_default();
             let ran = Command::new("sh")
                 .args(["-c", &format!("({script}) >/dev/null 2>&1; iptables-save; ip6tables-save")])
@@ -245,4 +274,32 @@ fn command_files_leave_what_the_real_tools_leave() {
     }
     println!("{same} the same");
     assert!(odd.is_empty(), "{odd}");
+}
+
+/// A script whose faults are commands that iptables refuses is printed without them, and the status says that
+/// something was wrong; nothing is printed of one that only a shell could tell.
+#[test]
+fn convert_prints_what_refused_commands_leave() {
+    let convert = |script: &str| {
+        let mut child = Command::new(KEEPSTATE)
+            .args(["convert", "--to", "iptables-save", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("keepstate starts");
+        child.stdin.take().expect("piped").write_all(script.as_bytes()).expect("taken");
+        let output = child.wait_with_output().expect("ends");
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), texts)
+    };
+    let (status, [rules, said]) =
+        convert("iptables -A INPUT -i lo -j ACCEPT\niptables -A INPUT -p tpc -j DROP\n");
+    assert_eq!(status, Some(1));
+    assert!(rules.contains("-A INPUT -i lo -j ACCEPT\nCOMMIT"), "{rules}");
+    assert!(said.contains("-:2:22-24: error[KS0403]"), "{said}");
+    let (status, [rules, said]) =
+        convert("iptables -A INPUT -i lo -j ACCEPT\niptables -A INPUT -i $IF -j DROP\n");
+    assert_eq!((status, rules.as_str()), (Some(1), ""));
+    assert!(said.contains("error[KS0112]"), "{said}");
 }

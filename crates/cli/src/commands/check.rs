@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
                 terminal.error(error);
                 worst = Exit::Usage;
             }
-            Err(LoadError::Faults(faults)) => {
+            Err(LoadError::Faults { faults, .. }) => {
                 // Whoever closes our output has seen enough; the exit status tells the rest.
                 let _ = faults.iter().try_for_each(|fault| writeln!(out, "{fault}"));
                 let count = rulesets::faults_count(faults.len());

@@ -1,4 +1,6 @@
-//! `keepstate convert`: a rule file or a script in another form.
+//! `keepstate convert`: a rule file or a script in another form. Commands of a script that iptables refuses
+//! are told, and the rest is printed, which is what a shell would leave; where a shell alone could tell, and
+//! of files that are loaded as a whole, nothing is.
 
 use crate::{
     exit::Exit,
@@ -44,17 +46,18 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let Format::IptablesSave = arguments.to;
-    let loaded = match rulesets::load(&arguments.file, None, &Default::default(), terminal) {
-        Ok(loaded) => loaded,
+    let (loaded, exit) = match rulesets::load(&arguments.file, None, &Default::default(), terminal)
+    {
+        Ok(loaded) => (loaded, Exit::Clean),
         Err(LoadError::Unreadable(error)) => {
             terminal.error(error);
             return Exit::Usage;
         }
-        Err(LoadError::Faults(faults)) => {
+        Err(LoadError::Faults { faults, left }) => {
             faults.iter().for_each(|fault| eprintln!("{fault}"));
             let count = rulesets::faults_count(faults.len());
             terminal.error(format_args!("{}: {count}", arguments.file.display()));
-            return Exit::Findings;
+            (left, Exit::Findings)
         }
     };
     let mut out = String::new();
@@ -76,5 +79,5 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     }
     // Whoever closes our output has seen enough.
     let _ = io::stdout().write_all(out.as_bytes());
-    Exit::Clean
+    exit
 }

@@ -125,7 +125,8 @@ const fn width(family: Family) -> u32 {
     }
 }
 
-/// An address with an optional `/LENGTH` or `/MASK`.
+/// An address with an optional `/LENGTH` or `/MASK`. `localhost`, the one name that means the same everywhere
+/// (RFC 6761, section 6.3), is one.
 #[must_use]
 pub fn network(text: &str, family: Family) -> Option<Network> {
     let (first, mask) = match text.split_once('/') {
@@ -136,7 +137,11 @@ pub fn network(text: &str, family: Family) -> Option<Network> {
         // Any address, whatever stands before the mask: iptables does not look.
         return Some(Network { address: mask, mask });
     }
-    let octets = address(first, family)?.0;
+    let octets = match (first.eq_ignore_ascii_case("localhost"), family) {
+        (true, Family::V4) => Address::v4([127, 0, 0, 1]).0,
+        (true, Family::V6) => 1_u128.to_be_bytes(),
+        (false, _) => address(first, family)?.0,
+    };
     let masked = u128::from_ne_bytes(octets) & u128::from_ne_bytes(mask.0);
     Some(Network { address: Address(masked.to_ne_bytes()), mask })
 }

@@ -43,6 +43,9 @@ pub struct Script {
     pub commands: [usize; 2],
     /// Commands that the tool refuses, and what cannot be told, by place.
     pub faults: Vec<Diagnostic>,
+    /// Whether every fault is a command that the tool refuses: then the tables are what the script leaves
+    /// behind all the same, for a shell goes on after it.
+    pub told: bool,
 }
 
 /// Whether a text is a script of commands rather than a file of rules: one of its lines begins with
@@ -76,6 +79,7 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
             v6: Kept::new(Family::V6, Variant::Nft),
             commands: [0; 2],
             faults: Vec::new(),
+            told: true,
         },
         variables: BTreeMap::new(),
         functions: BTreeMap::new(),
@@ -87,6 +91,7 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
     if source.len() > FILE_MAX {
         let text = format!("the script has {} bytes; at most {FILE_MAX} are read", source.len());
         shell.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text));
+        shell.script.told = false;
         return shell.script;
     }
     match shell::read(source) {
@@ -325,6 +330,7 @@ impl Shell<'_> {
     }
 
     fn untold(&mut self, span: Span, text: &str) {
+        self.script.told = false;
         if self.script.faults.len() < FAULTS_MAX {
             self.script.faults.push(Diagnostic::new(code::SCRIPT_UNTOLD, span, text));
         }
@@ -342,6 +348,7 @@ impl Shell<'_> {
             return;
         };
         self.script.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, span, text));
+        self.script.told = false;
         self.ended = true;
     }
 

@@ -80,7 +80,18 @@ fn what_cannot_be_told_is_named_and_not_carried_out() {
         let (rules, faults) = rules(source);
         assert_eq!(faults, [fault], "{source}");
         assert!(rules.is_empty(), "{source}");
+        assert!(!run(source, LabelNames::NONE).told, "{source}");
     }
+}
+
+#[test]
+fn a_refused_command_leaves_the_others_as_a_shell_would() {
+    let source = "iptables -A INPUT -s localhost -j ACCEPT\niptables -A INPUT -p tpc -j DROP\n\
+                  ip6tables -A INPUT -s LocalHost -j DROP\niptables -D OUTPUT 3\n";
+    let (left, faults) = rules(source);
+    assert_eq!(left, ["INPUT -s 127.0.0.1/32 -j ACCEPT", "INPUT -s ::1/128 -j DROP"]);
+    assert_eq!(faults.len(), 2);
+    assert!(run(source, LabelNames::NONE).told);
 }
 
 #[test]
