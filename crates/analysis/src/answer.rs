@@ -41,6 +41,8 @@ pub enum Topic {
     Fault,
     /// The fields of a line.
     Fields,
+    /// The chains of a rule set.
+    Chains,
     /// What the rule matches.
     Matches,
     /// What the words mean that need an article.
@@ -63,6 +65,7 @@ impl Topic {
             Self::Form => "What this is",
             Self::Fault => "What is wrong with it",
             Self::Fields => "Field by field",
+            Self::Chains => "Chain by chain",
             Self::Matches => "What it matches",
             Self::Terms => "What the words mean",
             Self::Effect => "What it does",
@@ -103,8 +106,42 @@ pub enum Fact {
         /// What it says.
         text: String,
     },
+    /// A chain of a rule set with its rules.
+    Chain(Box<ChainTold>),
     /// A conversation run through the engine under two or three rule sets.
     Experiment(Box<Experiment>),
+}
+
+/// A chain in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChainTold {
+    /// `filter`, ...
+    pub table: String,
+    /// `INPUT`, or a user chain.
+    pub chain: String,
+    /// `ACCEPT` or `DROP`; `None` for a user chain, or where the text does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What it is for and what its rules come to, in sentences.
+    pub purpose: Vec<String>,
+    /// Its rules in order.
+    pub rules: Vec<RuleTold>,
+}
+
+/// A rule in words, or neighbours that differ in one clause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleTold {
+    /// Number of the first in its chain, from 1.
+    pub first: usize,
+    /// Number of the last.
+    pub last: usize,
+    /// Line of the first, from 1.
+    pub line: usize,
+    /// Its comments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What it does and when: `accepts when it is TCP and its destination port is 22`.
+    pub text: String,
 }
 
 /// Something assumed, because the text does not say it.
@@ -283,7 +320,9 @@ impl Answer {
     pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
         self.facts().filter_map(|fact| match fact {
             Fact::Experiment(experiment) => Some(experiment.as_ref()),
-            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Field { .. } => None,
+            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Field { .. } | Fact::Chain(_) => {
+                None
+            }
         })
     }
 }
@@ -295,17 +334,19 @@ impl Fact {
         match self {
             Self::Statement { code, .. } | Self::Paste { code, .. } => code,
             Self::Field { field, .. } => field,
+            Self::Chain(chain) => &chain.chain,
             Self::Experiment(experiment) => experiment.code,
         }
     }
 
-    /// Its text; of an experiment, the conclusion.
+    /// Its text; of an experiment, the conclusion; of a chain, the first that is said of it.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
             Self::Statement { text, .. } | Self::Paste { text, .. } | Self::Field { text, .. } => {
                 text
             }
+            Self::Chain(chain) => chain.purpose.first().map_or("", String::as_str),
             Self::Experiment(experiment) => &experiment.conclusion,
         }
     }

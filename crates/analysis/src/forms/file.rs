@@ -2,9 +2,8 @@
 
 use crate::answer::{Answer, Topic};
 use crate::experiment::Context;
-use crate::prose::{header, list, targets};
+use crate::forms::chains;
 use crate::recognise::Form;
-use crate::rule::words::RuleWords;
 use crate::rule::{self, Subject};
 use crate::witness::Side;
 use keepstate_packet::Family;
@@ -13,18 +12,15 @@ use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::syntax::iptables_command::script;
 use keepstate_ruleset::syntax::{iptables_command, iptables_list, iptables_save};
-use std::collections::BTreeMap;
 
-/// Rules of a file that are listed one by one.
-pub const RULES_SHOWN_MAX: usize = 400;
 /// Faults of a file that are shown.
 const FAULTS_SHOWN_MAX: usize = 20;
 
 /// A line of a file, read.
-struct Line {
-    table: String,
-    chain: String,
-    words: Vec<String>,
+pub(super) struct Line {
+    pub(super) table: String,
+    pub(super) chain: String,
+    pub(super) words: Vec<String>,
 }
 
 /// Explains a whole text, chain by chain.
@@ -41,15 +37,23 @@ pub fn explain(text: &str, form: Form) -> Answer {
     match form {
         Form::Listing => listing(&mut answer, text, family),
         Form::Script if script::is_script(text) => of_script(&mut answer, text),
-        Form::Script => summary(&mut answer, text, family),
-        _ => {
-            match iptables_save::parse(text, family) {
-                Ok(_) => answer.say(Topic::Form, "form.loads", "keepstate can load all of it."),
-                Err(faults) => add_faults(&mut answer, text, &faults),
+        Form::Script => chains::tell(&mut answer, &chains::of_lines(text, family)),
+        _ => match iptables_save::parse(text, family) {
+            Ok(ruleset) => {
+                answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
+                chains::tell(&mut answer, &chains::of_ruleset(&ruleset, text));
             }
-            summary(&mut answer, text, family);
-        }
+            Err(faults) => {
+                add_faults(&mut answer, text, &faults);
+                chains::tell(&mut answer, &chains::of_lines(text, family));
+            }
+        },
     }
+    answer.say(
+        Topic::Mind,
+        "mind.one-rule",
+        "For one of its rules in full, run in the midst of the others: keepstate explain FILE:LINE.",
+    );
     answer
 }
 
@@ -70,13 +74,14 @@ fn listing(answer: &mut Answer, text: &str, family: Family) {
         Ok(listing) => {
             answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
             open(answer, text, &listing.notes);
+            chains::tell(answer, &chains::of_ruleset(&listing.ruleset, text));
         }
         Err(faults) => {
             open(answer, text, &converted.notes);
             add_faults(answer, text, &faults);
+            chains::tell(answer, &chains::of_lines(&converted.text, family));
         }
     }
-    summary(answer, &converted.text, family);
 }
 
 /// What a listing leaves open, but for its columns.
@@ -96,11 +101,15 @@ fn of_script(answer: &mut Answer, text: &str) {
     let script = script::run(text, LabelNames::NONE);
     let [v4, v6] = script.commands;
     let mut faults = script.faults;
+    let mut left = Vec::new();
     for (kept, commands) in [(&script.v4, v4), (&script.v6, v6)] {
-        if commands > 0
-            && let Err(more) = kept.ruleset_of_commands(LabelNames::NONE)
-        {
-            faults.extend(more);
+        match kept.ruleset_of_commands(LabelNames::NONE) {
+            _ if commands == 0 => {}
+            Ok(ruleset) => left.push(chains::of_ruleset(&ruleset, text)),
+            Err(more) => {
+                faults.extend(more);
+                left.push(chains::of_lines(&kept.text(), kept.family));
+            }
         }
     }
     if faults.is_empty() {
@@ -108,10 +117,8 @@ fn of_script(answer: &mut Answer, text: &str) {
     } else {
         add_faults(answer, text, &faults);
     }
-    for (kept, commands) in [(&script.v4, v4), (&script.v6, v6)] {
-        if commands > 0 {
-            summary(answer, &kept.text(), kept.family);
-        }
+    for chains in &left {
+        chains::tell(answer, chains);
     }
 }
 
@@ -138,103 +145,14 @@ fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic]) {
     }
 }
 
-/// Chains and rules in words.
-fn summary(answer: &mut Answer, text: &str, family: Family) {
-    let mut policies: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut chains: Vec<(String, String)> = Vec::new();
-    let mut rules: BTreeMap<(String, String), Vec<RuleWords>> = BTreeMap::new();
-    let mut shown = 0;
-    let mut table = String::from("filter");
-    for line in text.lines() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('*') {
-            table = name.to_string();
-        }
-        if let Some((name, policy)) = declaration(line) {
-            let key = (table.clone(), name.to_string());
-            if let Some(policy) = policy {
-                policies.insert(key.clone(), policy.to_string());
-            }
-            if !chains.contains(&key) {
-                chains.push(key);
-            }
-            continue;
-        }
-        let Some(read) = read_line(line, &table) else { continue };
-        let key = (read.table.clone(), read.chain.clone());
-        if !chains.contains(&key) {
-            chains.push(key.clone());
-        }
-        let words = RuleWords::read(family, &read.table, &read.chain, &read.words);
-        rules.entry(key).or_default().push(words);
-    }
-    for key in chains {
-        let (table, chain) = &key;
-        let own = rules.remove(&key).unwrap_or_default();
-        let policy = match policies.get(&key) {
-            Some(policy) => format!("policy {policy}"),
-            None if Side::of_chain(chain).is_some() => String::from("policy not given"),
-            None => String::from("a user chain"),
-        };
-        let count = if own.len() == 1 { "1 rule".into() } else { format!("{} rules", own.len()) };
-        let text = format!("{policy}, {count}.");
-        answer.field(format!("{table} {chain}"), text);
-        for (number, rule) in own.iter().enumerate() {
-            shown += 1;
-            if shown > RULES_SHOWN_MAX {
-                break;
-            }
-            answer.field(format!("{table} {chain} {}", number + 1), in_short(rule));
-        }
-    }
-    if shown > RULES_SHOWN_MAX {
-        answer.say(
-            Topic::Matches,
-            "rules.cut",
-            format!("Only the first {RULES_SHOWN_MAX} rules are listed."),
-        );
-    }
-    answer.say(
-        Topic::Mind,
-        "mind.one-rule",
-        "For one of its rules in full, run in the midst of the others: keepstate explain FILE:LINE.",
-    );
-}
-
-/// A rule in one sentence.
-fn in_short(rule: &RuleWords) -> String {
-    let mut clauses: Vec<String> = rule.header.iter().filter_map(header::condition).collect();
-    if let Some(found) = rule.states() {
-        clauses.push(format!("its state is {}", crate::prose::alternatives(&found)));
-    }
-    for m in &rule.matches {
-        for option in &m.options {
-            let known = ["--state", "--ctstate", "--comment"];
-            if !known.contains(&option.name.as_str()) {
-                clauses.push(option.text());
-            }
-        }
-    }
-    let when = if clauses.is_empty() {
-        String::from("every packet")
-    } else {
-        format!("when {}", list(&clauses))
-    };
-    let target = rule.target_name();
-    let does = match targets::kind(rule.target.as_ref()) {
-        targets::Kind::Nothing => String::from("counts"),
-        targets::Kind::Chain => format!("goes into {target}"),
-        _ => target.to_string(),
-    };
-    format!("{does}: {when}")
-}
-
-fn declaration(line: &str) -> Option<(&str, Option<&str>)> {
+/// `:CHAIN POLICY [..]`.
+pub(super) fn declaration(line: &str) -> Option<(&str, Option<&str>)> {
     let mut words = line.strip_prefix(':')?.split_whitespace();
     Some((words.next()?, words.next().filter(|policy| *policy != "-")))
 }
 
-fn read_line(line: &str, table: &str) -> Option<Line> {
+/// A line of a file that is a rule. `table`: of the lines before.
+pub(super) fn read_line(line: &str, table: &str) -> Option<Line> {
     if line.starts_with('#') {
         return None;
     }

@@ -1,5 +1,6 @@
 //! Texts that are no single rule: what each of their fields says, and what follows.
 
+pub mod chains;
 pub mod conntrack;
 pub mod conntrack_command;
 pub mod conntrack_xml;

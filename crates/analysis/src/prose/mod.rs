@@ -1,6 +1,7 @@
 //! What is said, once per match, target, state and term; never per example.
 
 pub mod cautions;
+pub mod chains;
 pub mod header;
 pub mod helpers;
 pub mod icmp;

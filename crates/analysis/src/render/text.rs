@@ -1,7 +1,7 @@
 //! Text for people: headings, filled paragraphs, experiments as tables.
 
 use super::{Style, WIDTH_MAX, WIDTH_MIN};
-use crate::answer::{Answer, Experiment, Fact, Outcome, Run, Topic};
+use crate::answer::{Answer, ChainTold, Experiment, Fact, Outcome, RuleTold, Run, Topic};
 use std::fmt::Write;
 
 pub(super) fn render(answer: &Answer, style: &Style) -> String {
@@ -84,7 +84,27 @@ impl Page {
                 }
             }
             Fact::Field { field, text } => self.paragraph(&format!("  {field}  "), text),
+            Fact::Chain(chain) => self.chain(chain),
             Fact::Experiment(experiment) => self.experiment(experiment),
+        }
+    }
+
+    /// A chain: what it is for, then its rules by their numbers.
+    fn chain(&mut self, chain: &ChainTold) {
+        let name = printable(&format!("{} {}", chain.table, chain.chain));
+        let policy = chain.policy.as_ref().map(|policy| format!(" (policy {policy})"));
+        let name = self.paint(1, &format!("{name}{}", policy.unwrap_or_default()));
+        self.line(&format!("  {name}"));
+        self.paragraph("    ", &printable(&chain.purpose.join(" ")));
+        let numbers = |rule: &RuleTold| match rule.first == rule.last {
+            true => rule.first.to_string(),
+            false => format!("{}-{}", rule.first, rule.last),
+        };
+        let column = chain.rules.iter().map(|rule| numbers(rule).len()).max().unwrap_or(0);
+        for rule in &chain.rules {
+            let comment = rule.comment.as_ref().map(|text| format!("\"{text}\": "));
+            let text = printable(&format!("{}{}", comment.unwrap_or_default(), rule.text));
+            self.hanging(&format!("    {:>column$}  ", numbers(rule)), &text, column + 6);
         }
     }
 
@@ -92,7 +112,7 @@ impl Page {
     fn fields(&mut self, facts: &[Fact]) {
         let name = |fact: &Fact| match fact {
             Fact::Field { field, .. } => field.chars().count(),
-            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Experiment(_) => 0,
+            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Chain(_) | Fact::Experiment(_) => 0,
         };
         let column = facts.iter().map(name).filter(|n| *n <= 24).max().unwrap_or(0);
         for fact in facts {
@@ -100,7 +120,10 @@ impl Page {
                 Fact::Field { field, text } => {
                     self.hanging(&format!("  {field:<column$}  "), text, column + 4);
                 }
-                Fact::Statement { .. } | Fact::Paste { .. } | Fact::Experiment(_) => {
+                Fact::Statement { .. }
+                | Fact::Paste { .. }
+                | Fact::Chain(_)
+                | Fact::Experiment(_) => {
                     self.fact(fact);
                 }
             }

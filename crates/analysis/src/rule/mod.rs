@@ -10,7 +10,7 @@ use crate::witness::Side;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Diagnostic;
 use keepstate_ruleset::explain::{Piece, Pieces};
-use keepstate_ruleset::model::{Jump, Ruleset, TableName};
+use keepstate_ruleset::model::{Chain, Jump, Rule, Ruleset, Table, TableName};
 use keepstate_ruleset::syntax::{iptables_command, iptables_save};
 use words::RuleWords;
 
@@ -30,12 +30,35 @@ pub struct Subject {
 }
 
 /// What the parser makes of a rule.
-struct Understood {
-    rule: RuleWords,
+pub(crate) struct Understood {
+    pub(crate) rule: RuleWords,
     conditions: Vec<String>,
     pieces: Pieces,
-    faults: Vec<Diagnostic>,
+    pub(crate) faults: Vec<Diagnostic>,
     source: String,
+}
+
+impl Understood {
+    /// What it asks for, clause by clause.
+    pub(crate) fn clauses(&self) -> Vec<String> {
+        let mut clauses: Vec<String> =
+            self.rule.header.iter().filter_map(header::condition).collect();
+        clauses.extend(self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Condition(text) => Some(text.clone()),
+            Piece::Effect(_) | Piece::Note(_) | Piece::Caution(_) | Piece::Term(_) => None,
+        }));
+        clauses.extend(self.conditions.iter().cloned());
+        clauses
+    }
+
+    /// What its target says that it does.
+    pub(crate) fn effects<'a>(&'a self) -> Vec<&'a str> {
+        let effect = |piece: &'a Piece| match piece {
+            Piece::Effect(text) => Some(text.as_str()),
+            Piece::Condition(_) | Piece::Note(_) | Piece::Caution(_) | Piece::Term(_) => None,
+        };
+        self.pieces.iter().filter_map(effect).collect()
+    }
 }
 
 /// Adds everything there is to say of a rule.
@@ -68,7 +91,7 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
 }
 
 /// Reads a rule with the parser, and falls back on its bare words where the parser refuses it.
-fn understand(subject: &Subject) -> Understood {
+pub(crate) fn understand(subject: &Subject) -> Understood {
     let raw = RuleWords::read(subject.family, &subject.table, &subject.chain, &subject.words);
     let source = around(&raw, &subject.words);
     match iptables_save::parse(&source, subject.family) {
@@ -96,10 +119,14 @@ fn around(rule: &RuleWords, words: &[String]) -> String {
 fn parsed(ruleset: &Ruleset, raw: &RuleWords, source: String) -> Option<Understood> {
     let table = ruleset.tables.first()?;
     let chain = table.chains.iter().find(|chain| chain.name == raw.chain)?;
-    let rule = chain.rules.first()?;
-    let line = iptables_save::print_rule(ruleset.family, table, &chain.name, rule);
-    let words = iptables_command::read(&line).map(|command| command.rule);
-    let words = words.map(|words| RuleWords::read(raw.family, &raw.table, &raw.chain, &words));
+    let understood = of_model(ruleset.family, table, chain, chain.rules.first()?);
+    Some(Understood { source, ..understood })
+}
+
+/// A rule of a rule set that was loaded, without its source.
+pub(crate) fn of_model(family: Family, table: &Table, chain: &Chain, rule: &Rule) -> Understood {
+    let line = iptables_save::print_rule(family, table, &chain.name, rule);
+    let words = iptables_command::read(&line).map(|command| command.rule).unwrap_or_default();
     let mut conditions = Vec::new();
     let mut pieces = Vec::new();
     for m in &rule.matches {
@@ -116,13 +143,13 @@ fn parsed(ruleset: &Ruleset, raw: &RuleWords, source: String) -> Option<Understo
     if let Jump::Target(target) = &rule.target {
         target.explain(&mut pieces);
     }
-    Some(Understood {
-        rule: words.unwrap_or_else(|| raw.clone()),
+    Understood {
+        rule: RuleWords::read(family, table.name.as_str(), &chain.name, &words),
         conditions,
         pieces,
         faults: Vec::new(),
-        source,
-    })
+        source: String::new(),
+    }
 }
 
 fn refused(raw: RuleWords, source: String, faults: Vec<Diagnostic>) -> Understood {
@@ -200,12 +227,7 @@ const FAULTS_SHOWN_MAX: usize = 8;
 
 fn matching(answer: &mut Answer, understood: &Understood) {
     let rule = &understood.rule;
-    let mut clauses: Vec<String> = rule.header.iter().filter_map(header::condition).collect();
-    clauses.extend(understood.pieces.iter().filter_map(|piece| match piece {
-        Piece::Condition(text) => Some(text.clone()),
-        Piece::Effect(_) | Piece::Note(_) | Piece::Caution(_) | Piece::Term(_) => None,
-    }));
-    clauses.extend(understood.conditions.iter().cloned());
+    let clauses = understood.clauses();
     let program = if rule.family == Family::V6 { "IPv6" } else { "IPv4" };
     let text = if clauses.is_empty() {
         format!("Every {program} packet that comes to it.")

@@ -1,0 +1,667 @@
+//! A rule set told chain by chain: what each is for, how packets come to it, and its rules in words, neighbours
+//! that differ in one thing taken together.
+
+use crate::answer::{Answer, ChainTold, Fact, RuleTold, Topic};
+use crate::prose::{alternatives, chains, list, protocol, targets, unsupported};
+use crate::rule::words::RuleWords;
+use crate::rule::{Subject, Understood, of_model, understand};
+use keepstate_packet::Family;
+use keepstate_ruleset::model::{Policy, Ruleset};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rules of a rule set that are told; the rest is counted.
+pub const RULES_TOLD_MAX: usize = 20_000;
+/// Values that rules told together list.
+const VALUES_MAX: usize = 64;
+/// Ways through a chain that its summary names.
+const WAYS_MAX: usize = 10;
+/// Ports that its summary names, of each protocol.
+const PORTS_MAX: usize = 20;
+/// How far chains that end in other chains are followed.
+const DEPTH_MAX: usize = 16;
+/// Places that a sentence names.
+const PLACES_MAX: usize = 4;
+
+/// A chain with its rules.
+#[derive(Debug)]
+pub struct Chain {
+    table: String,
+    name: String,
+    policy: Option<String>,
+    rules: Vec<Told>,
+}
+
+/// A rule in words.
+#[derive(Debug)]
+struct Told {
+    line: usize,
+    words: RuleWords,
+    clauses: Vec<String>,
+    effect: String,
+    refused: bool,
+}
+
+impl Told {
+    fn new(line: usize, understood: Understood) -> Self {
+        let clauses = understood.clauses().into_iter().map(plainer).collect();
+        let effect = effect(&understood);
+        let refused = !understood.faults.is_empty();
+        Self { line, words: understood.rule, clauses, effect, refused }
+    }
+
+    fn kind(&self) -> targets::Kind {
+        targets::kind(self.words.target.as_ref())
+    }
+
+    fn comment(&self) -> Option<String> {
+        let texts: Vec<&str> =
+            self.words.options(&["--comment"]).map(|option| option.value()).collect();
+        (!texts.is_empty()).then(|| texts.join(" "))
+    }
+
+    /// Whether it takes every packet, and none goes on behind it.
+    fn ends_all(&self) -> bool {
+        let goto = self.words.target.as_ref().is_some_and(|target| target.goto);
+        let ends = matches!(
+            self.kind(),
+            targets::Kind::Accept | targets::Kind::Drop | targets::Kind::Return
+        );
+        self.clauses.is_empty() && (goto || ends)
+    }
+}
+
+/// What a rule does, shortly: a clause behind "the rule".
+fn effect(understood: &Understood) -> String {
+    let name = understood.rule.target_name();
+    let short = match targets::kind(understood.rule.target.as_ref()) {
+        targets::Kind::Accept => "accepts",
+        targets::Kind::Return => "goes back",
+        targets::Kind::Nothing => "counts",
+        targets::Kind::Drop if name == "DROP" => "drops",
+        targets::Kind::Chain if understood.rule.target.as_ref().is_some_and(|to| to.goto) => {
+            return format!("goes on to {name} for good");
+        }
+        targets::Kind::Chain => return format!("goes through {name}"),
+        targets::Kind::Log => {
+            let prefix = ["--log-prefix", "--nflog-prefix", "--ulog-prefix"]
+                .iter()
+                .find_map(|option| understood.rule.target_option(option));
+            let verb = if name == "TRACE" { "traces" } else { "logs" };
+            return match prefix.map(|prefix| prefix.value().trim()) {
+                None | Some("") => verb.into(),
+                Some(prefix) => format!("{verb} as \"{prefix}\""),
+            };
+        }
+        _ => {
+            let effects = understood.effects();
+            let texts: Vec<&str> = effects.iter().map(|text| shortened(text)).collect();
+            return if texts.is_empty() { format!("does {name}") } else { texts.join(" and ") };
+        }
+    };
+    short.into()
+}
+
+/// A clause as it is said in a list of rules.
+fn plainer(clause: String) -> String {
+    const STATE: &str = "connection tracking says that it is ";
+    match clause.as_str() {
+        "of the flags FIN, SYN, RST, ACK exactly SYN is set" => {
+            "it asks for a connection (--syn)".into()
+        }
+        "of the flags FIN, SYN, RST, ACK not exactly SYN is set" => {
+            "it asks for no connection (! --syn)".into()
+        }
+        text => text.strip_prefix(STATE).map_or_else(|| text.into(), |is| format!("it is {is}")),
+    }
+}
+
+/// A clause without what it says besides.
+fn shortened(text: &str) -> &str {
+    let text = text.split("; ").next().unwrap_or(text);
+    let text = text.split(", and the answers").next().unwrap_or(text);
+    let text = text.strip_suffix(" and goes on with the next rule").unwrap_or(text);
+    text.split(": ").next().unwrap_or(text).trim_end_matches(',')
+}
+
+/// The chains of a rule set that was loaded. `source`: its text.
+#[must_use]
+pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
+    let mut lines = Lines { source, at: 0, line: 1 };
+    let mut all = Vec::new();
+    for table in ruleset.tables.iter().filter(|table| table.declared) {
+        for chain in &table.chains {
+            let rules = chain.rules.iter().map(|rule| {
+                let understood = of_model(ruleset.family, table, chain, rule);
+                Told::new(lines.of(rule.span.start as usize), understood)
+            });
+            all.push(Chain {
+                table: table.name.as_str().into(),
+                name: chain.name.clone(),
+                policy: chain.policy.map(|policy| match policy {
+                    Policy::Accept => "ACCEPT".into(),
+                    Policy::Drop => "DROP".into(),
+                }),
+                rules: rules.collect(),
+            });
+        }
+    }
+    all
+}
+
+/// Lines of places that mostly come in order.
+struct Lines<'a> {
+    source: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, place: usize) -> usize {
+        if place < self.at {
+            (self.at, self.line) = (0, 1);
+        }
+        let between = self.source.as_bytes().get(self.at..place).unwrap_or(&[]);
+        self.line += between.iter().filter(|byte| **byte == b'\n').count();
+        self.at = place.max(self.at);
+        self.line
+    }
+}
+
+/// The chains of a text that cannot be loaded, as far as each rule can be understood.
+#[must_use]
+pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
+    let mut all: Vec<Chain> = Vec::new();
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut table = String::from("filter");
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('*') {
+            table = name.to_string();
+        }
+        let mut place = |all: &mut Vec<Chain>, table: &str, name: &str| {
+            *places.entry((table.into(), name.into())).or_insert_with(|| {
+                let (table, name) = (table.into(), name.into());
+                all.push(Chain { table, name, policy: None, rules: Vec::new() });
+                all.len() - 1
+            })
+        };
+        if let Some((name, policy)) = super::file::declaration(line) {
+            let at = place(&mut all, &table, name);
+            if let Some(chain) = all.get_mut(at) {
+                chain.policy = policy.map(Into::into);
+            }
+        } else if let Some(read) = super::file::read_line(line, &table) {
+            let at = place(&mut all, &read.table, &read.chain);
+            let understood = understand(&Subject {
+                family,
+                table: read.table,
+                chain: read.chain,
+                words: read.words,
+                base: None,
+            });
+            if let Some(chain) = all.get_mut(at) {
+                chain.rules.push(Told::new(number + 1, understood));
+            }
+        }
+    }
+    all
+}
+
+/// Adds all chains to an answer.
+pub fn tell(answer: &mut Answer, all: &[Chain]) {
+    let told: Vec<&Chain> =
+        all.iter().filter(|chain| !chain.rules.is_empty() || chain.has_say()).collect();
+    let tables: BTreeSet<&str> = all.iter().map(|chain| chain.table.as_str()).collect();
+    let count: usize = all.iter().map(|chain| chain.rules.len()).sum();
+    answer.say(
+        Topic::Form,
+        "form.size",
+        format!(
+            "{} in {} of {}.",
+            counted(count, "rule"),
+            counted(all.len(), "chain"),
+            counted(tables.len(), "table")
+        ),
+    );
+    let calls = calls(all);
+    let refusing = refusing(all);
+    let mut room = RULES_TOLD_MAX;
+    for chain in told {
+        let rules = groups(&chain.rules, &mut room);
+        answer.add(
+            Topic::Chains,
+            Fact::Chain(Box::new(ChainTold {
+                table: chain.table.clone(),
+                chain: chain.name.clone(),
+                policy: chain.policy.clone(),
+                purpose: purpose(chain, &calls, &refusing),
+                rules,
+            })),
+        );
+    }
+    if room == 0 && count > RULES_TOLD_MAX {
+        answer.say(
+            Topic::Chains,
+            "rules.cut",
+            format!("Only the first {RULES_TOLD_MAX} rules are told."),
+        );
+    }
+    mind(answer, all);
+}
+
+impl Chain {
+    /// Whether an empty chain is worth a word: a user chain, or a policy other than ACCEPT.
+    fn has_say(&self) -> bool {
+        self.policy.as_deref() != Some("ACCEPT")
+    }
+
+    /// Whether a rule refuses every packet that comes to it, itself or in another chain.
+    fn refuses_all(&self, rule: &Told, refusing: &Refusing<'_>) -> bool {
+        rule.clauses.is_empty()
+            && match rule.kind() {
+                targets::Kind::Drop => true,
+                targets::Kind::Chain => {
+                    refusing.contains(&(self.table.as_str(), rule.words.target_name()))
+                }
+                _ => false,
+            }
+    }
+
+    fn is_built_in(&self) -> bool {
+        chains::built_in(&self.table, &self.name).is_some()
+    }
+}
+
+/// `1 rule`, `5 rules`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+type Calls<'a> = BTreeMap<(&'a str, &'a str), Vec<(&'a str, usize)>>;
+
+/// From which rules packets come to a chain.
+fn calls(all: &[Chain]) -> Calls<'_> {
+    let mut calls = Calls::new();
+    for chain in all {
+        for (at, rule) in chain.rules.iter().enumerate() {
+            if rule.kind() == targets::Kind::Chain {
+                let to = (chain.table.as_str(), rule.words.target_name());
+                calls.entry(to).or_default().push((chain.name.as_str(), at + 1));
+            }
+        }
+    }
+    calls
+}
+
+/// Chains that nothing goes through but what one of their rules accepts.
+type Refusing<'a> = BTreeSet<(&'a str, &'a str)>;
+
+fn refusing(all: &[Chain]) -> Refusing<'_> {
+    let mut found = Refusing::new();
+    // A chain may end in another one, and that in a third.
+    for _ in 0..DEPTH_MAX {
+        let before = found.len();
+        for chain in all {
+            let returns = chain.rules.iter().any(|rule| rule.kind() == targets::Kind::Return);
+            if !returns && chain.rules.iter().any(|rule| chain.refuses_all(rule, &found)) {
+                found.insert((chain.table.as_str(), chain.name.as_str()));
+            }
+        }
+        if found.len() == before {
+            break;
+        }
+    }
+    found
+}
+
+/// What a chain is for, in sentences.
+fn purpose(chain: &Chain, calls: &Calls<'_>, refusing: &Refusing<'_>) -> Vec<String> {
+    let mut says = Vec::new();
+    if let Some(text) = chains::built_in(&chain.table, &chain.name) {
+        says.push(text);
+    } else {
+        if let Some(text) = chains::made_by(&chain.name) {
+            says.push(format!("By its name of {text}."));
+        }
+        says.push(reached(chain, calls));
+    }
+    says.extend(stance(chain, refusing));
+    if let Some(at) =
+        chain.rules.iter().position(|rule| rule.ends_all() || chain.refuses_all(rule, refusing))
+        && at + 1 < chain.rules.len()
+    {
+        let behind = span(at + 2, chain.rules.len());
+        let verb = if at + 2 == chain.rules.len() { "is" } else { "are" };
+        says.push(format!("Rule {} takes every packet: {behind} {verb} never reached.", at + 1));
+    }
+    says
+}
+
+fn span(first: usize, last: usize) -> String {
+    if first == last { format!("rule {first}") } else { format!("rules {first} to {last}") }
+}
+
+fn reached(chain: &Chain, calls: &Calls<'_>) -> String {
+    let from = calls.get(&(chain.table.as_str(), chain.name.as_str()));
+    let Some(from) = from.filter(|from| !from.is_empty()) else {
+        return "No rule leads here: no packet comes to it.".into();
+    };
+    format!("Packets come to it from {}.", places(from))
+}
+
+/// Rules by chain and number, those that follow each other together.
+fn places(all: &[(&str, usize)]) -> String {
+    let mut places: Vec<String> = Vec::new();
+    let mut rest = all;
+    while let Some((name, first)) = rest.first() {
+        let run = rest.iter().zip(*first..).take_while(|(one, at)| **one == (*name, *at)).count();
+        let last = first + run.max(1) - 1;
+        places.push(match first == &last {
+            true => format!("{name} {first}"),
+            false => format!("{name} {first}-{last}"),
+        });
+        rest = rest.get(run.max(1)..).unwrap_or(&[]);
+    }
+    let more = places.len().saturating_sub(PLACES_MAX);
+    places.truncate(PLACES_MAX);
+    if more > 0 {
+        places.push(format!("{more} more places"));
+    }
+    list(&places)
+}
+
+/// What the rules of a chain come to together.
+fn stance(chain: &Chain, refusing: &Refusing<'_>) -> Vec<String> {
+    let mut says = Vec::new();
+    let rules = &chain.rules;
+    let of = |kind: targets::Kind| rules.iter().filter(move |rule| rule.kind() == kind);
+    let ends = |rule: &&Told| rule.ends_all() || chain.refuses_all(rule, refusing);
+    let last = rules.iter().find(ends);
+    let refuses = match (last, chain.policy.as_deref()) {
+        (Some(last), _) => chain.refuses_all(last, refusing),
+        (None, policy) => policy == Some("DROP"),
+    };
+    if rules.is_empty() {
+        says.push(match chain.policy.as_deref() {
+            Some("DROP") => "It has no rules: every packet is dropped by its policy.".into(),
+            _ => String::from("It has no rules: packets go on as they came."),
+        });
+        return says;
+    }
+    let written =
+        rules.iter().all(|rule| matches!(rule.kind(), targets::Kind::Log | targets::Kind::Drop));
+    if written && last.is_some_and(|last| last.kind() == targets::Kind::Drop) {
+        let logs = of(targets::Kind::Log).count() > 0;
+        says.push(
+            if logs {
+                "It logs and refuses what comes to it."
+            } else {
+                "It refuses what comes to it."
+            }
+            .into(),
+        );
+        return says;
+    }
+    let names = |kind| {
+        let named: BTreeSet<&str> = of(kind).map(|rule| rule.words.target_name()).collect();
+        let mut named: Vec<String> = named.into_iter().map(String::from).collect();
+        if named.len() > WAYS_MAX {
+            let more = named.len() - WAYS_MAX;
+            named.truncate(WAYS_MAX);
+            named.push(format!("{more} more"));
+        }
+        list(&named)
+    };
+    if chain.table == "filter" && (chain.is_built_in() || refuses) {
+        let accepted = ways(of(targets::Kind::Accept));
+        let dropped = ways(of(targets::Kind::Drop).filter(|rule| !rule.clauses.is_empty()));
+        let jumps = of(targets::Kind::Chain).count() > 0;
+        let tail = if jumps {
+            format!(" What else goes through depends on {}.", names(targets::Kind::Chain))
+        } else {
+            String::new()
+        };
+        let at = rules.iter().position(|rule| ends(&rule));
+        let by = at.map_or_else(|| "its policy".into(), |at| format!("rule {}", at + 1));
+        match (refuses, accepted, dropped) {
+            (true, Some(accepted), _) => {
+                says.push(format!(
+                    "What is not named is refused by {by}. Accepted: {accepted}.{tail}"
+                ));
+            }
+            (true, None, _) => says.push(format!("What no rule takes is refused by {by}.{tail}")),
+            (false, _, Some(dropped)) => {
+                says.push(format!("What no rule refuses goes through. Refused: {dropped}.{tail}"));
+            }
+            (false, _, None) if jumps => {
+                says.push(format!("It hands packets on to {}.", names(targets::Kind::Chain)))
+            }
+            (false, ..) => says.push("It refuses nothing.".into()),
+        }
+        return says;
+    }
+    if of(targets::Kind::Chain).count() == rules.len() {
+        says.push(format!("It hands packets on to {}.", names(targets::Kind::Chain)));
+    }
+    says
+}
+
+/// What rules are about, in a few words for many.
+fn ways<'a>(rules: impl Iterator<Item = &'a Told>) -> Option<String> {
+    let mut named: Vec<String> = Vec::new();
+    let mut ports: Vec<(String, Vec<String>)> = Vec::new();
+    let mut others = 0;
+    for rule in rules {
+        let Some(way) = way(rule) else {
+            others += 1;
+            continue;
+        };
+        match way {
+            Way::Named(text) => {
+                if !named.contains(&text) {
+                    named.push(text);
+                }
+            }
+            Way::Ports(protocol, to) => {
+                let at = ports.iter().position(|(known, _)| *known == protocol);
+                let at = at.unwrap_or_else(|| {
+                    ports.push((protocol, Vec::new()));
+                    ports.len() - 1
+                });
+                if let Some((_, all)) = ports.get_mut(at) {
+                    all.extend(
+                        to.into_iter().filter(|port| !all.contains(port)).collect::<Vec<_>>(),
+                    );
+                }
+            }
+        }
+    }
+    others += named.len().saturating_sub(WAYS_MAX);
+    named.truncate(WAYS_MAX);
+    for (protocol, mut all) in ports {
+        let more = all.len().saturating_sub(PORTS_MAX);
+        all.truncate(PORTS_MAX);
+        if more > 0 {
+            all.push(format!("{more} more"));
+        }
+        let word = if all.len() == 1 { "port" } else { "ports" };
+        named.push(format!("{protocol} to {word} {}", list(&all)));
+    }
+    if others > 0 {
+        let word = if named.is_empty() { "what" } else { "and what" };
+        let rules = if others == 1 { "rule says" } else { "rules say" };
+        let other = if named.is_empty() { "" } else { "other " };
+        named.push(format!("{word} {others} {other}{rules}"));
+    }
+    (!named.is_empty()).then(|| named.join("; "))
+}
+
+/// What a rule is about.
+enum Way {
+    /// In a few words.
+    Named(String),
+    /// New connections of a protocol to ports.
+    Ports(String, Vec<String>),
+}
+
+/// `None` where a few words do not do.
+fn way(rule: &Told) -> Option<Way> {
+    let words = &rule.words;
+    let named = |text: &str| Some(Way::Named(text.into()));
+    let plain =
+        ["tcp", "udp", "state", "conntrack", "comment", "multiport", "icmp", "icmp6", "icmpv6"];
+    if words.matches.iter().any(|m| !plain.contains(&m.name.as_str())) {
+        return None;
+    }
+    let negated = words.matches.iter().flat_map(|m| &m.options).chain(&words.header);
+    if negated.clone().any(|option| option.not) {
+        return None;
+    }
+    let states = words.states();
+    if let Some(states) = states.as_ref().filter(|states| !states.is_empty()) {
+        if states.iter().all(|state| ["ESTABLISHED", "RELATED"].contains(state)) {
+            return named("what belongs to connections that exist");
+        }
+        if *states == ["INVALID"] {
+            return named("what fits no connection (INVALID)");
+        }
+    }
+    let to: Vec<String> = words
+        .options(&["--dport", "--dports"])
+        .flat_map(|option| option.value().split(','))
+        .map(|port| port.replace(':', " to "))
+        .collect();
+    let protocol = words.header("-p").map(|option| {
+        protocol::number(option.value()).map_or_else(|| option.value().to_string(), protocol::name)
+    });
+    if !to.is_empty() {
+        return Some(Way::Ports(protocol?, to));
+    }
+    if words.options(&["--sport", "--sports"]).next().is_some() {
+        return None;
+    }
+    let mut text = protocol.unwrap_or_else(|| "everything".into());
+    for (name, word) in [("-s", "from"), ("-d", "to"), ("-i", "in by"), ("-o", "out by")] {
+        if let Some(option) = words.header(name) {
+            text.push_str(&format!(" {word} {}", option.value()));
+        }
+    }
+    match text.as_str() {
+        "everything in by lo" | "everything out by lo" => named("loopback"),
+        _ => Some(Way::Named(text)),
+    }
+}
+
+/// The rules in words, neighbours that differ in one clause taken together.
+fn groups(rules: &[Told], room: &mut usize) -> Vec<RuleTold> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(first) = rules.get(at) {
+        if *room == 0 {
+            break;
+        }
+        let mut differs: Option<usize> = None;
+        let mut values: Vec<&str> = Vec::new();
+        let mut end = at + 1;
+        while let Some(next) = rules.get(end) {
+            let Some(position) = one_difference(first, next) else { break };
+            if *differs.get_or_insert(position) != position {
+                break;
+            }
+            values.extend(next.clauses.get(position).map(String::as_str));
+            end += 1;
+        }
+        let mut clauses = first.clauses.clone();
+        if let Some((position, clause)) =
+            differs.and_then(|position| Some((position, clauses.get_mut(position)?)))
+        {
+            values.insert(0, first.clauses.get(position).map_or("", String::as_str));
+            *clause = together(&values);
+        }
+        let mut text = match clauses.is_empty() {
+            true => format!("every packet: {}", first.effect),
+            false => format!("{} when {}", first.effect, list(&clauses)),
+        };
+        if first.refused {
+            text.push_str(" (keepstate refuses this rule)");
+        }
+        out.push(RuleTold {
+            first: at + 1,
+            last: end,
+            line: first.line,
+            comment: first.comment(),
+            text,
+        });
+        *room = room.saturating_sub(end - at);
+        at = end;
+    }
+    out
+}
+
+/// The only clause in which two rules differ; `None` when they differ in more, or in what they do.
+fn one_difference(a: &Told, b: &Told) -> Option<usize> {
+    let alike = a.effect == b.effect
+        && a.clauses.len() == b.clauses.len()
+        && a.refused == b.refused
+        && a.comment() == b.comment();
+    if !alike {
+        return None;
+    }
+    let mut differ = (0..a.clauses.len()).filter(|at| a.clauses.get(*at) != b.clauses.get(*at));
+    let only = differ.next()?;
+    let (one, other) = (a.clauses.get(only)?, b.clauses.get(only)?);
+    // `its source` and `its destination` are two things.
+    let subject = one.split(' ').take(2).eq(other.split(' ').take(2));
+    (subject && differ.next().is_none()).then_some(only)
+}
+
+/// Clauses as one: what all begin with once, and the rest as alternatives.
+fn together(clauses: &[&str]) -> String {
+    let words: Vec<Vec<&str>> = clauses.iter().map(|clause| clause.split(' ').collect()).collect();
+    let shortest = words.iter().map(Vec::len).min().unwrap_or(0);
+    let same =
+        |at: usize| words.iter().all(|one| one.get(at) == words.first().and_then(|w| w.get(at)));
+    // Whoever shares a whole clause still differs in its end.
+    let shared = (0..shortest.saturating_sub(1)).take_while(|at| same(*at)).count();
+    let rest = |one: &Vec<&str>| one.get(shared..).unwrap_or(&[]).join(" ");
+    let mut values: Vec<String> = words.iter().take(VALUES_MAX).map(rest).collect();
+    if words.len() > VALUES_MAX {
+        values.push(format!("one of {} more", words.len() - VALUES_MAX));
+    }
+    let head = words.first().and_then(|first| first.get(..shared)).unwrap_or(&[]).join(" ");
+    let values = match values.iter().any(|value| value.contains(" or ")) {
+        true => values.join(", or "),
+        false => alternatives(&values),
+    };
+    if head.is_empty() { values } else { format!("{head} {values}") }
+}
+
+/// What of a rule set cannot be known from packets, and what stands in the way.
+fn mind(answer: &mut Answer, all: &[Chain]) {
+    let mut asked: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
+    for chain in all {
+        for (at, rule) in chain.rules.iter().enumerate() {
+            let names = rule.words.matches.iter().map(|m| m.name.as_str());
+            for name in names.chain(core::iter::once(rule.words.target_name())) {
+                if chains::unknown(name).is_some() || unsupported::of_match(name).is_some() {
+                    asked.entry(name).or_default().push((chain.name.as_str(), at + 1));
+                }
+            }
+        }
+    }
+    for (name, asking) in asked {
+        let places = places(&asking);
+        let text = match (chains::unknown(name), unsupported::of_match(name)) {
+            (Some(what), _) => format!(
+                "No capture tells {what}: {name} asks for it ({}). Say it in the host file (sets: \
+                 --ipset), or answers that hang on it are called unknown.",
+                places
+            ),
+            (None, text) => format!("`-m {name}` {} ({}).", text.unwrap_or(""), places),
+        };
+        answer.say(Topic::Mind, format!("mind.unknown.{name}"), text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! What chains are for: what the built-in ones see, and who makes the user chains whose names are known.
+
+/// What a built-in chain of a table is for, a sentence; `None` for a user chain.
+#[must_use]
+pub fn built_in(table: &str, chain: &str) -> Option<String> {
+    let packets = match chain {
+        "INPUT" => "packets for this host itself",
+        "FORWARD" => "packets that this host passes on from one interface to another",
+        "OUTPUT" => "packets that this host's own programs send",
+        "PREROUTING" => "packets that have just arrived, before it is known where they go",
+        "POSTROUTING" => "packets that are about to leave",
+        _ => return None,
+    };
+    Some(match (table, chain) {
+        ("filter", "INPUT") => "Decides what may reach this host itself.".into(),
+        ("filter", "FORWARD") => {
+            "Decides what may pass through this host from one interface to another.".into()
+        }
+        ("filter", "OUTPUT") => "Decides what programs of this host may send.".into(),
+        ("nat", "PREROUTING") => {
+            "Sends connections that arrive to other destinations, by the first packet of each."
+                .into()
+        }
+        ("nat", "OUTPUT") => {
+            "Sends connections of this host's own programs to other destinations, \
+                              by the first packet of each."
+                .into()
+        }
+        ("nat", "POSTROUTING") => {
+            "Gives connections that leave another source, by the first packet of each.".into()
+        }
+        ("nat", _) => "Gives connections to this host itself another source, by the first packet \
+                       of each."
+            .into(),
+        ("mangle", _) => format!("Changes fields and marks of {packets}."),
+        ("raw", _) => format!("Says before tracking happens what of it applies to {packets}."),
+        ("security", _) => format!("Gives security contexts to {packets}."),
+        _ => format!("Sees {packets}."),
+    })
+}
+
+/// Whose a user chain is: by the beginning of its name, or by all of it (without `*`). The longest that fits
+/// counts.
+const MADE_BY: &[(&str, &str)] = &[
+    ("DOCKER", "Docker: the ports that containers publish"),
+    ("DOCKER-BRIDGE", "Docker: what may enter each of its bridges"),
+    ("DOCKER-CT", "Docker: replies to connections of containers"),
+    ("DOCKER-FORWARD", "Docker: what may pass between containers and the rest"),
+    ("DOCKER-INGRESS", "Docker: published ports of swarm services"),
+    ("DOCKER-INTERNAL", "Docker: networks without a way out"),
+    ("DOCKER-ISOLATION-STAGE-1", "Docker: keeps its networks apart (what leaves one bridge)"),
+    ("DOCKER-ISOLATION-STAGE-2", "Docker: keeps its networks apart (what would enter another)"),
+    (
+        "DOCKER-USER",
+        "Docker calls it first and never changes it: the place for the administrator's own rules",
+    ),
+    ("KUBE-EXTERNAL-SERVICES", "Kubernetes (kube-proxy): ports of services from outside"),
+    ("KUBE-EXT-*", "Kubernetes (kube-proxy): a service from outside"),
+    ("KUBE-FIREWALL", "Kubernetes: drops packets that were marked for it"),
+    ("KUBE-FORWARD", "Kubernetes (kube-proxy): forwards the traffic of services"),
+    ("KUBE-FW-*", "Kubernetes (kube-proxy): a service behind a load balancer"),
+    ("KUBE-KUBELET-CANARY", "Kubernetes: stands there to show that nobody flushed the table"),
+    ("KUBE-MARK-DROP", "Kubernetes: marks what is to be dropped"),
+    ("KUBE-MARK-MASQ", "Kubernetes: marks what is to leave with the node's own address"),
+    ("KUBE-NODEPORTS", "Kubernetes (kube-proxy): services on ports of the node"),
+    ("KUBE-NODE-PORT", "Kubernetes (kube-proxy): services on ports of the node"),
+    ("KUBE-POSTROUTING", "Kubernetes: gives marked packets the node's own address"),
+    ("KUBE-PROXY-CANARY", "Kubernetes: stands there to show that nobody flushed the table"),
+    ("KUBE-PROXY-FIREWALL", "Kubernetes (kube-proxy): who may use a load balancer"),
+    ("KUBE-SEP-*", "Kubernetes (kube-proxy): one endpoint of a service"),
+    ("KUBE-SERVICES", "Kubernetes (kube-proxy): the services, by their addresses"),
+    ("KUBE-SVC-*", "Kubernetes (kube-proxy): chooses an endpoint of a service"),
+    ("KUBE-XLB-*", "Kubernetes (kube-proxy): a service from outside, on this node alone"),
+    ("LIBVIRT_FWI", "libvirt: what may go to guests"),
+    ("LIBVIRT_FWO", "libvirt: what guests may send"),
+    ("LIBVIRT_FWX", "libvirt: between guests of one network"),
+    ("LIBVIRT_INP", "libvirt: DNS and DHCP of guests to this host"),
+    ("LIBVIRT_OUT", "libvirt: DNS and DHCP of this host to guests"),
+    ("LIBVIRT_PRT", "libvirt: translates what leaves a guest network"),
+    ("CNI-*", "a container network plugin (CNI)"),
+    ("FLANNEL-*", "flannel: the pod network"),
+    ("NETAVARK*", "Podman (netavark)"),
+    ("WEAVE-*", "Weave Net"),
+    ("cali-*", "Calico"),
+    ("CILIUM_*", "Cilium"),
+    ("ISTIO_*", "Istio: turns the traffic of a pod to its proxy"),
+    ("RH-Firewall-1-INPUT", "Red Hat: the installer's firewall"),
+    ("f2b-*", "fail2ban: addresses that it has banned"),
+    ("fail2ban-*", "fail2ban: addresses that it has banned"),
+    ("sshguard", "sshguard: addresses that it has banned"),
+    ("ts-forward", "Tailscale"),
+    ("ts-input", "Tailscale"),
+    ("ts-postrouting", "Tailscale"),
+    ("ufw-*", "ufw"),
+    ("ufw6-*", "ufw"),
+    ("ufw-user-*", "ufw: the rules that the administrator gave it"),
+    ("ufw6-user-*", "ufw: the rules that the administrator gave it"),
+    ("ufw-before-*", "ufw: what comes before the administrator's rules (before.rules)"),
+    ("ufw6-before-*", "ufw: what comes before the administrator's rules (before6.rules)"),
+    ("ufw-after-*", "ufw: what comes after the administrator's rules (after.rules)"),
+    ("ufw6-after-*", "ufw: what comes after the administrator's rules (after6.rules)"),
+    ("ufw-not-local", "ufw: what is for none of this host's addresses"),
+    ("ufw-logging-*", "ufw: writes log lines"),
+    ("ufw-skip-to-policy-*", "ufw: the default policy without a log line"),
+    ("neutron-*", "OpenStack neutron"),
+    ("nova-*", "OpenStack nova"),
+    ("FWDI_*", "firewalld: forwarded, by the zone it came from"),
+    ("FWDO_*", "firewalld: forwarded, by the zone it goes to"),
+    ("FWD_*", "firewalld: forwarded within a zone"),
+    ("IN_*", "firewalld: for this host, by the zone it came from"),
+    ("PRE_*", "firewalld: on arrival, by zone"),
+    ("POST_*", "firewalld: on departure, by zone"),
+    ("INPUT_ZONES*", "firewalld: chooses the zone"),
+    ("INPUT_direct", "firewalld: direct rules"),
+    ("FORWARD_direct", "firewalld: direct rules"),
+    ("OUTPUT_direct", "firewalld: direct rules"),
+    ("FORWARD_IN_ZONES*", "firewalld: chooses the zone"),
+    ("FORWARD_OUT_ZONES*", "firewalld: chooses the zone"),
+    ("zone_*", "OpenWrt: a zone of its firewall"),
+    ("delegate_*", "OpenWrt: where its firewall begins"),
+    ("reject", "usual name for a chain that refuses with an answer"),
+];
+
+/// Whose a user chain is, where its name tells.
+#[must_use]
+pub fn made_by(name: &str) -> Option<&'static str> {
+    let fits = |known: &str| match known.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == known,
+    };
+    let found = MADE_BY.iter().filter(|(known, _)| fits(known));
+    found.max_by_key(|(known, _)| known.len()).map(|(_, whose)| *whose)
+}
+
+/// What no capture tells, by the match that asks: what it is, as the host file gives it or an answer misses it.
+#[must_use]
+pub fn unknown(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "owner" => "which user or group a sender runs as",
+        "socket" => "which sockets the host has open",
+        "cgroup" => "which control group a sender belongs to",
+        "policy" => "which IPsec policy a packet came or leaves by",
+        "devgroup" => "which group an interface is in",
+        "realm" => "the realm of a route",
+        "cpu" => "which processor handles a packet",
+        "physdev" => "which port of a bridge a packet came or leaves by",
+        "set" => "what the sets hold",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_counts() {
+        assert_eq!(
+            made_by("ufw-user-input"),
+            Some("ufw: the rules that the administrator gave it")
+        );
+        assert_eq!(made_by("ufw-track-input"), Some("ufw"));
+        assert_eq!(made_by("DOCKER"), Some("Docker: the ports that containers publish"));
+        assert_eq!(made_by("DOCKERS"), None);
+    }
+
+    #[test]
+    fn every_built_in_chain_is_told() {
+        for table in ["filter", "nat", "mangle", "raw", "security"] {
+            for chain in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {
+                assert!(built_in(table, chain).is_some());
+            }
+        }
+        assert_eq!(built_in("filter", "input"), None);
+    }
+}
