@@ -10,7 +10,7 @@ use keepstate_ruleset::syntax::iptables_command::{self, Command, Operation};
 use keepstate_ruleset::syntax::iptables_list::{self, ListedRule};
 
 /// Most bytes of a text that are explained.
-pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Default)]

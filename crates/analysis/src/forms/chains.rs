@@ -371,79 +371,61 @@ fn places(all: &[(&str, usize)]) -> String {
 }
 
 /// What the rules of a chain come to together.
-fn stance(chain: &Chain, refusing: &Refusing<'_>) -> Vec<String> {
-    let mut says = Vec::new();
+fn stance(chain: &Chain, refusing: &Refusing<'_>) -> Option<String> {
     let rules = &chain.rules;
-    let of = |kind: targets::Kind| rules.iter().filter(move |rule| rule.kind() == kind);
-    let ends = |rule: &&Told| rule.ends_all() || chain.refuses_all(rule, refusing);
-    let last = rules.iter().find(ends);
-    let refuses = match (last, chain.policy.as_deref()) {
-        (Some(last), _) => chain.refuses_all(last, refusing),
-        (None, policy) => policy == Some("DROP"),
-    };
     if rules.is_empty() {
-        says.push(match chain.policy.as_deref() {
+        return Some(match chain.policy.as_deref() {
             Some("DROP") => "It has no rules: every packet is dropped by its policy.".into(),
-            _ => String::from("It has no rules: packets go on as they came."),
+            _ => "It has no rules: packets go on as they came.".into(),
         });
-        return says;
     }
-    let written =
-        rules.iter().all(|rule| matches!(rule.kind(), targets::Kind::Log | targets::Kind::Drop));
-    if written && last.is_some_and(|last| last.kind() == targets::Kind::Drop) {
-        let logs = of(targets::Kind::Log).count() > 0;
-        says.push(
-            if logs {
-                "It logs and refuses what comes to it."
-            } else {
-                "It refuses what comes to it."
-            }
-            .into(),
-        );
-        return says;
+    let of = |kind: targets::Kind| rules.iter().filter(move |rule| rule.kind() == kind);
+    let last = rules.iter().position(|rule| rule.ends_all() || chain.refuses_all(rule, refusing));
+    let last = last.and_then(|at| Some((at + 1, rules.get(at)?)));
+    let (logs, drops) = (of(targets::Kind::Log).count(), of(targets::Kind::Drop).count());
+    if logs + drops == rules.len() && last.is_some() {
+        let logs = if logs > 0 { "logs and " } else { "" };
+        return Some(format!("It {logs}refuses what comes to it."));
     }
-    let names = |kind| {
-        let named: BTreeSet<&str> = of(kind).map(|rule| rule.words.target_name()).collect();
-        let mut named: Vec<String> = named.into_iter().map(String::from).collect();
-        if named.len() > WAYS_MAX {
-            let more = named.len() - WAYS_MAX;
-            named.truncate(WAYS_MAX);
-            named.push(format!("{more} more"));
-        }
-        list(&named)
+    let into = jumped_to(rules);
+    let (refuses, by) = match (last, chain.policy.as_deref()) {
+        (Some((at, last)), _) => (chain.refuses_all(last, refusing), format!("rule {at}")),
+        (None, policy) => (policy == Some("DROP"), "its policy".into()),
     };
-    if chain.table == "filter" && (chain.is_built_in() || refuses) {
-        let accepted = ways(of(targets::Kind::Accept));
-        let dropped = ways(of(targets::Kind::Drop).filter(|rule| !rule.clauses.is_empty()));
-        let jumps = of(targets::Kind::Chain).count() > 0;
-        let tail = if jumps {
-            format!(" What else goes through depends on {}.", names(targets::Kind::Chain))
-        } else {
-            String::new()
-        };
-        let at = rules.iter().position(|rule| ends(&rule));
-        let by = at.map_or_else(|| "its policy".into(), |at| format!("rule {}", at + 1));
-        match (refuses, accepted, dropped) {
-            (true, Some(accepted), _) => {
-                says.push(format!(
-                    "What is not named is refused by {by}. Accepted: {accepted}.{tail}"
-                ));
-            }
-            (true, None, _) => says.push(format!("What no rule takes is refused by {by}.{tail}")),
-            (false, _, Some(dropped)) => {
-                says.push(format!("What no rule refuses goes through. Refused: {dropped}.{tail}"));
-            }
-            (false, _, None) if jumps => {
-                says.push(format!("It hands packets on to {}.", names(targets::Kind::Chain)))
-            }
-            (false, ..) => says.push("It refuses nothing.".into()),
+    if chain.table != "filter" || !chain.is_built_in() && !refuses {
+        let all = of(targets::Kind::Chain).count() == rules.len();
+        return into.filter(|_| all).map(|into| format!("It hands packets on to {into}."));
+    }
+    let tail = into.as_ref().map(|into| format!(" What else goes through depends on {into}."));
+    let tail = tail.unwrap_or_default();
+    let accepted = ways(of(targets::Kind::Accept));
+    let dropped = ways(of(targets::Kind::Drop).filter(|rule| !rule.clauses.is_empty()));
+    Some(match (refuses, accepted, dropped) {
+        (true, Some(accepted), _) => {
+            format!("What is not named is refused by {by}. Accepted: {accepted}.{tail}")
         }
-        return says;
+        (true, None, _) => format!("What no rule takes is refused by {by}.{tail}"),
+        (false, _, Some(dropped)) => {
+            format!("What no rule refuses goes through. Refused: {dropped}.{tail}")
+        }
+        (false, _, None) => match into {
+            Some(into) => format!("It hands packets on to {into}."),
+            None => "It refuses nothing.".into(),
+        },
+    })
+}
+
+/// The chains that rules lead into; `None` when they lead into none.
+fn jumped_to(rules: &[Told]) -> Option<String> {
+    let jumps = rules.iter().filter(|rule| rule.kind() == targets::Kind::Chain);
+    let named: BTreeSet<&str> = jumps.map(|rule| rule.words.target_name()).collect();
+    let mut named: Vec<String> = named.into_iter().map(String::from).collect();
+    let more = named.len().saturating_sub(WAYS_MAX);
+    named.truncate(WAYS_MAX);
+    if more > 0 {
+        named.push(format!("{more} more"));
     }
-    if of(targets::Kind::Chain).count() == rules.len() {
-        says.push(format!("It hands packets on to {}.", names(targets::Kind::Chain)));
-    }
-    says
+    (!named.is_empty()).then(|| list(&named))
 }
 
 /// What rules are about, in a few words for many.
