@@ -229,7 +229,8 @@ fn same_timeout(kernel: &Snapshot, ours: &Snapshot) -> bool {
 pub fn tables(mut kernel: Vec<Snapshot>, mut ours: Vec<Snapshot>) -> Vec<Difference> {
     let key = |s: &Snapshot| (s.original, s.reply);
     // In several zones one tuple may be there more than once: those that agree are to meet.
-    let order = |s: &Snapshot| (key(s), s.zone.id, s.status.0, s.protocol_state, s.mark, s.timeout);
+    let zones = |s: &Snapshot| [Direction::Original, Direction::Reply].map(|way| s.zone.id_in(way));
+    let order = |s: &Snapshot| (key(s), zones(s), s.status.0, s.protocol_state, s.mark, s.timeout);
     kernel.sort_by_key(order);
     ours.sort_by_key(order);
     let same = |k: &Snapshot, o: &Snapshot| same_event(EventKind::Update, k, o);
