@@ -2,6 +2,7 @@
 //! [`commands`]; what it needs to know of the terminal is in [`terminal`].
 #![forbid(unsafe_code)]
 
+mod beside;
 mod commands;
 mod exit;
 mod helpers;
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
     }
     if name == "ipset" {
         return commands::ipset::run(rest, &Terminal::new(Color::Auto, false)).into();
+    }
+    if name == "nfacct" {
+        return commands::nfacct::run(rest, &Terminal::new(Color::Auto, false)).into();
     }
     // So is a verb of that name, whose options are its own.
     for (name, rest) in [(Some(name), rest), (rest.first().map(String::as_str), after_first(rest))]

@@ -26,7 +26,6 @@ use core::time::Duration;
 use keepstate_conntrack::table::Prepared;
 use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zone};
 use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
-use keepstate_ruleset::sets::ipset::Sets;
 use keepstate_ruleset::{
     evaluate::{Decision, Logged, Stores, TableState},
     model::{ChainIndex, Ruleset, TableName},
@@ -168,8 +167,8 @@ pub struct Engine {
     stores: Stores,
     /// What [`Self::stores`] begins with.
     seed: u64,
-    /// The sets that [`Self::stores`] begins with.
-    sets: Sets,
+    /// What [`Self::stores`] begins with.
+    provided: sets::Provided,
     tracking: Tracking,
     tracked: tracking::Tracked,
     transmits: Bounded<Transmit>,
@@ -212,7 +211,7 @@ impl Engine {
             rules: RulesByFamily::default(),
             stores: Stores::new(seed[0] ^ seed[1]),
             seed: seed[0] ^ seed[1],
-            sets: Sets::default(),
+            provided: sets::Provided::default(),
             tracking: Tracking::default(),
             tracked: tracking::Tracked::ALL,
             transmits: Bounded::new(TRANSMITS_MAX),
@@ -240,7 +239,7 @@ impl Engine {
             rules,
             stores,
             seed,
-            sets,
+            provided,
             tracking: _,
             tracked: _,
             transmits,
@@ -254,7 +253,8 @@ impl Engine {
         conntrack.restart();
         rules.restart();
         *stores = Stores::new(*seed);
-        stores.sets = sets.clone();
+        stores.sets = provided.sets.clone();
+        stores.accounts = provided.accounts.clone();
         stores.declare(rules.rulesets());
         *transmits = Bounded::new(TRANSMITS_MAX);
         *log = Bounded::new(LOG_LINES_MAX);

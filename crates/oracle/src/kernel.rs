@@ -673,7 +673,7 @@ fn write_sysctl(name: &str, value: &str) -> io::Result<()> {
 
 /// Runs a program with `input` on its standard input; its standard output, or an error that says
 /// what it wrote on standard error.
-fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
+pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> io::Result<String> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("{program}: {error}"));
     let mut child = Command::new(program)
         .args(arguments)

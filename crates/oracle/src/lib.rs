@@ -9,6 +9,7 @@
 
 mod attribute;
 mod bench;
+mod beside;
 pub mod compare;
 mod ctnetlink;
 pub mod describe;

@@ -28,7 +28,7 @@ const SEED: [u64; 2] = [0x6b65_6570, 0x7374_6174];
 /// The engine and its clock.
 #[derive(Debug)]
 pub struct Model {
-    engine: Engine,
+    pub(crate) engine: Engine,
     /// When its clock began.
     start: Instant,
     now: Instant,

@@ -29,6 +29,8 @@ pub struct Setup {
     pub policies: Vec<Declaration>,
     /// Sets that rules name, as `ipset save` prints them; empty for none.
     pub sets: String,
+    /// Accounting objects that rules name, as `nfacct list` prints them; empty for none.
+    pub accounts: String,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
     /// The networks of [`Config::inside`], to tell where packets come from.
@@ -108,6 +110,7 @@ pub fn captures(
             if !setup.sets.is_empty() {
                 kernel.load_sets(&setup.sets)?;
             }
+            kernel.load_accounts(&setup.accounts)?;
             for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
                 if !rules.is_empty() {
                     kernel.load_rules(family, &with_all_chains(rules, family))?;
@@ -119,6 +122,7 @@ pub fn captures(
             let mut model = model.map_err(io::Error::other)?;
             model.add_timeout_policies(&setup.policies).map_err(io::Error::other)?;
             model.load_sets(&setup.sets).map_err(io::Error::other)?;
+            model.load_accounts(&setup.accounts).map_err(io::Error::other)?;
             one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
             counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)
         })??;

@@ -61,6 +61,9 @@ pub enum Value {
     One,
     /// Two words.
     Two,
+    /// One word, unless the next one begins with `-` or `!`; then there is none, and the value's place is
+    /// the option's.
+    Optional,
 }
 
 /// A flag.
@@ -88,6 +91,12 @@ impl OptionSpec {
         Self { repeat: true, ..self }
     }
 
+    /// The same, and the value may be missing.
+    #[must_use]
+    pub const fn optional(self) -> Self {
+        Self { value: Value::Optional, ..self }
+    }
+
     /// The same, with two values.
     #[must_use]
     pub const fn pair(self) -> Self {
@@ -112,6 +121,14 @@ pub struct Given {
     pub second: String,
     /// Where the second value stands.
     pub second_span: Span,
+}
+
+impl Given {
+    /// Whether a value stands there.
+    #[must_use]
+    pub fn has_value(&self) -> bool {
+        self.value_span != self.span || !self.value.is_empty()
+    }
 }
 
 /// What a parser of an extension sees.

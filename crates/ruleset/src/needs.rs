@@ -2,7 +2,8 @@
 
 use crate::model::{Jump, Ruleset, Span};
 use crate::sets::ipset::Sets;
-use alloc::{boxed::Box, vec::Vec};
+use crate::targets::rateest::Measure;
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use keepstate_conntrack::helpers::Instance;
 use keepstate_conntrack::policy::Name;
 use keepstate_packet::Family;
@@ -24,6 +25,10 @@ pub struct Needs {
     pub policies: Vec<PolicyUse>,
     /// Helpers that their modules are to register (`CT --helper`).
     pub helpers: Vec<HelperUse>,
+    /// Accounting objects of nfacct(8) that are to be there (`-m nfacct`).
+    pub accounts: Vec<AccountUse>,
+    /// Rate estimators that rules make (`RATEEST`) or ask (`-m rateest`), in the order of the rules.
+    pub estimators: Vec<EstimatorUse>,
     /// Sets of ipset(8) that are to be there (`-m set`, `-j SET`).
     pub sets: Vec<SetUse>,
 }
@@ -58,6 +63,62 @@ impl SetUse {
         match set.family {
             Some(family) if family != self.family => Err(SetUnfit::Family(family)),
             _ => Ok(()),
+        }
+    }
+}
+
+/// A rule that names an accounting object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountUse {
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// A rule that names a rate estimator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EstimatorUse {
+    /// Its name.
+    pub name: Box<str>,
+    /// How it is to measure, of a rule that makes it; none of one that asks it.
+    pub made: Option<Measure>,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// Why a rule cannot have the rate estimator that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EstimatorUnfit {
+    /// No rule before it makes one.
+    Missing,
+    /// There is one that measures otherwise.
+    Otherwise,
+}
+
+/// The rate estimators that rules have made: as the kernel does, rules are taken one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct EstimatorsMade(BTreeMap<Box<str>, Option<Measure>>);
+
+impl EstimatorsMade {
+    /// What stands in rules that are there already, in whatever order they came.
+    pub fn know(&mut self, used: &EstimatorUse) {
+        let known = self.0.entry(used.name.clone()).or_default();
+        *known = known.or(used.made);
+    }
+
+    /// Takes a rule.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn take(&mut self, used: &EstimatorUse) -> Result<(), EstimatorUnfit> {
+        match (self.0.get(&used.name), used.made) {
+            (None, None) => Err(EstimatorUnfit::Missing),
+            (Some(Some(there)), Some(made)) if *there != made => Err(EstimatorUnfit::Otherwise),
+            _ => {
+                self.know(used);
+                Ok(())
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod material;
 
+use keepstate_ruleset::needs::Needs;
 use keepstate_ruleset::syntax::iptables_save::{Print, parse, print};
 use material::Tool;
 use material::suite::{Case, MENDED_SINCE, all_cases};
@@ -11,13 +12,19 @@ fn expected(case: &Case) -> String {
     format!("-A {} {}", case.chain, case.saved).trim_end().into()
 }
 
+/// Whether something has to be there that is in no rule.
+fn wants(needs: &Needs) -> bool {
+    !needs.sets.is_empty() || !needs.accounts.is_empty()
+}
+
 /// What is wrong, if anything.
 fn judge(case: &Case) -> Option<String> {
     let source = case.source();
     let ours = parse(&source, case.family);
     let problem = match (ours, case.fails) {
-        // There are no sets: the real tool asks the kernel for them, and here they are asked of `needs`.
-        (Ok(ruleset), true) if !ruleset.needs().sets.is_empty() => None,
+        // There are no sets and accounting objects: the real tool asks the kernel for them, and here they
+        // are asked of `needs`.
+        (Ok(ruleset), true) if wants(&ruleset.needs()) => None,
         (Ok(_), true) => Some("read, but must be refused".into()),
         (Err(faults), false) => Some(faults[0].render("case", &source)),
         (Err(_), true) => None,

@@ -15,7 +15,6 @@ pub fn of_target(name: &str) -> Option<&'static str> {
 
 const MATCHES: &[(&str, &str)] = &[
     ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
-    ("nfacct", "counts the packet in an accounting object"),
     ("osf", "guesses the sender's operating system from its SYN"),
 ];
 

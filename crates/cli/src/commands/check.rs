@@ -1,12 +1,15 @@
 //! `keepstate check`: rule files, read and judged; nothing is run.
 
 use crate::{
+    beside,
     exit::Exit,
     rulesets::{self, LoadError},
     sets,
     terminal::Terminal,
 };
-use keepstate_ruleset::{sets::ipset::Sets, syntax::ipset::run::is_save_file};
+use keepstate_ruleset::{
+    needs::EstimatorsMade, sets::ipset::Sets, syntax::ipset::run::is_save_file,
+};
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -40,7 +43,16 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
             continue;
         }
         match rulesets::load(path, None, &labels, terminal) {
-            Ok(_) => {}
+            Ok(loaded) => {
+                let mut made = EstimatorsMade::default();
+                for file in &loaded {
+                    let name = path.display().to_string();
+                    for fault in beside::estimator_faults(file, &mut made) {
+                        let _ = writeln!(out, "{}", fault.render(&name, &file.source));
+                        worst = if worst == Exit::Clean { Exit::Findings } else { worst };
+                    }
+                }
+            }
             // A file that cannot be read weighs more than one that can and is wrong.
             Err(LoadError::Unreadable(error)) => {
                 terminal.error(error);

@@ -2,13 +2,14 @@
 //! ipset(8). They are kept in its file `sets`, as `ipset save` prints them but with every nanosecond of
 //! a timeout, behind a line that says when that was.
 
+use super::iptables::FILES;
 use crate::{
     exit::Exit,
     store::{LockError, Locked, STORE_OPTION, Store, Wait},
     terminal::Terminal,
 };
 use keepstate_datapath::clock::SystemClock;
-use keepstate_packet::{Family, Instant};
+use keepstate_packet::Instant;
 use keepstate_ruleset::{
     sets::ipset::Sets,
     syntax::{
@@ -114,13 +115,7 @@ pub(super) fn read(store: &Store, now: Instant) -> io::Result<Sets> {
 fn load(locked: &Locked<'_>, now: Instant) -> io::Result<Sets> {
     let mut sets = read(locked.store(), now)?;
     let mut references = BTreeMap::new();
-    let files = [
-        ("iptables", Family::V4),
-        ("ip6tables", Family::V6),
-        ("iptables-legacy", Family::V4),
-        ("ip6tables-legacy", Family::V6),
-    ];
-    for (file, family) in files {
+    for (file, family) in FILES {
         let text = locked.store().read(file)?;
         // Rules that cannot be read name nothing here; their own commands tell of them.
         let Ok(ruleset) = iptables_save::parse(&text, family) else { continue };

@@ -6,6 +6,7 @@ mod convert;
 mod explain;
 pub(crate) mod ipset;
 pub(crate) mod iptables;
+pub(crate) mod nfacct;
 mod replay;
 mod run;
 mod verify;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     /// Be ipset on that store
     #[command(disable_help_flag = true)]
     Ipset(ipset::Arguments),
+    /// Be nfacct on that store
+    #[command(disable_help_flag = true)]
+    Nfacct(nfacct::Arguments),
     /// Push the same packets through this machine's own kernel, difference by difference
     Verify(verify::Arguments),
     /// Filter live traffic
@@ -59,6 +63,7 @@ impl Command {
                 iptables::verb("iptables-restore", arguments, terminal)
             }
             Self::Ipset(arguments) => ipset::verb(arguments, terminal),
+            Self::Nfacct(arguments) => nfacct::verb(arguments, terminal),
             Self::Verify(arguments) => verify::run(arguments, terminal),
             Self::Run(arguments) => run::run(arguments, terminal),
         }

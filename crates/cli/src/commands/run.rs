@@ -2,6 +2,7 @@
 
 use super::replay::{Tracking, interface_name, set_sysctl};
 use crate::{
+    beside,
     exit::Exit,
     helpers, policies,
     report::{Format, Names, Options, Report},
@@ -25,6 +26,7 @@ const CONFIG_HELP: &str = r#"CONFIG:
   rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
   timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
   ipset = ["sets"]                    as `ipset save` prints them, beside this file
+  nfacct = ["objects"]                as `nfacct list` prints them, beside this file
   connlabel_conf = "connlabel.conf"   names of labels (-m connlabel), beside this file
   [sysctl]
   nf_conntrack_tcp_loose = 0
@@ -78,6 +80,8 @@ struct Config {
     #[serde(default)]
     ipset: Vec<PathBuf>,
     #[serde(default)]
+    nfacct: Vec<PathBuf>,
+    #[serde(default)]
     timeout_policies: Vec<String>,
     #[serde(default)]
     connlabel_conf: Option<PathBuf>,
@@ -108,6 +112,9 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let keys = seed().map_err(|error| usage(&error))?;
     let sets = sets::of_text(&sets::read(&files, terminal)?, keys[0], terminal)?;
     sets::check_rules(&sets, &loaded, terminal)?;
+    let files: Vec<_> = config.nfacct.iter().map(|path| folder.join(path)).collect();
+    let accounts = beside::accounts(&files, terminal)?;
+    beside::check_rules(&accounts, &loaded, terminal)?;
     helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
     let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
         None => None,
@@ -138,6 +145,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     engine.set_tracking(arguments.tracking().into());
     policies::add(engine.conntrack_mut(), &declared, terminal)?;
     engine.set_sets(sets);
+    engine.set_accounts(accounts);
     signal::catch_end().map_err(io_error)?;
     let mut wire = Wire::open(devices, duration).map_err(io_error)?;
     terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));

@@ -2,6 +2,7 @@
 
 use super::replay::{Prefix, Tracking};
 use crate::{
+    beside,
     exit::Exit,
     helpers::{self, Assignments},
     policies, rulesets, sets,
@@ -17,6 +18,7 @@ use keepstate_oracle::{describe, namespace, observation::Side};
 use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::syntax::iptables_save::{self, Print};
+use keepstate_ruleset::syntax::nfacct;
 use std::{io, path::PathBuf};
 
 /// Arguments of `keepstate verify`.
@@ -31,6 +33,9 @@ pub(crate) struct Arguments {
     /// Sets that rules name (-m set, -j SET), as `ipset save` prints them
     #[arg(long, value_name = "FILE")]
     ipset: Vec<PathBuf>,
+    /// Accounting objects that rules name (-m nfacct), as `nfacct list` prints them
+    #[arg(long, value_name = "FILE")]
+    nfacct: Vec<PathBuf>,
     /// Timeout policies that rules name: commands of nfct(8), or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE", conflicts_with = "fuzz")]
     timeout_policy: Vec<PathBuf>,
@@ -227,6 +232,9 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     policies::check_rules(&policies, &loaded, terminal)?;
     let sets = sets::read(&arguments.ipset, terminal)?;
     sets::check_rules(&sets::of_text(&sets, 0, terminal)?, &loaded, terminal)?;
+    let accounts = beside::accounts(&arguments.nfacct, terminal)?;
+    beside::check_rules(&accounts, &loaded, terminal)?;
+    let accounts = nfacct::print_all(&accounts);
     let rules = [Family::V4, Family::V6].map(|family| {
         let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
         ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
@@ -240,7 +248,7 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         ..Config::default()
     };
     let (moves, packets_max) = (arguments.relocate.clone(), None);
-    Ok(Setup { config, sysctls, policies, sets, rules, inside, moves, packets_max })
+    Ok(Setup { config, sysctls, policies, sets, accounts, rules, inside, moves, packets_max })
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<(String, String)>, Exit> {

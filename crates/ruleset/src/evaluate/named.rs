@@ -42,6 +42,14 @@ impl<T> Named<T> {
         place
     }
 
+    /// A rule says this name, but would not have it made.
+    pub fn keep(&mut self, name: &str) {
+        let place = self.places.get(name).copied();
+        if let Some(Some(found)) = place.and_then(|place| self.things.get_mut(place)) {
+            found.declared = true;
+        }
+    }
+
     /// The place of a name, if it is there.
     #[must_use]
     pub fn place(&self, name: &str) -> Option<usize> {

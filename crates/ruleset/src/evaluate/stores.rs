@@ -1,16 +1,21 @@
 //! What rules share beyond their own memory: state that several rules name, and randomness.
 
-use crate::matches::{hashlimit, recent};
+use crate::matches::{hashlimit, nfacct, recent};
 use crate::model::{Jump, Ruleset};
 use crate::sets::ipset::Sets;
+use crate::targets::rateest;
 
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
 #[derive(Clone, Debug, Default)]
 pub struct Stores {
     /// Tables of `hashlimit`.
     pub hashlimit: hashlimit::Tables,
+    /// What `RATEEST` measures.
+    pub rateest: rateest::Estimators,
     /// Lists of `recent`.
     pub recent: recent::Lists,
+    /// The accounting objects of nfacct(8).
+    pub accounts: nfacct::Accounts,
     /// Where extensions draw random numbers.
     pub random: Random,
     /// The sets of ipset(8).
@@ -28,6 +33,7 @@ impl Stores {
     /// what was there stays as it is, unless none of them names it.
     pub fn declare<'a>(&mut self, rulesets: impl Iterator<Item = &'a Ruleset>) {
         self.hashlimit.undeclare();
+        self.rateest.undeclare();
         self.recent.undeclare();
         for ruleset in rulesets {
             let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
@@ -39,6 +45,7 @@ impl Stores {
             }
         }
         self.hashlimit.forget_undeclared();
+        self.rateest.forget_undeclared();
         self.recent.forget_undeclared();
     }
 }

@@ -24,6 +24,55 @@ pub fn number(text: &str, max: u64) -> Option<u64> {
     u64::from_str_radix(digits, radix).ok().filter(|value| *value <= max)
 }
 
+/// The number that a text begins with as strtod(3) reads it (but for binary exponents), and what follows.
+/// Where there is none it is 0, and all of the text follows.
+#[must_use]
+pub fn leading_float(text: &str) -> Option<(f64, &str)> {
+    let trimmed = text.trim_start_matches([' ', '\t']);
+    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let sign = if trimmed.starts_with('-') { -1.0 } else { 1.0 };
+    let lower = unsigned.to_ascii_lowercase();
+    for (word, value) in [("infinity", f64::INFINITY), ("inf", f64::INFINITY), ("nan", f64::NAN)] {
+        if lower.starts_with(word) {
+            return Some((sign * value, unsigned.get(word.len()..)?));
+        }
+    }
+    let prefix = |digits: &str, is: fn(&char) -> bool| digits.chars().take_while(is).count();
+    if lower.starts_with("0x") {
+        let digits = unsigned.get(2..)?;
+        let count = prefix(digits, char::is_ascii_hexdigit);
+        if count > 0 {
+            let (digits, rest) = digits.split_at_checked(count)?;
+            let add =
+                |sum: f64, digit: char| sum * 16.0 + f64::from(digit.to_digit(16).unwrap_or(0));
+            return Some((sign * digits.chars().fold(0.0, add), rest));
+        }
+    }
+    let whole = prefix(unsigned, char::is_ascii_digit);
+    let mut length = whole;
+    let fraction = unsigned.get(whole..)?.strip_prefix('.');
+    let after = fraction.map_or(0, |digits| prefix(digits, char::is_ascii_digit));
+    if whole + after == 0 {
+        return Some((0.0, text));
+    }
+    length += fraction.map_or(0, |_| after + 1);
+    if let Some(exponent) = unsigned.get(length..)?.strip_prefix(['e', 'E']) {
+        let signed = usize::from(exponent.starts_with(['+', '-']));
+        let digits = prefix(exponent.get(signed..)?, char::is_ascii_digit);
+        length += if digits > 0 { 1 + signed + digits } else { 0 };
+    }
+    let (number, rest) = unsigned.split_at_checked(length)?;
+    Some((sign * number.parse::<f64>().ok()?, rest))
+}
+
+/// A number without its fraction in 32 bits, as the tools come to it: what is more is cut off, and what
+/// no 64 bits hold is 0.
+#[must_use]
+pub fn truncated(number: f64) -> u32 {
+    let whole = number as i64;
+    if number.is_nan() || matches!(whole, i64::MAX | i64::MIN) { 0 } else { whole as u32 }
+}
+
 /// A protocol by name or number.
 #[must_use]
 pub fn protocol(text: &str) -> Option<u8> {
@@ -178,6 +227,11 @@ pub fn print_word(out: &mut String, word: &str) {
         out.push(c);
     }
     out.push('"');
+}
+
+/// Appends a word as it is, in quotes only where it could not be read again.
+pub fn print_plain(out: &mut String, word: &str) {
+    if is_plain(word) { out.push_str(word) } else { print_word(out, word) }
 }
 
 /// Appends ` VALUE` or ` LOW:HIGH`.

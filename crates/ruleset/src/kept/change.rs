@@ -4,9 +4,7 @@ use super::refusal::{NO_CHAIN, NO_RULE, Why};
 use super::{Chain, Kept, Refusal, Rule, Says, Table, Variant, policy_named, table_named};
 use crate::diagnostic::{Diagnostic, code};
 use crate::labels::LabelNames;
-use crate::model::{Jump, Span, TableName};
-use crate::needs::{Needs, SetUnfit};
-use crate::sets::ipset::Sets;
+use crate::model::{Span, TableName};
 use crate::syntax::iptables_list;
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::rule::{self, Command, Goal, Line, Setting};
@@ -236,18 +234,20 @@ impl Asked<'_> {
         let placed = if unfit { &placed } else { chain };
         let single = read_single(&self.line, setting, self.table, placed, &is_chain)
             .map_err(|faults| self.refuse(faults, self.source, &chain.text))?;
-        match &kept.sets {
-            Some(sets) => sets_fit(single.rules(), sets).map(|()| single),
-            None => Ok(single),
+        kept.sets_fit(single.rules()).map(|()| single)
+    }
+
+    /// What the kernel is asked for.
+    const fn change(&self) -> &'static str {
+        match self.line.command {
+            Some(Command::Insert(..)) => "RULE_INSERT",
+            Some(Command::Replace(..)) => "RULE_REPLACE",
+            _ => "RULE_APPEND",
         }
     }
 
     fn refuse(&self, faults: Vec<Diagnostic>, source: &str, chain: &str) -> Refusal {
-        let what = match self.line.command {
-            Some(Command::Insert(..)) => "RULE_INSERT",
-            Some(Command::Replace(..)) => "RULE_REPLACE",
-            _ => "RULE_APPEND",
-        };
+        let what = self.change();
         if let (Variant::Legacy, Some(Goal::Name { word, goto: true }), Some(first)) =
             (self.variant, &self.line.goal, faults.first())
             && first.code == code::UNKNOWN_TARGET
@@ -394,6 +394,7 @@ impl Kept {
             _ => 0,
         };
         self.works(moved)?;
+        self.takes(single.rules(), asked.change(), &name.text)?;
         let judged = single.open && whole;
         let before = if judged { Some(self.tables.clone()) } else { None };
         let into = &mut self.chain_for(asked.table, &name.text)?.rules;
@@ -611,33 +612,6 @@ impl Kept {
         }
         Ok(out)
     }
-}
-
-/// Whether the sets that rules name are there, and for their family.
-fn sets_fit(rules: &[crate::model::Rule], sets: &Sets) -> Result<(), Refusal> {
-    let mut needs = Needs::default();
-    for rule in rules {
-        rule.matches.iter().for_each(|one| one.need(&mut needs));
-        if let Jump::Target(target) = &rule.target {
-            target.need(&mut needs);
-        }
-    }
-    for used in &needs.sets {
-        let family = match used.check(sets) {
-            Ok(()) => continue,
-            Err(SetUnfit::Missing) => {
-                let text = format!("Set {} doesn't exist.\n", used.name);
-                return Err(Refusal::problem(text));
-            }
-            Err(SetUnfit::Family(Family::V4)) => "IPv4",
-            Err(SetUnfit::Family(Family::V6)) => "IPv6",
-        };
-        return Err(Refusal::problem(format!(
-            "The protocol family of set {} is {family}, which is not applicable.\n",
-            used.name
-        )));
-    }
-    Ok(())
 }
 
 /// The rules of a line as they are kept.

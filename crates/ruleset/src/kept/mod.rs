@@ -6,6 +6,7 @@
 //! [`Kept::apply`] carries it out, [`Kept::restore`] takes a file. Nothing is changed by what is
 //! refused; a [`Refusal`] has the exit status and the text of the real tool.
 
+mod beside;
 mod change;
 mod refusal;
 mod restore;
@@ -20,9 +21,9 @@ pub use restore::Restore;
 use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
 use crate::model::{Policy, Ruleset, Span, TableName, builtin_name};
-use crate::sets::ipset::Sets;
 use crate::syntax::iptables_save;
 use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
+use beside::Beside;
 use core::fmt::Write;
 use keepstate_packet::Family;
 
@@ -44,8 +45,8 @@ pub struct Kept {
     pub variant: Variant,
     /// In the order in which they came to be.
     tables: Vec<Table>,
-    /// The sets of ipset(8) that there are; `None` where nobody asks for them.
-    sets: Option<Sets>,
+    /// What rules name that stands elsewhere.
+    beside: Beside,
     /// Rules that changes have moved or looked at so far.
     work: usize,
 }
@@ -85,7 +86,7 @@ impl Kept {
     /// No tables.
     #[must_use]
     pub const fn new(family: Family, variant: Variant) -> Self {
-        Self { family, variant, tables: Vec::new(), sets: None, work: 0 }
+        Self { family, variant, tables: Vec::new(), beside: Beside::NOTHING, work: 0 }
     }
 
     /// Reads what [`Self::text`] wrote; the number of the line that it did not write otherwise.
@@ -114,12 +115,6 @@ impl Kept {
             take().ok_or(number)?;
         }
         if open.is_some() { Err(text.lines().count()) } else { Ok(kept) }
-    }
-
-    /// Has rules refused that name other sets than these.
-    #[must_use]
-    pub fn with_sets(self, sets: Sets) -> Self {
-        Self { sets: Some(sets), ..self }
     }
 
     /// All of it, as it is read back: what `iptables-save -c` prints, without comments and in the

@@ -151,6 +151,7 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) const INVALID: Self = Self { nft: "Invalid argument", legacy: INVALID };
+    pub(super) const MISSING: Self = Self { nft: "No such file or directory", legacy: NO_CHAIN };
     pub(super) const BUILTIN: Self = Self { nft: "Operation not supported", legacy: INVALID };
     pub(super) const LOOP: Self =
         Self { nft: "Too many links", legacy: "Too many levels of symbolic links" };

@@ -46,11 +46,13 @@ pub mod mac;
 pub mod mark;
 pub mod mh;
 pub mod multiport;
+pub mod nfacct;
 pub mod owner;
 pub mod physdev;
 pub mod pkttype;
 pub mod policy;
 pub mod quota;
+pub mod rateest;
 pub mod realm;
 pub mod recent;
 pub mod rpfilter;
@@ -112,11 +114,13 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     mark::EXTENSION,
     mh::EXTENSION,
     multiport::EXTENSION,
+    nfacct::EXTENSION,
     owner::EXTENSION,
     physdev::EXTENSION,
     pkttype::EXTENSION,
     policy::EXTENSION,
     quota::EXTENSION,
+    rateest::EXTENSION,
     realm::EXTENSION,
     recent::EXTENSION,
     rpfilter::EXTENSION,

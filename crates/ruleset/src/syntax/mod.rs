@@ -4,3 +4,4 @@ pub mod ipset;
 pub mod iptables_command;
 pub mod iptables_list;
 pub mod iptables_save;
+pub mod nfacct;

@@ -31,6 +31,7 @@ pub mod netmap;
 pub mod nflog;
 pub mod nfqueue;
 pub mod notrack;
+pub mod rateest;
 pub mod redirect;
 pub mod reject;
 pub mod secmark;
@@ -69,6 +70,7 @@ pub const TARGETS: &[Extension<Box<dyn Target>>] = &[
     nflog::EXTENSION,
     nfqueue::EXTENSION,
     notrack::EXTENSION,
+    rateest::EXTENSION,
     redirect::EXTENSION,
     reject::EXTENSION,
     secmark::EXTENSION,

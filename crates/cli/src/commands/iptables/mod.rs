@@ -17,7 +17,8 @@ use keepstate_ruleset::{
     kept::{self, Kept, Refusal, VERSION, Variant},
     labels::LabelNames,
     model::Span,
-    syntax::iptables_save::words::Word,
+    needs::EstimatorsMade,
+    syntax::iptables_save::{self, words::Word},
 };
 use std::{
     io::{self, Write},
@@ -220,7 +221,7 @@ fn command(called: &Called, store: &Store) -> io::Result<u8> {
     let labels = label_names();
     if !asked.changes() {
         warn_of_legacy(called, store)?;
-        let mut kept = load_with_sets(called, store, &source)?;
+        let mut kept = load_with_others(called, store, &source)?;
         return Ok(match kept.apply(&asked, &labels, true) {
             Ok(out) => {
                 print(&out);
@@ -233,7 +234,7 @@ fn command(called: &Called, store: &Store) -> io::Result<u8> {
         Ok(locked) => locked,
         Err(status) => return Ok(status),
     };
-    let mut kept = load_with_sets(called, locked.store(), &source)?;
+    let mut kept = load_with_others(called, locked.store(), &source)?;
     match kept.apply(&asked, &labels, true) {
         Ok(out) => {
             locked.write(called.file(), &kept.text())?;
@@ -252,14 +253,41 @@ fn load(called: &Called, store: &Store) -> io::Result<Kept> {
     })
 }
 
-/// The same, with the sets of the store where the text of commands may name some.
-fn load_with_sets(called: &Called, store: &Store, text: &str) -> io::Result<Kept> {
-    let kept = load(called, store)?;
-    if !text.split_whitespace().any(|word| word.ends_with("set") || word.ends_with("SET")) {
-        return Ok(kept);
+/// The same, with the sets, accounting objects and rate estimators of the store where the text of commands
+/// may name some.
+fn load_with_others(called: &Called, store: &Store, text: &str) -> io::Result<Kept> {
+    let mut kept = load(called, store)?;
+    if text.split_whitespace().any(|word| word.ends_with("set") || word.ends_with("SET")) {
+        kept = kept.with_sets(super::ipset::read(store, SystemClock::start().now())?);
     }
-    Ok(kept.with_sets(super::ipset::read(store, SystemClock::start().now())?))
+    if text.contains("nfacct") {
+        kept = kept.with_accounts(super::nfacct::read(store)?);
+    }
+    if ["rateest", "RATEEST"].iter().any(|name| text.contains(name)) {
+        kept = kept.with_estimators(estimators(store)?);
+    }
+    Ok(kept)
 }
+
+/// The rate estimators that rules of the store make or ask.
+fn estimators(store: &Store) -> io::Result<EstimatorsMade> {
+    let mut made = EstimatorsMade::default();
+    for (file, family) in FILES {
+        // Rules that cannot be read make nothing here; their own commands tell of them.
+        if let Ok(ruleset) = iptables_save::parse(&store.read(file)?, family) {
+            ruleset.needs().estimators.iter().for_each(|used| made.know(used));
+        }
+    }
+    Ok(made)
+}
+
+/// The files of the store that hold rules.
+pub(super) const FILES: [(&str, Family); 4] = [
+    ("iptables", Family::V4),
+    ("ip6tables", Family::V6),
+    ("iptables-legacy", Family::V4),
+    ("ip6tables-legacy", Family::V6),
+];
 
 /// Takes the lock as the variant does: the legacy one waits only when told to.
 fn lock<'a>(

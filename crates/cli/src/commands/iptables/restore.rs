@@ -1,6 +1,6 @@
 //! `iptables-restore`.
 
-use super::{Called, label_names, load_with_sets, lock, print};
+use super::{Called, label_names, load_with_others, lock, print};
 use crate::store::Store;
 use keepstate_ruleset::kept::{Restore, table_named};
 use std::{
@@ -176,7 +176,7 @@ pub(super) fn run(called: &Called, store: &Store) -> io::Result<u8> {
         Ok(locked) => locked,
         Err(status) => return Ok(status),
     };
-    let mut kept = load_with_sets(called, locked.store(), &source)?;
+    let mut kept = load_with_others(called, locked.store(), &source)?;
     let (out, result) = kept.restore(&source, words.how, &label_names());
     if !words.how.test {
         locked.write(called.file(), &kept.text())?;

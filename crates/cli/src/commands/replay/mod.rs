@@ -3,6 +3,7 @@
 mod host;
 
 use crate::{
+    beside,
     exit::Exit,
     helpers::{self, Assignments},
     policies,
@@ -20,6 +21,7 @@ use keepstate_datapath::{
 };
 use keepstate_engine::{Engine, Host, Network};
 use keepstate_packet::{Address, Family, Instant, InterfaceName};
+use keepstate_ruleset::matches::nfacct::Accounts;
 use keepstate_ruleset::sets::ipset::Sets;
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
@@ -92,6 +94,9 @@ pub(crate) struct Arguments {
     /// first packet
     #[arg(long, value_name = "FILE")]
     ipset: Vec<PathBuf>,
+    /// Accounting objects that rules name (-m nfacct), as `nfacct list` prints them
+    #[arg(long, value_name = "FILE")]
+    nfacct: Vec<PathBuf>,
     /// Timeout policies that rules name (CT --timeout): commands such as `nfct add timeout long inet
     /// tcp established 864000`, or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE")]
@@ -219,6 +224,7 @@ struct Prepared {
     host: Host,
     declared: Vec<Declaration>,
     sets: Sets,
+    accounts: Accounts,
     options: Options,
 }
 
@@ -239,8 +245,10 @@ impl Prepared {
         let text = sets::read(&arguments.ipset, terminal)?;
         let sets = sets::of_text(&text, SEED[0], terminal)?;
         sets::check_rules(&sets, &loaded, terminal)?;
+        let accounts = beside::accounts(&arguments.nfacct, terminal)?;
+        beside::check_rules(&accounts, &loaded, terminal)?;
         check_captures(arguments, terminal)?;
-        Ok(Self { loaded, sysctls, host, declared, sets, options })
+        Ok(Self { loaded, sysctls, host, declared, sets, accounts, options })
     }
 
     fn engine(self, arguments: &Arguments, terminal: &Terminal) -> Result<(Engine, Replay), Exit> {
@@ -249,6 +257,7 @@ impl Prepared {
         engine.set_tracking(arguments.tracking.into());
         policies::add(engine.conntrack_mut(), &self.declared, terminal)?;
         engine.set_sets(self.sets);
+        engine.set_accounts(self.accounts);
         Ok((engine, Replay::new(self.options, arguments.captures.clone())))
     }
 }

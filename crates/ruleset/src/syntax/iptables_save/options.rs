@@ -213,11 +213,11 @@ pub fn split_value(text: &str) -> (&str, Option<String>) {
     }
 }
 
-/// Words that an option takes after itself.
+/// Words that an option takes after itself, whatever they are.
 #[must_use]
 pub const fn value_count(spec: &OptionSpec) -> usize {
     match spec.value {
-        Value::None => 0,
+        Value::None | Value::Optional => 0,
         Value::One => 1,
         Value::Two => 2,
     }

@@ -413,6 +413,8 @@ impl<'a> Reader<'a> {
             }
         } else if options::value_count(spec) > 0 && !self.value(word, &mut given) {
             return;
+        } else if spec.value == Value::Optional {
+            self.optional_value(&mut given);
         }
         if spec.value == Value::Two && !self.second_value(word, &mut given) {
             return;
@@ -456,6 +458,14 @@ impl<'a> Reader<'a> {
         given.value.clone_from(&value.text);
         given.value_span = value.span;
         true
+    }
+
+    fn optional_value(&mut self, given: &mut Given) {
+        if let Some(value) = self.peek().filter(|word| !word.text.starts_with(['-', '!'])) {
+            self.words.next();
+            given.value.clone_from(&value.text);
+            given.value_span = value.span;
+        }
     }
 
     fn second_value(&mut self, word: &Word, given: &mut Given) -> bool {

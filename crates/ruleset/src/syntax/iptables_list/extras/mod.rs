@@ -1,6 +1,7 @@
 //! The last column of a listing: what each match and target prints of itself, turned into
 //! iptables-save words. One table row a phrase.
 
+mod estimates;
 mod headers;
 mod ipv6;
 mod matches;
@@ -106,7 +107,7 @@ type Phrase = (&'static str, Reads);
 type TargetPhrase = (&'static [&'static str], &'static str, Reads);
 
 fn of_matches() -> impl Iterator<Item = &'static Phrase> {
-    matches::PHRASES.iter().chain(headers::PHRASES).chain(ipv6::PHRASES)
+    matches::PHRASES.iter().chain(headers::PHRASES).chain(ipv6::PHRASES).chain(estimates::PHRASES)
 }
 
 /// Whether a word begins what a match or target prints of itself, so that it is no address.
