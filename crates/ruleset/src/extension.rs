@@ -10,8 +10,9 @@ pub mod values;
 
 use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
+use crate::matches::Match;
 use crate::model::{HeaderMatch, Span, TableName};
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 
@@ -146,6 +147,8 @@ pub struct Arguments<'a> {
     pub legacy: bool,
     /// The rule's header.
     pub header: &'a HeaderMatch,
+    /// To a target: the rule's matches; to a match, none.
+    pub matches: &'a [Box<dyn Match>],
     /// Where `-p` stands.
     pub protocol_span: Option<Span>,
     /// `-m NAME` or `-j NAME`, or the word that brought it in.

@@ -251,3 +251,25 @@ fn a_damaged_text_is_told_by_its_line() {
         assert_eq!(Kept::read(text, Family::V4, Variant::Nft).err(), Some(line), "{text}");
     }
 }
+
+#[test]
+fn legacy_takes_tcpmss_only_where_syn_is_asked_for() {
+    let rows = [
+        ("-p tcp", false),
+        ("-p tcp -m tcp --dport 80", false),
+        ("-p tcp -m tcp ! --syn", false),
+        ("-p tcp -m tcp --tcp-flags SYN,ACK ACK", false),
+        ("-p tcp -m tcp --syn", true),
+        ("-p tcp --dport 80 --tcp-flags SYN,RST SYN", true),
+        ("-p tcp -m tcp --tcp-flags ALL SYN,ACK", true),
+    ];
+    for (matches, taken) in rows {
+        for target in ["TCPMSS --set-mss 42", "TCPMSS --clamp-mss-to-pmtu"] {
+            let command = std::format!("-t mangle -A FORWARD {matches} -j {target}");
+            let refused = "1 iptables: Invalid argument. Run `dmesg' for more information.\n";
+            let wanted = if taken { "" } else { refused };
+            assert_eq!(run(&mut legacy(), &command), wanted, "{command}");
+            assert_eq!(run(&mut nft(), &command), "", "{command}");
+        }
+    }
+}

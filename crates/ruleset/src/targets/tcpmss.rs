@@ -7,13 +7,16 @@
 //! segment without a whole header is dropped, one of a way that takes no segment at all too. An option
 //! that begins at an odd byte changes the checksum as one at an even byte would.
 
+use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
+use crate::matches::{self, Match};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
+use core::any::Any;
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
 use keepstate_packet::{Family, L4, rewrite, tcp};
@@ -80,11 +83,24 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
         Some(given) => Some(u16::try_from(arguments.number(given, max)?).ok()?),
     };
     arguments.needs_protocol(&[(tcp::PROTOCOL, "tcp")])?;
+    if arguments.legacy && !arguments.matches.iter().any(|one| asks_for_syn(&**one)) {
+        let text = "iptables-legacy takes `TCPMSS` only in rules that look for SYN";
+        let fault = Diagnostic::new(code::KERNEL_REFUSES, arguments.span, text);
+        arguments.fault(fault.help("-m tcp --tcp-flags SYN,RST SYN"));
+        return None;
+    }
     if arguments.option(CLAMP).is_some() {
         size = None;
         arguments.hooks = &[Hook::Forward, Hook::Output, Hook::Postrouting];
     }
     Some(Box::new(TcpMss { size, family }))
+}
+
+/// Whether SYN is among the flags that have to be set.
+fn asks_for_syn(one: &dyn Match) -> bool {
+    let one: &dyn Any = one;
+    let flags = one.downcast_ref::<matches::tcp::Tcp>().and_then(|tcp| tcp.flags);
+    flags.is_some_and(|flags| !flags.inverted && flags.value.1 & tcp::SYN != 0)
 }
 
 /// Why a segment is dropped.

@@ -7,13 +7,14 @@ use super::rule::{self, Command, Goal, Line, Setting};
 use super::words::{self, Word};
 use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::labels::LabelNames;
+use crate::matches::Match;
 use crate::model::{
     Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
     builtin_name,
 };
 use crate::standard;
 use crate::targets::TARGETS;
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 
@@ -591,7 +592,7 @@ impl Draft<'_> {
         let mut whole = true;
         for instance in &self.line.matches {
             let Some((value, tables, hooks)) =
-                instance.build(setting, &header, self.line.place(Main::Protocol), faults)
+                instance.build(setting, (&header, &[]), self.line.place(Main::Protocol), faults)
             else {
                 whole = false;
                 continue;
@@ -602,7 +603,7 @@ impl Draft<'_> {
                 self.require(chain, extension.name, tables, hooks, instance.span, faults);
             }
         }
-        let target = self.target(setting, &header, chain, first, faults)?;
+        let target = self.target(setting, (&header, &matches), chain, first, faults)?;
         let counters = self.line.counters.unwrap_or(self.counters);
         let header = simplified(header);
         whole.then_some(Rule { header, matches, target, counters, span: self.span })
@@ -611,7 +612,7 @@ impl Draft<'_> {
     fn target(
         &mut self,
         setting: Setting<'_>,
-        header: &HeaderMatch,
+        rule: (&HeaderMatch, &[Box<dyn Match>]),
         chain: Option<ChainIndex>,
         first: bool,
         faults: &mut Vec<Diagnostic>,
@@ -621,7 +622,7 @@ impl Draft<'_> {
             Some(Goal::Refused) => return None,
             Some(Goal::Target(instance)) => {
                 let place = self.line.place(Main::Protocol);
-                let (value, tables, hooks) = instance.build(setting, header, place, faults)?;
+                let (value, tables, hooks) = instance.build(setting, rule, place, faults)?;
                 let extension = instance.extension;
                 if first {
                     self.require(chain, extension.name, tables, hooks, instance.span, faults);

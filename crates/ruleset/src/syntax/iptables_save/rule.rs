@@ -41,7 +41,7 @@ impl<T> Instance<T> {
     pub fn build(
         &self,
         setting: Setting<'_>,
-        header: &HeaderMatch,
+        (header, matches): (&HeaderMatch, &[Box<dyn Match>]),
         protocol_span: Option<Span>,
         faults: &mut Vec<Diagnostic>,
     ) -> Option<(T, &'static [TableName], &'static [Hook])> {
@@ -53,6 +53,7 @@ impl<T> Instance<T> {
             labels: setting.labels,
             legacy: setting.legacy,
             header,
+            matches,
             protocol_span,
             span: self.span,
             given: &self.given,
