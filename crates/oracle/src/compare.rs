@@ -353,3 +353,23 @@ pub fn counters(kernel: &[Counter], ours: &[Counter]) -> Vec<Difference> {
 
 /// A rule or policy by name; its packets and bytes.
 pub type Counter = (String, (u64, u64));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_tuple_in_both_halves_of_a_zone_meets_itself() {
+        let one = |direction, seconds| Snapshot {
+            zone: Zone::one(1, direction),
+            timeout: Some(Duration::from_secs(seconds)),
+            ..crate::ctnetlink::empty()
+        };
+        let kernel = vec![one(Direction::Original, 300), one(Direction::Reply, 299)];
+        let ours = vec![one(Direction::Original, 299), one(Direction::Reply, 300)];
+        assert!(tables(kernel.clone(), ours).is_empty());
+        let ours = vec![one(Direction::Original, 299), one(Direction::Original, 300)];
+        assert_eq!(tables(kernel, ours).len(), 1);
+    }
+}

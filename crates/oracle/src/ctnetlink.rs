@@ -398,7 +398,8 @@ fn expectation(attributes: Attributes<'_>) -> Option<Snapshot> {
     Some(Snapshot { original, reply: reply.unwrap_or(original), ..shown })
 }
 
-const fn empty() -> Snapshot {
+/// A connection with nothing in it.
+pub(crate) const fn empty() -> Snapshot {
     let none = Tuple {
         source: Address([0; 16]),
         destination: Address([0; 16]),
