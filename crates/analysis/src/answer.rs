@@ -136,7 +136,7 @@ pub struct RuleTold {
     /// Number of the last.
     pub last: usize,
     /// Line of the first, from 1.
-    pub line: usize,
+    pub line: u32,
     /// Its comments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,

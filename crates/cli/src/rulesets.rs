@@ -3,9 +3,9 @@
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_packet::Family;
 use keepstate_ruleset::{
-    diagnostic::{Diagnostic, code},
+    diagnostic::{Diagnostic, Lines, code},
     labels::LabelNames,
-    model::{Jump, Ruleset, Span, TableName},
+    model::{Jump, Ruleset, TableName},
     syntax::{iptables_command::script, iptables_list, iptables_save},
 };
 use std::{
@@ -26,22 +26,6 @@ pub(crate) struct Loaded {
     pub(crate) source: String,
     /// What it says.
     pub(crate) ruleset: Ruleset,
-}
-
-/// Where the lines of a file begin, to say of many places in which line they are.
-#[derive(Debug)]
-pub(crate) struct Lines(Vec<u32>);
-
-impl Lines {
-    pub(crate) fn of(source: &str) -> Self {
-        let after = |(at, byte): (usize, u8)| (byte == b'\n').then_some(at as u32 + 1);
-        Self(std::iter::once(0).chain(source.bytes().enumerate().filter_map(after)).collect())
-    }
-
-    /// The line, from 1, at which a span begins; `None` for what stands in no file.
-    pub(crate) fn line(&self, span: Span) -> Option<u32> {
-        (span.end > span.start).then(|| self.0.partition_point(|start| *start <= span.start) as u32)
-    }
 }
 
 /// Why a rule file was not taken.
@@ -71,7 +55,8 @@ pub(crate) fn load(
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
     let told = |faults: Vec<Diagnostic>| -> Vec<String> {
-        faults.iter().map(|fault| fault.render(&name, &source)).collect()
+        let lines = Lines::of(&source);
+        faults.iter().map(|fault| fault.render_among(&name, &source, &lines)).collect()
     };
     if script::is_script(&source) {
         let (rulesets, faults) = of_script(&source, family, labels);
@@ -277,17 +262,6 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_found_by_their_first_byte() {
-        let lines = Lines::of("a\nbc\n\nd");
-        let line = |start, end| lines.line(Span { start, end });
-        assert_eq!(
-            [line(0, 1), line(2, 4), line(3, 4), line(6, 7)].map(Option::unwrap),
-            [1, 2, 2, 4]
-        );
-        assert_eq!(line(3, 3), None);
-    }
 
     #[test]
     fn a_comment_outweighs_the_name_and_the_name_the_content() {

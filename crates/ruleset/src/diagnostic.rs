@@ -58,6 +58,34 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Where the lines of a text begin, to place many bytes of it.
+#[derive(Clone, Debug)]
+pub struct Lines(Vec<u32>);
+
+impl Lines {
+    /// Looks for them.
+    #[must_use]
+    pub fn of(source: &str) -> Self {
+        let after = |(at, byte): (usize, u8)| match byte {
+            b'\n' => u32::try_from(at + 1).ok(),
+            _ => None,
+        };
+        Self(core::iter::once(0).chain(source.bytes().enumerate().filter_map(after)).collect())
+    }
+
+    /// The line, from 1, of a byte.
+    #[must_use]
+    pub fn line_at(&self, offset: u32) -> u32 {
+        u32::try_from(self.0.partition_point(|start| *start <= offset)).unwrap_or(u32::MAX)
+    }
+
+    /// The line, from 1, at which a span begins; `None` for what stands in no text.
+    #[must_use]
+    pub fn line(&self, span: Span) -> Option<u32> {
+        (span.end > span.start).then(|| self.line_at(span.start))
+    }
+}
+
 impl Position {
     /// Where byte `offset` of `source` stands.
     #[must_use]
@@ -101,23 +129,30 @@ impl Diagnostic {
     /// As people read it: place, text, the line with the words underlined, labels, help.
     #[must_use]
     pub fn render(&self, file: &str, source: &str) -> String {
-        self.render_as("error", file, source)
+        self.render_as("error", file, source, &Lines::of(source))
+    }
+
+    /// The same of one of many faults. `lines`: of the source.
+    #[must_use]
+    pub fn render_among(&self, file: &str, source: &str, lines: &Lines) -> String {
+        self.render_as("error", file, source, lines)
     }
 
     /// The same of what is no fault, but worth knowing.
     #[must_use]
     pub fn render_note(&self, file: &str, source: &str) -> String {
-        self.render_as("note", file, source)
+        self.render_as("note", file, source, &Lines::of(source))
     }
 
-    fn render_as(&self, kind: &str, file: &str, source: &str) -> String {
+    fn render_as(&self, kind: &str, file: &str, source: &str, lines: &Lines) -> String {
         let mut out = String::new();
-        let (from, to) = (Position::of(source, self.span.start), self.last(source));
-        out.push_str(&format!("{file}:{}:{}-{}: ", from.line, from.column, to));
+        let (_, before, _) = shown(source, self.span);
+        let line = lines.line_at(self.span.start);
+        out.push_str(&format!("{file}:{line}:{}-{}: ", before + 1, self.last(source)));
         out.push_str(&format!("{kind}[{}]: {}\n", self.code, self.text));
-        quote(&mut out, source, self.span, '^', "");
+        quote(&mut out, source, self.span, '^', "", lines);
         for label in &self.labels {
-            quote(&mut out, source, label.span, '-', &label.text);
+            quote(&mut out, source, label.span, '-', &label.text, lines);
         }
         if let Some(help) = &self.help {
             out.push_str(&format!("  help: {help}\n"));
@@ -152,9 +187,9 @@ fn shown(source: &str, span: Span) -> (&str, usize, usize) {
 
 /// Appends the line of a span with the span underlined. A long line is cut to what stands around
 /// the span.
-fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str) {
+fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str, lines: &Lines) {
     let (line, from, width) = shown(source, span);
-    let number = format!("{}", Position::of(source, span.start).line);
+    let number = format!("{}", lines.line_at(span.start));
     let cut = from.saturating_sub(QUOTE_MAX / 2);
     let piece: String = line.chars().skip(cut).take(QUOTE_MAX).collect();
     let piece = piece.replace(['\t', '\r'], " ");

@@ -6,6 +6,7 @@ use crate::prose::{alternatives, chains, list, protocol, targets, unsupported};
 use crate::rule::words::RuleWords;
 use crate::rule::{Subject, Understood, of_model, understand};
 use keepstate_packet::Family;
+use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{Policy, Ruleset};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub struct Chain {
 /// A rule in words.
 #[derive(Debug)]
 struct Told {
-    line: usize,
+    line: u32,
     words: RuleWords,
     clauses: Vec<String>,
     effect: String,
@@ -42,7 +43,7 @@ struct Told {
 }
 
 impl Told {
-    fn new(line: usize, understood: Understood) -> Self {
+    fn new(line: u32, understood: Understood) -> Self {
         let clauses = understood.clauses().into_iter().map(plainer).collect();
         let effect = effect(&understood);
         let refused = !understood.faults.is_empty();
@@ -126,13 +127,13 @@ fn shortened(text: &str) -> &str {
 /// The chains of a rule set that was loaded. `source`: its text.
 #[must_use]
 pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
-    let mut lines = Lines { source, at: 0, line: 1 };
+    let lines = Lines::of(source);
     let mut all = Vec::new();
     for table in ruleset.tables.iter().filter(|table| table.declared) {
         for chain in &table.chains {
             let rules = chain.rules.iter().map(|rule| {
                 let understood = of_model(ruleset.family, table, chain, rule);
-                Told::new(lines.of(rule.span.start as usize), understood)
+                Told::new(lines.line_at(rule.span.start), understood)
             });
             all.push(Chain {
                 table: table.name.as_str().into(),
@@ -148,32 +149,13 @@ pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
     all
 }
 
-/// Lines of places that mostly come in order.
-struct Lines<'a> {
-    source: &'a str,
-    at: usize,
-    line: usize,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, place: usize) -> usize {
-        if place < self.at {
-            (self.at, self.line) = (0, 1);
-        }
-        let between = self.source.as_bytes().get(self.at..place).unwrap_or(&[]);
-        self.line += between.iter().filter(|byte| **byte == b'\n').count();
-        self.at = place.max(self.at);
-        self.line
-    }
-}
-
 /// The chains of a text that cannot be loaded, as far as each rule can be understood.
 #[must_use]
 pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
     let mut all: Vec<Chain> = Vec::new();
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut table = String::from("filter");
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if let Some(name) = line.strip_prefix('*') {
             table = name.to_string();
@@ -200,7 +182,7 @@ pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
                 base: None,
             });
             if let Some(chain) = all.get_mut(at) {
-                chain.rules.push(Told::new(number + 1, understood));
+                chain.rules.push(Told::new(number, understood));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Names and lines of rules, kept ready for output.
 
-use crate::rulesets::{Lines, Loaded};
+use crate::rulesets::Loaded;
 use keepstate_engine::{PolicyOrRule, UnknownMatch};
 use keepstate_packet::Family;
+use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::{
     evaluate::Decision,
     model::{ChainIndex, TableName},

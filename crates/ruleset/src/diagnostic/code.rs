@@ -150,10 +150,10 @@ quotes: iptables-save files know double quotes only, and a closing quote ends th
 quotes a backslash takes the next character as it is.",
         wrong: "*filter\n-A INPUT -m comment --comment from the office -j ACCEPT\nCOMMIT\n",
         right: "*filter\n-A INPUT -m comment --comment \"from the office\" -j ACCEPT\nCOMMIT\n";
-    NO_COMMAND = 207, "the line has no command, or one that cannot stand in a file",
-"A rule line has one of `-A CHAIN` (append), `-I CHAIN [NUMBER]` (insert), `-N CHAIN` (new chain) or
-`-P CHAIN POLICY`. Commands that remove, replace or list rules are left to the command line.",
-        wrong: "*filter\n-D INPUT 1\nCOMMIT\n",
+    NO_COMMAND = 207, "the line has no command",
+"A line of rules has a command: `-A CHAIN` (append) mostly, or any of those that iptables-restore takes, which
+are carried out in their order on empty tables.",
+        wrong: "*filter\n-s 10.0.0.1 -j DROP\nCOMMIT\n",
         right: "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n";
     OPTION_MISSING = 208, "a match or target lacks an option that it needs",
 "A match without its option would have nothing to compare, and a target such as MARK nothing to do, so\niptables refuses the rule. Add the option, or take the match or target out.",

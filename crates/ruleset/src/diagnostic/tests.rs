@@ -62,3 +62,11 @@ fn the_nearest_word() {
         assert_eq!(nearest(word, words.into_iter()), near, "{word}");
     }
 }
+
+#[test]
+fn lines_are_found_by_their_first_byte() {
+    let lines = Lines::of("a\nbc\n\nd");
+    let line = |start, end| lines.line(Span { start, end });
+    assert_eq!([line(0, 1), line(2, 4), line(3, 4), line(6, 7)].map(Option::unwrap), [1, 2, 2, 4]);
+    assert_eq!(line(3, 3), None);
+}

@@ -1,7 +1,7 @@
 //! Why a command was not carried out: the real tool's exit status and text, and ours.
 
 use super::Variant;
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, Lines, code};
 use alloc::{format, string::String, vec::Vec};
 
 /// The version whose texts these are.
@@ -31,6 +31,20 @@ pub enum Says {
     Bare(String),
     /// Nothing but where help is.
     Nothing,
+}
+
+impl Says {
+    /// The text alone, the tool called `program`.
+    #[must_use]
+    pub fn words(&self, program: &str) -> String {
+        match self {
+            Self::Answer(text) => (*text).into(),
+            Self::Problem(text) | Self::Failed(text) | Self::Bare(text) => {
+                text.replace("{program}", program).trim().into()
+            }
+            Self::Nothing => "the options are those of the other family".into(),
+        }
+    }
 }
 
 pub(super) const NO_CHAIN: &str = "No chain/target/match by that name";
@@ -135,8 +149,9 @@ impl Refusal {
         if self.status == 3 {
             out.push_str("Perhaps iptables or your kernel needs to be upgraded.\n");
         }
+        let lines = Lines::of(if self.faults.is_empty() { "" } else { source });
         for fault in &self.faults {
-            out.push_str(&fault.render(file, source));
+            out.push_str(&fault.render_among(file, source, &lines));
         }
         out
     }

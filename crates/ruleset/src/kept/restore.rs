@@ -251,6 +251,7 @@ impl File<'_> {
         if self.how.counters && asked.line.counters.is_none() {
             asked.line.counters = counters;
         }
+        asked.span = Span { start: offset(start), end: offset(start + line.len()) };
         self.out.push_str(&self.kept.apply(&asked, self.labels, false)?);
         Ok(())
     }

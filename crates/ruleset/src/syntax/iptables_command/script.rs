@@ -3,18 +3,12 @@
 
 use super::shell::{self, Link, Node, Piece, Raw, assignment};
 use crate::diagnostic::{Diagnostic, code};
-use crate::kept::{Kept, Says, Variant, ask};
+use crate::kept::{Kept, Variant, ask};
 use crate::labels::LabelNames;
 use crate::model::Span;
 use crate::syntax::iptables_save::words::Word;
 use crate::syntax::iptables_save::{FAULTS_MAX, FILE_MAX};
-use alloc::{
-    collections::BTreeMap,
-    format,
-    rc::Rc,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, rc::Rc, string::String, vec::Vec};
 use keepstate_packet::Family;
 
 /// Most commands that a script may come to, loops unrolled.
@@ -491,12 +485,8 @@ impl Shell<'_> {
         let Err(refusal) = result else { return Some(true) };
         if self.script.faults.len() < FAULTS_MAX {
             if refusal.faults.is_empty() {
-                let says = match &refusal.says {
-                    Says::Answer(text) => (*text).to_string(),
-                    Says::Problem(text) | Says::Failed(text) | Says::Bare(text) => text.clone(),
-                    Says::Nothing => "the options are those of the other family".into(),
-                };
-                let text = format!("iptables refuses this command: {}", says.trim());
+                let says = refusal.says.words("iptables");
+                let text = format!("iptables refuses this command: {says}");
                 self.script.faults.push(Diagnostic::new(code::COMMAND_REFUSED, span, text));
             }
             self.script.faults.extend(refusal.faults);

@@ -5,7 +5,8 @@ use super::link::{self, Requirement};
 use super::options::Main;
 use super::rule::{self, Command, Goal, Line, Setting};
 use super::words::{self, Word};
-use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::diagnostic::{Diagnostic, Lines, code, nearest};
+use crate::kept::{Kept, Restore, Variant};
 use crate::labels::LabelNames;
 use crate::matches::Match;
 use crate::model::{
@@ -14,7 +15,13 @@ use crate::model::{
 };
 use crate::standard;
 use crate::targets::TARGETS;
-use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec::Vec,
+};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 
@@ -78,9 +85,52 @@ pub fn parse_with(
     if file.faults.is_empty() {
         return Ok(Ruleset { family, tables: file.tables });
     }
-    file.faults.truncate(FAULTS_MAX);
-    file.faults.sort_by_key(|fault| fault.span.start);
-    Err(file.faults)
+    let mut faults = file.faults;
+    let elsewhere = |fault: &Diagnostic| {
+        fault.code == code::NO_COMMAND && fault.text.ends_with(super::header::ELSEWHERE)
+    };
+    if faults.iter().any(elsewhere) {
+        let refused = match carried_out(source, family, labels) {
+            Ok(ruleset) => return Ok(ruleset),
+            Err(refused) => refused,
+        };
+        let lines = Lines::of(source);
+        let line = |fault: &Diagnostic| lines.line_at(fault.span.start);
+        let others: BTreeSet<u32> =
+            faults.iter().filter(|fault| elsewhere(fault)).map(line).collect();
+        faults.retain(|fault| !others.contains(&line(fault)));
+        let known: BTreeSet<u32> = faults.iter().map(line).collect();
+        faults.extend(refused.into_iter().filter(|fault| !known.contains(&line(fault))));
+    }
+    faults.truncate(FAULTS_MAX);
+    faults.sort_by_key(|fault| fault.span.start);
+    Err(faults)
+}
+
+/// A file with commands that iptables-save never prints (`-D`, `-F`, ...), as iptables-restore carries it out
+/// on empty tables.
+fn carried_out(
+    source: &str,
+    family: Family,
+    labels: &LabelNames,
+) -> Result<Ruleset, Vec<Diagnostic>> {
+    let mut kept = Kept::new(family, Variant::Nft);
+    let how = Restore { counters: true, ..Restore::default() };
+    let (refusal, line) = match kept.restore(source, how, labels) {
+        (_, Ok(())) => return kept.ruleset_of_commands(labels),
+        (_, Err(refused)) => refused,
+    };
+    if !refusal.faults.is_empty() {
+        return Err(refusal.faults);
+    }
+    let says = refusal.says.words("iptables-restore");
+    let text = format!("iptables-restore refuses this line: {says}");
+    let start = line.map_or(source.len(), |line| {
+        source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
+    });
+    let length = source.get(start..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+    let span = Span { start: offset(start), end: offset(start + length) };
+    Err(Vec::from([Diagnostic::new(code::COMMAND_REFUSED, span, text)]))
 }
 
 /// Reads a file whose bytes may not be text.

@@ -56,7 +56,7 @@ impl Reader<'_> {
             }
             Main::Ipv4 | Main::Ipv6 | Main::Verbose | Main::Modprobe => {}
             _ => {
-                let text = format!("`--{}` cannot stand in a file", given.option.name);
+                let text = format!("`--{}` {ELSEWHERE}", given.option.name);
                 self.fault(code::NO_COMMAND, given.span, text);
                 self.next_number();
             }
@@ -197,6 +197,9 @@ impl Reader<'_> {
         self.line.counters = packets_bytes;
     }
 }
+
+/// Behind a command that is none of a file that iptables-save prints. iptables-restore takes most of them.
+pub(super) const ELSEWHERE: &str = "cannot stand in a file";
 
 /// What is usually wrong with a text that is no address.
 fn address_help(text: &str, family: Family) -> &'static str {
