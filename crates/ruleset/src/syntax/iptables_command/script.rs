@@ -88,13 +88,16 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
         shell.script.told = false;
         return shell.script;
     }
-    match shell::read(source) {
-        Ok(nodes) => {
-            shell.nodes(&nodes);
-            shell.uncalled();
+    for node in shell::read(source) {
+        match node {
+            Ok(node) => drop(shell.node(&node)),
+            Err((text, span)) => shell.untold(span, text),
         }
-        Err((text, span)) => shell.untold(span, text),
+        if shell.ended {
+            break;
+        }
     }
+    shell.uncalled();
     let mut script = shell.script;
     script.faults.sort_by_key(|fault| (fault.span.start, fault.code));
     script.faults.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.text == b.text);

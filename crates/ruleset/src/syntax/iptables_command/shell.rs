@@ -3,7 +3,7 @@
 //! passed over unseen. Source: the shell chapter of POSIX.1-2017.
 
 use crate::model::Span;
-use alloc::{boxed::Box, rc::Rc, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, rc::Rc, string::String, vec::Vec};
 
 /// How deep constructs may be nested.
 pub const DEPTH_MAX: usize = 40;
@@ -72,17 +72,34 @@ pub enum Node {
 /// What cannot be read of a script, and where.
 pub type Unreadable = (&'static str, Span);
 
-/// Reads a script.
-///
-/// # Errors
-/// Where it is no script, or nested too deeply.
-pub fn read(source: &str) -> Result<Vec<Node>, Unreadable> {
-    let tokens = Lexer { source, at: 0, tokens: Vec::new(), documents: Vec::new() }.all()?;
-    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
-    let nodes = parser.commands(&[])?;
-    match parser.tokens.get(parser.at) {
-        None => Ok(nodes),
-        Some((_, span)) => Err(("this word begins or ends nothing here", *span)),
+/// Reads a script, command by command.
+#[must_use]
+pub const fn read(source: &str) -> Commands<'_> {
+    Commands { parser: Parser::new(source), failed: false }
+}
+
+/// The commands of a script, each read when it is asked for: no more than one is held. The last item says
+/// where it is no script, or nested too deeply.
+#[derive(Debug)]
+pub struct Commands<'a> {
+    parser: Parser<'a>,
+    failed: bool,
+}
+
+impl Iterator for Commands<'_> {
+    type Item = Result<Node, Unreadable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let node = self.parser.next_command();
+        let node = match self.parser.unreadable.take() {
+            Some(unreadable) => Some(Err(unreadable)),
+            None => node.transpose(),
+        };
+        self.failed = matches!(node, Some(Err(_)));
+        node
     }
 }
 
@@ -103,10 +120,12 @@ enum Token {
     Redirect,
 }
 
+#[derive(Debug)]
 struct Lexer<'a> {
     source: &'a str,
     at: usize,
-    tokens: Vec<(Token, Span)>,
+    /// Read and not yet used.
+    tokens: VecDeque<(Token, Span)>,
     /// The ends of documents that begin on the next line.
     documents: Vec<String>,
 }
@@ -136,11 +155,12 @@ impl Lexer<'_> {
 
     fn push(&mut self, token: Token, start: usize) {
         let span = Span { start: offset(start), end: offset(self.at) };
-        self.tokens.push((token, span));
+        self.tokens.push_back((token, span));
     }
 
-    fn all(mut self) -> Result<Vec<(Token, Span)>, Unreadable> {
-        while let Some(c) = self.peek() {
+    /// Reads on until there are so many tokens, or the end.
+    fn fill(&mut self, count: usize) -> Result<(), Unreadable> {
+        while let Some(c) = self.peek().filter(|_| self.tokens.len() < count) {
             let start = self.at;
             match c {
                 '\n' => {
@@ -161,7 +181,7 @@ impl Lexer<'_> {
                 _ => self.word(start)?,
             }
         }
-        Ok(self.tokens)
+        Ok(())
     }
 
     fn operator(&mut self, c: char, start: usize) {
@@ -375,24 +395,82 @@ fn braced(inner: &str, quoted: bool) -> Piece {
     }
 }
 
+#[derive(Debug)]
 struct Parser<'a> {
-    tokens: &'a [(Token, Span)],
-    at: usize,
+    lexer: Lexer<'a>,
     depth: usize,
+    /// Tokens used so far, and where the last of them stands.
+    used: usize,
+    last: Span,
+    /// Why there are no further tokens, when that is not the end.
+    unreadable: Option<Unreadable>,
 }
 
-impl Parser<'_> {
-    fn token(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|(token, _)| token)
+impl<'a> Parser<'a> {
+    const fn new(source: &'a str) -> Self {
+        let lexer = Lexer { source, at: 0, tokens: VecDeque::new(), documents: Vec::new() };
+        let last = Span { start: 0, end: 0 };
+        Self { lexer, depth: 0, used: 0, last, unreadable: None }
     }
 
-    fn span(&self) -> Span {
-        let last = self.tokens.last().map_or(Span::default(), |(_, span)| *span);
-        self.tokens.get(self.at).map_or(last, |(_, span)| *span)
+    /// A command with what hangs on it; `None` at the end.
+    fn next_command(&mut self) -> Result<Option<Node>, Unreadable> {
+        self.ends();
+        if self.token().is_none() {
+            return Ok(None);
+        }
+        if matches!(self.token(), Some(Token::Close | Token::CaseEnd)) {
+            return Err(("this word begins or ends nothing here", self.span()));
+        }
+        self.depth = 1;
+        let before = self.used;
+        let node = self.list()?;
+        match self.used == before {
+            true => Err(("this stands where a command has to", self.span())),
+            false => Ok(Some(node)),
+        }
+    }
+
+    /// A token behind the next one.
+    fn ahead(&mut self, count: usize) -> Option<&Token> {
+        if self.unreadable.is_none() {
+            self.unreadable = self.lexer.fill(count + 1).err();
+        }
+        let usable = self.unreadable.is_none();
+        self.lexer.tokens.get(count).filter(|_| usable).map(|(token, _)| token)
+    }
+
+    fn token(&mut self) -> Option<&Token> {
+        self.ahead(0)
+    }
+
+    fn span(&mut self) -> Span {
+        let _ = self.token();
+        self.lexer.tokens.front().map_or(self.last, |(_, span)| *span)
+    }
+
+    /// Goes on behind a token, and gives it.
+    fn advance(&mut self) -> Option<(Token, Span)> {
+        let _ = self.token();
+        let one = self.lexer.tokens.pop_front()?;
+        self.used += 1;
+        self.last = one.1;
+        Some(one)
+    }
+
+    /// The word here, taken.
+    fn word(&mut self) -> Option<Raw> {
+        if !matches!(self.token(), Some(Token::Word(_))) {
+            return None;
+        }
+        match self.advance() {
+            Some((Token::Word(pieces), span)) => Some(Raw { pieces, span }),
+            _ => None,
+        }
     }
 
     /// The word here, when it is one without quotes and variables.
-    fn keyword(&self) -> Option<&str> {
+    fn keyword(&mut self) -> Option<&str> {
         match self.token() {
             Some(Token::Word(pieces)) => match pieces.as_slice() {
                 [Piece::Text(text, false)] => Some(text.as_str()),
@@ -404,7 +482,7 @@ impl Parser<'_> {
 
     fn expect(&mut self, word: &str) -> Result<(), Unreadable> {
         if self.keyword() == Some(word) {
-            self.at += 1;
+            self.advance();
             return Ok(());
         }
         Err(("another word of the shell has to stand here", self.span()))
@@ -412,7 +490,7 @@ impl Parser<'_> {
 
     fn ends(&mut self) {
         while matches!(self.token(), Some(Token::End | Token::Background)) {
-            self.at += 1;
+            self.advance();
         }
     }
 
@@ -431,9 +509,9 @@ impl Parser<'_> {
                 self.depth -= 1;
                 return Ok(all);
             }
-            let before = self.at;
+            let before = self.used;
             all.push(self.list()?);
-            if self.at == before {
+            if self.used == before {
                 return Err(("this stands where a command has to", self.span()));
             }
         }
@@ -448,9 +526,9 @@ impl Parser<'_> {
                 Some(Token::Or) => Link::Or,
                 _ => break,
             };
-            self.at += 1;
+            self.advance();
             while self.token() == Some(&Token::End) {
-                self.at += 1;
+                self.advance();
             }
             rest.push((link, self.pipe()?));
         }
@@ -461,9 +539,9 @@ impl Parser<'_> {
         let span = self.span();
         let mut all = Vec::from([self.command()?]);
         while self.token() == Some(&Token::Pipe) {
-            self.at += 1;
+            self.advance();
             while self.token() == Some(&Token::End) {
-                self.at += 1;
+                self.advance();
             }
             all.push(self.command()?);
         }
@@ -474,18 +552,19 @@ impl Parser<'_> {
     fn command(&mut self) -> Result<Node, Unreadable> {
         let span = self.span();
         if self.token() == Some(&Token::Open) {
-            self.at += 1;
+            self.advance();
             let body = self.commands(&[])?;
             if self.token() != Some(&Token::Close) {
                 return Err(("a parenthesis is not closed", span));
             }
-            self.at += 1;
+            self.advance();
             self.redirects();
             return Ok(Node::Unsure("a subshell", body, span));
         }
+        let is_function = self.is_function();
         let node = match self.keyword() {
             Some("!") => {
-                self.at += 1;
+                self.advance();
                 self.depth += 1;
                 if self.depth > DEPTH_MAX {
                     return Err(("constructs are nested too deeply here", span));
@@ -497,7 +576,7 @@ impl Parser<'_> {
             Some("if") => self.condition(span)?,
             Some("for") => self.for_each(span)?,
             Some("while" | "until") => {
-                self.at += 1;
+                self.advance();
                 let mut body = self.commands(&["do"])?;
                 self.expect("do")?;
                 body.extend(self.commands(&["done"])?);
@@ -506,20 +585,20 @@ impl Parser<'_> {
             }
             Some("case") => self.case(span)?,
             Some("{") => {
-                self.at += 1;
+                self.advance();
                 let body = self.commands(&["}"])?;
                 self.expect("}")?;
                 Node::Group(body)
             }
             Some("function") => {
-                self.at += 1;
+                self.advance();
                 let name = self.keyword().unwrap_or("").into();
-                self.at += 1;
+                self.advance();
                 return self.function(name, span);
             }
-            Some(_) if self.is_function() => {
+            Some(_) if is_function => {
                 let name = self.keyword().unwrap_or("").into();
-                self.at += 1;
+                self.advance();
                 return self.function(name, span);
             }
             _ => return Ok(self.simple(span)),
@@ -528,17 +607,17 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    fn is_function(&self) -> bool {
-        let token = |at: usize| self.tokens.get(self.at + at).map(|(token, _)| token);
-        token(1) == Some(&Token::Open) && token(2) == Some(&Token::Close)
+    fn is_function(&mut self) -> bool {
+        self.ahead(1) == Some(&Token::Open) && self.ahead(2) == Some(&Token::Close)
     }
 
     fn function(&mut self, name: String, span: Span) -> Result<Node, Unreadable> {
         if self.token() == Some(&Token::Open) {
-            self.at += 2;
+            self.advance();
+            self.advance();
         }
         while self.token() == Some(&Token::End) {
-            self.at += 1;
+            self.advance();
         }
         self.expect("{")?;
         let body = self.commands(&["}"])?;
@@ -551,7 +630,7 @@ impl Parser<'_> {
         let mut arms = Vec::new();
         let mut otherwise = Vec::new();
         loop {
-            self.at += 1;
+            self.advance();
             let condition = self.commands(&["then"])?;
             self.expect("then")?;
             let body = self.commands(&["elif", "else", "fi"])?;
@@ -559,7 +638,7 @@ impl Parser<'_> {
             match self.keyword() {
                 Some("elif") => {}
                 Some("else") => {
-                    self.at += 1;
+                    self.advance();
                     otherwise = self.commands(&["fi"])?;
                     break;
                 }
@@ -571,17 +650,16 @@ impl Parser<'_> {
     }
 
     fn for_each(&mut self, span: Span) -> Result<Node, Unreadable> {
-        self.at += 1;
+        self.advance();
         let name = String::from(self.keyword().unwrap_or(""));
-        self.at += 1;
+        self.advance();
         self.ends();
         let mut words = None;
         if self.keyword() == Some("in") {
-            self.at += 1;
+            self.advance();
             let mut all = Vec::new();
-            while let Some((Token::Word(pieces), span)) = self.tokens.get(self.at) {
-                all.push(Raw { pieces: pieces.clone(), span: *span });
-                self.at += 1;
+            while let Some(word) = self.word() {
+                all.push(word);
             }
             words = Some(all);
         }
@@ -593,31 +671,31 @@ impl Parser<'_> {
     }
 
     fn case(&mut self, span: Span) -> Result<Node, Unreadable> {
-        self.at += 1;
+        self.advance();
         let mut body = Vec::new();
         while self.keyword() != Some("in") {
             if self.token().is_none() {
                 return Err(("`case` has no `in`", span));
             }
-            self.at += 1;
+            self.advance();
         }
-        self.at += 1;
+        self.advance();
         loop {
             while matches!(self.token(), Some(Token::End | Token::CaseEnd)) {
-                self.at += 1;
+                self.advance();
             }
             if self.keyword() == Some("esac") {
-                self.at += 1;
+                self.advance();
                 return Ok(Node::Unsure("a choice", body, span));
             }
             // The pattern.
             while !matches!(self.token(), None | Some(Token::Close)) {
-                self.at += 1;
+                self.advance();
             }
             if self.token().is_none() {
                 return Err(("`case` has no `esac`", span));
             }
-            self.at += 1;
+            self.advance();
             body.extend(self.commands(&["esac"])?);
             if matches!(self.token(), Some(Token::Close)) {
                 return Err(("a parenthesis closes nothing", self.span()));
@@ -627,9 +705,9 @@ impl Parser<'_> {
 
     fn redirects(&mut self) {
         while matches!(self.token(), Some(Token::Redirect)) {
-            self.at += 1;
+            self.advance();
             if matches!(self.token(), Some(Token::Word(_))) {
-                self.at += 1;
+                self.advance();
             }
         }
     }
@@ -639,10 +717,8 @@ impl Parser<'_> {
         let mut end = span;
         loop {
             self.redirects();
-            let Some((Token::Word(pieces), at)) = self.tokens.get(self.at) else { break };
-            self.at += 1;
-            end = *at;
-            let raw = Raw { pieces: pieces.clone(), span: *at };
+            let Some(raw) = self.word() else { break };
+            end = raw.span;
             match assignment(&raw).filter(|_| words.is_empty()) {
                 Some(one) => assigned.push(one),
                 None => words.push(raw),

@@ -56,7 +56,8 @@ impl Reader<'_> {
             }
             Main::Ipv4 | Main::Ipv6 | Main::Verbose | Main::Modprobe => {}
             _ => {
-                let text = format!("`--{}` {ELSEWHERE}", given.option.name);
+                let why = if main.is_command() { ELSEWHERE } else { "cannot stand in a file" };
+                let text = format!("`--{}` {why}", given.option.name);
                 self.fault(code::NO_COMMAND, given.span, text);
                 self.next_number();
             }
@@ -198,8 +199,8 @@ impl Reader<'_> {
     }
 }
 
-/// Behind a command that is none of a file that iptables-save prints. iptables-restore takes most of them.
-pub(super) const ELSEWHERE: &str = "cannot stand in a file";
+/// Behind a command that iptables-save never prints. iptables-restore carries them out.
+pub(super) const ELSEWHERE: &str = "is not among the commands that iptables-save prints";
 
 /// What is usually wrong with a text that is no address.
 fn address_help(text: &str, family: Family) -> &'static str {
