@@ -93,8 +93,8 @@ fn of_script(
     let (mut faults, mut told) = (script.faults, script.told);
     let mut rulesets = Vec::new();
     for (kept, commands) in [script.v4, script.v6].iter().zip(script.commands) {
-        let wanted = family.is_none_or(|family| family == kept.family);
-        let only = family == Some(kept.family);
+        let wanted = family.is_none_or(|family| Some(family) == kept.family.packets());
+        let only = family.is_some() && family == kept.family.packets();
         if wanted && (commands > 0 || only) {
             match kept.ruleset_of_commands(labels) {
                 Ok(ruleset) => rulesets.push(ruleset),

@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod address;
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod gre;

@@ -48,6 +48,8 @@ pub struct Traversal<'a> {
     pub bytes: &'a mut [u8],
     /// What the link layer says of it.
     pub link: LinkInfo,
+    /// The frame that a bridge is looking at; none on the way of IP.
+    pub frame: Option<Frame<'a>>,
     /// The packet's mark.
     pub mark: u32,
     /// The packet's security mark, 0 for none.
@@ -71,6 +73,34 @@ pub struct Traversal<'a> {
     /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]), and what
     /// hangs on it.
     pub unknown: Option<Unknown>,
+}
+
+/// What rules of a bridge read of a frame beside its addresses, which are in [`Traversal::link`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frame<'a> {
+    /// What the frame carries, behind a tag if it has one: an EtherType, or a length.
+    pub ethertype: u16,
+    /// The tag control information of its 802.1Q tag.
+    pub tag: Option<u16>,
+    /// The bridge that it came in at; none for what the host itself sends.
+    pub logical_in: Option<&'a InterfaceName>,
+    /// The bridge that it leaves by; none before that is known.
+    pub logical_out: Option<&'a InterfaceName>,
+    /// The address of the bridge.
+    pub bridge: Option<[u8; 6]>,
+    /// What `arpreply` sends back.
+    pub answered: Option<Answered>,
+}
+
+/// An answer to an ARP request, for the port that it came in at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Source address of the frame.
+    pub source: [u8; 6],
+    /// Destination address of the frame.
+    pub destination: [u8; 6],
+    /// The ARP packet.
+    pub packet: [u8; keepstate_packet::arp::LENGTH],
 }
 
 /// A line of the LOG target.
@@ -163,8 +193,10 @@ pub fn evaluate<R: Recorder>(
             None => {
                 if at.chain != base {
                     recorder.passed(Passed::End(at.chain), traversal);
+                    end_of_chain(table, at.chain)
+                } else {
+                    Step::Return
                 }
-                Step::Return
             }
             Some(rule) => match walk(rule, &at, state, traversal, recorder) {
                 Ok(step) => step,
@@ -299,6 +331,15 @@ fn ask(
     Ok(())
 }
 
+/// What follows where a user chain ends: one of ebtables may have a policy.
+fn end_of_chain(table: &Table, chain: ChainIndex) -> Step {
+    match table.chain(chain).and_then(|chain| chain.policy) {
+        None => Step::Return,
+        Some(Policy::Accept) => Step::Verdict(Verdict::Accept),
+        Some(Policy::Drop) => Step::Verdict(Verdict::Drop),
+    }
+}
+
 fn policy<R: Recorder>(
     table: &Table,
     state: &mut TableState,
@@ -384,7 +425,7 @@ pub fn in_network(network: &Network, address: Address) -> bool {
 }
 
 #[inline]
-fn is_interface(pattern: &InterfacePattern, name: Option<&InterfaceName>) -> bool {
+pub(crate) fn is_interface(pattern: &InterfacePattern, name: Option<&InterfaceName>) -> bool {
     let name = name.map_or([0; 16], |name| *name.octets());
     let difference = u128::from_le_bytes(name) ^ u128::from_le_bytes(pattern.name);
     let unread = u32::from(16 - pattern.length.min(16)) * 8;

@@ -3,6 +3,7 @@
 //! A syntax finds the options of a rule and whose they are; the extension then sees its own, in
 //! order, and makes a value of them or says what is wrong.
 
+pub mod hardware;
 pub mod hostmask;
 pub mod named;
 pub mod names;
@@ -11,7 +12,7 @@ pub mod values;
 use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
 use crate::matches::Match;
-use crate::model::{HeaderMatch, Span, TableName};
+use crate::model::{HeaderMatch, Inverted, Span, TableName};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
@@ -21,7 +22,8 @@ use keepstate_packet::Family;
 pub struct Extension<T: 'static> {
     /// As after `-m` or `-j`.
     pub name: &'static str,
-    /// Families it exists for.
+    /// Families of packets it exists for; empty for those of arptables and ebtables, which have lists
+    /// of their own.
     pub families: &'static [Family],
     /// Tables it may stand in; empty for all.
     pub tables: &'static [TableName],
@@ -149,6 +151,8 @@ pub struct Arguments<'a> {
     pub header: &'a HeaderMatch,
     /// To a target: the rule's matches; to a match, none.
     pub matches: &'a [Box<dyn Match>],
+    /// `-p` of ebtables; [`hardware::LENGTH`] for all that are none.
+    pub ethertype: Option<Inverted<u16>>,
     /// Where `-p` stands.
     pub protocol_span: Option<Span>,
     /// `-m NAME` or `-j NAME`, or the word that brought it in.

@@ -21,6 +21,111 @@ pub struct Span {
     pub end: u32,
 }
 
+/// Whose tables: netfilter's families.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NfProto {
+    /// iptables.
+    #[default]
+    Ipv4,
+    /// ip6tables.
+    Ipv6,
+    /// arptables: ARP packets that come to this host or leave it.
+    Arp,
+    /// ebtables: frames that pass a bridge.
+    Bridge,
+}
+
+impl From<Family> for NfProto {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::Ipv4,
+            Family::V6 => Self::Ipv6,
+        }
+    }
+}
+
+impl NfProto {
+    /// The family of the packets, where the rules are for packets.
+    #[must_use]
+    pub const fn packets(self) -> Option<Family> {
+        match self {
+            Self::Ipv4 => Some(Family::V4),
+            Self::Ipv6 => Some(Family::V6),
+            Self::Arp | Self::Bridge => None,
+        }
+    }
+
+    /// The family of the addresses that options of rules may hold.
+    #[must_use]
+    pub const fn addresses(self) -> Family {
+        match self {
+            Self::Ipv6 => Family::V6,
+            Self::Ipv4 | Self::Arp | Self::Bridge => Family::V4,
+        }
+    }
+
+    /// The tool.
+    #[must_use]
+    pub const fn tool(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "iptables",
+            Self::Ipv6 => "ip6tables",
+            Self::Arp => "arptables",
+            Self::Bridge => "ebtables",
+        }
+    }
+
+    /// Its table of this name.
+    #[must_use]
+    pub fn table_named(self, name: &str) -> Option<TableName> {
+        self.tables().iter().copied().find(|table| table.as_str() == name)
+    }
+
+    /// Its tables.
+    #[must_use]
+    pub const fn tables(self) -> &'static [TableName] {
+        match self {
+            Self::Ipv4 | Self::Ipv6 => &TableName::ALL,
+            Self::Arp => &[TableName::Filter],
+            Self::Bridge => &[TableName::Filter, TableName::Nat, TableName::Broute],
+        }
+    }
+
+    /// The hooks that one of its tables has a built-in chain at, in hook order.
+    #[must_use]
+    pub const fn hooks(self, table: TableName) -> &'static [Hook] {
+        match (self, table) {
+            (Self::Ipv4 | Self::Ipv6, table) => table.hooks(),
+            (Self::Arp, _) => &[Hook::Input, Hook::Output],
+            (Self::Bridge, TableName::Nat) => &[Hook::Prerouting, Hook::Output, Hook::Postrouting],
+            (Self::Bridge, table) => table.hooks(),
+        }
+    }
+
+    /// Whether one of its tables has a built-in chain of this name.
+    #[must_use]
+    pub fn is_builtin(self, table: TableName, chain: &str) -> bool {
+        self.hooks(table).iter().any(|hook| table.chain_at(*hook) == chain)
+    }
+}
+
+/// The rules of arptables or ebtables: for frames, not for packets of the network layer.
+#[derive(Debug)]
+pub struct FrameRules {
+    /// [`NfProto::Arp`] or [`NfProto::Bridge`].
+    pub family: NfProto,
+    /// Tables in the order of the file; each name once.
+    pub tables: Vec<Table>,
+}
+
+impl FrameRules {
+    /// The table of this name.
+    #[must_use]
+    pub fn table(&self, name: TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+}
+
 /// One iptables-save or ip6tables-save file.
 #[derive(Debug)]
 pub struct Ruleset {
@@ -71,8 +176,12 @@ impl Table {
     #[must_use]
     pub fn builtin(&self, hook: Hook) -> Option<ChainIndex> {
         let at = self.name.place(hook)?;
-        self.chains.get(at.0 as usize).filter(|chain| chain.hook == Some(hook))?;
-        Some(at)
+        if self.chains.get(at.0 as usize).is_some_and(|chain| chain.hook == Some(hook)) {
+            return Some(at);
+        }
+        // Those of arptables and ebtables have fewer.
+        let mut builtin = (0..).zip(&self.chains).take_while(|(_, chain)| chain.hook.is_some());
+        builtin.find(|(_, chain)| chain.hook == Some(hook)).map(|(at, _)| ChainIndex(at))
     }
 }
 
@@ -89,10 +198,12 @@ pub enum TableName {
     Filter,
     /// Priority 50.
     Security,
+    /// Of ebtables: before its nat, decides whether a frame is bridged at all.
+    Broute,
 }
 
 impl TableName {
-    /// All of them, by priority.
+    /// Those of iptables, by priority.
     pub const ALL: [Self; 5] = [Self::Raw, Self::Mangle, Self::Nat, Self::Filter, Self::Security];
 
     /// As in `*NAME`.
@@ -104,6 +215,16 @@ impl TableName {
             Self::Nat => "nat",
             Self::Filter => "filter",
             Self::Security => "security",
+            Self::Broute => "broute",
+        }
+    }
+
+    /// The name of its built-in chain at a hook.
+    #[must_use]
+    pub const fn chain_at(self, hook: Hook) -> &'static str {
+        match self {
+            Self::Broute => "BROUTING",
+            _ => builtin_name(hook),
         }
     }
 
@@ -117,6 +238,7 @@ impl TableName {
             Self::Nat => 100,
             Self::Filter => 0,
             Self::Security => 50,
+            Self::Broute => i32::MIN,
         }
     }
 
@@ -126,7 +248,7 @@ impl TableName {
     const fn place(self, hook: Hook) -> Option<ChainIndex> {
         Some(ChainIndex(match (self, hook) {
             (Self::Mangle, hook) => hook as u32,
-            (Self::Raw | Self::Nat, Hook::Prerouting)
+            (Self::Raw | Self::Nat | Self::Broute, Hook::Prerouting)
             | (Self::Filter | Self::Security, Hook::Input) => 0,
             (Self::Raw, Hook::Output)
             | (Self::Nat, Hook::Input)
@@ -146,6 +268,7 @@ impl TableName {
                 &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]
             }
             Self::Nat => &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
+            Self::Broute => &[Hook::Prerouting],
             Self::Filter | Self::Security => &[Hook::Input, Hook::Forward, Hook::Output],
         }
     }
@@ -170,7 +293,8 @@ pub struct Chain {
     pub name: String,
     /// The hook of a built-in chain.
     pub hook: Option<Hook>,
-    /// The policy of a built-in chain; `None` for a user chain.
+    /// The policy of a built-in chain; `None` for a user chain, but where ebtables gave it one: then
+    /// what it does not decide does not go back to the caller.
     pub policy: Option<Policy>,
     /// Packets and bytes of the policy, as in the file.
     pub counters: (u64, u64),

@@ -97,6 +97,7 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
         packet: &mut parsed,
         bytes: &mut bytes,
         link: LinkInfo::default(),
+        frame: None,
         mark: 0,
         secmark: 0,
         priority: 0,

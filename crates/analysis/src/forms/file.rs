@@ -108,7 +108,7 @@ fn of_script(answer: &mut Answer, text: &str) {
             Ok(ruleset) => left.push(chains::of_ruleset(&ruleset, text)),
             Err(more) => {
                 faults.extend(more);
-                left.push(chains::of_lines(&kept.text(), kept.family));
+                left.push(chains::of_lines(&kept.text(), kept.family.addresses()));
             }
         }
     }

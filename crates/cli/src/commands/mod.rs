@@ -36,6 +36,24 @@ pub(crate) enum Command {
     /// Be iptables-restore on that store; likewise ip6tables-restore
     #[command(disable_help_flag = true)]
     IptablesRestore(iptables::Arguments),
+    /// Be arptables on that store
+    #[command(disable_help_flag = true)]
+    Arptables(iptables::Arguments),
+    /// Be arptables-save on that store
+    #[command(disable_help_flag = true)]
+    ArptablesSave(iptables::Arguments),
+    /// Be arptables-restore on that store
+    #[command(disable_help_flag = true)]
+    ArptablesRestore(iptables::Arguments),
+    /// Be ebtables on that store
+    #[command(disable_help_flag = true)]
+    Ebtables(iptables::Arguments),
+    /// Be ebtables-save on that store
+    #[command(disable_help_flag = true)]
+    EbtablesSave(iptables::Arguments),
+    /// Be ebtables-restore on that store
+    #[command(disable_help_flag = true)]
+    EbtablesRestore(iptables::Arguments),
     /// Be ipset on that store
     #[command(disable_help_flag = true)]
     Ipset(ipset::Arguments),
@@ -61,6 +79,16 @@ impl Command {
             Self::IptablesSave(arguments) => iptables::verb("iptables-save", arguments, terminal),
             Self::IptablesRestore(arguments) => {
                 iptables::verb("iptables-restore", arguments, terminal)
+            }
+            Self::Arptables(arguments) => iptables::verb("arptables", arguments, terminal),
+            Self::ArptablesSave(arguments) => iptables::verb("arptables-save", arguments, terminal),
+            Self::ArptablesRestore(arguments) => {
+                iptables::verb("arptables-restore", arguments, terminal)
+            }
+            Self::Ebtables(arguments) => iptables::verb("ebtables", arguments, terminal),
+            Self::EbtablesSave(arguments) => iptables::verb("ebtables-save", arguments, terminal),
+            Self::EbtablesRestore(arguments) => {
+                iptables::verb("ebtables-restore", arguments, terminal)
             }
             Self::Ipset(arguments) => ipset::verb(arguments, terminal),
             Self::Nfacct(arguments) => nfacct::verb(arguments, terminal),

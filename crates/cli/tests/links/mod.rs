@@ -27,6 +27,12 @@ impl Machine {
                 }
             }
         }
+        for name in ["arptables", "ebtables"] {
+            for tool in ["", "-save", "-restore"] {
+                let link = links.join(format!("{name}{tool}"));
+                std::os::unix::fs::symlink(KEEPSTATE, link).expect("a link");
+            }
+        }
         Self { links, store: folder.join("store") }
     }
 

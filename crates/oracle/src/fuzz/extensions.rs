@@ -50,7 +50,7 @@ pub(super) fn rulesets(random: &mut Random) -> [String; 2] {
             let percent = match table {
                 TableName::Raw | TableName::Security => 40,
                 TableName::Mangle => 70,
-                TableName::Filter | TableName::Nat => 90,
+                TableName::Filter | TableName::Nat | TableName::Broute => 90,
             };
             if rules.random.chance(percent) {
                 rules.table(table);

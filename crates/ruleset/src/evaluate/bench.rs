@@ -176,6 +176,7 @@ fn traverse<T>(
         packet,
         bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),
+        frame: None,
         mark: 0,
         secmark: 0,
         priority: 0,

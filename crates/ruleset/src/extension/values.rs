@@ -2,7 +2,7 @@
 
 use super::{Arguments, Given, names};
 use crate::diagnostic::{Diagnostic, code, nearest};
-use crate::model::{Network, Span};
+use crate::model::{InterfacePattern, Inverted, Network, Span};
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::{Address, Family};
@@ -262,6 +262,81 @@ pub fn print_option(out: &mut String, inverted: bool, name: &str) {
     out.push_str(name);
 }
 
+/// A number in hexadecimal, with or without `0x`, up to `max`.
+#[must_use]
+pub fn hexadecimal(text: &str, max: u64) -> Option<u64> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u64::from_str_radix(digits, 16).ok().filter(|value| plain && *value <= max)
+}
+
+/// A network in the value of an option of ebtables, if it was given.
+#[allow(clippy::option_option, reason = "not given, or given wrongly")]
+pub fn frame_network(
+    arguments: &mut Arguments<'_>,
+    id: u8,
+    family: Family,
+) -> Option<Option<Inverted<Network>>> {
+    let Some(given) = arguments.option(id) else { return Some(None) };
+    match network(&given.value, family) {
+        Some(value) => Some(Some(Inverted { inverted: given.inverted, value })),
+        None => {
+            let address = given.value.split('/').next().unwrap_or("");
+            let says = match self::address(address, family) {
+                Some(_) => format!(
+                    "invalid mask `{}' specified",
+                    &given.value.split_once('/').unwrap_or(("", "")).1
+                ),
+                None => format!("host/network `{address}' not found"),
+            };
+            arguments.wrong(given, "an address", says);
+            None
+        }
+    }
+}
+
+/// Appends such an option; a single address has no mask behind it.
+pub fn print_frame_network(
+    out: &mut String,
+    name: &str,
+    wanted: Option<Inverted<Network>>,
+    family: Family,
+) {
+    let Some(Inverted { inverted, value }) = wanted else { return };
+    print_option(out, inverted, name);
+    out.push(' ');
+    let before = out.len();
+    print_network(out, &value, family);
+    let whole = match family {
+        Family::V4 => "/32",
+        Family::V6 => "/128",
+    };
+    if out.get(before..).is_some_and(|text| text.ends_with(whole)) {
+        out.truncate(out.len() - whole.len());
+    }
+}
+
+/// The `!` before an option, with a blank before it; or nothing.
+#[must_use]
+pub const fn not(inverted: bool) -> &'static str {
+    if inverted { " !" } else { "" }
+}
+
+/// The name of an interface, with a `+` where it is the beginning of names.
+#[must_use]
+pub fn interface_name(pattern: &InterfacePattern) -> String {
+    let length = pattern.name.iter().position(|b| *b == 0).unwrap_or(pattern.name.len());
+    let name = core::str::from_utf8(pattern.name.get(..length).unwrap_or(&[])).unwrap_or("");
+    format!("{name}{}", if pattern.length < 16 { "+" } else { "" })
+}
+
+/// Appends an option that names an interface.
+pub fn print_interface(out: &mut String, option: &str, wanted: Option<Inverted<InterfacePattern>>) {
+    if let Some(Inverted { inverted, value }) = wanted {
+        let _ = write!(out, "{} {option} {}", not(inverted), interface_name(&value));
+    }
+}
+
 /// Whether a word stands for itself wherever it is read again, without quotes: some are printed so
 /// whatever they hold.
 #[must_use]
@@ -340,6 +415,26 @@ impl<'a> Arguments<'a> {
             self.fault(fault.help(format!("-p {first}")));
         }
         found
+    }
+
+    /// Reports a rule of ebtables that is not for one of these protocols alone.
+    pub fn needs_ethertype(&mut self, types: &[(u16, &str)]) -> Option<u16> {
+        let wanted = self.ethertype.filter(|wanted| !wanted.inverted).map(|wanted| wanted.value);
+        let found = wanted.filter(|one| types.iter().any(|(number, _)| number == one));
+        if found.is_none() {
+            let names: Vec<_> = types.iter().map(|(_, name)| format!("`-p {name}`")).collect();
+            let text = format!("`{}` needs {}", self.name, names.join(" or "));
+            let first = types.first().map_or("", |(_, name)| name);
+            let fault = Diagnostic::new(code::PROTOCOL_NEEDED, self.span, text);
+            self.fault(fault.help(format!("-p {first}")));
+        }
+        found
+    }
+
+    /// Reports a value, in the words of the real tool.
+    pub fn wrong(&mut self, given: &Given, what: &str, says: impl Into<String>) {
+        let text = format!("`{}` is not {what}", given.value);
+        self.fault(Diagnostic::new(code::BAD_VALUE, given.value_span, text).says(says));
     }
 
     /// A number up to `max`.

@@ -1,19 +1,18 @@
 //! One command, read and carried out.
 
 use super::refusal::{NO_CHAIN, NO_RULE, Why};
-use super::{Chain, Kept, Refusal, Rule, Says, Table, Variant, policy_named, table_named};
+use super::{Chain, Kept, Refusal, Rule, Says, Table, Variant, policy_named};
 use crate::diagnostic::{Diagnostic, code};
 use crate::labels::LabelNames;
-use crate::model::{Span, TableName};
-use crate::syntax::iptables_list;
+use crate::model::{NfProto, Span, TableName};
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::rule::{self, Command, Goal, Line, Setting};
 use crate::syntax::iptables_save::words::Word;
 use crate::syntax::iptables_save::{CHAIN_NAME_MAX, CHAINS_MAX, Single, print_rule, read_single};
+use crate::syntax::{frames, iptables_list};
 use crate::targets::TARGETS;
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
-use keepstate_packet::Family;
 
 /// A command that was understood.
 #[derive(Debug)]
@@ -33,26 +32,30 @@ pub struct Asked<'a> {
 pub fn ask<'a>(
     words: &[Word],
     source: &'a str,
-    family: Family,
+    family: impl Into<NfProto>,
     variant: Variant,
 ) -> Result<Asked<'a>, Refusal> {
+    let family = family.into();
     let span = Span {
         start: words.first().map_or(0, |word| word.span.start),
         end: words.last().map_or(0, |word| word.span.end),
     };
     read(words, source, family, variant).map(|line| {
-        let table = line.beside.table.as_ref().and_then(|word| table_named(&word.text));
+        let table = line.beside.table.as_ref().and_then(|word| family.table_named(&word.text));
         Asked { table: table.unwrap_or(TableName::Filter), line, source, span, variant }
     })
 }
 
 /// Reads the line and judges what the tool judges without the kernel, but not the table's name.
-fn read(words: &[Word], source: &str, family: Family, variant: Variant) -> Result<Line, Refusal> {
+fn read(words: &[Word], source: &str, family: NfProto, variant: Variant) -> Result<Line, Refusal> {
     let mut faults = Vec::new();
-    let line = rule::read_command(words, family, &mut faults);
+    let line = match family.packets() {
+        Some(family) => rule::read_command(words, family, &mut faults),
+        None => frames::read_command(words, family, &mut faults),
+    };
     let other = match family {
-        Family::V4 => Main::Ipv6,
-        Family::V6 => Main::Ipv4,
+        NfProto::Ipv6 => Main::Ipv4,
+        _ => Main::Ipv6,
     };
     let mismatch = line.place(other);
     let first = faults.first().map(|fault| fault.span.start);
@@ -60,20 +63,33 @@ fn read(words: &[Word], source: &str, family: Family, variant: Variant) -> Resul
         return Err(Refusal { says: Says::Nothing, ..Refusal::problem("") });
     }
     if !faults.is_empty() {
-        return Err(Refusal::of_faults(faults, source, (variant, "", "")));
+        let (what, chain) = match &line.command {
+            Some(Command::Append(chain)) => ("RULE_APPEND", chain.text.as_str()),
+            Some(Command::Insert(chain, _)) => ("RULE_INSERT", chain.text.as_str()),
+            Some(Command::Replace(chain, _)) => ("RULE_REPLACE", chain.text.as_str()),
+            _ => ("", ""),
+        };
+        return Err(Refusal::of_faults(faults, source, (variant, what, chain)));
     }
-    let Some(command) = &line.command else { return Err(Refusal::problem("no command specified")) };
+    let command = match (&line.command, family) {
+        (Some(command), _) => command,
+        // ebtables alone has nothing to say to nothing.
+        (None, NfProto::Bridge) => &Command::Help,
+        (None, _) => return Err(Refusal::problem("no command specified")),
+    };
     if let Command::NewChain(word) = command {
-        chain_name(&word.text)?;
+        new_chain_name(&word.text, family)?;
     }
     if let Command::RenameChain(_, new) = command
         && (new.text.len() > CHAIN_NAME_MAX || new.text.is_empty())
     {
         return Err(too_long(&new.text));
     }
-    legal(command, &line)?;
+    if family != NfProto::Bridge {
+        legal(command, &line)?;
+    }
     if let Some(table) = &line.beside.table
-        && table_named(&table.text).is_none()
+        && family.table_named(&table.text).is_none()
     {
         let name = &table.text;
         let says = match variant {
@@ -86,6 +102,20 @@ fn read(words: &[Word], source: &str, family: Family, variant: Variant) -> Resul
         return Err(Refusal { status: 3, ..Refusal::problem(says) });
     }
     Ok(line)
+}
+
+/// What no user chain of a family is called.
+pub(super) fn new_chain_name(name: &str, family: NfProto) -> Result<(), Refusal> {
+    match family {
+        NfProto::Bridge if name.starts_with('-') => {
+            Err(Refusal::problem("No chain name specified"))
+        }
+        NfProto::Bridge if matches!(name, "ACCEPT" | "DROP" | "RETURN" | "CONTINUE") => {
+            // The real tool takes it, and no rule can lead there.
+            Err(Refusal::problem("chain name may not clash with target name"))
+        }
+        _ => chain_name(name),
+    }
 }
 
 /// What no user chain is called.
@@ -157,8 +187,9 @@ fn legal(command: &Command, line: &Line) -> Result<(), Refusal> {
 impl Asked<'_> {
     /// Whether `-h` was asked, which needs no tables.
     #[must_use]
-    pub const fn is_help(&self) -> bool {
+    pub fn is_help(&self) -> bool {
         matches!(self.line.command, Some(Command::Help))
+            || self.line.command.is_none() && self.line.family == NfProto::Bridge
     }
 
     /// The pages of the matches and targets that the command names.
@@ -218,9 +249,15 @@ impl Asked<'_> {
         self.line.beside.verbose > 0
     }
 
-    fn single(&self, kept: &Kept, chain: &Word, labels: &LabelNames) -> Result<Single, Refusal> {
-        let setting =
-            Setting { family: kept.family, labels, legacy: kept.variant == Variant::Legacy };
+    pub(super) fn single(
+        &self,
+        kept: &Kept,
+        chain: &Word,
+        labels: &LabelNames,
+    ) -> Result<Single, Refusal> {
+        let legacy = kept.variant == Variant::Legacy;
+        let family = kept.family.addresses();
+        let setting = Setting { family, labels, legacy, ethertype: None };
         let table = kept.table(self.table);
         let is_chain = |name: &str| {
             table.and_then(|table| table.chain(name)).is_some_and(|chain| chain.policy.is_none())
@@ -246,7 +283,18 @@ impl Asked<'_> {
         }
     }
 
-    fn refuse(&self, faults: Vec<Diagnostic>, source: &str, chain: &str) -> Refusal {
+    fn refuse(&self, mut faults: Vec<Diagnostic>, source: &str, chain: &str) -> Refusal {
+        if self.line.family.packets().is_none() {
+            // What the tool finds comes before what the kernel finds.
+            faults.sort_by_key(|fault| {
+                let rank = match (fault.code, &fault.says) {
+                    (code::PROTOCOL_NEEDED | code::OPTION_MISSING, Some(_)) => 1,
+                    (code::UNKNOWN_TARGET, None) | (_, Some(_)) => 0,
+                    (_, None) => 2,
+                };
+                (rank, fault.span.start)
+            });
+        }
         let what = self.change();
         if let (Variant::Legacy, Some(Goal::Name { word, goto: true }), Some(first)) =
             (self.variant, &self.line.goal, faults.first())
@@ -304,12 +352,9 @@ impl Kept {
             Command::Delete(chain, None) | Command::Check(chain) => {
                 self.find(asked, chain, labels, matches!(command, Command::Delete(..)))
             }
-            Command::NewChain(chain) => {
-                if self.is_chain(table, &chain.text) {
-                    return Err(Refusal::answer("Chain already exists"));
-                }
-                self.add_chain(table, &chain.text)?;
-                Ok(String::new())
+            Command::NewChain(chain) => self.new_chain(asked, &chain.text),
+            Command::DeleteRange(..) | Command::ChangeCounters(..) | Command::InitTable => {
+                self.apply_to_bridge(asked, command, labels)
             }
             Command::DeleteChain(chain) => self.delete_chain(asked, chain.as_ref()),
             Command::RenameChain(old, new) => self.rename(table, &old.text, &new.text),
@@ -339,11 +384,15 @@ impl Kept {
 
     /// Whether a chain is there: built-in ones are, whether their table was made or not.
     pub(super) fn is_chain(&self, table: TableName, name: &str) -> bool {
-        let builtin = table.hooks().iter().any(|hook| crate::model::builtin_name(*hook) == name);
+        let builtin = self.family.is_builtin(table, name);
         builtin || self.table(table).is_some_and(|table| table.chain(name).is_some())
     }
 
-    fn chain_for(&mut self, table: TableName, name: &str) -> Result<&mut Chain, Refusal> {
+    pub(super) fn chain_for(
+        &mut self,
+        table: TableName,
+        name: &str,
+    ) -> Result<&mut Chain, Refusal> {
         if !self.is_chain(table, name) {
             return Err(Refusal::answer(NO_CHAIN));
         }
@@ -351,7 +400,11 @@ impl Kept {
     }
 
     /// The same, without a table being made for it.
-    fn chain_there(&mut self, table: TableName, name: &str) -> Result<Option<&mut Chain>, Refusal> {
+    pub(super) fn chain_there(
+        &mut self,
+        table: TableName,
+        name: &str,
+    ) -> Result<Option<&mut Chain>, Refusal> {
         if !self.is_chain(table, name) {
             return Err(Refusal::answer(NO_CHAIN));
         }
@@ -422,8 +475,8 @@ impl Kept {
     fn judge(&self, asked: &Asked<'_>, chain: &str, labels: &LabelNames) -> Result<(), Refusal> {
         let (mut kept, mut text) = (Self::new(self.family, self.variant), String::new());
         kept.tables.extend(self.table(asked.table).cloned());
-        let faults = match kept.ruleset(labels) {
-            Ok(_) => return Ok(()),
+        let faults = match kept.stands(labels) {
+            Ok(()) => return Ok(()),
             Err((faults, of)) => {
                 text.push_str(&of);
                 faults
@@ -505,6 +558,10 @@ impl Kept {
                 if chain.policy.is_some() && variant == Variant::Legacy {
                     return Err(Refusal::answer(super::refusal::INVALID));
                 }
+                let full = chain.policy.is_some() && !chain.rules.is_empty();
+                if full && asked.line.family == NfProto::Bridge {
+                    return Err(Refusal::answer("Directory not empty"));
+                }
                 busy(chain)?;
                 gone(chain);
                 if chain.policy.is_some() {
@@ -548,8 +605,10 @@ impl Kept {
     }
 
     fn policy(&mut self, asked: &Asked<'_>, name: &str, policy: &str) -> Result<String, Refusal> {
-        let builtin = asked.table.hooks().iter();
-        if !builtin.map(|hook| crate::model::builtin_name(*hook)).any(|one| one == name) {
+        if self.family == NfProto::Bridge {
+            return self.bridge_policy(asked.table, name, policy);
+        }
+        if !self.family.is_builtin(asked.table, name) {
             return Err(Refusal::answer("Bad built-in chain name"));
         }
         let Some(policy) = policy_named(policy) else {
@@ -615,10 +674,13 @@ impl Kept {
 }
 
 /// The rules of a line as they are kept.
-fn texts(single: &Single, family: Family, chain: &str, span: Span) -> Vec<Rule> {
+pub(super) fn texts(single: &Single, family: NfProto, chain: &str, span: Span) -> Vec<Rule> {
     let front = format!("-A {chain}");
     let rules = single.rules().iter().map(|rule| {
-        let text = print_rule(family, &single.table, chain, rule);
+        let text = match family.packets() {
+            Some(family) => print_rule(family, &single.table, chain, rule),
+            None => frames::print_rule(family, &single.table, chain, rule),
+        };
         let text = text.strip_prefix(front.as_str()).unwrap_or("").into();
         Rule { counters: rule.counters, text, span }
     });
@@ -626,10 +688,13 @@ fn texts(single: &Single, family: Family, chain: &str, span: Span) -> Vec<Rule> 
 }
 
 /// What `-v` tells of the rules.
-fn brief(asked: &Asked<'_>, family: Family, single: &Single) -> String {
+fn brief(asked: &Asked<'_>, family: NfProto, single: &Single) -> String {
     if !asked.verbose() {
         return String::new();
     }
     let rules = single.rules().iter();
+    let Some(family) = family.packets() else {
+        return rules.map(|rule| frames::print_brief(family, &single.table, rule)).collect();
+    };
     rules.map(|rule| iptables_list::print_brief(family, &single.table, rule)).collect()
 }

@@ -1,5 +1,6 @@
 //! Tables that are kept from command to command, as the kernel keeps them for iptables: what
-//! iptables(8), iptables-restore(8) and iptables-save(8) change and show.
+//! iptables(8), iptables-restore(8) and iptables-save(8) change and show; likewise of ip6tables,
+//! arptables and ebtables.
 //!
 //! A rule is kept as the text that iptables-save prints of it. So a command reads one rule, however
 //! many there are, and `-D` compares what both would be saved as. [`ask`] reads a command,
@@ -7,6 +8,7 @@
 //! refused; a [`Refusal`] has the exit status and the text of the real tool.
 
 mod beside;
+mod bridge;
 mod change;
 mod refusal;
 mod restore;
@@ -20,12 +22,11 @@ pub use restore::Restore;
 
 use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
-use crate::model::{Policy, Ruleset, Span, TableName, builtin_name};
-use crate::syntax::iptables_save;
+use crate::model::{FrameRules, NfProto, Policy, Ruleset, Span, TableName};
+use crate::syntax::{frames, iptables_save};
 use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use beside::Beside;
 use core::fmt::Write;
-use keepstate_packet::Family;
 
 /// Which of the two ways of being iptables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub enum Variant {
 /// The tables of a family.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// Of what addresses.
-    pub family: Family,
+    /// Whose tables.
+    pub family: NfProto,
     /// Which way of being iptables.
     pub variant: Variant,
     /// In the order in which they came to be.
@@ -69,6 +70,8 @@ struct Chain {
     name: String,
     /// Of a built-in chain.
     policy: Option<Policy>,
+    /// What ebtables has a user chain do with a frame that no rule of it decided; none: it goes back.
+    ends: Option<Policy>,
     counters: (u64, u64),
     rules: Vec<Rule>,
 }
@@ -85,7 +88,8 @@ struct Rule {
 impl Kept {
     /// No tables.
     #[must_use]
-    pub const fn new(family: Family, variant: Variant) -> Self {
+    pub fn new(family: impl Into<NfProto>, variant: Variant) -> Self {
+        let family = family.into();
         Self { family, variant, tables: Vec::new(), beside: Beside::NOTHING, work: 0 }
     }
 
@@ -93,15 +97,15 @@ impl Kept {
     ///
     /// # Errors
     /// A line, from 1, that cannot be.
-    pub fn read(text: &str, family: Family, variant: Variant) -> Result<Self, usize> {
+    pub fn read(text: &str, family: impl Into<NfProto>, variant: Variant) -> Result<Self, usize> {
         let mut kept = Self::new(family, variant);
         let mut open: Option<Table> = None;
         for (number, line) in (1_usize..).zip(text.lines()) {
             let mut take = || match (line.chars().next(), open.as_mut()) {
                 (None | Some('#'), _) => Some(()),
                 (Some('*'), None) => {
-                    let name = table_named(line.get(1..)?)?;
-                    open = Some(Table::new(name));
+                    let name = kept.family.table_named(line.get(1..)?)?;
+                    open = Some(Table::new(kept.family, name));
                     Some(())
                 }
                 (Some(':'), Some(table)) => table.read_chain(line.get(1..)?),
@@ -123,7 +127,7 @@ impl Kept {
     pub fn text(&self) -> String {
         let mut out = String::new();
         for table in &self.tables {
-            table.print(&mut out, true);
+            table.print(&mut out);
         }
         out
     }
@@ -131,12 +135,13 @@ impl Kept {
     /// The tables in the order in which iptables-save prints them.
     #[must_use]
     pub fn order(&self) -> Vec<TableName> {
-        const NFT: [TableName; 5] = [
+        const NFT: [TableName; 6] = [
             TableName::Mangle,
             TableName::Security,
             TableName::Raw,
             TableName::Filter,
             TableName::Nat,
+            TableName::Broute,
         ];
         match self.variant {
             Variant::Nft => NFT.into_iter().filter(|name| self.table(*name).is_some()).collect(),
@@ -147,7 +152,7 @@ impl Kept {
     /// Appends what iptables-save prints of a table, with counters or not, without comments.
     pub fn save(&self, out: &mut String, table: TableName, counters: bool) {
         if let Some(table) = self.table(table) {
-            table.print(out, counters);
+            table.save(out, self.family, counters);
         }
     }
 
@@ -157,7 +162,7 @@ impl Kept {
     /// What is wrong with them, in the text that iptables-save would print.
     pub fn ruleset(&self, labels: &LabelNames) -> Result<Ruleset, (Vec<Diagnostic>, String)> {
         let text = self.text();
-        let mut ruleset = match iptables_save::parse_with(&text, self.family, labels) {
+        let mut ruleset = match iptables_save::parse_with(&text, self.family.addresses(), labels) {
             Ok(ruleset) => ruleset,
             Err(faults) => return Err((faults, text)),
         };
@@ -172,6 +177,23 @@ impl Kept {
             }
         }
         Ok(ruleset)
+    }
+
+    /// All tables of arptables or ebtables as rules.
+    ///
+    /// # Errors
+    /// What is wrong with them, in the text that they are kept as.
+    pub fn frames(&self) -> Result<FrameRules, (Vec<Diagnostic>, String)> {
+        let text = self.text();
+        frames::parse(&text, self.family).map_err(|faults| (faults, text))
+    }
+
+    /// Whether the tables can be, all together.
+    fn stands(&self, labels: &LabelNames) -> Result<(), (Vec<Diagnostic>, String)> {
+        match self.family {
+            NfProto::Ipv4 | NfProto::Ipv6 => self.ruleset(labels).map(drop),
+            NfProto::Arp | NfProto::Bridge => self.frames().map(drop),
+        }
     }
 
     /// All tables as rules, each in the place of the command that put it there.
@@ -230,7 +252,7 @@ impl Kept {
         let at = match self.tables.iter().position(|table| table.name == name) {
             Some(at) => at,
             None => {
-                self.tables.push(Table::new(name));
+                self.tables.push(Table::new(self.family, name));
                 self.tables.len() - 1
             }
         };
@@ -239,21 +261,22 @@ impl Kept {
     }
 }
 
-/// The table of this name.
+/// The table of iptables of this name.
 #[must_use]
 pub fn table_named(name: &str) -> Option<TableName> {
     TableName::ALL.into_iter().find(|table| table.as_str() == name)
 }
 
 impl Table {
-    fn new(name: TableName) -> Self {
+    fn new(family: NfProto, name: TableName) -> Self {
         let builtin = |hook: &keepstate_conntrack::Hook| Chain {
-            name: builtin_name(*hook).into(),
+            name: name.chain_at(*hook).into(),
             policy: Some(Policy::Accept),
+            ends: None,
             counters: (0, 0),
             rules: Vec::new(),
         };
-        Self { name, chains: name.hooks().iter().map(builtin).collect() }
+        Self { name, chains: family.hooks(name).iter().map(builtin).collect() }
     }
 
     fn chain(&self, name: &str) -> Option<&Chain> {
@@ -267,7 +290,7 @@ impl Table {
 
     /// Where a chain stands, or where it would.
     fn place(&self, name: &str) -> Result<usize, usize> {
-        let builtin = self.name.hooks().len();
+        let builtin = self.chains.iter().take_while(|chain| chain.policy.is_some()).count();
         let mut hooks = self.chains.iter().take(builtin);
         if let Some(at) = hooks.position(|chain| chain.name == name) {
             return Ok(at);
@@ -282,8 +305,13 @@ impl Table {
     /// Makes a user chain, unless it is there.
     fn add_chain(&mut self, name: &str) {
         if let Err(at) = self.place(name) {
-            let chain =
-                Chain { name: name.into(), policy: None, counters: (0, 0), rules: Vec::new() };
+            let chain = Chain {
+                name: name.into(),
+                policy: None,
+                ends: None,
+                counters: (0, 0),
+                rules: Vec::new(),
+            };
             self.chains.insert(at, chain);
         }
     }
@@ -298,6 +326,8 @@ impl Table {
         if chain.policy.is_some() {
             chain.policy = Some(policy?);
             chain.counters = counters;
+        } else {
+            chain.ends = policy;
         }
         Some(())
     }
@@ -312,12 +342,25 @@ impl Table {
         Some(())
     }
 
-    fn print(&self, out: &mut String, counters: bool) {
+    fn print(&self, out: &mut String) {
+        self.write(out, NfProto::Ipv4, true);
+    }
+
+    /// As the save command of a family prints it.
+    fn save(&self, out: &mut String, family: NfProto, counters: bool) {
+        self.write(out, family, counters);
+    }
+
+    fn write(&self, out: &mut String, family: NfProto, counters: bool) {
         let _ = writeln!(out, "*{}", self.name.as_str());
         for chain in &self.chains {
             let (packets, bytes) = chain.counters;
-            let policy = chain.policy.map_or("-", policy_name);
-            let _ = writeln!(out, ":{} {policy} [{packets}:{bytes}]", chain.name);
+            let none = if family == NfProto::Bridge { "RETURN" } else { "-" };
+            let policy = chain.policy.or(chain.ends).map_or(none, policy_name);
+            let _ = match family.packets() {
+                Some(_) => writeln!(out, ":{} {policy} [{packets}:{bytes}]", chain.name),
+                None => writeln!(out, ":{} {policy}", chain.name),
+            };
         }
         for chain in &self.chains {
             for rule in &chain.rules {
@@ -327,7 +370,9 @@ impl Table {
                 let _ = writeln!(out, "-A {}{}", chain.name, rule.text);
             }
         }
-        out.push_str("COMMIT\n");
+        if family.packets().is_some() {
+            out.push_str("COMMIT\n");
+        }
     }
 
     /// The chains that rules lead into, and some words that are none.

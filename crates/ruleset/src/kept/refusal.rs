@@ -124,6 +124,7 @@ impl Refusal {
             Variant::Legacy => "legacy",
         };
         let mut out = match (&self.says, line) {
+            (Says::Answer(text), None) if program == "ebtables" => format!("{program}: {text}\n"),
             (Says::Answer(text), None) => format!("{program}: {text}.\n"),
             (Says::Answer(_), Some(line)) if variant == Variant::Legacy => {
                 format!("{program}: line {line} failed\n")
@@ -147,7 +148,11 @@ impl Refusal {
             ));
         }
         if self.status == 3 {
-            out.push_str("Perhaps iptables or your kernel needs to be upgraded.\n");
+            let tool = match program {
+                "arptables" | "ebtables" => program,
+                _ => "iptables",
+            };
+            out.push_str(&format!("Perhaps {tool} or your kernel needs to be upgraded.\n"));
         }
         let lines = Lines::of(if self.faults.is_empty() { "" } else { source });
         for fault in &self.faults {

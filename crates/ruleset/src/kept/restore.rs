@@ -1,14 +1,14 @@
 //! iptables-restore(8): a file taken table by table, each when its COMMIT comes.
 
-use super::change::{ask, chain_name};
-use super::{Kept, Refusal, Says, Table, Variant, policy_named, table_named};
+use super::bridge::ends_named;
+use super::change::{ask, new_chain_name};
+use super::{Kept, Refusal, Says, Table, Variant, policy_named};
 use crate::diagnostic::{Diagnostic, code};
 use crate::labels::LabelNames;
-use crate::model::{Policy, Span, TableName};
+use crate::model::{NfProto, Policy, Span, TableName};
 use crate::syntax::iptables_save::words::{self, Word};
 use crate::syntax::iptables_save::{FAULTS_MAX, FILE_MAX, LINE_MAX, RULES_MAX};
 use alloc::{format, string::String, vec::Vec};
-use keepstate_packet::Family;
 
 /// How a file is taken.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +88,10 @@ impl File<'_> {
             start += line.len();
             count = number;
         }
+        if let Some(table) = self.open.filter(|_| self.kept.family.packets().is_none()) {
+            // Files of arptables and ebtables have no COMMIT.
+            return self.commit(table).map_err(|refusal| (refusal, None));
+        }
         if self.open.is_some() {
             let text = format!("{{program}}: COMMIT expected at line {}", count + 1);
             return Err((Refusal { status: 1, ..bare(text) }, None));
@@ -103,6 +107,10 @@ impl File<'_> {
             (None | Some('#'), _) => Ok(()),
             (_, Some(table)) if line == "COMMIT" => self.commit(table),
             (Some('*'), None) => self.table(line, number),
+            (Some('*'), Some(table)) if self.kept.family.packets().is_none() => {
+                self.commit(table)?;
+                self.table(line, number)
+            }
             _ if self.skips => Ok(()),
             (Some(':'), Some(table)) => self.chain(line, table, number),
             (_, Some(table)) => self.rule(line, start, table),
@@ -115,7 +123,7 @@ impl File<'_> {
     fn table(&mut self, line: &str, number: usize) -> Result<(), Refusal> {
         let name = line.get(1..).unwrap_or("").split([' ', '\t']).find(|word| !word.is_empty());
         let name = name.unwrap_or("");
-        let Some(table) = table_named(name) else {
+        let Some(table) = self.kept.family.table_named(name) else {
             return Err(Refusal::problem(match self.kept.variant {
                 Variant::Nft => {
                     format!("{{program}}: line {number} table name '{name}' invalid")
@@ -162,8 +170,7 @@ impl File<'_> {
             let text = format!("{{program}}: line {number} policy invalid");
             return Err(Refusal::problem(text));
         };
-        let builtin = table.hooks().iter().any(|hook| crate::model::builtin_name(*hook) == name);
-        if !builtin {
+        if !self.kept.family.is_builtin(table, name) {
             return self.user_chain(name, policy, table, number);
         }
         let counters = words.next().filter(|_| self.how.counters);
@@ -198,11 +205,16 @@ impl File<'_> {
             );
             return Err(Refusal { status: 1, ..Refusal::problem(text) });
         }
-        chain_name(name)?;
+        let ends = match self.kept.family {
+            NfProto::Bridge => ends_named(policy)?,
+            _ => None,
+        };
+        new_chain_name(name, self.kept.family)?;
         self.kept.add_chain(table, name)?;
         let table = self.kept.touch(table);
         if let Some(chain) = table.chain_mut(name) {
             chain.rules.clear();
+            chain.ends = ends;
         }
         Ok(())
     }
@@ -222,8 +234,9 @@ impl File<'_> {
             return Err(Refusal::of_faults(faults, self.source, (self.kept.variant, "", "")));
         }
         let (own, other) = match self.kept.family {
-            Family::V4 => (["-4", "--ipv4"], ["-6", "--ipv6"]),
-            Family::V6 => (["-6", "--ipv6"], ["-4", "--ipv4"]),
+            NfProto::Ipv4 => (["-4", "--ipv4"], ["-6", "--ipv6"]),
+            NfProto::Ipv6 => (["-6", "--ipv6"], ["-4", "--ipv4"]),
+            NfProto::Arp | NfProto::Bridge => ([""; 2], [""; 2]),
         };
         let is =
             |word: &Word, marks: [&str; 2]| !word.quoted && marks.contains(&word.text.as_str());
@@ -238,7 +251,13 @@ impl File<'_> {
         let (family, variant) = (self.kept.family, self.kept.variant);
         let asked = ask(&words, self.source, family, variant)?;
         if let Some(table) = &asked.line.beside.table {
-            let says = "The -t option cannot be used in iptables-restore.\n";
+            let tool = self.kept.family.tool();
+            let says = match tool {
+                "arptables" | "ebtables" => {
+                    format!("The -t option cannot be used in {tool}-restore.\n")
+                }
+                _ => "The -t option cannot be used in iptables-restore.\n".into(),
+            };
             let text = "`-t` cannot stand in a file";
             let fault = Diagnostic::new(code::TABLE_OPTION, table.span, text).says(says);
             return Err(Refusal::of_faults(Vec::from([fault]), self.source, (variant, "", "")));
@@ -266,7 +285,7 @@ impl File<'_> {
         self.kept.works(size.saturating_mul(super::JUDGED))?;
         let mut alone = Kept::new(self.kept.family, self.kept.variant);
         alone.tables.extend(self.kept.table(table).cloned());
-        if let Err((mut faults, text)) = alone.ruleset(self.labels) {
+        if let Err((mut faults, text)) = alone.stands(self.labels) {
             faults.truncate(FAULTS_MAX);
             let chain = faults.first().map_or("", |fault| chain_at(&text, fault.span));
             let setting = (self.kept.variant, "RULE_APPEND", chain);

@@ -3,8 +3,11 @@
 use super::change::Asked;
 use super::refusal::NO_CHAIN;
 use super::{Chain, Kept, Refusal, Table, policy_name};
+use crate::diagnostic::Diagnostic;
 use crate::labels::LabelNames;
+use crate::model::NfProto;
 use crate::model::Ruleset;
+use crate::syntax::frames::{self, FrameList};
 use crate::syntax::iptables_list::{List, print_list, print_list_rule};
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::print_rule_counted;
@@ -19,15 +22,37 @@ impl Kept {
             return Err(Refusal::answer(NO_CHAIN));
         }
         let table = self.table(asked.table).cloned();
-        let tables = Vec::from([table.unwrap_or_else(|| Table::new(asked.table))]);
+        let empty = || Table::new(self.family, asked.table);
+        let tables = Vec::from([table.unwrap_or_else(empty)]);
         Ok(Self { tables, ..Self::new(self.family, self.variant) })
     }
 
+    /// `-L` of arptables and ebtables.
+    fn list_frames(
+        &self,
+        asked: &Asked<'_>,
+        chain: Option<&Word>,
+        number: Option<usize>,
+    ) -> Result<String, Refusal> {
+        let shown = self.shown(asked, chain)?;
+        let rules = shown.frames().map_err(|(faults, _)| unreadable(&faults))?;
+        let has = |main| asked.line.place(main).is_some();
+        let counters = match self.family {
+            NfProto::Bridge => has(Main::ListCounters),
+            _ => asked.verbose(),
+        };
+        let how = FrameList {
+            counters,
+            numeric: has(Main::Numeric),
+            numbers: has(Main::LineNumbers),
+            exact: has(Main::Exact),
+        };
+        let name = chain.map(|chain| chain.text.as_str());
+        Ok(frames::print_list(&rules, asked.table, name, number, how))
+    }
+
     fn understood(&self, labels: &LabelNames) -> Result<Ruleset, Refusal> {
-        self.ruleset(labels).map_err(|(faults, _)| {
-            let text = faults.first().map_or("", |fault| fault.text.as_str());
-            Refusal::problem(format!("a rule of the store cannot be read: {text}"))
-        })
+        self.ruleset(labels).map_err(|(faults, _)| unreadable(&faults))
     }
 
     pub(super) fn list(
@@ -37,6 +62,11 @@ impl Kept {
         number: Option<usize>,
         labels: &LabelNames,
     ) -> Result<String, Refusal> {
+        if self.family.packets().is_none() {
+            let out = self.list_frames(asked, chain, number)?;
+            self.zeroed(asked, chain, number)?;
+            return Ok(out);
+        }
         let ruleset = self.shown(asked, chain)?.understood(labels)?;
         let how = List {
             verbose: asked.verbose(),
@@ -62,7 +92,8 @@ impl Kept {
         labels: &LabelNames,
     ) -> Result<String, Refusal> {
         let shown = self.shown(asked, chain)?;
-        let ruleset = if asked.verbose() { Some(shown.understood(labels)?) } else { None };
+        let counted_inside = asked.verbose() && self.family.packets().is_some();
+        let ruleset = if counted_inside { Some(shown.understood(labels)?) } else { None };
         let mut out = String::new();
         let wanted = |one: &&Chain| chain.is_none_or(|chain| chain.text == one.name);
         let chains = || shown.tables.iter().flat_map(|table| &table.chains).filter(wanted);
@@ -107,6 +138,12 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the store.
+fn unreadable(faults: &[Diagnostic]) -> Refusal {
+    let text = faults.first().map_or("", |fault| fault.text.as_str());
+    Refusal::problem(format!("a rule of the store cannot be read: {text}"))
 }
 
 /// A rule with its counters in it.

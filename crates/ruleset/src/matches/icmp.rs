@@ -48,7 +48,7 @@ const fn coded(name: &'static str, kind: u8, code: u8) -> Name {
     (name, kind, code, code)
 }
 
-const NAMES: &[Name] = &[
+pub(super) const NAMES: &[Name] = &[
     kind("any", ANY),
     kind("echo-reply", 0),
     kind("pong", 0),

@@ -34,7 +34,7 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
     parse,
 };
 
-const NAMES: &[Name] = &[
+pub(super) const NAMES: &[Name] = &[
     ("destination-unreachable", 1, 0, 255),
     ("no-route", 1, 0, 0),
     ("communication-prohibited", 1, 1, 1),

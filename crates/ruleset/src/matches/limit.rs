@@ -15,8 +15,8 @@ use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_packet::Instant;
 
-const LIMIT: u8 = 0;
-const BURST: u8 = 1;
+pub(super) const LIMIT: u8 = 0;
+pub(super) const BURST: u8 = 1;
 const OPTIONS: &[OptionSpec] = &[valued("limit", LIMIT), valued("limit-burst", BURST)];
 
 const MANUAL: &str = "\
@@ -67,6 +67,10 @@ pub struct Limit {
 }
 
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
+    Limit::read(arguments).map(|limit| Box::new(limit) as Box<dyn Match>)
+}
+
+fn read(arguments: &mut Arguments<'_>) -> Option<Limit> {
     let interval = match arguments.option(LIMIT) {
         None => SCALE * 3600 / 3,
         Some(given) => match interval(&given.value) {
@@ -94,7 +98,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     };
     let (count, unit) = rate(interval);
     let cost = unit.2 * NANOSECONDS / count.max(1);
-    Some(Box::new(Limit { count, unit, burst, cost }))
+    Some(Limit { count, unit, burst, cost })
 }
 
 /// Time between two packets of `COUNT[/UNIT]`; 0 when too short to tell.
@@ -127,6 +131,16 @@ fn rate(interval: u64) -> (u64, (&'static str, &'static str, u64)) {
 }
 
 impl Limit {
+    /// Reads the options.
+    pub(super) fn read(arguments: &mut Arguments<'_>) -> Option<Self> {
+        read(arguments)
+    }
+
+    /// Appends both options, whatever they are.
+    pub(super) fn print_whole(&self, out: &mut String) {
+        let _ = write!(out, " --limit {}/{} --limit-burst {}", self.count, self.unit.0, self.burst);
+    }
+
     const fn capacity(&self) -> u64 {
         self.cost.saturating_mul(self.burst)
     }

@@ -26,12 +26,14 @@ pub mod dccp;
 pub mod devgroup;
 pub mod dscp;
 pub mod dst;
+pub mod ebtables;
 pub mod ecn;
 pub mod esp;
 pub mod eui64;
 pub mod frag;
 pub mod hashlimit;
 pub mod hbh;
+pub mod header;
 pub mod helper;
 pub mod hl;
 pub mod icmp;
@@ -73,7 +75,7 @@ pub mod u32;
 pub mod udp;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 /// Every match.
 pub const MATCHES: &[Extension<Box<dyn Match>>] = &[

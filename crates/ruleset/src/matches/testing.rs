@@ -127,6 +127,7 @@ impl Bench {
             packet: &mut parsed,
             bytes: &mut packet.to_vec(),
             link: LinkInfo::default(),
+            frame: None,
             mark: self.mark,
             secmark: 0,
             priority: 0,
@@ -157,6 +158,7 @@ pub(super) fn ask_with(rule: &Rule, stores: &mut Stores) -> Answer {
         packet: &mut parsed,
         bytes: &mut packet.clone(),
         link: LinkInfo::default(),
+        frame: None,
         mark: 0,
         secmark: 0,
         priority: 0,
@@ -180,7 +182,7 @@ pub(super) fn answer(rule: &str, packet: &[u8]) -> Answer {
 }
 
 /// An IPv4 packet around what is given, from 10.0.0.1 to 192.0.2.1.
-pub(super) fn ipv4(protocol: u8, l4: &[u8]) -> Vec<u8> {
+pub(crate) fn ipv4(protocol: u8, l4: &[u8]) -> Vec<u8> {
     let [high, low] = (20 + l4.len() as u16).to_be_bytes();
     let mut packet = vec![0x45, 0, high, low, 0x12, 0x34, 0, 0, 64, protocol, 0, 0];
     packet.extend([10, 0, 0, 1, 192, 0, 2, 1]);

@@ -53,6 +53,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         packet: &mut packet,
         bytes: &mut bytes.to_vec(),
         link: LinkInfo::default(),
+        frame: None,
         mark: 0,
         secmark: 0,
         priority: 0,

@@ -1,5 +1,6 @@
 //! The languages rule sets are written in.
 
+pub mod frames;
 pub mod ipset;
 pub mod iptables_command;
 pub mod iptables_list;

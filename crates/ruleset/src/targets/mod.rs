@@ -10,6 +10,7 @@ use core::any::Any;
 use core::fmt::Debug;
 use keepstate_packet::Family;
 
+pub mod arptables;
 pub mod audit;
 pub mod checksum;
 pub mod classify;
@@ -19,6 +20,7 @@ pub mod ct;
 pub mod dnat;
 pub mod dnpt;
 pub mod dscp;
+pub mod ebtables;
 pub mod ecn;
 pub mod hl;
 pub mod hmark;

@@ -1,4 +1,5 @@
-//! `iptables`, `iptables-save`, `iptables-restore` and their ip6tables, by link name or as a verb:
+//! `iptables`, `iptables-save`, `iptables-restore`, likewise of ip6tables, arptables and ebtables, by link
+//! name or as a verb:
 //! the rule store in the place of the kernel. What the words mean and what is printed is the rule
 //! set's business ([`keepstate_ruleset::kept`]).
 
@@ -16,7 +17,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::{
     kept::{self, Kept, Refusal, VERSION, Variant},
     labels::LabelNames,
-    model::Span,
+    model::{NfProto, Span},
     needs::EstimatorsMade,
     syntax::iptables_save::{self, words::Word},
 };
@@ -31,7 +32,7 @@ const HELP: &str = "Before the words of iptables(8), iptables-save(8) or iptable
     $XDG_STATE_HOME/keepstate/rules or ~/.local/state/keepstate/rules\n  \
     --kernel          hand everything to this machine's own tool of that name instead\n\n\
     A link to this program called iptables, ip6tables, iptables-save, iptables-restore, ... (also\n\
-    with -nft or -legacy behind iptables) is that command.";
+    with -nft or -legacy behind iptables), arptables, ebtables, ... is that command.";
 
 // Arguments of `keepstate iptables`; what it does is said where the verbs are listed.
 #[derive(clap::Args)]
@@ -48,7 +49,7 @@ pub(crate) struct Called {
     /// By this name.
     name: String,
     tool: Tool,
-    family: Family,
+    family: NfProto,
     variant: Variant,
     words: Vec<String>,
 }
@@ -85,13 +86,20 @@ impl Called {
             "restore6" => "ip6tables-restore",
             own => own,
         };
-        let (family, rest) = match own.strip_prefix("ip6tables") {
-            Some(rest) => (Family::V6, rest),
-            None => (Family::V4, own.strip_prefix("iptables")?),
-        };
+        const FAMILIES: [NfProto; 4] =
+            [NfProto::Ipv4, NfProto::Ipv6, NfProto::Arp, NfProto::Bridge];
+        let of = |family: NfProto| Some((family, own.strip_prefix(family.tool())?));
+        let (family, rest) = FAMILIES.into_iter().find_map(of)?;
+        let frames = family.packets().is_none();
         let (variant, rest) = if let Some(rest) = rest.strip_prefix("-legacy") {
+            if frames {
+                // Those are programs of their own, with files of another form.
+                return None;
+            }
             (Variant::Legacy, rest)
         } else if let Some(rest) = rest.strip_prefix("-nft") {
+            (Variant::Nft, rest)
+        } else if frames {
             (Variant::Nft, rest)
         } else {
             (multi.unwrap_or(Variant::Nft), rest)
@@ -108,22 +116,24 @@ impl Called {
     /// The name that the real tools give themselves in what they say.
     fn program(&self) -> &'static str {
         match (self.family, self.tool) {
-            (Family::V4, Tool::Command) => "iptables",
-            (Family::V4, Tool::Save) => "iptables-save",
-            (Family::V4, Tool::Restore) => "iptables-restore",
-            (Family::V6, Tool::Command) => "ip6tables",
-            (Family::V6, Tool::Save) => "ip6tables-save",
-            (Family::V6, Tool::Restore) => "ip6tables-restore",
+            (family, Tool::Command) => family.tool(),
+            (NfProto::Ipv4, Tool::Save) => "iptables-save",
+            (NfProto::Ipv4, Tool::Restore) => "iptables-restore",
+            (NfProto::Ipv6, Tool::Save) => "ip6tables-save",
+            (NfProto::Ipv6, Tool::Restore) => "ip6tables-restore",
+            (NfProto::Arp, Tool::Save) => "arptables-save",
+            (NfProto::Arp, Tool::Restore) => "arptables-restore",
+            (NfProto::Bridge, Tool::Save) => "ebtables-save",
+            (NfProto::Bridge, Tool::Restore) => "ebtables-restore",
         }
     }
 
     /// The file of the store.
     const fn file(&self) -> &'static str {
         match (self.family, self.variant) {
-            (Family::V4, Variant::Nft) => "iptables",
-            (Family::V6, Variant::Nft) => "ip6tables",
-            (Family::V4, Variant::Legacy) => "iptables-legacy",
-            (Family::V6, Variant::Legacy) => "ip6tables-legacy",
+            (NfProto::Ipv4, Variant::Legacy) => "iptables-legacy",
+            (NfProto::Ipv6, Variant::Legacy) => "ip6tables-legacy",
+            (family, _) => family.tool(),
         }
     }
 
@@ -135,7 +145,8 @@ impl Called {
     }
 
     fn version(&self) -> String {
-        format!("{} v{VERSION} ({})\n", self.program(), self.variant_name())
+        let v = if self.program() == "ebtables" { "" } else { "v" };
+        format!("{} {v}{VERSION} ({})\n", self.program(), self.variant_name())
     }
 
     /// Takes our own options from the front.
@@ -316,9 +327,12 @@ fn lock<'a>(
 
 /// What the nft variant says where the other one has tables as well.
 fn warn_of_legacy(called: &Called, store: &Store) -> io::Result<()> {
+    if called.family.packets().is_none() {
+        return Ok(());
+    }
     let other = Called { variant: Variant::Legacy, ..called.clone() };
     if called.variant == Variant::Nft && !store.read(other.file())?.is_empty() {
-        let name = if called.family == Family::V4 { "iptables" } else { "ip6tables" };
+        let name = called.family.tool();
         let after = if called.tool == Tool::Save { "-save" } else { "" };
         eprintln!("# Warning: {name}-legacy tables present, use {name}-legacy{after} to see them");
     }
@@ -360,6 +374,9 @@ fn print(text: &str) {
 
 fn help(called: &Called, manuals: impl Iterator<Item = &'static str>) -> String {
     let name = called.program();
+    if called.family.packets().is_none() {
+        return frames_help(called, manuals);
+    }
     let mut out = format!(
         "{}\nUsage: {name} [-t TABLE] COMMAND [RULE] [OPTION...]\n\n\
          Commands:\n  \
@@ -382,6 +399,64 @@ fn help(called: &Called, manuals: impl Iterator<Item = &'static str>) -> String 
          [!] -i INTERFACE[+]   [!] -o INTERFACE[+]   [!] -f (IPv4: further fragments)\n  \
          -m MATCH [its options]   -j TARGET [its options]   -g CHAIN   -c PACKETS BYTES\n\n\
          The long forms and the other options are those of iptables(8).\n\n{HELP}\n",
+        called.version()
+    );
+    for manual in manuals {
+        out.push('\n');
+        out.push_str(manual.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The help of arptables and ebtables.
+fn frames_help(called: &Called, manuals: impl Iterator<Item = &'static str>) -> String {
+    let name = called.program();
+    let (commands, rules) = match called.family {
+        NfProto::Bridge => (
+            "-A CHAIN RULE                 append a rule\n  \
+             -C CHAIN [FROM[:TO]] N N      set counters of rules, packets and bytes; +N and -N change them\n  \
+             --check CHAIN RULE            say whether there is such a rule\n  \
+             -D CHAIN RULE|FROM[:TO]       delete a rule, or some by number\n  \
+             -I CHAIN [NUMBER] RULE        insert a rule, at the head or before rule NUMBER\n  \
+             -L [CHAIN]                    list rules (--Ln numbers, --Lc counters)\n  \
+             -F [CHAIN]                    delete all rules\n  \
+             -Z [CHAIN]                    set counters to zero\n  \
+             -N CHAIN [-P POLICY]          make a chain\n  \
+             -X [CHAIN]                    delete an empty chain that no rule leads to, or all of them\n  \
+             -E OLD NEW                    rename a chain\n  \
+             -P CHAIN ACCEPT|DROP|RETURN   set the policy of a chain\n  \
+             --init-table                  empty the table\n  \
+             -h, -V                        this help; the version",
+            "[!] -p PROTOCOL   [!] -s ADDRESS[/MASK]   [!] -d ADDRESS[/MASK]\n  \
+             [!] -i PORT[+]   [!] -o PORT[+]   [!] --logical-in BRIDGE[+]   [!] --logical-out BRIDGE[+]\n  \
+             options of matches   -j TARGET [its options]   -c PACKETS BYTES",
+        ),
+        _ => (
+            "-A CHAIN RULE            append a rule\n  \
+             -C CHAIN RULE            say whether there is such a rule\n  \
+             -D CHAIN RULE|NUMBER     delete a rule\n  \
+             -I CHAIN [NUMBER] RULE   insert a rule, at the head or before rule NUMBER\n  \
+             -R CHAIN NUMBER RULE     replace a rule\n  \
+             -L [CHAIN [NUMBER]]      list rules (-v, -n, --line-numbers)\n  \
+             -S [CHAIN [NUMBER]]      print rules as commands\n  \
+             -F [CHAIN]               delete all rules\n  \
+             -Z [CHAIN [NUMBER]]      set counters to zero\n  \
+             -N CHAIN                 make a chain\n  \
+             -X [CHAIN]               delete an empty chain that no rule leads to, or all of them\n  \
+             -E OLD NEW               rename a chain\n  \
+             -P CHAIN ACCEPT|DROP     set the policy of a built-in chain\n  \
+             -h, -V                   this help, with -j also the target's; the version",
+            "[!] -s ADDRESS[/MASK]   [!] -d ADDRESS[/MASK]   [!] -i INTERFACE[+]   [!] -o INTERFACE[+]\n  \
+             [!] --source-mac ADDRESS[/MASK]   [!] --destination-mac ADDRESS[/MASK]\n  \
+             [!] --opcode N[/MASK]   [!] --h-type N[/MASK]   [!] --proto-type N[/MASK]   [!] -l 6\n  \
+             -j TARGET [its options]   -c PACKETS BYTES",
+        ),
+    };
+    let mut out = format!(
+        "{}\nUsage: {name} [-t TABLE] COMMAND [RULE] [OPTION...]\n\nCommands:\n  {commands}\n\n\
+         Rules:\n  {rules}\n\n\
+         The long forms and the other options are those of {name}(8).\n\n{HELP}\n",
         called.version()
     );
     for manual in manuals {

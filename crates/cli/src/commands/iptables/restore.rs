@@ -2,7 +2,7 @@
 
 use super::{Called, label_names, load_with_others, lock, print};
 use crate::store::Store;
-use keepstate_ruleset::kept::{Restore, table_named};
+use keepstate_ruleset::kept::Restore;
 use std::{
     fs::File,
     io::{self, Read},
@@ -112,7 +112,7 @@ impl Words {
             'h' => self.asks = self.asks.or(Some(Asks::Help)),
             'T' => {
                 let name = value.unwrap_or_default();
-                let table = table_named(&name);
+                let table = called.family.table_named(&name);
                 let text = format!(
                     "{} v{} ({}): table '{name}' does not exist",
                     called.program(),

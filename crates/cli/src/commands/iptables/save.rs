@@ -4,7 +4,7 @@ use super::{Called, load, print, warn_of_legacy};
 use crate::store::Store;
 use keepstate_datapath::{clock::SystemClock, sys::zone};
 use keepstate_ruleset::{
-    kept::{VERSION, Variant, table_named},
+    kept::{VERSION, Variant},
     model::TableName,
 };
 use std::{fs, io};
@@ -101,7 +101,7 @@ pub(super) fn run(called: &Called, store: &Store) -> io::Result<u8> {
     let kept = load(called, store)?;
     let tables: Vec<TableName> = match words.table.as_deref() {
         None => kept.order(),
-        Some(name) => match table_named(name) {
+        Some(name) => match called.family.table_named(name) {
             Some(table) => vec![table],
             None if called.variant == Variant::Nft => {
                 println!("Table `{name}' does not exist");

@@ -13,6 +13,7 @@ mod print;
 mod services;
 
 pub use file::{Converted, Listing, NOTES_MAX, convert, family_of, is_listing, parse};
+pub(in crate::syntax) use print::counter;
 pub use print::{List, print_brief, print_list, print_list_rule};
 
 use crate::extension::names;

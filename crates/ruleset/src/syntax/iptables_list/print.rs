@@ -292,7 +292,7 @@ const OWN_PROTOCOLS: [u8; 12] = [0, 1, 6, 17, 33, 50, 51, 58, 108, 132, 135, 136
 
 /// A counter to the last digit, or in thousands, millions and so on from 100,000 on, each rounded
 /// from the one before.
-fn counter(value: u64, exact: bool, width: usize) -> String {
+pub(in crate::syntax) fn counter(value: u64, exact: bool, width: usize) -> String {
     if exact || value <= 99_999 {
         return format!("{value:>width$}");
     }

@@ -8,9 +8,9 @@ use super::words::{self, Word};
 use crate::diagnostic::{Diagnostic, Lines, code, nearest};
 use crate::kept::{Kept, Restore, Variant};
 use crate::labels::LabelNames;
-use crate::matches::Match;
+use crate::matches::{Match, header::FrameHeader};
 use crate::model::{
-    Chain, ChainIndex, HeaderMatch, Jump, Policy, Rule, Ruleset, Span, Table, TableName,
+    Chain, ChainIndex, HeaderMatch, Jump, NfProto, Policy, Rule, Ruleset, Span, Table, TableName,
     builtin_name,
 };
 use crate::standard;
@@ -155,15 +155,15 @@ fn offset(at: usize) -> u32 {
 
 /// What is bounded over a whole file.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Amounts {
-    pub(super) rules: usize,
-    pub(super) matches: usize,
-    pub(super) moves: usize,
+pub(in crate::syntax) struct Amounts {
+    pub(in crate::syntax) rules: usize,
+    pub(in crate::syntax) matches: usize,
+    pub(in crate::syntax) moves: usize,
 }
 
 impl Amounts {
     /// What is exceeded.
-    pub(super) fn exceeded(self) -> Option<String> {
+    pub(in crate::syntax) fn exceeded(self) -> Option<String> {
         if self.rules > RULES_MAX {
             Some(format!("more than {RULES_MAX} rules"))
         } else if self.matches > MATCHES_MAX {
@@ -177,12 +177,12 @@ impl Amounts {
 }
 
 /// A table being read.
-pub(super) struct Section {
+pub(in crate::syntax) struct Section {
     /// `None` for a table that is not supported: it is read for its faults only.
     name: Option<TableName>,
-    pub(super) table: Table,
-    pub(super) index: BTreeMap<String, ChainIndex>,
-    pub(super) requirements: Vec<Requirement>,
+    pub(in crate::syntax) table: Table,
+    pub(in crate::syntax) index: BTreeMap<String, ChainIndex>,
+    pub(in crate::syntax) requirements: Vec<Requirement>,
     span: Span,
     /// There is no such table: its lines are passed over.
     unknown: bool,
@@ -390,7 +390,12 @@ impl File<'_> {
                 };
                 let mut draft = Draft { line: &line, chain: word, number, span, counters, section };
                 let mut found = Vec::new();
-                let setting = Setting { family: self.family, labels: self.labels, legacy: false };
+                let setting = Setting {
+                    family: self.family,
+                    labels: self.labels,
+                    legacy: false,
+                    ethertype: None,
+                };
                 draft.add(setting, &mut self.amounts, &mut found);
                 // What lacks an option may only have lost it to a fault reported already.
                 let misread = self.faults.len() > before;
@@ -490,11 +495,16 @@ fn set_policy(chain: &mut Chain, policy: &str) -> bool {
 }
 
 impl Section {
-    pub(super) fn new(name: Option<TableName>, hooks: &[Hook], span: Span, unknown: bool) -> Self {
+    pub(in crate::syntax) fn new(
+        name: Option<TableName>,
+        hooks: &[Hook],
+        span: Span,
+        unknown: bool,
+    ) -> Self {
         let chains: Vec<Chain> = hooks
             .iter()
             .map(|hook| Chain {
-                name: builtin_name(*hook).into(),
+                name: name.unwrap_or(TableName::Filter).chain_at(*hook).into(),
                 hook: Some(*hook),
                 policy: Some(Policy::Accept),
                 counters: (0, 0),
@@ -508,7 +518,7 @@ impl Section {
         Self { name, table, index, requirements: Vec::new(), span, unknown }
     }
 
-    pub(super) fn add_chain(
+    pub(in crate::syntax) fn add_chain(
         &mut self,
         name: &str,
         span: Span,
@@ -550,18 +560,18 @@ impl Section {
 }
 
 /// A rule line on its way into its table.
-pub(super) struct Draft<'a> {
-    pub(super) line: &'a Line,
-    pub(super) chain: &'a Word,
-    pub(super) number: Option<usize>,
-    pub(super) span: Span,
-    pub(super) counters: (u64, u64),
-    pub(super) section: &'a mut Section,
+pub(in crate::syntax) struct Draft<'a> {
+    pub(in crate::syntax) line: &'a Line,
+    pub(in crate::syntax) chain: &'a Word,
+    pub(in crate::syntax) number: Option<usize>,
+    pub(in crate::syntax) span: Span,
+    pub(in crate::syntax) counters: (u64, u64),
+    pub(in crate::syntax) section: &'a mut Section,
 }
 
 impl Draft<'_> {
     /// Adds the rules that the line stands for.
-    pub(super) fn add(
+    pub(in crate::syntax) fn add(
         &mut self,
         setting: Setting<'_>,
         amounts: &mut Amounts,
@@ -638,8 +648,21 @@ impl Draft<'_> {
         first: bool,
         faults: &mut Vec<Diagnostic>,
     ) -> Option<Rule> {
-        let mut matches = Vec::new();
+        let mut matches: Vec<Box<dyn Match>> = Vec::new();
         let mut whole = true;
+        let setting = match &self.line.frame {
+            None => setting,
+            Some(frame) => {
+                let ethertype = match frame {
+                    FrameHeader::Ethernet(header) => header.protocol,
+                    FrameHeader::Arp(_) => None,
+                };
+                if !frame.is_empty() {
+                    matches.push(Box::new(frame.clone()));
+                }
+                Setting { ethertype, ..setting }
+            }
+        };
         for instance in &self.line.matches {
             let Some((value, tables, hooks)) =
                 instance.build(setting, (&header, &[]), self.line.place(Main::Protocol), faults)
@@ -750,6 +773,9 @@ impl Draft<'_> {
     }
 
     fn interface_direction(&self, faults: &mut Vec<Diagnostic>) {
+        if self.line.family == NfProto::Bridge {
+            return self.bridge_direction(faults);
+        }
         let (main, option) = match self.chain.text.as_str() {
             "INPUT" | "PREROUTING" => (Main::OutInterface, "-o"),
             "OUTPUT" | "POSTROUTING" => (Main::InInterface, "-i"),
@@ -759,6 +785,29 @@ impl Draft<'_> {
             let text = format!("`{option}` has no meaning in {}", self.chain.text);
             let fault = Diagnostic::new(code::INTERFACE_DIRECTION, span, text);
             faults.push(fault.says(format!("Can't use {option} with {}\n", self.chain.text)));
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Where the two ends of a bridge are known.
+    fn bridge_direction(&self, faults: &mut Vec<Diagnostic>) {
+        let (leaving, arriving) = match self.chain.text.as_str() {
+            "PREROUTING" | "INPUT" | "BROUTING" => (true, false),
+            "OUTPUT" | "POSTROUTING" => (false, true),
+            _ => return,
+        };
+        let wrong = [
+            (arriving, Main::InInterface, "-i", "INPUT, FORWARD, PREROUTING and BROUTING"),
+            (arriving, Main::LogicalIn, "--logical-in", "INPUT, FORWARD, PREROUTING and BROUTING"),
+            (leaving, Main::OutInterface, "-o", "OUTPUT, FORWARD and POSTROUTING"),
+            (leaving, Main::LogicalOut, "--logical-out", "OUTPUT, FORWARD and POSTROUTING"),
+        ];
+        for (_, main, option, chains) in wrong.into_iter().filter(|(wrong, ..)| *wrong) {
+            let Some(span) = self.line.place(main) else { continue };
+            let text = format!("`{option}` has no meaning in {}", self.chain.text);
+            let fault = Diagnostic::new(code::INTERFACE_DIRECTION, span, text);
+            faults.push(fault.says(format!("Use {option} only in {chains} chains")));
         }
     }
 }

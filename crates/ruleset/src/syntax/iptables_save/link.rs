@@ -8,7 +8,7 @@ use keepstate_conntrack::Hook;
 
 /// A match or target that works at some hooks only.
 #[derive(Debug)]
-pub(super) struct Requirement {
+pub(in crate::syntax) struct Requirement {
     pub(super) chain: ChainIndex,
     pub(super) name: &'static str,
     pub(super) hooks: &'static [Hook],
@@ -44,7 +44,7 @@ fn edges(chain: &Chain) -> Vec<(usize, ChainIndex, bool)> {
 }
 
 /// Matches and targets that are reached from a hook where they do not work.
-pub(super) fn check_hooks(
+pub(in crate::syntax) fn check_hooks(
     table: &Table,
     requirements: &[Requirement],
     faults: &mut Vec<Diagnostic>,

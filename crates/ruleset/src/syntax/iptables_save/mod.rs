@@ -9,7 +9,7 @@ mod command;
 pub mod file;
 mod header;
 mod known;
-mod link;
+pub(in crate::syntax) mod link;
 pub mod options;
 mod print;
 pub mod rule;

@@ -8,7 +8,7 @@ use alloc::{format, string::String, vec::Vec};
 
 /// An option of the rule itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named in OPTIONS")]
+#[allow(missing_docs, reason = "each is named in OPTIONS, here or where frames are")]
 #[repr(u8)]
 pub enum Main {
     Append,
@@ -46,6 +46,20 @@ pub enum Main {
     WaitInterval,
     LineNumbers,
     Modprobe,
+    SourceMac,
+    DestinationMac,
+    LogicalIn,
+    LogicalOut,
+    HLength,
+    Opcode,
+    HType,
+    ProtoType,
+    ChangeCounters,
+    InitTable,
+    Concurrent,
+    ListCounters,
+    ListCommands,
+    ListMac2,
 }
 
 impl Main {
@@ -74,6 +88,8 @@ impl Main {
                 | Self::Zero
                 | Self::DeleteChain
                 | Self::RenameChain
+                | Self::ChangeCounters
+                | Self::InitTable
                 | Self::Help
                 | Self::Version
         )

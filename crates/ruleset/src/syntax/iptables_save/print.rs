@@ -1,9 +1,8 @@
 //! The way back: what iptables-save prints for a rule set.
 
-use crate::extension::{names, values};
+use crate::extension::{names, values, values::not};
 use crate::model::{
-    Chain, HeaderMatch, InterfacePattern, Inverted, Jump, Network, Policy, Rule, Ruleset, Table,
-    TableName,
+    Chain, HeaderMatch, Inverted, Jump, Network, Policy, Rule, Ruleset, Table, TableName,
 };
 use crate::standard;
 use alloc::{format, string::String, vec::Vec};
@@ -124,8 +123,8 @@ fn write_rule(
 pub fn print_header(out: &mut String, family: Family, header: &HeaderMatch) {
     print_address(out, "-s", header.source, family);
     print_address(out, "-d", header.destination, family);
-    print_interface(out, "-i", header.in_interface);
-    print_interface(out, "-o", header.out_interface);
+    values::print_interface(out, "-i", header.in_interface);
+    values::print_interface(out, "-o", header.out_interface);
     if let Some(protocol) = header.protocol {
         let text = match names::protocol_name(protocol.value) {
             Some(name) => name.into(),
@@ -138,10 +137,6 @@ pub fn print_header(out: &mut String, family: Family, header: &HeaderMatch) {
     }
 }
 
-const fn not(inverted: bool) -> &'static str {
-    if inverted { " !" } else { "" }
-}
-
 fn print_address(
     out: &mut String,
     option: &str,
@@ -151,15 +146,6 @@ fn print_address(
     if let Some(wanted) = wanted {
         let _ = write!(out, "{} {option} ", not(wanted.inverted));
         values::print_network(out, &wanted.value, family);
-    }
-}
-
-fn print_interface(out: &mut String, option: &str, wanted: Option<Inverted<InterfacePattern>>) {
-    if let Some(wanted) = wanted {
-        let length = wanted.value.name.iter().position(|b| *b == 0).unwrap_or(16);
-        let name = core::str::from_utf8(wanted.value.name.get(..length).unwrap_or(&[]));
-        let more = if wanted.value.length < 16 { "+" } else { "" };
-        let _ = write!(out, "{} {option} {}{more}", not(wanted.inverted), name.unwrap_or(""));
     }
 }
 

@@ -6,8 +6,8 @@ use super::words::Word;
 use crate::diagnostic::{Code, Diagnostic, code, nearest};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, Value, names, values};
 use crate::labels::LabelNames;
-use crate::matches::{MATCHES, Match};
-use crate::model::{HeaderMatch, Inverted, Network, Span, TableName};
+use crate::matches::{MATCHES, Match, header::FrameHeader};
+use crate::model::{HeaderMatch, Inverted, Network, NfProto, Span, TableName};
 use crate::targets::{TARGETS, Target};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
@@ -22,6 +22,8 @@ pub struct Setting<'a> {
     pub labels: &'a LabelNames,
     /// As iptables-legacy reads them, where the two differ.
     pub legacy: bool,
+    /// `-p` of ebtables.
+    pub ethertype: Option<Inverted<u16>>,
 }
 
 /// An extension named in a rule, with the options given to it.
@@ -54,6 +56,7 @@ impl<T> Instance<T> {
             legacy: setting.legacy,
             header,
             matches,
+            ethertype: setting.ethertype,
             protocol_span,
             span: self.span,
             given: &self.given,
@@ -65,7 +68,7 @@ impl<T> Instance<T> {
         Some((value, arguments.tables, arguments.hooks))
     }
 
-    fn twice(&self, given: &Given) -> Option<Span> {
+    pub(in crate::syntax) fn twice(&self, given: &Given) -> Option<Span> {
         let mut same = self.given.iter().filter(|one| one.option.id == given.option.id);
         same.next().filter(|_| !given.option.repeat).map(|one| one.span)
     }
@@ -116,10 +119,40 @@ pub enum Command {
     DeleteChain(Option<Word>),
     /// `-E OLD NEW`.
     RenameChain(Word, Word),
+    /// `-C CHAIN` of ebtables: other counters for rules by number, from and to, or for the one that
+    /// the rest of the line tells.
+    ChangeCounters(Word, Option<(usize, usize)>, [Amount; 2]),
+    /// `-D CHAIN FROM:TO`.
+    DeleteRange(Word, usize, usize),
+    /// `--init-table`.
+    InitTable,
     /// `-h`.
     Help,
     /// `-V`.
     Version,
+}
+
+/// What becomes of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// This.
+    Exactly(u64),
+    /// So much more.
+    Plus(u64),
+    /// So much less.
+    Minus(u64),
+}
+
+impl Amount {
+    /// The counter then.
+    #[must_use]
+    pub const fn of(self, counter: u64) -> u64 {
+        match self {
+            Self::Exactly(value) => value,
+            Self::Plus(value) => counter.wrapping_add(value),
+            Self::Minus(value) => counter.wrapping_sub(value),
+        }
+    }
 }
 
 /// What stands beside the rule in a command.
@@ -133,6 +166,8 @@ pub struct Beside {
     pub wait: Option<Option<u64>>,
     /// `-Z` beside `-L` or `-S`: afterwards.
     pub zero: bool,
+    /// `-P` beside `-N` of ebtables.
+    pub policy: Option<Word>,
 }
 
 /// A rule line that was read.
@@ -140,8 +175,12 @@ pub struct Beside {
 pub struct Line {
     /// What it commands.
     pub command: Option<Command>,
+    /// Whose rule it is.
+    pub family: NfProto,
     /// Protocol, interfaces, fragment.
     pub header: HeaderMatch,
+    /// What rules of arptables and ebtables have beside that.
+    pub frame: Option<FrameHeader>,
     /// `-s`, one or more.
     pub sources: Vec<Inverted<Network>>,
     /// `-d`, one or more.
@@ -186,7 +225,7 @@ pub(super) enum Place {
 }
 
 fn read_in(place: Place, words: &[Word], family: Family, faults: &mut Vec<Diagnostic>) -> Line {
-    let line = Line::default();
+    let line = Line { family: family.into(), ..Line::default() };
     let mut reader = Reader {
         place,
         family,

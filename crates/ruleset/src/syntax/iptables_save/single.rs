@@ -40,7 +40,7 @@ pub fn read_single(
     is_chain: &dyn Fn(&str) -> bool,
 ) -> Result<Single, Vec<Diagnostic>> {
     let mut faults = Vec::new();
-    let mut section = Section::new(Some(table), table.hooks(), Span::default(), false);
+    let mut section = Section::new(Some(table), line.family.hooks(table), Span::default(), false);
     if !section.index.contains_key(&chain.text) {
         section.add_chain(&chain.text, chain.span, &mut faults);
     }

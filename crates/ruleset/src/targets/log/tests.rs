@@ -54,6 +54,7 @@ fn logged(rules: &str, host: &dyn HostFacts, bytes: &[u8]) -> Vec<LogLine> {
             destination: Some([2, 0, 0, 0, 0, 2]),
             ..LinkInfo::default()
         },
+        frame: None,
         mark: 7,
         secmark: 0,
         priority: 0,
