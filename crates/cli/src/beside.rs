@@ -1,4 +1,5 @@
-//! Accounting objects of nfacct(8) from files (`--nfacct FILE`), rate estimators, and the rules that name them.
+//! Accounting objects of nfacct(8) and fingerprints of systems from files (`--nfacct FILE`, `--osf FILE`), rate
+//! estimators, and the rules that name them.
 
 use crate::{
     exit::Exit,
@@ -7,7 +8,7 @@ use crate::{
 };
 use keepstate_ruleset::{
     diagnostic::{Diagnostic, code, nearest},
-    matches::nfacct::Accounts,
+    matches::{nfacct::Accounts, osf::Fingerprints},
     needs::{AccountUse, EstimatorUnfit, EstimatorUse, EstimatorsMade},
     syntax::{iptables_command::script, nfacct},
 };
@@ -27,6 +28,27 @@ pub(crate) fn accounts(files: &[PathBuf], terminal: &Terminal) -> Result<Account
         })?;
     }
     Ok(accounts)
+}
+
+/// What all files such as pf.os hold, one after the other, and the fingerprints in it.
+pub(crate) fn fingerprints(
+    files: &[PathBuf],
+    terminal: &Terminal,
+) -> Result<(String, Fingerprints), Exit> {
+    let (mut all, mut fingerprints) = (String::new(), Fingerprints::default());
+    for path in files {
+        let text = rulesets::read(path).map_err(|error| {
+            terminal.error(format_args!("{}: {error}", path.display()));
+            Exit::Usage
+        })?;
+        fingerprints.load(&text).map_err(|fault| {
+            terminal.error(format_args!("{}:{}: {}", path.display(), fault.line, fault.text));
+            Exit::Usage
+        })?;
+        all.push_str(&text);
+        all.push('\n');
+    }
+    Ok((all, fingerprints))
 }
 
 /// Whether every rule has the accounting objects and rate estimators that it names; each that has not is

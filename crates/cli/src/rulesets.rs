@@ -156,19 +156,24 @@ pub(crate) fn load_all<'a>(
     if failed {
         return Err(Exit::Usage);
     }
-    check(&all, terminal, |file| not_run(&file.ruleset).into_iter().collect())?;
+    check(&all, terminal, |file| not_run(&file.ruleset, NOT_RUN).into_iter().collect())?;
     Ok(all)
 }
 
 /// Targets that are read, printed and explained, and not run: without the packets that they make, what is
 /// said of all others would be wrong.
-const NOT_RUN: [(&str, &str); 2] = [
-    ("SYNPROXY", "connections are not opened in place of a server yet"),
-    ("TEE", "copies of packets are not sent yet"),
-];
+const NOT_RUN: (&str, &str) = ("SYNPROXY", "connections are not opened in place of a server yet");
+
+/// Between two devices without addresses there is no way to a gateway.
+const NOT_RUN_LIVE: (&str, &str) = ("TEE", "between two devices no copies of packets are sent");
+
+/// The first rule with a target that is not run live, in each file.
+pub(crate) fn check_live(loaded: &[Loaded], terminal: &Terminal) -> Result<(), Exit> {
+    check(loaded, terminal, |file| not_run(&file.ruleset, NOT_RUN_LIVE).into_iter().collect())
+}
 
 /// The first rule that is read but not run.
-fn not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
+fn not_run(ruleset: &Ruleset, (name, why): (&str, &str)) -> Option<Diagnostic> {
     let mut nat = ruleset.table(TableName::Nat).into_iter().flat_map(|nat| &nat.chains);
     if let Some(rule) = nat.find_map(|chain| chain.rules.first()) {
         let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
@@ -178,7 +183,9 @@ fn not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
         ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
     rules.find_map(|rule| {
         let Jump::Target(target) = &rule.target else { return None };
-        let (_, why) = NOT_RUN.iter().find(|(name, _)| *name == target.name())?;
+        if target.name() != name {
+            return None;
+        }
         let text = format!("{why}: rules with `-j {}` cannot be run", target.name());
         Some(Diagnostic::new(code::TARGET_NOT_RUN, rule.span, text))
     })

@@ -255,6 +255,7 @@ impl Engine {
         *stores = Stores::new(*seed);
         stores.sets = provided.sets.clone();
         stores.accounts = provided.accounts.clone();
+        stores.fingerprints = provided.fingerprints.clone();
         stores.declare(rules.rulesets());
         *transmits = Bounded::new(TRANSMITS_MAX);
         *log = Bounded::new(LOG_LINES_MAX);
@@ -431,6 +432,8 @@ impl Engine {
             rules: self.rules.of_mut(parsed.family).as_mut(),
             stores: &mut self.stores,
             log: &mut self.lines,
+            transmits: &mut self.transmits,
+            answers,
         };
         let mut walk = Walk::new(now, meets, recorder, parsed, packet.bytes);
         (walk.link, walk.mark) = (packet.link, packet.mark);
@@ -441,7 +444,7 @@ impl Engine {
         };
         match walk.walk() {
             Err(Stop::ForHost) => self.gather_for_host(now, packet, parsed, answers, recorder),
-            result => walk.end(result, answers, &mut self.transmits),
+            result => walk.end(result),
         }
     }
 
@@ -511,12 +514,14 @@ impl Engine {
                     rules: self.rules.of_mut(parsed.family).as_mut(),
                     stores: &mut self.stores,
                     log: &mut self.lines,
+                    transmits: &mut self.transmits,
+                    answers,
                 };
                 let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
                 (walk.link, walk.mark) = (packet.link, packet.mark);
                 walk.interface = interface;
                 let result = walk.arrive();
-                return walk.end(result, answers, &mut self.transmits);
+                return walk.end(result);
             }
             Gathered::Held | Gathered::Alone => (Verdict::Held, None),
             Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
@@ -607,11 +612,13 @@ impl Engine {
                 rules: self.rules.of_mut(parsed.family).as_mut(),
                 stores: &mut self.stores,
                 log: &mut self.lines,
+                transmits: &mut self.transmits,
+                answers,
             };
             let mut walk = Walk::new(now, meets, recorder, &mut parsed, packet.bytes);
             (walk.link, walk.mark) = (packet.link, packet.mark);
             walk.interface = packet.interface;
-            return walk.end(Err(stop), answers, &mut self.transmits);
+            return walk.end(Err(stop));
         }
         let cause = match refused {
             Refused::Silently(cause) => cause,
@@ -643,11 +650,13 @@ impl Engine {
                 rules: self.rules.of_mut(parsed.family).as_mut(),
                 stores: &mut self.stores,
                 log: &mut self.lines,
+                transmits: &mut self.transmits,
+                answers,
             };
             let mut recorder = ();
             let mut walk = Walk::new(now, meets, &mut recorder, &mut parsed, &mut bytes);
             walk.interface = Some(interface);
-            walk.end(Err(Stop::Report(Cause::FragTimeout, report)), answers, &mut self.transmits);
+            walk.end(Err(Stop::Report(Cause::FragTimeout, report)));
         }
     }
 

@@ -7,6 +7,7 @@
 //! serves them all.
 
 use crate::cause::Cause;
+use crate::duplicate;
 use crate::engine::{PolicyOrRule, UnknownMatch};
 use crate::facts::Facts;
 use crate::recorder::Recorder;
@@ -138,6 +139,9 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     if let Some(Unknown { chain, rule, number, .. }) = unknown {
         let is_settled = unknown.is_some_and(|unknown| unknown.is_settled(verdict));
         walk.note_unknown(Some(UnknownMatch { table: name, chain, rule, number, is_settled }));
+    }
+    if !walk.stores.copies.is_empty() {
+        duplicate::send(walk);
     }
     let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
     match verdict {

@@ -13,6 +13,7 @@ mod answer;
 pub mod cause;
 pub mod command;
 pub mod defrag;
+mod duplicate;
 pub mod engine;
 pub mod event;
 mod facts;

@@ -30,6 +30,10 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) stores: &'w mut Stores,
     pub(crate) log: &'w mut Vec<Logged>,
+    /// What is sent beside the packet.
+    pub(crate) transmits: &'w mut Bounded<Transmit>,
+    /// Which packet of the batch it is.
+    pub(crate) answers: u32,
     pub(crate) recorder: &'w mut R,
     pub(crate) parsed: &'w mut Parsed,
     pub(crate) bytes: &'w mut [u8],
@@ -60,6 +64,10 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_answer: bool,
     /// The copy of a broadcast that comes back to the host which sends it.
     pub(crate) is_copy: bool,
+    /// A copy that `TEE` has made, or an answer to one: of it there are no further copies.
+    pub(crate) is_duplicate: bool,
+    /// Where the packet came in whose copy it is: answers to the copy are chosen by it.
+    pub(crate) copied_from: Option<InterfaceIndex>,
     /// What the host has made this packet as; `None` for one that came in or that a program sends.
     pub(crate) made: Option<Made>,
 }
@@ -90,6 +98,9 @@ pub(crate) struct Meets<'w> {
     pub(crate) rules: Option<&'w mut Rules>,
     pub(crate) stores: &'w mut Stores,
     pub(crate) log: &'w mut Vec<Logged>,
+    pub(crate) transmits: &'w mut Bounded<Transmit>,
+    /// Which packet of the batch comes.
+    pub(crate) answers: u32,
 }
 
 impl<'w, R: Recorder> Walk<'w, R> {
@@ -102,7 +113,8 @@ impl<'w, R: Recorder> Walk<'w, R> {
         parsed: &'w mut Parsed,
         bytes: &'w mut [u8],
     ) -> Self {
-        let Meets { routing, conntrack, is_tracking, rules, stores, log } = meets;
+        let Meets { routing, conntrack, is_tracking, rules, stores, log, transmits, answers } =
+            meets;
         Self {
             now,
             routing,
@@ -111,6 +123,8 @@ impl<'w, R: Recorder> Walk<'w, R> {
             rules,
             stores,
             log,
+            transmits,
+            answers,
             recorder,
             parsed,
             bytes,
@@ -131,6 +145,8 @@ impl<'w, R: Recorder> Walk<'w, R> {
             largest_piece: 0,
             is_answer: false,
             is_copy: false,
+            is_duplicate: false,
+            copied_from: None,
             made: None,
         }
     }
@@ -212,20 +228,15 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Ends the walk: answers where an answer is due, forgets what did not survive.
     #[inline]
-    pub(crate) fn end(
-        &mut self,
-        result: Result<(), Stop>,
-        answers: u32,
-        transmits: &mut Bounded<Transmit>,
-    ) -> Disposition {
+    pub(crate) fn end(&mut self, result: Result<(), Stop>) -> Disposition {
         let (verdict, cause) = match result {
             Ok(()) => (Verdict::Accept, None),
-            Err(stop) => self.stop(stop, answers, transmits),
+            Err(stop) => self.stop(stop),
         };
         self.recorder.end(verdict, cause);
         let mut leaves = if verdict == Verdict::Accept { self.out } else { None };
         if let (Some(most), Some(interface)) = (self.cut_to, leaves) {
-            self.cut(most, interface, answers, transmits);
+            self.cut(most, interface);
             leaves = None;
         }
         Disposition {
@@ -242,12 +253,7 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// What becomes of a packet that does not get through, and why.
     #[inline(never)]
-    fn stop(
-        &mut self,
-        stop: Stop,
-        answers: u32,
-        transmits: &mut Bounded<Transmit>,
-    ) -> (Verdict, Option<Cause>) {
+    pub(crate) fn stop(&mut self, stop: Stop) -> (Verdict, Option<Cause>) {
         let (verdict, cause) = match stop {
             Stop::Rule => (Verdict::Drop, None),
             Stop::ForHost => (Verdict::Held, None),
@@ -265,12 +271,12 @@ impl<R: Recorder> Walk<'_, R> {
                     self.conntrack.reset(self.now, tracked);
                 }
                 let made = if with == RejectWith::TcpReset { Made::Reset } else { Made::Error };
-                self.answer(answer, made, answers, transmits);
+                self.answer(answer, made);
                 (Verdict::Reject, None)
             }
             Stop::Report(cause, report) => {
                 let answer = answer::error(self.routing, &self.subject(), report);
-                self.answer(answer, Made::Error, answers, transmits);
+                self.answer(answer, Made::Error);
                 (Verdict::Drop, Some(cause))
             }
         };
@@ -282,16 +288,10 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Sends a packet on in pieces of at most so many bytes.
     #[cold]
-    fn cut(
-        &self,
-        most: u32,
-        interface: InterfaceIndex,
-        answers: u32,
-        transmits: &mut Bounded<Transmit>,
-    ) {
-        let origin = Origin::Forwarded;
+    fn cut(&mut self, most: u32, interface: InterfaceIndex) {
+        let (origin, answers) = (Origin::Forwarded, self.answers);
         for bytes in defrag::cut_to(self.parsed.packet(self.bytes), self.parsed, most) {
-            transmits.push(Transmit { origin, interface, answers, bytes });
+            self.transmits.push(Transmit { origin, interface, answers, bytes });
         }
     }
 
@@ -319,20 +319,14 @@ impl<R: Recorder> Walk<'_, R> {
         Subject {
             parsed: self.parsed,
             bytes: self.bytes,
-            interface: self.interface,
+            interface: self.interface.or(self.copied_from),
             now: self.now,
             verified: self.is_verified(),
         }
     }
 
     /// Sends an answer through the hooks of what the host itself sends.
-    fn answer(
-        &mut self,
-        answer: Option<Vec<u8>>,
-        made: Made,
-        answers: u32,
-        transmits: &mut Bounded<Transmit>,
-    ) {
+    fn answer(&mut self, answer: Option<Vec<u8>>, made: Made) {
         let Some(mut bytes) = answer else { return };
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
         self.recorder.answer(&bytes);
@@ -351,10 +345,12 @@ impl<R: Recorder> Walk<'_, R> {
             rules: self.rules.as_deref_mut(),
             stores: &mut *self.stores,
             log: &mut *self.log,
+            transmits: &mut *self.transmits,
+            answers: self.answers,
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
         (walk.tracked, walk.is_answer) = (tracked, tracked.is_some());
-        walk.made = Some(made);
+        (walk.made, walk.is_duplicate) = (Some(made), self.is_duplicate);
         let sent = match back {
             Some(back) => {
                 walk.out = Some(back);
@@ -370,8 +366,8 @@ impl<R: Recorder> Walk<'_, R> {
         let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
             (Ok(()), Some(interface)) if !to_itself => {
-                let origin = Origin::Made;
-                transmits.push(Transmit { origin, interface, answers, bytes });
+                let (origin, answers) = (Origin::Made, self.answers);
+                self.transmits.push(Transmit { origin, interface, answers, bytes });
             }
             (Ok(()), _) => {}
             (Err(_), _) => {

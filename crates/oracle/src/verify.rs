@@ -31,6 +31,8 @@ pub struct Setup {
     pub sets: String,
     /// Accounting objects that rules name, as `nfacct list` prints them; empty for none.
     pub accounts: String,
+    /// Fingerprints of `-m osf`, as in pf.os; empty for none.
+    pub fingerprints: String,
     /// Rule sets for IPv4 and IPv6, iptables-save form; empty for none.
     pub rules: [String; 2],
     /// The networks of [`Config::inside`], to tell where packets come from.
@@ -111,6 +113,9 @@ pub fn captures(
                 kernel.load_sets(&setup.sets)?;
             }
             kernel.load_accounts(&setup.accounts)?;
+            let known = !setup.fingerprints.is_empty();
+            let _loaded =
+                known.then(|| kernel.load_fingerprints(&setup.fingerprints)).transpose()?;
             for (family, rules) in FAMILIES.into_iter().zip(&setup.rules) {
                 if !rules.is_empty() {
                     kernel.load_rules(family, &with_all_chains(rules, family))?;
@@ -123,6 +128,7 @@ pub fn captures(
             model.add_timeout_policies(&setup.policies).map_err(io::Error::other)?;
             model.load_sets(&setup.sets).map_err(io::Error::other)?;
             model.load_accounts(&setup.accounts).map_err(io::Error::other)?;
+            model.load_fingerprints(&setup.fingerprints).map_err(io::Error::other)?;
             one(&mut kernel, &mut model, setup, file, &mut summary, &mut report)?;
             counters(&mut kernel, &mut model, setup, file, &mut summary, &mut report)
         })??;

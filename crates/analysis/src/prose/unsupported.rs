@@ -13,10 +13,8 @@ pub fn of_target(name: &str) -> Option<&'static str> {
     TARGETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-const MATCHES: &[(&str, &str)] = &[
-    ("geoip", "asks for the country that an address is registered in (xtables-addons)"),
-    ("osf", "guesses the sender's operating system from its SYN"),
-];
+const MATCHES: &[(&str, &str)] =
+    &[("geoip", "asks for the country that an address is registered in (xtables-addons)")];
 
 const TARGETS: &[(&str, &str)] =
     &[("ULOG", "hands a copy of the packet to ulogd, as NFLOG has done since")];

@@ -174,7 +174,7 @@ fn add(accounts: &mut Accounts, name: &str, words: &[&str]) -> Said {
             // The digits it begins with, and 0 without any, as the real tool takes it.
             let end = most.find(|c: char| !c.is_ascii_digit()).unwrap_or(most.len());
             let most = most[..end].parse().unwrap_or(if end == 0 { 0 } else { u64::MAX });
-            Some(Quota { most, unit, exceeded: false })
+            Some(Quota { most, unit, reached: false })
         }
     };
     match accounts.add(name, Account { quota, ..Account::default() }) {
@@ -213,7 +213,7 @@ fn shown(accounts: &mut Accounts, only: Option<&str>, words: &[&str]) -> Said {
     if words.iter().any(|word| is(word, "reset")) {
         for (_, account) in accounts.iter_mut().filter(|(name, _)| wanted(name)) {
             (account.packets, account.bytes) = (0, 0);
-            account.quota.iter_mut().for_each(|quota| quota.exceeded = false);
+            account.quota.iter_mut().for_each(|quota| quota.reached = false);
         }
     }
     Ok(out)
@@ -230,7 +230,7 @@ fn json(out: &mut String, all: &[(&str, &Account)]) {
                 out,
                 "\"quota\" : {}, \"mode\" = \"{unit}\", \"overquota\" = {}, ",
                 quota.most,
-                u8::from(quota.exceeded)
+                u8::from(quota.reached)
             );
         }
         let comma = if at + 1 < all.len() { "," } else { "" };

@@ -27,6 +27,7 @@ const CONFIG_HELP: &str = r#"CONFIG:
   timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
   ipset = ["sets"]                    as `ipset save` prints them, beside this file
   nfacct = ["objects"]                as `nfacct list` prints them, beside this file
+  osf = ["pf.os"]                     fingerprints of operating systems (-m osf), beside this file
   connlabel_conf = "connlabel.conf"   names of labels (-m connlabel), beside this file
   [sysctl]
   nf_conntrack_tcp_loose = 0
@@ -82,6 +83,8 @@ struct Config {
     #[serde(default)]
     nfacct: Vec<PathBuf>,
     #[serde(default)]
+    osf: Vec<PathBuf>,
+    #[serde(default)]
     timeout_policies: Vec<String>,
     #[serde(default)]
     connlabel_conf: Option<PathBuf>,
@@ -104,6 +107,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let devices = config.devices().map_err(|error| usage(&error))?;
     let sysctls = config.sysctls(terminal)?;
     let loaded = config.load_rules(&arguments.config, terminal)?;
+    rulesets::check_live(&loaded, terminal)?;
     let declared = policies::of_commands(&config.timeout_policies);
     let declared = declared.map_err(|error| usage(&error))?;
     policies::check_rules(&declared, &loaded, terminal)?;
@@ -115,6 +119,8 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let files: Vec<_> = config.nfacct.iter().map(|path| folder.join(path)).collect();
     let accounts = beside::accounts(&files, terminal)?;
     beside::check_rules(&accounts, &loaded, terminal)?;
+    let files: Vec<_> = config.osf.iter().map(|path| folder.join(path)).collect();
+    let (_, fingerprints) = beside::fingerprints(&files, terminal)?;
     helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
     let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
         None => None,
@@ -146,6 +152,7 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     policies::add(engine.conntrack_mut(), &declared, terminal)?;
     engine.set_sets(sets);
     engine.set_accounts(accounts);
+    engine.set_fingerprints(fingerprints);
     signal::catch_end().map_err(io_error)?;
     let mut wire = Wire::open(devices, duration).map_err(io_error)?;
     terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));

@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Accounting objects that rules name (-m nfacct), as `nfacct list` prints them
     #[arg(long, value_name = "FILE")]
     nfacct: Vec<PathBuf>,
+    /// Fingerprints of operating systems for -m osf, such as /usr/share/xtables/pf.os
+    #[arg(long, value_name = "FILE")]
+    osf: Vec<PathBuf>,
     /// Timeout policies that rules name: commands of nfct(8), or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE", conflicts_with = "fuzz")]
     timeout_policy: Vec<PathBuf>,
@@ -235,6 +238,7 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     let accounts = beside::accounts(&arguments.nfacct, terminal)?;
     beside::check_rules(&accounts, &loaded, terminal)?;
     let accounts = nfacct::print_all(&accounts);
+    let (fingerprints, _) = beside::fingerprints(&arguments.osf, terminal)?;
     let rules = [Family::V4, Family::V6].map(|family| {
         let ruleset = loaded.iter().map(|loaded| &loaded.ruleset).find(|r| r.family == family);
         ruleset.map_or_else(String::new, |ruleset| iptables_save::print(ruleset, Print::default()))
@@ -248,7 +252,18 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         ..Config::default()
     };
     let (moves, packets_max) = (arguments.relocate.clone(), None);
-    Ok(Setup { config, sysctls, policies, sets, accounts, rules, inside, moves, packets_max })
+    Ok(Setup {
+        config,
+        sysctls,
+        policies,
+        sets,
+        accounts,
+        fingerprints,
+        rules,
+        inside,
+        moves,
+        packets_max,
+    })
 }
 
 fn sysctls(arguments: &Arguments, terminal: &Terminal) -> Result<Vec<(String, String)>, Exit> {

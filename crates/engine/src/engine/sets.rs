@@ -2,7 +2,8 @@
 //! of nfacct(8), the fingerprints of `osf`.
 
 use super::Engine;
-use keepstate_ruleset::matches::nfacct::Accounts;
+use alloc::sync::Arc;
+use keepstate_ruleset::matches::{nfacct::Accounts, osf::Fingerprints};
 use keepstate_ruleset::sets::ipset::Sets;
 
 /// What [`Engine::restart`] begins with again.
@@ -10,6 +11,7 @@ use keepstate_ruleset::sets::ipset::Sets;
 pub(super) struct Provided {
     pub(super) sets: Sets,
     pub(super) accounts: Accounts,
+    pub(super) fingerprints: Arc<Fingerprints>,
 }
 
 impl Engine {
@@ -31,6 +33,12 @@ impl Engine {
     pub fn set_accounts(&mut self, accounts: Accounts) {
         self.stores.accounts = accounts.clone();
         self.provided.accounts = accounts;
+    }
+
+    /// Gives `-m osf` its fingerprints; [`Self::restart`] keeps them.
+    pub fn set_fingerprints(&mut self, fingerprints: Fingerprints) {
+        self.provided.fingerprints = Arc::new(fingerprints);
+        self.stores.fingerprints = self.provided.fingerprints.clone();
     }
 
     /// The accounting objects as they are now.

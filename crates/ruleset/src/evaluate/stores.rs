@@ -1,9 +1,10 @@
 //! What rules share beyond their own memory: state that several rules name, and randomness.
 
-use crate::matches::{hashlimit, nfacct, recent};
+use crate::matches::{hashlimit, nfacct, osf, recent};
 use crate::model::{Jump, Ruleset};
 use crate::sets::ipset::Sets;
-use crate::targets::rateest;
+use crate::targets::{rateest, tee};
+use alloc::{sync::Arc, vec::Vec};
 
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +15,12 @@ pub struct Stores {
     pub rateest: rateest::Estimators,
     /// Lists of `recent`.
     pub recent: recent::Lists,
+    /// Copies of the packet on its way that `TEE` has made and nobody has taken yet.
+    pub copies: Vec<tee::Copy>,
     /// The accounting objects of nfacct(8).
     pub accounts: nfacct::Accounts,
+    /// The fingerprints that `osf` holds packets against.
+    pub fingerprints: Arc<osf::Fingerprints>,
     /// Where extensions draw random numbers.
     pub random: Random,
     /// The sets of ipset(8).

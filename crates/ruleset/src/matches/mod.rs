@@ -49,6 +49,7 @@ pub mod mark;
 pub mod mh;
 pub mod multiport;
 pub mod nfacct;
+pub mod osf;
 pub mod owner;
 pub mod physdev;
 pub mod pkttype;
@@ -117,6 +118,7 @@ pub const MATCHES: &[Extension<Box<dyn Match>>] = &[
     mh::EXTENSION,
     multiport::EXTENSION,
     nfacct::EXTENSION,
+    osf::EXTENSION,
     owner::EXTENSION,
     physdev::EXTENSION,
     pkttype::EXTENSION,

@@ -3,7 +3,7 @@
 //! Source: iptables-extensions(8), nfacct(8), and what Linux was seen to do. Objects are made outside of the
 //! rules, as sets are: [`Accounts`] has them, [`crate::syntax::nfacct`] reads and writes them. Surprises: the
 //! match always matches, but where its object has a quota, which few know: then it matches once more than the
-//! quota has been counted, this packet among it. Two blanks stand before the name in what is saved.
+//! quota has been counted, this packet among it; `overquota` is said of just so many already. Two blanks stand before the name in what is saved.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
@@ -67,8 +67,8 @@ pub struct Quota {
     pub most: u64,
     /// Of these.
     pub unit: Unit,
-    /// It has been exceeded at some time.
-    pub exceeded: bool,
+    /// So many were counted at some time.
+    pub reached: bool,
 }
 
 /// An accounting object.
@@ -92,9 +92,8 @@ impl Account {
             Unit::Packets => self.packets,
             Unit::Bytes => self.bytes,
         };
-        let over = counted > quota.most;
-        quota.exceeded |= over;
-        over
+        quota.reached |= counted >= quota.most;
+        counted > quota.most
     }
 }
 
@@ -262,7 +261,7 @@ mod tests {
     fn packets_are_counted_and_quotas_exceeded() {
         let text = "*filter\n-A INPUT -m nfacct --nfacct-name a\nCOMMIT\n";
         let ruleset = iptables_save::parse(text, Family::V4).unwrap();
-        let quota = |most, unit| Some(Quota { most, unit, exceeded: false });
+        let quota = |most, unit| Some(Quota { most, unit, reached: false });
         // Each packet has 28 bytes.
         let rows = [
             (None, [Answer::Yes; 3]),
@@ -279,8 +278,8 @@ mod tests {
             assert_eq!([(); 3].map(|()| testing::ask_with(rule, &mut stores)), wanted, "{quota:?}");
             let account = stores.accounts.named("a").unwrap();
             assert_eq!((account.packets, account.bytes), (3, 84));
-            let exceeded = account.quota.is_some_and(|quota| quota.exceeded);
-            assert_eq!(exceeded, quota.is_some() && wanted.contains(&Answer::Yes));
+            let reached = account.quota.is_some_and(|quota| quota.reached);
+            assert_eq!(reached, quota.is_some_and(|quota| quota.most < 100));
         }
     }
 

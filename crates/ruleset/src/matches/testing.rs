@@ -1,6 +1,6 @@
 //! What table tests of matches share: a rule's texts, and packets through its matches.
 
-use crate::evaluate::{AddressType, HostFacts, State, Stores, Traversal};
+use crate::evaluate::{AddressType, HostFacts, Logged, State, Stores, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::model::{Rule, Ruleset};
 use crate::syntax::iptables_save::{self, Print};
@@ -146,17 +146,26 @@ impl Bench {
     }
 }
 
-/// What the first match of a rule says of a packet, with what rules share, at 250 milliseconds.
+/// What the first match of a rule says of a datagram, with what rules share, at 250 milliseconds.
 pub(super) fn ask_with(rule: &Rule, stores: &mut Stores) -> Answer {
-    let packet = ipv4(17, &[0; 8]);
-    let mut parsed = Parsed::new(&packet).expect("a packet");
+    ask_packet_with(rule, &ipv4(17, &[0; 8]), stores).0
+}
+
+/// What the last match of a rule says of a packet then, and what it logs.
+pub(super) fn ask_packet_with(
+    rule: &Rule,
+    packet: &[u8],
+    stores: &mut Stores,
+) -> (Answer, Vec<Logged>) {
+    let mut parsed = Parsed::new(packet).expect("a packet");
+    let mut log = Vec::new();
     let mut traversal = Traversal {
         now: Instant(250_000_000),
         hook: Hook::Input,
         in_interface: None,
         out_interface: None,
         packet: &mut parsed,
-        bytes: &mut packet.clone(),
+        bytes: &mut packet.to_vec(),
         link: LinkInfo::default(),
         frame: None,
         mark: 0,
@@ -168,11 +177,12 @@ pub(super) fn ask_with(rule: &Rule, stores: &mut Stores) -> Answer {
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),
         host: &TestHost::default(),
         stores,
-        log: &mut Vec::new(),
+        log: &mut log,
         unknown: None,
     };
-    let one = rule.matches.first().expect("a match");
-    one.matches(&mut traversal, &mut one.initial())
+    let one = rule.matches.last().expect("a match");
+    let answer = one.matches(&mut traversal, &mut one.initial());
+    (answer, log)
 }
 
 /// What the matches of a rule say of a packet that is the first to come.

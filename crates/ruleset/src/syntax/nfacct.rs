@@ -62,14 +62,14 @@ fn object(row: &str) -> Option<(&str, Account)> {
     };
     let quota = match rest {
         [] => None,
-        [("quota", most), ("mode", mode), ("overquota", exceeded)] => Some(Quota {
+        [("quota", most), ("mode", mode), ("overquota", reached)] => Some(Quota {
             most: number(most)?,
             unit: match *mode {
                 "byte" => Unit::Bytes,
                 "packet" => Unit::Packets,
                 _ => return None,
             },
-            exceeded: match *exceeded {
+            reached: match *reached {
                 "yes" => true,
                 "no" => false,
                 _ => return None,
@@ -88,8 +88,8 @@ pub fn print(out: &mut String, name: &str, account: &Account) {
             Unit::Bytes => "byte",
             Unit::Packets => "packet",
         };
-        let exceeded = if quota.exceeded { "yes" } else { "no" };
-        let _ = write!(out, ", quota = {:020}, mode = {unit}, overquota = {exceeded}", quota.most);
+        let reached = if quota.reached { "yes" } else { "no" };
+        let _ = write!(out, ", quota = {:020}, mode = {unit}, overquota = {reached}", quota.most);
     }
     let _ = writeln!(out, " }} = {name};");
 }

@@ -1,7 +1,9 @@
 //! `TEE`: sends a copy of the packet to another host of the network. The packet itself goes on to the next rule.
 //!
-//! The kernel refuses the unspecified address as a gateway. A name of a device is not quoted when a rule is
-//! saved, whatever it holds, and is cut to 15 bytes.
+//! Seen with Linux: over IPv4 the copy may not be fragmented, at whatever hook it is made, and its checksum is
+//! made anew; its TTL is one less where it is made on the way in (PREROUTING, INPUT). A device that is not there
+//! is as good as none. The kernel refuses the unspecified address as a gateway. A name of a device is not quoted
+//! when a rule is saved, whatever it holds, and is cut to 15 bytes.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -9,9 +11,10 @@ use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
-use keepstate_packet::{Address, Family};
+use keepstate_conntrack::Hook;
+use keepstate_packet::{Address, Family, checksum};
 
 const GATEWAY: u8 = 0;
 const DEVICE: u8 = 1;
@@ -31,8 +34,9 @@ the next rule: for a machine that watches the traffic.
 
     -t mangle -A PREROUTING -i eth0 -j TEE --gateway 192.0.2.9
 
-The copy keeps its addresses and is not tracked. `keepstate` checks, prints and explains such rules; it does not
-run them yet.
+The copy keeps its addresses and its mark, is not tracked, and passes OUTPUT and POSTROUTING as if the host sent it;
+`TEE` there makes no copy of a copy. It may not be fragmented (IPv4), and one made in PREROUTING or INPUT has lived
+one hop longer.
 ";
 
 /// The entry.
@@ -48,6 +52,28 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
 
 /// Longest name of a device in bytes; the rest is cut off.
 pub const DEVICE_MAX: usize = 15;
+
+/// Most copies that the rules of one table make of one packet.
+pub const COPIES_MAX: usize = 1024;
+
+/// Where the flags of an IPv4 header stand, the one for "don't fragment", and TTL and hop limit.
+const FLAGS: usize = 6;
+const DONT_FRAGMENT: u8 = 0x40;
+const TTL_V4: usize = 8;
+const HOP_LIMIT: usize = 7;
+
+/// A copy of a packet that waits to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// From the IP header on.
+    pub bytes: Vec<u8>,
+    /// Where it goes.
+    pub gateway: Address,
+    /// The interface it leaves by, where there is one of that name.
+    pub device: String,
+    /// Mark, security mark and priority.
+    pub marks: [u32; 3],
+}
 
 /// An instance.
 #[derive(Debug)]
@@ -88,7 +114,26 @@ impl Target for Tee {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let is_v4 = traversal.packet.family == Family::V4;
+        let came_in = matches!(traversal.hook, Hook::Prerouting | Hook::Input);
+        let mut bytes = traversal.packet.packet(traversal.bytes).to_vec();
+        let ttl_at = if is_v4 { TTL_V4 } else { HOP_LIMIT };
+        if let Some(ttl) = bytes.get_mut(ttl_at).filter(|_| came_in) {
+            *ttl = ttl.wrapping_sub(1);
+        }
+        if is_v4 {
+            if let Some(flags) = bytes.get_mut(FLAGS) {
+                *flags |= DONT_FRAGMENT;
+            }
+            checksum::fill_ipv4_header(&mut bytes);
+        }
+        let copies = &mut traversal.stores.copies;
+        if copies.len() < COPIES_MAX {
+            let (gateway, device) = (self.gateway, self.device.clone());
+            let marks = [traversal.mark, traversal.secmark, traversal.priority];
+            copies.push(Copy { bytes, gateway, device, marks });
+        }
         Step::Continue
     }
 
@@ -121,7 +166,7 @@ impl Target for Tee {
         )));
         out.push(Piece::Note(
             "The host that watches has to be on a network of this one: no router passes the copy on to \
-             it. keepstate does not run it yet."
+             it. The copy is not tracked, and passes OUTPUT and POSTROUTING."
                 .into(),
         ));
     }

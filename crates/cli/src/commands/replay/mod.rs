@@ -21,7 +21,7 @@ use keepstate_datapath::{
 };
 use keepstate_engine::{Engine, Host, Network};
 use keepstate_packet::{Address, Family, Instant, InterfaceName};
-use keepstate_ruleset::matches::nfacct::Accounts;
+use keepstate_ruleset::matches::{nfacct::Accounts, osf::Fingerprints};
 use keepstate_ruleset::sets::ipset::Sets;
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
@@ -97,6 +97,9 @@ pub(crate) struct Arguments {
     /// Accounting objects that rules name (-m nfacct), as `nfacct list` prints them
     #[arg(long, value_name = "FILE")]
     nfacct: Vec<PathBuf>,
+    /// Fingerprints of operating systems for -m osf, such as /usr/share/xtables/pf.os
+    #[arg(long, value_name = "FILE")]
+    osf: Vec<PathBuf>,
     /// Timeout policies that rules name (CT --timeout): commands such as `nfct add timeout long inet
     /// tcp established 864000`, or what `nfct list timeout` prints
     #[arg(long, value_name = "FILE")]
@@ -225,6 +228,7 @@ struct Prepared {
     declared: Vec<Declaration>,
     sets: Sets,
     accounts: Accounts,
+    fingerprints: Fingerprints,
     options: Options,
 }
 
@@ -247,8 +251,9 @@ impl Prepared {
         sets::check_rules(&sets, &loaded, terminal)?;
         let accounts = beside::accounts(&arguments.nfacct, terminal)?;
         beside::check_rules(&accounts, &loaded, terminal)?;
+        let (_, fingerprints) = beside::fingerprints(&arguments.osf, terminal)?;
         check_captures(arguments, terminal)?;
-        Ok(Self { loaded, sysctls, host, declared, sets, accounts, options })
+        Ok(Self { loaded, sysctls, host, declared, sets, accounts, fingerprints, options })
     }
 
     fn engine(self, arguments: &Arguments, terminal: &Terminal) -> Result<(Engine, Replay), Exit> {
@@ -258,6 +263,7 @@ impl Prepared {
         policies::add(engine.conntrack_mut(), &self.declared, terminal)?;
         engine.set_sets(self.sets);
         engine.set_accounts(self.accounts);
+        engine.set_fingerprints(self.fingerprints);
         Ok((engine, Replay::new(self.options, arguments.captures.clone())))
     }
 }
