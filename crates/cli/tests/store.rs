@@ -303,3 +303,73 @@ fn convert_prints_what_refused_commands_leave() {
     assert_eq!((status, rules.as_str()), (Some(1), ""));
     assert!(said.contains("error[KS0112]"), "{said}");
 }
+
+/// Accounting objects are made before rules name them, and stay while rules do.
+#[test]
+fn accounting_objects_of_the_store() {
+    let machine = Machine::new("nfacct");
+    let run = |name: &str, line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let output = machine.run(name, &words, "");
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), texts.concat())
+    };
+    let (status, said) = run("iptables", "-A INPUT -m nfacct --nfacct-name http");
+    assert_eq!(status, Some(4), "{said}");
+    assert!(said.contains("RULE_APPEND failed (No such file or directory): rule in chain INPUT"));
+    let (status, said) = run("iptables-legacy", "-A INPUT -m nfacct --nfacct-name http");
+    assert_eq!(
+        (status, said.as_str()),
+        (Some(1), "iptables: No chain/target/match by that name.\n")
+    );
+    assert_eq!(run("nfacct", "add http"), (Some(0), String::new()));
+    assert_eq!(run("nfacct", "add few packet 3"), (Some(0), String::new()));
+    let busy = String::from("nfacct v1.0.2: error: Device or resource busy\n");
+    assert_eq!(run("nfacct", "add http"), (Some(1), busy.clone()));
+    assert_eq!(run("iptables", "-A INPUT -m nfacct --nfacct-name http").0, Some(0));
+    assert_eq!(run("nfacct", "delete http"), (Some(1), busy));
+    let zero = "00000000000000000000";
+    let http = format!("{{ pkts = {zero}, bytes = {zero} }} = http;\n");
+    let few = format!(
+        "{{ pkts = {zero}, bytes = {zero}, quota = 00000000000000000003, mode = packet, overquota = no }} \
+         = few;\n"
+    );
+    assert_eq!(run("nfacct", "list"), (Some(0), format!("{http}{few}")));
+    assert_eq!(run("nfacct", "get few"), (Some(0), few));
+    assert_eq!(run("nfacct", "flush"), (Some(0), String::new()));
+    assert_eq!(run("nfacct", "list"), (Some(0), http));
+    let none = String::from("nfacct v1.0.2: error: No such file or directory\n");
+    assert_eq!(run("nfacct", "get few"), (Some(1), none));
+    assert_eq!(run("iptables", "-F").0, Some(0));
+    assert_eq!(run("nfacct", "delete http"), (Some(0), String::new()));
+    assert_eq!(run("nfacct", "list"), (Some(0), String::new()));
+}
+
+/// Rate estimators are made by one rule and asked by others, of both families and by both names of a tool.
+#[test]
+fn rate_estimators_of_the_store() {
+    let machine = Machine::new("rateest");
+    let run = |name: &str, line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let output = machine.run(name, &words, "");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let ask = "-A INPUT -m rateest --rateest RE1 --rateest-gt --rateest-pps 5";
+    let make =
+        "-A OUTPUT -j RATEEST --rateest-name RE1 --rateest-interval 250ms --rateest-ewmalog 500ms";
+    let other =
+        "-A OUTPUT -j RATEEST --rateest-name RE1 --rateest-interval 250ms --rateest-ewmalog 1s";
+    let (status, said) = run("iptables", ask);
+    assert_eq!(status, Some(4));
+    assert!(said.contains("RULE_APPEND failed (No such file or directory): rule in chain INPUT"));
+    assert_eq!(run("ip6tables", make).0, Some(0));
+    assert_eq!(run("iptables", ask).0, Some(0));
+    let (status, said) = run("iptables-legacy", other);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("Invalid argument"), "{said}");
+    // The rule that asks keeps it.
+    assert_eq!(run("ip6tables", "-F").0, Some(0));
+    assert_eq!(run("iptables", ask).0, Some(0));
+    assert_eq!(run("iptables", "-F").0, Some(0));
+    assert_eq!(run("iptables", ask).0, Some(4));
+}

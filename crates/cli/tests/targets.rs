@@ -147,3 +147,73 @@ fn what_is_not_run_is_checked_and_refused() {
         assert!(errors.contains("not-run.rules:2:1-") && errors.contains("KS0509"), "{errors}");
     }
 }
+
+#[test]
+fn copies_are_among_what_is_generated() {
+    let rules = "*mangle\n-A PREROUTING -p tcp --syn -j TEE --gateway 100.127.254.2\n\
+                 -A OUTPUT -j TEE --gateway 100.127.253.2\nCOMMIT\n";
+    let lines = replay("tee.rules", rules, &[]);
+    let copied: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["generated"].as_array().is_some_and(|all| !all.is_empty()))
+        .collect();
+    assert_eq!(copied.len(), 3, "a SYN of each connection");
+    for line in copied {
+        let [copy] = &line["generated"].as_array().expect("a list")[..] else { panic!("{line}") };
+        let [out] = &line["out"].as_array().expect("a list")[..] else { panic!("{line}") };
+        // The way out is that of the default route, as is the way to the gateway.
+        assert_eq!(copy["interface"], "eth1");
+        let [copy, out] = [copy, out].map(|sent| sent["bytes"].as_str().expect("hex").to_owned());
+        assert_eq!(
+            (copy.len(), &copy[24..]),
+            (out.len(), &out[24..]),
+            "all but the header is the same"
+        );
+        assert_eq!(&copy[12..14], "40", "it is not to be fragmented");
+    }
+}
+
+#[test]
+fn accounting_objects_and_fingerprints_come_from_files() {
+    let objects = file("objects", "{ pkts = 7, bytes = 9 } = syns;\n");
+    let objects = objects.to_str().expect("text");
+    // What the clients of the capture look like.
+    let prints = file("own.os", "*:64:1:60:M*,S,T,N,W*:Here:1::d\n");
+    let prints = prints.to_str().expect("text");
+    let drop = "*filter\n-A FORWARD -p tcp --syn -m osf --genre Here --ttl 2 -m nfacct --nfacct-name syns \
+                -j DROP\nCOMMIT\n";
+    let dropped = |arguments: &[&str]| {
+        let lines = replay("beside.rules", drop, arguments);
+        lines.iter().filter(|line| line["verdict"] == "drop").count()
+    };
+    assert_eq!(dropped(&["--nfacct", objects]), 0, "without fingerprints nothing matches");
+    assert!(dropped(&["--nfacct", objects, "--osf", prints]) > 0);
+    let rules = file("beside.rules", drop);
+    let rules = rules.to_str().expect("text");
+    let refused = keepstate(&["replay", "--rules", rules, "--osf", prints, CAPTURE]);
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(errors.contains("no accounting object `syns`"), "{errors}");
+    let bad =
+        keepstate(&["replay", "--rules", rules, "--nfacct", objects, "--osf", rules, CAPTURE]);
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("beside.rules:1: not WINDOW"));
+}
+
+#[test]
+fn estimators_are_made_before_they_are_asked() {
+    let make =
+        "-A FORWARD -j RATEEST --rateest-name a --rateest-interval 1s --rateest-ewmalog 4s\n";
+    let ask = "-A FORWARD -m rateest --rateest a --rateest-gt --rateest-pps 1 -j DROP\n";
+    let right = file("right.rules", &format!("*filter\n{make}{ask}COMMIT\n"));
+    let wrong = file("wrong.rules", &format!("*filter\n{ask}{make}COMMIT\n"));
+    for verb in [&["check"][..], &["replay", CAPTURE, "--rules"]] {
+        let run = |path: &Path| keepstate(&[verb, &[path.to_str().expect("text")]].concat());
+        assert!(run(&right).status.success());
+        let refused = run(&wrong);
+        assert!(!refused.status.success());
+        let said = [refused.stdout, refused.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("wrong.rules:2:33-33"), "{said}");
+        assert!(said.contains("no rule before this one makes the rate estimator `a`"), "{said}");
+    }
+}

@@ -136,19 +136,29 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.traced = traversal.traced;
     let unknown = traversal.unknown;
     walk.recorder.table_verdict(name, verdict, decision);
-    if let Some(Unknown { chain, rule, number, .. }) = unknown {
-        let is_settled = unknown.is_some_and(|unknown| unknown.is_settled(verdict));
+    if let Some(unknown) = unknown {
+        let is_settled = unknown.is_settled(verdict);
+        let Unknown { chain, rule, number, .. } = unknown;
         walk.note_unknown(Some(UnknownMatch { table: name, chain, rule, number, is_settled }));
     }
     if !walk.stores.copies.is_empty() {
         duplicate::send(walk);
     }
-    let decided = decision.map(|decision| PolicyOrRule { table: name, decision });
+    end(walk, verdict, decision.map(|decision| PolicyOrRule { table: name, decision }))
+}
+
+/// What a table's verdict means for the packet.
+#[inline]
+fn end<R>(
+    walk: &mut Walk<'_, R>,
+    verdict: Verdict,
+    decided: Option<PolicyOrRule>,
+) -> Result<(), Stop> {
     match verdict {
         Verdict::Accept => {
             // The filter table is what people mean by "the rule that let it through".
-            let kept = walk.rule.is_some_and(|rule| rule.table == TableName::Filter);
-            if !kept || name == TableName::Filter {
+            let is_filter = |rule: PolicyOrRule| rule.table == TableName::Filter;
+            if !walk.rule.is_some_and(is_filter) || decided.is_some_and(is_filter) {
                 walk.rule = decided.or(walk.rule);
             }
             Ok(())

@@ -2,6 +2,7 @@
 
 use crate::compare::{self, Difference};
 use crate::fuzz::coverage::{Before, Coverage};
+use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
@@ -346,6 +347,7 @@ fn router(tracking: Tracking) -> io::Result<Kernel> {
     for declared in settings::policies() {
         kernel.add_timeout_policy(&declared)?;
     }
+    kernel.load_accounts(ACCOUNTS)?;
     kernel.silence_late_answers(true)?;
     Ok(kernel)
 }
@@ -358,6 +360,7 @@ fn model(kernel: &Kernel, settings: &Settings, clock: &SystemClock) -> io::Resul
     let mut model =
         Model::new(kernel.config(), &sysctls, &settings.rules).map_err(io::Error::other)?;
     model.add_timeout_policies(&settings::policies()).map_err(io::Error::other)?;
+    model.load_accounts(ACCOUNTS).map_err(io::Error::other)?;
     model.set_start(clock.epoch());
     Ok(model)
 }

@@ -33,6 +33,7 @@ impl Machine {
                 std::os::unix::fs::symlink(KEEPSTATE, link).expect("a link");
             }
         }
+        std::os::unix::fs::symlink(KEEPSTATE, links.join("nfacct")).expect("a link");
         Self { links, store: folder.join("store") }
     }
 

@@ -12,7 +12,7 @@ pub(crate) mod draft;
 mod extensions;
 mod flow;
 mod fragments;
-mod grammar;
+pub(crate) mod grammar;
 mod mutate;
 pub(crate) mod random;
 pub mod report;

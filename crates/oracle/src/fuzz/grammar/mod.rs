@@ -1,6 +1,7 @@
 //! The grammars of matches and targets: how the options of each are drawn, with values at every edge
 //! and in every spelling, and how a packet is brought to the edge of what such options ask for.
 
+pub(crate) mod beside;
 mod connections;
 mod facts;
 mod headers;
@@ -57,7 +58,8 @@ impl Entry {
 }
 
 /// Matches, a group a file.
-const MATCH_GROUPS: [&[Entry]; 7] = [
+const MATCH_GROUPS: [&[Entry]; 8] = [
+    beside::MATCHES,
     connections::MATCHES,
     facts::MATCHES,
     headers::MATCHES,
@@ -69,13 +71,12 @@ const MATCH_GROUPS: [&[Entry]; 7] = [
 
 /// Matches and targets that are not drawn, and why not.
 #[cfg(test)]
-const EXCEPTIONS: [(&str, &str); 22] = [
+const EXCEPTIONS: [(&str, &str); 20] = [
     ("cgroup", "the kernel that judges takes no class, and groups belong to its machine"),
     ("cpu", "which processor takes a packet is the machine's choice"),
     ("ipvs", "there are no virtual servers"),
-    ("nfacct", "its objects are made beside the rules"),
-    ("osf", "its fingerprints are loaded beside the rules"),
-    ("rateest", "what it compares is measured over seconds"),
+    ("osf", "the kernel has one list of fingerprints for all who run this; its own test has it"),
+    ("rateest", "what it compares is measured over seconds; its own test has it"),
     ("set", "its sets are made beside the rules; their own test has them"),
     ("CONNSECMARK", "security marks belong to the machine's security module"),
     ("DNAT", "stands in the table nat, which is not walked"),
@@ -84,13 +85,12 @@ const EXCEPTIONS: [(&str, &str); 22] = [
     ("NETMAP", "stands in the table nat, which is not walked"),
     ("NFQUEUE", "takes packets out of the walk; its own test has it"),
     ("QUEUE", "takes packets out of the walk"),
-    ("RATEEST", "measures over seconds"),
     ("REDIRECT", "stands in the table nat, which is not walked"),
     ("SECMARK", "security marks belong to the machine's security module"),
     ("SET", "its sets are made beside the rules; their own test has them"),
     ("SNAT", "stands in the table nat, which is not walked"),
     ("SYNPROXY", "answers in the place of a server; its own test has it"),
-    ("TEE", "sends copies of which the probe does not know whose they are"),
+    ("TEE", "sends copies of which the probe does not know whose they are; its own test has them"),
     ("TRACE", "switches on what the machine logs of every rule"),
 ];
 

@@ -2,6 +2,7 @@
 
 use super::super::aim;
 use super::super::random::Random;
+use super::beside;
 use super::connections::masked;
 use super::headers::{self, CLASSES, SERVICES};
 use super::{Entry, Place, number, ports};
@@ -29,6 +30,7 @@ pub(super) const TARGETS: &[Entry] = &[
     Entry::new("MARK", mark),
     Entry::new("NFLOG", nflog),
     Entry::new("NOTRACK", |random, _| random.chance(40).then(String::new)),
+    Entry::new("RATEEST", beside::rateest),
     Entry::new("REJECT", reject),
     Entry::new("SNPT", prefix).aimed(|random, draft, _| aim::few_addresses(random, draft)),
     Entry::new("TCPMSS", tcpmss).of(&["tcp"]).aimed(ports::aim_clamp),
