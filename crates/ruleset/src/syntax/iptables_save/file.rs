@@ -1,5 +1,6 @@
 //! A file: tables, chains, rules.
 
+use super::declared::{read_counters, read_pair, set_policy};
 use super::known;
 use super::link::{self, Requirement};
 use super::options::Main;
@@ -464,34 +465,6 @@ fn is_of_other_family(word: &Word, family: Family) -> bool {
         Family::V6 => ["-4", "--ipv4"],
     };
     !word.quoted && marks.contains(&word.text.as_str())
-}
-
-fn read_counters(text: &str) -> Option<(u64, u64)> {
-    read_pair(text.strip_prefix('[')?.strip_suffix(']')?)
-}
-
-fn read_pair(text: &str) -> Option<(u64, u64)> {
-    let (packets, bytes) = text.split_once(':')?;
-    leading_number(packets).zip(leading_number(bytes))
-}
-
-/// The digits at the beginning of a text, behind blanks, as strtoull(3) takes them: what follows
-/// them does not count, and what is too large is the largest number.
-fn leading_number(text: &str) -> Option<u64> {
-    let text = text.trim_start_matches([' ', '\t']);
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let digits = text.get(..end).filter(|digits| !digits.is_empty())?;
-    Some(digits.parse().unwrap_or(u64::MAX))
-}
-
-fn set_policy(chain: &mut Chain, policy: &str) -> bool {
-    let policy = match policy {
-        "ACCEPT" => Policy::Accept,
-        "DROP" => Policy::Drop,
-        _ => return false,
-    };
-    chain.policy = Some(policy);
-    true
 }
 
 impl Section {

@@ -6,6 +6,7 @@
 //! is the way back.
 
 mod command;
+mod declared;
 pub mod file;
 mod header;
 mod known;
