@@ -230,15 +230,42 @@ pub fn nearest<'a>(word: &str, possible: impl Iterator<Item = &'a str>) -> Optio
         3..=5 => 2,
         _ => 3,
     };
+    let word = Folded::of(word)?;
     let mut best: Option<(usize, &str)> = None;
-    let comparable = |one: &&str| one.len().abs_diff(word.len()) <= 4 * allowed;
+    let comparable = |one: &&str| one.len().abs_diff(length) <= 4 * allowed;
     for one in possible.filter(comparable).take(NEAREST_MAX) {
-        let distance = edit_distance(&word.to_ascii_lowercase(), &one.to_ascii_lowercase());
+        let Some(folded) = Folded::of(one) else { continue };
+        // Each letter more has to be put in.
+        if folded.length.abs_diff(word.length) > allowed {
+            continue;
+        }
+        let distance = edit_distance(&word, &folded);
         if distance <= allowed && distance < length && best.is_none_or(|(d, _)| distance < d) {
             best = Some((distance, one));
         }
     }
     best.map(|(_, one)| one)
+}
+
+/// A word in lower case, of no more characters than can be near enough to one of [`NEAREST_WORD_MAX`].
+struct Folded {
+    letters: [char; NEAREST_WORD_MAX + 4],
+    length: usize,
+}
+
+impl Folded {
+    fn of(word: &str) -> Option<Self> {
+        let mut folded = Self { letters: ['\0'; NEAREST_WORD_MAX + 4], length: 0 };
+        for letter in word.chars() {
+            *folded.letters.get_mut(folded.length)? = letter.to_ascii_lowercase();
+            folded.length += 1;
+        }
+        Some(folded)
+    }
+
+    fn letters(&self) -> &[char] {
+        self.letters.get(..self.length).unwrap_or(&[])
+    }
 }
 
 /// Longest word that is compared with the known ones, in characters.
@@ -248,25 +275,31 @@ pub const NEAREST_WORD_MAX: usize = 40;
 pub const NEAREST_MAX: usize = 500;
 
 /// Insertions, deletions, substitutions and swaps of neighbours that lead from one to the other.
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut above: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
+fn edit_distance(from: &Folded, to: &Folded) -> usize {
+    type Row = [usize; NEAREST_WORD_MAX + 5];
+    let at = |row: &Row, column: usize| row.get(column).copied().unwrap_or(usize::MAX);
+    let to = to.letters();
+    let mut above: Row = [0; NEAREST_WORD_MAX + 5];
+    let mut row: Row = core::array::from_fn(|column| column);
     let mut last = None;
-    for (i, c) in from.chars().enumerate() {
-        let mut next = vec![i + 1];
+    for (i, c) in from.letters().iter().enumerate() {
+        let mut next: Row = [0; NEAREST_WORD_MAX + 5];
+        if let Some(first) = next.first_mut() {
+            *first = i + 1;
+        }
         for (j, d) in to.iter().enumerate() {
-            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
-            let mut cost = at(&row, j) + usize::from(c != *d);
+            let mut cost = at(&row, j) + usize::from(c != d);
             cost = cost.min(at(&row, j + 1) + 1).min(at(&next, j) + 1);
-            let swapped = j > 0 && last == Some(*d) && to.get(j - 1) == Some(&c);
-            if swapped && c != *d {
+            let swapped = j > 0 && last == Some(d) && to.get(j - 1) == Some(c);
+            if swapped && c != d {
                 cost = cost.min(at(&above, j - 1).saturating_add(1));
             }
-            next.push(cost);
+            if let Some(here) = next.get_mut(j + 1) {
+                *here = cost;
+            }
         }
         (above, row) = (row, next);
         last = Some(c);
     }
-    row.last().copied().unwrap_or(0)
+    at(&row, to.len())
 }
