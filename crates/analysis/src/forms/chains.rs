@@ -544,7 +544,10 @@ fn groups(rules: &[Told], room: &mut usize) -> Vec<RuleTold> {
         }
         let mut text = match clauses.is_empty() {
             true => format!("every packet: {}", first.effect),
-            false => format!("{} when {}", first.effect, list(&clauses)),
+            false => {
+                let comma = if first.effect.contains(", ") { "," } else { "" };
+                format!("{}{comma} when {}", first.effect, list(&clauses))
+            }
         };
         if first.refused {
             text.push_str(" (keepstate refuses this rule)");
