@@ -22,6 +22,7 @@ pub mod matches;
 pub mod model;
 pub mod nat_range;
 pub mod needs;
+pub mod packet_set;
 pub mod sets;
 pub mod standard;
 pub mod syntax;

@@ -7,7 +7,8 @@ use crate::rule::words::RuleWords;
 use crate::rule::{Subject, Understood, of_model, understand};
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
-use keepstate_ruleset::model::{Policy, Ruleset};
+use keepstate_ruleset::model::{self, Jump, Policy, Ruleset};
+use keepstate_ruleset::packet_set::PacketSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules of a rule set that are told; the rest is counted.
@@ -18,6 +19,8 @@ const VALUES_MAX: usize = 64;
 const WAYS_MAX: usize = 10;
 /// Ports that its summary names, of each protocol.
 const PORTS_MAX: usize = 20;
+/// Pairs of rules that are looked at for one that hides the other.
+const PAIRS_MAX: usize = 10_000_000;
 /// How far chains that end in other chains are followed.
 const DEPTH_MAX: usize = 16;
 /// Places that a sentence names.
@@ -40,6 +43,8 @@ struct Told {
     clauses: Vec<String>,
     effect: String,
     refused: bool,
+    /// The rule before it, from 1, that takes all that it asks for.
+    hidden_by: Option<usize>,
 }
 
 impl Told {
@@ -47,7 +52,7 @@ impl Told {
         let clauses = understood.clauses().into_iter().map(plainer).collect();
         let effect = effect(&understood);
         let refused = !understood.faults.is_empty();
-        Self { line, words: understood.rule, clauses, effect, refused }
+        Self { line, words: understood.rule, clauses, effect, refused, hidden_by: None }
     }
 
     fn kind(&self) -> targets::Kind {
@@ -129,12 +134,15 @@ fn shortened(text: &str) -> &str {
 pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
     let lines = Lines::of(source);
     let mut all = Vec::new();
+    let mut pairs = PAIRS_MAX;
     for table in ruleset.tables.iter().filter(|table| table.declared) {
         for chain in &table.chains {
             let rules = chain.rules.iter().map(|rule| {
                 let understood = of_model(ruleset.family, table, chain, rule);
                 Told::new(lines.line_at(rule.span.start), understood)
             });
+            let mut rules: Vec<Told> = rules.collect();
+            hide(&mut rules, chain, &mut pairs);
             all.push(Chain {
                 table: table.name.as_str().into(),
                 name: chain.name.clone(),
@@ -142,11 +150,37 @@ pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
                     Policy::Accept => "ACCEPT".into(),
                     Policy::Drop => "DROP".into(),
                 }),
-                rules: rules.collect(),
+                rules,
             });
         }
     }
     all
+}
+
+/// Finds the rules that another one before them leaves nothing to.
+fn hide(rules: &mut [Told], chain: &model::Chain, pairs: &mut usize) {
+    let sets: Vec<PacketSet> = chain.rules.iter().map(PacketSet::of_rule).collect();
+    // Rules up to here have been passed by every packet as it came.
+    let mut changed_at = None;
+    let mut ends: Vec<(usize, &PacketSet)> = Vec::new();
+    for (at, ((told, rule), set)) in rules.iter_mut().zip(&chain.rules).zip(&sets).enumerate() {
+        *pairs = pairs.saturating_sub(ends.len());
+        if *pairs == 0 {
+            return;
+        }
+        let same = |before: usize| changed_at.is_none_or(|changed| changed < before);
+        let hides = |(before, other): &&(usize, &PacketSet)| {
+            other.covers(set) && (same(*before) || !other.changes())
+        };
+        told.hidden_by = ends.iter().find(hides).map(|(before, _)| before + 1);
+        match (&rule.target, told.kind()) {
+            (Jump::Standard(_) | Jump::Goto(_), _) | (_, targets::Kind::Drop) => {
+                ends.push((at, set));
+            }
+            (Jump::None, _) | (_, targets::Kind::Log) => {}
+            _ => changed_at = Some(at),
+        }
+    }
 }
 
 /// The chains of a text that cannot be loaded, as far as each rule can be understood.
@@ -315,6 +349,20 @@ fn purpose(chain: &Chain, calls: &Calls<'_>, refusing: &Refusing<'_>) -> Vec<Str
         let behind = span(at + 2, chain.rules.len());
         let verb = if at + 2 == chain.rules.len() { "is" } else { "are" };
         says.push(format!("Rule {} takes every packet: {behind} {verb} never reached.", at + 1));
+        return says;
+    }
+    let mut hidden: BTreeMap<usize, Vec<(&str, usize)>> = BTreeMap::new();
+    for (at, rule) in chain.rules.iter().enumerate() {
+        if let Some(by) = rule.hidden_by {
+            hidden.entry(by).or_default().push(("rule", at + 1));
+        }
+    }
+    let more = hidden.len().saturating_sub(PLACES_MAX);
+    for (by, rules) in hidden.into_iter().take(PLACES_MAX) {
+        says.push(format!("Rule {by} leaves nothing to {}.", places(&rules)));
+    }
+    if more > 0 {
+        says.push(format!("{more} more rules hide others."));
     }
     says
 }

@@ -9,6 +9,7 @@ use crate::explain::{Piece, Pieces, either, or_list};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -249,6 +250,10 @@ impl Match for AddrType {
             Limit::In => " limit-in",
             Limit::Out => " limit-out",
         });
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -11,6 +11,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, OptionSpec, flag, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -135,6 +136,10 @@ impl Match for Ah4 {
     fn list(&self, out: &mut String, _: bool) {
         out.push_str(" ah ");
         self.0.list(out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -12,6 +12,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 use core::fmt::Write;
@@ -595,6 +596,10 @@ impl Match for Bpf {
                 let _ = write!(out, "match bpf pinned {path}");
             }
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -5,6 +5,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -71,6 +72,10 @@ impl Match for Comment {
 
     fn list(&self, out: &mut String, _: bool) {
         let _ = write!(out, " /* {} */", self.text);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::EVERY
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -7,6 +7,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued, values};
 use crate::matches::Match;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -117,6 +118,10 @@ impl Match for ConnLabel {
             None => write!(out, " connlabel {not}{}", self.number),
         };
         out.push_str(if self.set { " set" } else { "" });
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -8,6 +8,7 @@ use crate::matches::Match;
 use crate::matches::mark::Marked;
 use crate::model::Inverted;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -78,6 +79,10 @@ impl Match for ConnMark {
     fn list(&self, out: &mut String, _: bool) {
         let not = if self.0.inverted { "!" } else { "" };
         let _ = write!(out, " connmark match {not} {}", self.0.value);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

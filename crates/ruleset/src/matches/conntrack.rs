@@ -11,6 +11,7 @@ use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, names, val
 use crate::matches::Match;
 use crate::model::{Inverted, Network};
 use crate::needs::Needs;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -313,6 +314,14 @@ pub fn state_bit(tracked: Option<&Tracked>) -> u8 {
     }
 }
 
+/// Packets in one of these states, SNAT and DNAT not among them.
+pub(super) fn states_set(wanted: Inverted<u8>) -> PacketSet {
+    let found = [NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED].into_iter();
+    let found = found.filter(|state| (wanted.value & state != 0) != wanted.inverted);
+    let ranges = found.map(|state| (u128::from(state), u128::from(state))).collect();
+    PacketSet::among(Field::State, ranges, false)
+}
+
 /// Names of states.
 #[must_use]
 pub fn state_names(bits: u8) -> Vec<&'static str> {
@@ -513,6 +522,14 @@ impl Match for Conntrack {
             Some(Direction::Original) => " ctdir ORIGINAL",
             Some(Direction::Reply) => " ctdir REPLY",
         });
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        match self.state.filter(|_| self.state_only) {
+            Some(wanted) => states_set(wanted),
+            None if self.expire.is_some() => PacketSet::Opaque,
+            None => PacketSet::named(self),
+        }
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -11,6 +11,7 @@ use crate::explain::{Piece, Pieces, either, or_list};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -218,6 +219,10 @@ impl Match for Dccp {
         if let Some(option) = self.option {
             let _ = write!(out, " option={}{}", either(option.inverted, "", "!"), option.value);
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

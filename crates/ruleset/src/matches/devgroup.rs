@@ -7,6 +7,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, named, named::Named, valued};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::Hook;
@@ -124,6 +125,10 @@ impl Match for DevGroup {
             out.push_str(name);
             wanted.value.print(out, if numeric { &[] } else { NAMES });
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -6,6 +6,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -122,6 +123,11 @@ impl Match for Dscp {
     fn list(&self, out: &mut String, _: bool) {
         let _ =
             write!(out, " DSCP match {}0x{:02x}", either(self.0.inverted, "", "!"), self.0.value);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        let value = u128::from(self.0.value) << 2;
+        PacketSet::Bits(Field::Tos, 0xfc, value, self.0.inverted)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -5,6 +5,7 @@ use crate::evaluate::{State, Traversal, is_later_fragment};
 use crate::explain::{Piece, Pieces, either, range};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -135,6 +136,10 @@ impl Match for Esp {
             out.push(' ');
             self.0.list(out);
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -7,6 +7,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use keepstate_conntrack::Hook;
@@ -59,6 +60,10 @@ impl Match for Eui64 {
     fn print(&self, _: &mut String) {}
 
     fn list(&self, _: &mut String, _: bool) {}
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
+    }
 
     fn explain(&self, out: &mut Pieces) {
         out.push(Piece::Condition(

@@ -11,6 +11,7 @@ use crate::explain::{Piece, Pieces, either, range};
 use crate::extension::{Arguments, Extension, OptionSpec, flag, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -196,6 +197,10 @@ impl Match for Frag {
                 let _ = write!(out, " {name}");
             }
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -10,6 +10,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::{Inverted, Span};
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -191,6 +192,10 @@ impl Match for Options {
         if !self.options.is_empty() {
             let _ = write!(out, " opts {}", self.written());
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -6,6 +6,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -81,6 +82,10 @@ impl Match for Helper {
     fn list(&self, out: &mut String, _: bool) {
         let not = if self.inverted { "! " } else { "" };
         let _ = write!(out, " helper match {not}\"{}\"", self.name);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

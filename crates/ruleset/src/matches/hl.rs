@@ -5,6 +5,7 @@ use crate::explain::Pieces;
 use crate::extension::{Arguments, Extension, OptionSpec, valued};
 use crate::matches::Match;
 use crate::matches::ttl::Comparison;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use keepstate_packet::Family;
@@ -61,6 +62,10 @@ impl Match for HopLimit {
 
     fn list(&self, out: &mut String, _: bool) {
         self.0.list("HL", out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        self.0.packet_set()
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -5,8 +5,9 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::{Family, L4};
 
@@ -106,6 +107,17 @@ pub struct Message {
 }
 
 impl Message {
+    /// The messages that it is about; all of the protocol for one of any kind.
+    pub(super) fn packet_set(self, any: bool) -> PacketSet {
+        let (low, high) = self.codes;
+        let at = |code: u8| u128::from(u16::from_be_bytes([self.kind, code]));
+        let (low, high) = if any { (0, Field::Icmp.last()) } else { (at(low), at(high)) };
+        PacketSet::All(Vec::from([
+            PacketSet::within(Field::LaterFragment, 0, 0, false),
+            PacketSet::within(Field::Icmp, low, high, self.inverted),
+        ]))
+    }
+
     /// Reads a name (which may be shortened), `TYPE` or `TYPE/CODE`.
     pub(super) fn parse(arguments: &mut Arguments<'_>, names: &[Name]) -> Option<Self> {
         let given = arguments.required(0)?;
@@ -233,6 +245,10 @@ impl Match for Icmp {
 
     fn list(&self, out: &mut String, numeric: bool) {
         self.0.list("icmp", NAMES, numeric, out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        self.0.packet_set(self.0.kind == ANY)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -5,6 +5,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use keepstate_packet::{Family, L4};
@@ -102,6 +103,10 @@ impl Match for Icmp6 {
 
     fn list(&self, out: &mut String, numeric: bool) {
         self.0.list("ipv6-icmp", NAMES, numeric, out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        self.0.packet_set(false)
     }
 
     fn explain(&self, out: &mut Pieces) {

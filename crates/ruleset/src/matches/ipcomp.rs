@@ -7,6 +7,7 @@ use crate::evaluate::{State, Traversal, is_later_fragment};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 
@@ -84,6 +85,10 @@ impl Match for IpComp {
         if self.reserved {
             out.push_str(" reserved");
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -6,6 +6,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -115,6 +116,16 @@ impl Match for IpRange {
                 let _ = write!(out, " {side} IP range {not}{low}-{high}");
             }
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        let sides = [(Field::Source, self.source), (Field::Destination, self.destination)];
+        let side = |(field, range): (Field, Option<Range>)| {
+            let Inverted { inverted, value: (low, high) } = range?;
+            let [low, high] = [low, high].map(|address| u128::from_be_bytes(address.0));
+            Some(PacketSet::within(field, low, high, inverted))
+        };
+        PacketSet::All(sides.into_iter().filter_map(side).collect())
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -9,6 +9,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, OptionSpec, flag, names, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -162,6 +163,10 @@ impl Match for Ipv6Header {
         if self.soft {
             out.push_str(" soft");
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -4,6 +4,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either, range};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -70,6 +71,10 @@ impl Match for Length {
         if self.high != self.low {
             let _ = write!(out, ":{}", self.high);
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::within(Field::Length, self.low.into(), self.high.into(), self.inverted)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -5,6 +5,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -92,6 +93,10 @@ impl Match for Mac {
     fn list(&self, out: &mut String, _: bool) {
         let not = if self.inverted { "! " } else { "" };
         let _ = write!(out, " MAC {not}{}", Hex(self.address));
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

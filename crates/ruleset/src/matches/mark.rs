@@ -5,6 +5,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -107,6 +108,11 @@ impl Match for Mark {
     fn list(&self, out: &mut String, _: bool) {
         let not = if self.0.inverted { "! " } else { "" };
         let _ = write!(out, " mark match {not}{}", self.0.value);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        let Marked { value, mask } = self.0.value;
+        PacketSet::Bits(Field::Mark, mask.into(), value.into(), self.0.inverted)
     }
 
     fn explain(&self, out: &mut Pieces) {

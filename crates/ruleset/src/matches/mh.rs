@@ -10,6 +10,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -157,6 +158,10 @@ impl Match for Mh {
         if low != high {
             let _ = write!(out, ":{}", written(high, numeric));
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -4,6 +4,7 @@ use crate::evaluate::{State, Stores, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use core::any::Any;
@@ -175,6 +176,10 @@ pub trait Match: Any + Debug + Send + Sync {
     /// Appends its options in the form of `iptables -L`, with a blank before each word; with
     /// `numeric`, ports, protocols and the like as numbers (`-n`).
     fn list(&self, out: &mut String, numeric: bool);
+    /// Which packets it says yes to, for analyses that run nothing.
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::Opaque
+    }
     /// Says what it looks at and what to mind.
     fn explain(&self, out: &mut Pieces);
 }

@@ -8,6 +8,7 @@ use crate::evaluate::{State, Traversal, is_later_fragment};
 use crate::explain::{Piece, Pieces, either, or_list, range};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -172,6 +173,24 @@ impl Match for Multiport {
             out.push_str(if at == 0 { "" } else { "," });
             values::list_ports(out, *ports, self.protocol, numeric);
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        let ranges = || {
+            let wide = |(low, high): &(u16, u16)| (u128::from(*low), u128::from(*high));
+            self.ports.iter().map(wide).collect()
+        };
+        let source = PacketSet::among(Field::SourcePort, ranges(), self.inverted);
+        let destination = PacketSet::among(Field::DestinationPort, ranges(), self.inverted);
+        let whole = PacketSet::within(Field::LaterFragment, 0, 0, false);
+        PacketSet::All(match (self.side, self.inverted) {
+            (Side::Source, _) => Vec::from([whole, source]),
+            (Side::Destination, _) => Vec::from([whole, destination]),
+            (Side::Either, false) => {
+                Vec::from([whole, PacketSet::Any(Vec::from([source, destination]))])
+            }
+            (Side::Either, true) => Vec::from([whole, source, destination]),
+        })
     }
 
     fn explain(&self, out: &mut Pieces) {

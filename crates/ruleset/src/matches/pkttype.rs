@@ -4,6 +4,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use keepstate_packet::PacketType;
@@ -84,6 +85,10 @@ impl Match for PktType {
         let name = NAMES.iter().find(|(of, _)| *of == self.wanted).map_or("", |(_, name)| name);
         out.push_str(if self.inverted { " PKTTYPE != " } else { " PKTTYPE = " });
         out.push_str(name);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -14,6 +14,7 @@ use crate::extension::{
 };
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -372,6 +373,10 @@ impl Match for Policy {
             }
             self.parts(element, out, if numeric { Form::Numeric } else { Form::List });
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

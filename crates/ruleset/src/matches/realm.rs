@@ -7,6 +7,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, OptionSpec, named, named::Named, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::Hook;
@@ -81,6 +82,10 @@ impl Match for Realm {
     fn list(&self, out: &mut String, numeric: bool) {
         out.push_str(if self.0.inverted { " ! realm" } else { " realm" });
         self.0.value.print(out, if numeric { &[] } else { NAMES });
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -10,6 +10,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag};
 use crate::matches::Match;
 use crate::model::TableName;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 use keepstate_conntrack::Hook;
@@ -138,6 +139,10 @@ impl Match for RpFilter {
                 out.push_str(name);
             }
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

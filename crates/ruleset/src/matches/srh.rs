@@ -13,6 +13,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::{Inverted, Network};
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -276,6 +277,10 @@ impl Match for Srh {
                 let _ = write!(out, " {name} {not} {}", written(segment.value));
             }
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

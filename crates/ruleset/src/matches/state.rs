@@ -7,6 +7,7 @@ use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, string::String};
 
@@ -71,6 +72,10 @@ impl Match for StateMatch {
     fn list(&self, out: &mut String, _: bool) {
         out.push_str(if self.wanted.inverted { " ! state " } else { " state " });
         out.push_str(&state_names(self.wanted.value).join(","));
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        super::conntrack::states_set(self.wanted)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -13,6 +13,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -276,6 +277,10 @@ impl Match for StringMatch {
         if self.icase {
             out.push_str(" ICASE");
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -14,6 +14,7 @@ use crate::explain::{Piece, Pieces, either, range};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -181,6 +182,16 @@ pub(super) fn cut_ports_fit(
     fits(source, 0) && fits(destination, 2)
 }
 
+/// Packets with these ports.
+pub(super) fn ports_of(source: Option<Ports>, destination: Option<Ports>) -> Vec<PacketSet> {
+    let sides = [(Field::SourcePort, source), (Field::DestinationPort, destination)];
+    let side = |(field, ports): (Field, Option<Ports>)| {
+        let Inverted { inverted, value: (low, high) } = ports?;
+        Some(PacketSet::within(field, low.into(), high.into(), inverted))
+    };
+    sides.into_iter().filter_map(side).collect()
+}
+
 /// What is taken for a header that could not be read: one that is cut, or what a later IPv4 fragment
 /// carries.
 pub(super) fn supposed_header<'b>(packet: &Parsed, bytes: &'b [u8]) -> Option<&'b [u8]> {
@@ -270,6 +281,21 @@ impl Match for Tcp {
                 }
             };
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        let mut all: Vec<_> = ports_of(self.source, self.destination);
+        if self.is_module() {
+            all.push(PacketSet::within(Field::LaterFragment, 0, 0, false));
+        }
+        all.extend(self.flags.map(|flags| {
+            let (mask, set) = flags.value;
+            PacketSet::Bits(Field::TcpFlags, mask.into(), set.into(), flags.inverted)
+        }));
+        if self.option.is_some() {
+            all.push(PacketSet::named(self));
+        }
+        PacketSet::All(all)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -8,6 +8,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either, range};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -111,6 +112,10 @@ impl Match for TcpMss {
         if self.low != self.high {
             let _ = write!(out, ":{}", self.high);
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -6,6 +6,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -117,6 +118,10 @@ impl Match for Tos {
             Some(name) => write!(out, " tos match{not} {name}"),
             None => write!(out, " tos match{not}0x{:02x}/0x{:02x}", self.value, self.mask),
         };
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::Bits(Field::Tos, self.mask.into(), self.value.into(), self.inverted)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -4,8 +4,9 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, OptionSpec, valued};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::Family;
 
@@ -66,6 +67,10 @@ impl Match for Ttl {
         self.0.list("TTL", out);
     }
 
+    fn packet_set(&self) -> PacketSet {
+        self.0.packet_set()
+    }
+
     fn explain(&self, out: &mut Pieces) {
         self.0.explain("TTL", out);
     }
@@ -85,6 +90,25 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// Packets of which it holds.
+    pub(super) fn packet_set(self) -> PacketSet {
+        let within = |low: u8, high: u8, inverted| {
+            PacketSet::within(Field::Ttl, low.into(), high.into(), inverted)
+        };
+        match self {
+            Self::Equal(value) => within(value, value, false),
+            Self::NotEqual(value) => within(value, value, true),
+            Self::Less(value) => match value.checked_sub(1) {
+                Some(high) => within(0, high, false),
+                None => PacketSet::In(Field::Ttl, Vec::new()),
+            },
+            Self::Greater(value) => match value.checked_add(1) {
+                Some(low) => within(low, u8::MAX, false),
+                None => PacketSet::In(Field::Ttl, Vec::new()),
+            },
+        }
+    }
+
     /// Reads the one option of three (identifiers 0 to 2: equal, less, greater).
     pub fn parse(arguments: &mut Arguments<'_>) -> Option<Self> {
         arguments.some_option()?;

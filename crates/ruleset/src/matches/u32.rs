@@ -8,6 +8,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -293,6 +294,10 @@ impl Match for U32 {
     fn list(&self, out: &mut String, _: bool) {
         out.push_str(either(self.inverted, " u32 ", " u32 ! "));
         self.write(out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -3,15 +3,16 @@
 //! for, the one is dropped and the other does not match.
 
 use super::tcp::{
-    Ports, cut_ports_fit, explain_ports, list_ports, port_fits, port_range, print_ports,
+    Ports, cut_ports_fit, explain_ports, list_ports, port_fits, port_range, ports_of, print_ports,
     supposed_header,
 };
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::matches::Match;
+use crate::packet_set::{Field, PacketSet};
 use crate::verdict::Answer;
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_packet::L4;
 
 const SPORT: u8 = 0;
@@ -93,6 +94,13 @@ impl Match for Udp {
         out.push_str(" udp");
         list_ports(out, "spt", self.source, 17, numeric);
         list_ports(out, "dpt", self.destination, 17, numeric);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::All(match self.source.is_none() && self.destination.is_none() {
+            true => Vec::from([PacketSet::within(Field::LaterFragment, 0, 0, false)]),
+            false => ports_of(self.source, self.destination),
+        })
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -116,3 +116,19 @@ fn only_so_many_rules_are_told() {
     let answer = file::explain(&text, Form::SaveFile);
     assert!(answer.fact("rules.cut").is_some());
 }
+
+#[test]
+fn rules_that_others_hide_are_named() {
+    let text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 10.0.0.0/8 -j ACCEPT\n\
+                -A INPUT -s 10.1.0.0/16 -p tcp -j DROP\n-A INPUT -s 10.2.0.0/16 -j LOG\n\
+                -A INPUT -m limit --limit 1/s -j DROP\n-A INPUT -m limit --limit 1/s -j DROP\n\
+                -A INPUT -s 11.0.0.0/8 -j LOG\n-A INPUT -s 11.1.0.0/16 -j ACCEPT\nCOMMIT\n";
+    let (purpose, _) = chain(text, "INPUT");
+    assert!(purpose.ends_with("Rule 1 leaves nothing to rule 2-3."), "{purpose}");
+    let changed = "*mangle\n-A FORWARD -m mark --mark 1 -j ACCEPT\n-A FORWARD -i eth0 -j MARK --set-mark 1\n\
+                   -A FORWARD -i eth0 -m mark --mark 1 -j DROP\nCOMMIT\n";
+    let (purpose, _) = chain(changed, "FORWARD");
+    assert!(!purpose.contains("leaves nothing"), "{purpose}");
+    let (purpose, _) = chain(&changed.replace("-i eth0 -j MARK --set-mark 1", "-j LOG"), "FORWARD");
+    assert!(purpose.ends_with("Rule 1 leaves nothing to rule 3."), "{purpose}");
+}
