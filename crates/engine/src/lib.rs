@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod answer;
+pub mod bridge;
 pub mod cause;
 pub mod command;
 pub mod defrag;

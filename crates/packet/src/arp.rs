@@ -28,6 +28,8 @@ pub struct Arp {
 
 /// Bytes of a packet for Ethernet and IPv4.
 pub const LENGTH: usize = 28;
+/// Where the length of hardware addresses stands.
+pub const HARDWARE_LENGTH: usize = 4;
 /// Where the sender's hardware address stands.
 pub const SENDER_HARDWARE: usize = 8;
 /// Where the sender's protocol address stands.

@@ -76,7 +76,7 @@ pub struct Traversal<'a> {
 }
 
 /// What rules of a bridge read of a frame beside its addresses, which are in [`Traversal::link`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Frame<'a> {
     /// What the frame carries, behind a tag if it has one: an EtherType, or a length.
     pub ethertype: u16,
@@ -88,8 +88,8 @@ pub struct Frame<'a> {
     pub logical_out: Option<&'a InterfaceName>,
     /// The address of the bridge.
     pub bridge: Option<[u8; 6]>,
-    /// What `arpreply` sends back.
-    pub answered: Option<Answered>,
+    /// What `arpreply` sends back, oldest first.
+    pub answers: Vec<Answered>,
 }
 
 /// An answer to an ARP request, for the port that it came in at.

@@ -113,3 +113,42 @@ fn every_extension_has_a_page_with_all_its_options_and_an_example_that_loads() {
     }
     assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
 }
+
+#[test]
+fn pages_of_ebtables_and_arptables_have_all_options_and_an_example_that_loads() {
+    use keepstate_ruleset::kept::{Kept, Variant, ask};
+    use keepstate_ruleset::labels::LabelNames;
+    use keepstate_ruleset::model::NfProto;
+    use keepstate_ruleset::syntax::iptables_save::words::words;
+    use keepstate_ruleset::{matches, targets};
+    let matches = matches::ebtables::MATCHES.iter().map(|one| (one.options, one.manual));
+    let bridge = targets::ebtables::TARGETS.iter().map(|one| (one.options, one.manual));
+    let arp = targets::arptables::TARGETS.iter().map(|one| (one.options, one.manual));
+    // As it was once called.
+    let old = ["set-mark"];
+    for (options, text) in matches.chain(bridge).chain(arp) {
+        for option in options {
+            let told = text.contains(&format!("--{}", option.name)) || old.contains(&option.name);
+            assert!(told, "--{}: {text}", option.name);
+        }
+        let joined = text.replace("\\\n", " ");
+        let examples = joined.lines().filter_map(|line| line.strip_prefix("    "));
+        let mut count = 0;
+        for example in examples {
+            let (tool, rest) = example.split_once(' ').expect("a command");
+            let family = match tool {
+                "ebtables" => NfProto::Bridge,
+                "arptables" => NfProto::Arp,
+                _ => continue,
+            };
+            let words = words(rest, 0, &mut Vec::new());
+            let asked = ask(&words, rest, family, Variant::Nft);
+            let asked = asked.unwrap_or_else(|refusal| panic!("{example}: {refusal:?}"));
+            let mut kept = Kept::new(family, Variant::Nft);
+            let done = kept.apply(&asked, LabelNames::NONE, true);
+            assert!(done.is_ok(), "{example}: {done:?}");
+            count += 1;
+        }
+        assert!(count > 0, "no example: {text}");
+    }
+}

@@ -26,6 +26,11 @@ pub(super) struct Line {
 /// Explains a whole text, chain by chain.
 #[must_use]
 pub fn explain(text: &str, form: Form) -> Answer {
+    if let Some(family) = keepstate_ruleset::syntax::frames::family_of(text)
+        && form == Form::SaveFile
+    {
+        return super::frames::explain(text, family);
+    }
     let (name, what) = match form {
         Form::Listing => ("iptables-listing", "A whole listing, as `iptables -L` prints it."),
         Form::Script => ("iptables-script", "A script of iptables commands, or lines of -S."),
@@ -129,7 +134,7 @@ fn family(text: &str, form: Form) -> Family {
     }
 }
 
-fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic]) {
+pub(super) fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic]) {
     answer.say(
         Topic::Fault,
         "fault.count",

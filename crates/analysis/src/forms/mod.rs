@@ -7,6 +7,7 @@ pub mod conntrack_xml;
 pub mod diagnostic;
 pub mod expect;
 pub mod file;
+pub mod frames;
 pub mod log;
 pub mod manual;
 pub mod policy;

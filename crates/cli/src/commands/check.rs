@@ -8,7 +8,9 @@ use crate::{
     terminal::Terminal,
 };
 use keepstate_ruleset::{
-    needs::EstimatorsMade, sets::ipset::Sets, syntax::ipset::run::is_save_file,
+    needs::EstimatorsMade,
+    sets::ipset::Sets,
+    syntax::{frames, ipset::run::is_save_file},
 };
 use std::{
     io::{self, Write},
@@ -18,7 +20,7 @@ use std::{
 /// Arguments of `keepstate check`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Rule sets as iptables-save and ip6tables-save print them, listings as `iptables -L` does, or
+    /// Rule sets as iptables-save, ip6tables-save, ebtables-save and arptables-save print them, listings as `iptables -L` does, or
     /// scripts of iptables commands; `-` is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -38,6 +40,15 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
         if let Some(fault) = set_file(path) {
             if let Err(fault) = fault {
                 let _ = writeln!(out, "{fault}");
+                worst = if worst == Exit::Clean { Exit::Findings } else { worst };
+            }
+            continue;
+        }
+        if let Some(faults) = frame_file(path) {
+            if !faults.is_empty() {
+                let _ = faults.iter().try_for_each(|fault| writeln!(out, "{fault}"));
+                let count = rulesets::faults_count(faults.len());
+                terminal.note(format_args!("{}: {count}", path.display()));
                 worst = if worst == Exit::Clean { Exit::Findings } else { worst };
             }
             continue;
@@ -70,6 +81,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
         }
     }
     worst
+}
+
+/// What is wrong with a file of ebtables-save or arptables-save; `None` for a file that is none.
+fn frame_file(path: &std::path::Path) -> Option<Vec<String>> {
+    if path.as_os_str() == "-" {
+        return None;
+    }
+    let text = rulesets::read(path).ok()?;
+    let family = frames::family_of(&text)?;
+    let name = path.display().to_string();
+    let faults = frames::parse(&text, family).err().unwrap_or_default();
+    Some(faults.iter().map(|fault| fault.render(&name, &text)).collect())
 }
 
 /// What is wrong with a file of `ipset save`; `None` for a file that is none.

@@ -1,7 +1,8 @@
 //! `among`: whether an address of the frame, or such an address with an IP address, is in a list.
 //!
-//! Pairs are kept in order and once each. An IP address is that of an IPv4 packet, or of an ARP packet:
-//! the sender's or the target's.
+//! Pairs are kept in order and once each. A list with an IP address in it is one of IPv4: what carries
+//! something else is never met, behind `!` or not. That is the expression that iptables-nft makes of it;
+//! the match of ebtables itself reads the addresses of ARP packets as well.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
@@ -11,7 +12,7 @@ use crate::matches::Match;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
-use keepstate_packet::{Address, Family, arp::Arp, ethernet};
+use keepstate_packet::{Address, Family, ethernet};
 
 const DST: u8 = 0;
 const SRC: u8 = 1;
@@ -28,9 +29,9 @@ Whether an address of the frame is in a list; faster than a rule for each.
 
     ebtables -A FORWARD -i port1 ! --among-src 02:00:00:00:00:01=192.0.2.1,02:00:00:00:00:02 -j DROP
 
-Mind: where a pair has an IP address, a frame that carries neither IPv4 nor ARP does not match it; for
-ARP the address is that of the sender (`--among-src`) or of the target. Lists in files
-(`--among-src-file`) are not read here: no rule file holds them.
+Mind: where a pair of the list has an IP address, frames that do not carry IPv4 are not looked at, behind
+`!` or not: ARP needs rules of its own. Lists in files (`--among-src-file`) are not read here: no rule
+file holds them.
 ";
 
 /// The entry.
@@ -111,7 +112,10 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
 
 impl List {
     fn contains(&self, address: Option<[u8; 6]>, ip: Option<[u8; 4]>) -> bool {
-        let Some(address) = address else { return self.inverted };
+        let Some(address) = address else { return false };
+        if ip.is_none() && self.pairs.iter().any(|(_, ip)| ip.is_some()) {
+            return false;
+        }
         let from = self.pairs.partition_point(|(one, _)| *one < address);
         let mut same = self.pairs.iter().skip(from).take_while(|(one, _)| *one == address);
         same.any(|(_, wanted)| wanted.is_none() || *wanted == ip) != self.inverted
@@ -131,16 +135,11 @@ impl List {
     }
 }
 
-/// Source and destination of what the frame carries, where it is IPv4 or ARP.
+/// Source and destination of the IPv4 packet that the frame carries.
 fn ends(ethertype: u16, bytes: &[u8]) -> Option<([u8; 4], [u8; 4])> {
-    match ethertype {
-        ethernet::IPV4 => {
-            let (source, rest) = bytes.get(12..)?.split_first_chunk()?;
-            Some((*source, *rest.first_chunk()?))
-        }
-        0x0806 => Arp::read(bytes).map(|arp| (arp.sender, arp.target)),
-        _ => None,
-    }
+    let (source, rest) =
+        bytes.get(12..).filter(|_| ethertype == ethernet::IPV4)?.split_first_chunk()?;
+    Some((*source, *rest.first_chunk()?))
 }
 
 impl Match for Among {
@@ -184,7 +183,7 @@ impl Match for Among {
             }));
             if list.pairs.iter().any(|(_, ip)| ip.is_some()) {
                 out.push(Piece::Note(
-                    "A pair with an IP address is met by IPv4 and ARP with that address alone."
+                    "Its list names IP addresses: frames that do not carry IPv4 do not match, whatever it says."
                         .into(),
                 ));
             }

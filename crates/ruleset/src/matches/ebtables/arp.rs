@@ -174,20 +174,18 @@ impl Match for Arp {
                 return Answer::No;
             }
         }
-        if self.hardware_source.is_some() || self.hardware_destination.is_some() {
-            let six = |offset| at(offset).and_then(|rest| rest.first_chunk::<6>()).copied();
-            let target = six(hardware_length + usize::from(protocol_length));
-            let (6, Some(source), Some(target)) = (hardware_length, six(0), target) else {
-                return Answer::No;
-            };
-            let hardware = |wanted: Option<Inverted<Hardware>>, found: [u8; 6]| {
-                wanted.is_none_or(|wanted| wanted.value.contains(found) != wanted.inverted)
-            };
-            let matched = hardware(self.hardware_source, source)
-                && hardware(self.hardware_destination, target);
-            return matched.into();
-        }
-        Answer::Yes
+        // Only of Ethernet; each is looked for where somebody asks for it.
+        let ethernet = (u16::from_be_bytes([h0, h1]), hardware_length) == (1, 6);
+        let hardware = |wanted: Option<Inverted<Hardware>>, offset: usize| {
+            let found = || at(offset).and_then(|rest| rest.first_chunk::<6>()).copied();
+            wanted.is_none_or(|wanted| {
+                ethernet
+                    && found().is_some_and(|found| wanted.value.contains(found) != wanted.inverted)
+            })
+        };
+        let target = hardware_length + usize::from(protocol_length);
+        let met = hardware(self.hardware_source, 0) && hardware(self.hardware_destination, target);
+        met.into()
     }
 
     fn print(&self, out: &mut String) {

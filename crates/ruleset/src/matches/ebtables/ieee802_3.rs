@@ -92,13 +92,15 @@ impl Match for Ieee8023 {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let [dsap, ssap, control, rest @ ..] = &*traversal.bytes else { return Answer::No };
+        let [dsap, ssap, rest @ ..] = &*traversal.bytes else { return Answer::No };
+        let control = rest.first().copied().unwrap_or(0);
         let sap = |wanted: Inverted<u8>| {
             let same = |found: u8| (found == wanted.value) != wanted.inverted;
             same(*ssap) && same(*dsap)
         };
-        // Behind the control byte, or the two of them, come three bytes of an organisation.
-        let at = if control & UNNUMBERED == 0 { 4 } else { 3 };
+        // Behind the control byte, or the two of them, come three bytes of an organisation; behind two
+        // the kernel passes over one byte more, which is none of the frame's format.
+        let at = if control & UNNUMBERED == 0 { 6 } else { 4 };
         let kind = |wanted: Inverted<u16>| {
             let found = rest.get(at..).and_then(|rest| rest.first_chunk());
             let snap = (*dsap, *ssap) == (SNAP, SNAP);

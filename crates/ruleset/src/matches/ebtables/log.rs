@@ -1,6 +1,6 @@
 //! `log`: writes a line about the frame to the kernel's log. A watcher: a match that always says yes.
 
-use crate::evaluate::{Frame, LogLine, Logged, State, Traversal};
+use crate::evaluate::{LogLine, Logged, State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::hardware::print_octets;
 use crate::extension::{Arguments, Extension, OptionSpec, flag, valued, values};
@@ -103,7 +103,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
 impl Log {
     /// The line as the kernel writes it.
     fn line(&self, traversal: &Traversal<'_>) -> String {
-        let frame = traversal.frame.unwrap_or_default();
+        let ethertype = traversal.frame.as_ref().map_or(0, |frame| frame.ethertype);
         let mut out = format!(
             "{} IN={} OUT={} MAC source = ",
             self.prefix,
@@ -113,13 +113,13 @@ impl Log {
         print_octets(&mut out, traversal.link.source.unwrap_or_default());
         out.push_str(" MAC dest = ");
         print_octets(&mut out, traversal.link.destination.unwrap_or_default());
-        let _ = write!(out, " proto = 0x{:04x}", frame.ethertype);
-        self.packet(&mut out, &frame, traversal.bytes);
+        let _ = write!(out, " proto = 0x{ethertype:04x}");
+        self.packet(&mut out, ethertype, traversal.bytes);
         out
     }
 
-    fn packet(&self, out: &mut String, frame: &Frame<'_>, bytes: &[u8]) {
-        match frame.ethertype {
+    fn packet(&self, out: &mut String, ethertype: u16, bytes: &[u8]) {
+        match ethertype {
             ethernet::IPV4 if self.ip => ipv4(out, bytes),
             ethernet::IPV6 if self.ip6 => ipv6(out, bytes),
             0x0806 | 0x8035 if self.arp => arp(out, bytes),

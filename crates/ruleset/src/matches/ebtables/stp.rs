@@ -1,8 +1,10 @@
 //! `stp`: the fields of a spanning tree message (IEEE 802.1D, a BPDU).
 //!
-//! A message that begins otherwise than a BPDU does not match, whatever is asked; type and flags are
-//! compared as they are, numbers as ranges. What lies behind the flags is there in configuration
-//! messages alone (type 0).
+//! The kernel takes the protocol of a BPDU for one byte, where it is two, and so reads everything behind it
+//! a byte too early: as type what is the version (0 in every message that it looks at), as flags the type,
+//! and so on. `--stp-type config` is met by every message, `--stp-flags topology-change-ack` by the
+//! notification of a topology change. So does this match, which is to say what the kernel does. A message
+//! that begins otherwise than a BPDU does not match, whatever is asked.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, either, range};
@@ -56,8 +58,9 @@ Fields of a spanning tree message. Such frames are to the bridge group address: 
 
     ebtables -A INPUT -i customer+ -d BGA --stp-type config -j DROP
 
-A range may leave out either end. Mind: a bridge that takes part in the spanning tree keeps these frames
-to itself: they come to INPUT, never to FORWARD.
+A range may leave out either end. Mind: Linux reads these fields one byte too early, so that no condition
+but `-d BGA` and `--stp-type config` (which holds for every message) does what it says. A bridge that takes
+part in the spanning tree keeps these frames to itself: they come to INPUT, never to FORWARD.
 ";
 
 /// The entry.
@@ -76,21 +79,23 @@ type Field = (u8, &'static str, usize, usize);
 
 /// In the order in which they are printed, with the addresses between.
 const FIELDS: [Field; 8] = [
-    (ROOT_PRIO, "stp-root-prio", 8, 2),
-    (ROOT_COST, "stp-root-cost", 16, 4),
-    (SENDER_PRIO, "stp-sender-prio", 20, 2),
-    (PORT, "stp-port", 28, 2),
-    (MSG_AGE, "stp-msg-age", 30, 2),
-    (MAX_AGE, "stp-max-age", 32, 2),
-    (HELLO_TIME, "stp-hello-time", 34, 2),
-    (FORWARD_DELAY, "stp-forward-delay", 36, 2),
+    (ROOT_PRIO, "stp-root-prio", 7, 2),
+    (ROOT_COST, "stp-root-cost", 15, 4),
+    (SENDER_PRIO, "stp-sender-prio", 19, 2),
+    (PORT, "stp-port", 27, 2),
+    (MSG_AGE, "stp-msg-age", 29, 2),
+    (MAX_AGE, "stp-max-age", 31, 2),
+    (HELLO_TIME, "stp-hello-time", 33, 2),
+    (FORWARD_DELAY, "stp-forward-delay", 35, 2),
 ];
-/// What a message begins with: access points of the spanning tree, unnumbered, protocol 0, version 0.
+/// What a message begins with: access points of the spanning tree, unnumbered, protocol 0, version 0. The
+/// last byte is what is compared as the type.
 const START: [u8; 6] = [0x42, 0x42, 0x03, 0, 0, 0];
-/// Bytes of a configuration message.
-const LENGTH: usize = 38;
-const ROOT: usize = 10;
-const SENDER: usize = 22;
+/// Bytes that are read of a message.
+const LENGTH: usize = 37;
+const FLAGS_AT: usize = 6;
+const ROOT: usize = 9;
+const SENDER: usize = 21;
 const CONFIG: u8 = 0;
 const TCN: u8 = 128;
 
@@ -176,10 +181,10 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
 }
 
 impl Stp {
-    /// What lies behind the type of a configuration message.
+    /// What lies behind the type.
     fn is_config_met(&self, message: &[u8; LENGTH]) -> bool {
         let at = |from: usize, length: usize| message.get(from..from + length).unwrap_or(&[]);
-        let [.., flags] = *message.first_chunk::<8>().unwrap_or(&[0; 8]);
+        let flags = message.get(FLAGS_AT).copied().unwrap_or(0);
         if self.flags.is_some_and(|wanted| (flags == wanted.value) == wanted.inverted) {
             return false;
         }
@@ -210,14 +215,13 @@ impl Match for Stp {
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
         let bytes = &*traversal.bytes;
-        let Some([start @ .., kind]) = bytes.first_chunk::<7>() else { return Answer::No };
-        if *start != START {
+        if !bytes.starts_with(&START) {
             return Answer::No;
         }
-        if self.kind.is_some_and(|wanted| (*kind == wanted.value) == wanted.inverted) {
+        if self.kind.is_some_and(|wanted| (wanted.value == CONFIG) == wanted.inverted) {
             return Answer::No;
         }
-        if *kind != CONFIG || !self.asks_of_config() {
+        if !self.asks_of_config() {
             return Answer::Yes;
         }
         bytes.first_chunk::<LENGTH>().is_some_and(|message| self.is_config_met(message)).into()
@@ -265,6 +269,13 @@ impl Match for Stp {
     fn explain(&self, out: &mut Pieces) {
         let verb = |inverted| either(inverted, "is", "is not");
         out.push(Piece::Condition("it is a spanning tree message".into()));
+        if self.kind.is_some() || self.asks_of_config() {
+            out.push(Piece::Caution(
+                "Linux reads the fields of spanning tree messages one byte too early: the rule is not \
+                 met by what it says."
+                    .into(),
+            ));
+        }
         if let Some(Inverted { inverted, value }) = self.kind {
             let verb = verb(inverted);
             out.push(Piece::Condition(match value {

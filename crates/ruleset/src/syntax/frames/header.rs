@@ -8,6 +8,7 @@ use crate::extension::hardware::{
 use crate::extension::{Given, values};
 use crate::matches::header::arp::Masked;
 use crate::model::{InterfacePattern, Inverted, Network, NfProto};
+use crate::syntax::iptables_save::file::Draft;
 use crate::syntax::iptables_save::options::Main;
 use crate::syntax::iptables_save::{EXPANSION_MAX, interface_pattern};
 use alloc::{format, vec::Vec};
@@ -166,6 +167,29 @@ impl Reader<'_> {
             Main::HType => self.arp.kind = wanted,
             Main::Opcode => self.arp.opcode = Some(wanted),
             _ => self.arp.protocol = Some(wanted),
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Where the two ends of a bridge are known.
+    pub(in crate::syntax) fn bridge_direction(&self, faults: &mut Vec<Diagnostic>) {
+        let (leaving, arriving) = match self.chain.text.as_str() {
+            "PREROUTING" | "INPUT" | "BROUTING" => (true, false),
+            "OUTPUT" | "POSTROUTING" => (false, true),
+            _ => return,
+        };
+        let wrong = [
+            (arriving, Main::InInterface, "-i", "INPUT, FORWARD, PREROUTING and BROUTING"),
+            (arriving, Main::LogicalIn, "--logical-in", "INPUT, FORWARD, PREROUTING and BROUTING"),
+            (leaving, Main::OutInterface, "-o", "OUTPUT, FORWARD and POSTROUTING"),
+            (leaving, Main::LogicalOut, "--logical-out", "OUTPUT, FORWARD and POSTROUTING"),
+        ];
+        for (_, main, option, chains) in wrong.into_iter().filter(|(wrong, ..)| *wrong) {
+            let Some(span) = self.line.place(main) else { continue };
+            let text = format!("`{option}` has no meaning in {}", self.chain.text);
+            let fault = Diagnostic::new(code::INTERFACE_DIRECTION, span, text);
+            faults.push(fault.says(format!("Use {option} only in {chains} chains")));
         }
     }
 }

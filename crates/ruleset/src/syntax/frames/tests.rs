@@ -423,11 +423,12 @@ fn frames_meet_matches() {
     bpdu.extend([0x80, 0, 2, 0, 0, 0, 0, 9, 0, 0, 0, 7, 0x80, 1, 2, 0, 0, 0, 0, 8, 0x80, 2]);
     bpdu.extend([0, 1, 0, 20, 0, 2, 0, 15]);
     for (rule, wanted) in [
-        ("--stp-type config --stp-flags topology-change --stp-root-prio 32768", true),
-        ("--stp-root-addr 2:0:0:0:0:9 --stp-root-cost 7 --stp-sender-prio 32769", true),
-        ("--stp-sender-addr 2:0:0:0:0:8 --stp-port 32770 --stp-msg-age 1 --stp-max-age 20", true),
-        ("--stp-hello-time 2 --stp-forward-delay 15", true),
-        ("--stp-forward-delay 16:", false),
+        // A byte too early, as the kernel reads them.
+        ("--stp-type config --stp-flags 0 --stp-root-prio 384", true),
+        ("--stp-type tcn", false),
+        ("--stp-root-addr 0:2:0:0:0:0 --stp-root-cost 150994944 --stp-sender-prio 1920", true),
+        ("--stp-root-prio 32768", false),
+        ("--stp-sender-addr 1:2:0:0:0:0 --stp-port 2176 --stp-msg-age 512:", true),
         ("-p Length --802_3-sap 0x42", true),
     ] {
         assert_eq!(met(rule, 38, None, &bpdu), wanted, "{rule}");

@@ -762,29 +762,6 @@ impl Draft<'_> {
     }
 }
 
-impl Draft<'_> {
-    /// Where the two ends of a bridge are known.
-    fn bridge_direction(&self, faults: &mut Vec<Diagnostic>) {
-        let (leaving, arriving) = match self.chain.text.as_str() {
-            "PREROUTING" | "INPUT" | "BROUTING" => (true, false),
-            "OUTPUT" | "POSTROUTING" => (false, true),
-            _ => return,
-        };
-        let wrong = [
-            (arriving, Main::InInterface, "-i", "INPUT, FORWARD, PREROUTING and BROUTING"),
-            (arriving, Main::LogicalIn, "--logical-in", "INPUT, FORWARD, PREROUTING and BROUTING"),
-            (leaving, Main::OutInterface, "-o", "OUTPUT, FORWARD and POSTROUTING"),
-            (leaving, Main::LogicalOut, "--logical-out", "OUTPUT, FORWARD and POSTROUTING"),
-        ];
-        for (_, main, option, chains) in wrong.into_iter().filter(|(wrong, ..)| *wrong) {
-            let Some(span) = self.line.place(main) else { continue };
-            let text = format!("`{option}` has no meaning in {}", self.chain.text);
-            let fault = Diagnostic::new(code::INTERFACE_DIRECTION, span, text);
-            faults.push(fault.says(format!("Use {option} only in {chains} chains")));
-        }
-    }
-}
-
 /// Without the networks that every address lies in: they are not printed either.
 fn simplified(header: HeaderMatch) -> HeaderMatch {
     let all = |network: Option<crate::model::Inverted<crate::model::Network>>| {

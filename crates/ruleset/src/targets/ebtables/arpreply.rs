@@ -1,6 +1,7 @@
 //! `arpreply`: answers an ARP request for a station.
 //!
-//! What is no ARP request for an IPv4 address on Ethernet is passed over; one that is cut is dropped.
+//! What is no ARP request for an IPv4 address with hardware addresses of 6 bytes is passed over, whatever
+//! hardware it names; one that is cut is dropped.
 //! The answer leaves by the port that the request came in at.
 
 use super::{Then, hardware_address};
@@ -67,10 +68,11 @@ impl Target for ArpReply {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         const IPV4_ON_ETHERNET: [u8; 6] = [0, 1, 8, 0, 6, 4];
+        const LENGTHS: [u8; 4] = [8, 0, 6, 4];
         let bytes = &*traversal.bytes;
         let Some(head) = bytes.first_chunk::<8>() else { return Step::Verdict(Verdict::Drop) };
-        let [kind @ .., high, low] = *head;
-        if kind != IPV4_ON_ETHERNET || u16::from_be_bytes([high, low]) != REQUEST {
+        let [_, _, kind @ .., high, low] = *head;
+        if kind != LENGTHS || u16::from_be_bytes([high, low]) != REQUEST {
             return Step::Continue;
         }
         let Some(request) = Arp::read(bytes) else { return Step::Verdict(Verdict::Drop) };
@@ -88,7 +90,7 @@ impl Target for ArpReply {
         }
         if let Some(frame) = &mut traversal.frame {
             let (source, destination) = (self.address, request.sender_hardware);
-            frame.answered = Some(Answered { source, destination, packet: answer });
+            frame.answers.push(Answered { source, destination, packet: answer });
         }
         self.then.step()
     }

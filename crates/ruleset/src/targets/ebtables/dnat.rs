@@ -1,4 +1,4 @@
-//! `dnat`: another destination address for the frame.
+//! `dnat`: another destination address for the frame; to whom it is on the link is found anew.
 
 use super::{Then, hardware_address};
 use crate::diagnostic::{Diagnostic, code};
@@ -12,6 +12,7 @@ use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
+use keepstate_packet::PacketType;
 
 const TO: u8 = 0;
 const THEN: u8 = 1;
@@ -69,6 +70,13 @@ impl Target for Dnat {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         traversal.link.destination = Some(self.address);
+        let bridge = traversal.frame.as_ref().and_then(|frame| frame.bridge);
+        traversal.link.packet_type = match self.address {
+            [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => PacketType::Broadcast,
+            [first, ..] if first & 1 != 0 => PacketType::Multicast,
+            own if Some(own) == bridge => PacketType::Unicast,
+            _ => PacketType::OtherHost,
+        };
         self.then.step()
     }
 

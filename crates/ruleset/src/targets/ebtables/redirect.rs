@@ -54,7 +54,7 @@ impl Target for Redirect {
     }
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
-        if let Some(address) = traversal.frame.and_then(|frame| frame.bridge) {
+        if let Some(address) = traversal.frame.as_ref().and_then(|frame| frame.bridge) {
             traversal.link.destination = Some(address);
         }
         traversal.link.packet_type = PacketType::Unicast;

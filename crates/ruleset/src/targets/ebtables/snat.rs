@@ -8,11 +8,11 @@ use crate::extension::hardware::print_octets;
 use crate::extension::{Arguments, Extension, OptionSpec, flag, valued};
 use crate::model::TableName;
 use crate::targets::Target;
-use crate::verdict::Step;
+use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
-use keepstate_packet::arp::{Arp, SENDER_HARDWARE};
+use keepstate_packet::arp::{HARDWARE_LENGTH, SENDER_HARDWARE};
 
 const TO: u8 = 0;
 const THEN: u8 = 1;
@@ -74,11 +74,17 @@ impl Target for Snat {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         traversal.link.source = Some(self.address);
-        let carries_arp = traversal.frame.is_some_and(|frame| frame.ethertype == 0x0806);
-        let six = Arp::read(traversal.bytes).is_some_and(|arp| arp.hardware_length == 6);
-        if self.arp && carries_arp && six {
-            let sender = traversal.bytes.iter_mut().skip(SENDER_HARDWARE);
-            sender.zip(self.address).for_each(|(to, from)| *to = from);
+        let carries_arp = traversal.frame.as_ref().is_some_and(|frame| frame.ethertype == 0x0806);
+        if self.arp && carries_arp {
+            // A packet that ends before what is to be written is dropped.
+            match traversal.bytes.get(HARDWARE_LENGTH).filter(|_| traversal.bytes.len() >= 8) {
+                None => return Step::Verdict(Verdict::Drop),
+                Some(6) => {}
+                Some(_) => return self.then.step(),
+            }
+            let sender = traversal.bytes.get_mut(SENDER_HARDWARE..SENDER_HARDWARE + 6);
+            let Some(sender) = sender else { return Step::Verdict(Verdict::Drop) };
+            sender.copy_from_slice(&self.address);
         }
         self.then.step()
     }
