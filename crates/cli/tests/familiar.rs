@@ -25,8 +25,8 @@ struct Case {
     rule: String,
     saved: String,
     expected: Expected,
-    /// Commands of its file that come before it.
-    external: bool,
+    /// Commands of its file that stand before it, to be run once.
+    before: Vec<String>,
 }
 
 impl Case {
@@ -61,13 +61,15 @@ fn expected(columns: &[&str], legacy: bool) -> Option<Expected> {
     }
 }
 
-/// The cases of a file, and whether any of it needs an external command.
+/// The cases of a file, with the commands between them.
 fn cases(name: &str, text: &str, legacy: bool) -> Vec<Case> {
-    let (mut all, mut chains, mut table, mut external) = (Vec::new(), "", "filter", false);
+    let (mut all, mut chains, mut table, mut before) = (Vec::new(), "", "filter", Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
         match line.chars().next() {
             None | Some('#') => {}
-            Some('@' | '%') => external = true,
+            // Helpers and policies of user space are made by a tool of their own, and no case here asks for one.
+            Some('@' | '%') if line.starts_with("@nfct ") => {}
+            Some('@' | '%') => before.push(line[1..].to_owned()),
             Some(':') => chains = &line[1..],
             Some('*') => table = &line[1..],
             Some(_) => {
@@ -82,7 +84,7 @@ fn cases(name: &str, text: &str, legacy: bool) -> Vec<Case> {
                         rule: columns[0].to_owned(),
                         saved: saved.to_owned(),
                         expected,
-                        external,
+                        before: std::mem::take(&mut before),
                     });
                 }
             }
@@ -96,7 +98,6 @@ struct Count {
     right: usize,
     wrong: Vec<String>,
     unsupported: usize,
-    external: usize,
 }
 
 fn line(machine: &Machine, name: &str, line: &str) -> Output {
@@ -134,12 +135,25 @@ fn judge(machine: &Machine, tool: &str, case: &Case) -> Result<(), String> {
     problem
 }
 
+/// Commands that stand before cases, in their place.
+fn run_before(machine: &Machine, cases: &[Case]) -> Result<(), String> {
+    for command in cases.iter().flat_map(|case| &case.before) {
+        let (name, words) = command.split_once(' ').expect("words");
+        let ran = line(machine, name, words);
+        if !ran.status.success() {
+            return Err(format!("{command}: {}", String::from_utf8_lossy(&ran.stderr)));
+        }
+    }
+    Ok(())
+}
+
 /// All lines that load, each chain of each table at once.
 fn restore(machine: &Machine, tool: &str, cases: &[Case]) -> Result<usize, String> {
-    let good = |case: &&Case| case.expected == Expected::Ok && !case.external;
+    let good = |case: &&Case| case.expected == Expected::Ok;
     let mut tables: Vec<&str> = cases.iter().filter(good).map(|case| case.table.as_str()).collect();
     tables.sort_unstable();
     tables.dedup();
+    run_before(machine, cases)?;
     let mut count = 0;
     for table in tables {
         let lines = cases.iter().filter(good).filter(|case| case.table == table);
@@ -176,13 +190,10 @@ fn restore(machine: &Machine, tool: &str, cases: &[Case]) -> Result<usize, Strin
 fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
     let machine = Machine::new(&format!("familiar-{tool}"));
     let all = cases(name, text, tool.ends_with("legacy"));
-    let before = count.unsupported + count.external + count.wrong.len();
+    let before = count.unsupported + count.wrong.len();
     for case in &all {
-        if case.external {
-            count.external += 1;
-            continue;
-        }
-        match judge(&machine, tool, case) {
+        let ran = run_before(&machine, core::slice::from_ref(case));
+        match ran.and_then(|()| judge(&machine, tool, case)) {
             Ok(()) => count.right += 1,
             Err(told) if told.contains("is not supported yet") => count.unsupported += 1,
             Err(told) => {
@@ -190,8 +201,8 @@ fn run(tool: &str, name: &str, text: &str, count: &mut Count) {
             }
         }
     }
-    if before == count.unsupported + count.external + count.wrong.len()
-        && let Err(told) = restore(&machine, tool, &all)
+    if before == count.unsupported + count.wrong.len()
+        && let Err(told) = restore(&Machine::new(&format!("familiar-{tool}")), tool, &all)
     {
         count.wrong.push(format!("{name} {tool}, restored at once: {told}"));
     }
@@ -236,18 +247,15 @@ fn iptables_own_tables_pass_by_link_name() {
         let total = if of_frames { &mut frames } else { &mut total };
         total.right += count.right;
         total.unsupported += count.unsupported;
-        total.external += count.external;
         total.wrong.append(&mut count.wrong);
     }
     for (whose, total) in [("iptables and ip6tables", &total), ("arptables and ebtables", &frames)]
     {
         println!(
-            "{whose}: {} right, {} wrong, {} of an extension that is not supported, {} that need \
-             another command",
+            "{whose}: {} right, {} wrong, {} of an extension that is not supported",
             total.right,
             total.wrong.len(),
-            total.unsupported,
-            total.external
+            total.unsupported
         );
     }
     total.wrong.append(&mut frames.wrong);
