@@ -9,7 +9,8 @@ use keepstate_oracle::model::Model;
 use keepstate_oracle::namespace;
 use keepstate_oracle::observation::{Observation, Side};
 use keepstate_packet::{Family, Parsed, checksum};
-use std::{io, thread, time::Duration};
+use keepstate_ruleset::matches::osf::fingerprints::{Fingerprint, Fingerprints, Window};
+use std::{fs, io, sync::Mutex, thread, time::Duration};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
@@ -251,7 +252,10 @@ fn segment(flags: u8, window: u16, ttl: u8, dont_fragment: bool, options: &[u8])
     bytes
 }
 
-/// Names that no other file has: the kernel has one list for all.
+/// The kernel has one list of fingerprints for all: one test after the other.
+static FINGERPRINTS_OF_ALL: Mutex<()> = Mutex::new(());
+
+/// Names that no other file has.
 const FINGERPRINTS: &str = "\
 # for this test
 S4:64:1:60:M*,S,T,N,W7:KsLinux:2.6::Linux
@@ -282,6 +286,7 @@ fn systems_are_recognised_as_the_kernel_recognises_them() {
     }
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
     with_both(|kernel, model| {
+        let _alone = FINGERPRINTS_OF_ALL.lock();
         let _loaded = kernel.load_fingerprints(FINGERPRINTS)?;
         model.load_fingerprints(FINGERPRINTS).map_err(io::Error::other)?;
         load(kernel, model, Family::V4, &rules)?;
@@ -320,6 +325,72 @@ fn systems_are_recognised_as_the_kernel_recognises_them() {
             same_counters(kernel, model, Family::V4, &format!("{options:?}"))?;
         }
         println!("{compared} segments are recognised alike");
+        Ok(())
+    });
+}
+
+/// A SYN that fits a fingerprint, with a window of so many segment sizes where it counts those.
+fn fitting(one: &Fingerprint, size: u16) -> Vec<u8> {
+    let [high, low] = size.to_be_bytes();
+    let mut options = Vec::new();
+    for wanted in &one.options {
+        let option: &[u8] = match wanted.kind {
+            2 => &[2, 4, high, low],
+            3 => &[3, 3, 9],
+            4 => &[4, 2],
+            8 => &[8, 10, 0, 0, 0, 1, 0, 0, 0, 0],
+            ref kind => std::slice::from_ref(kind),
+        };
+        assert_eq!(option.len(), usize::from(wanted.length));
+        options.extend(option);
+    }
+    let size = u32::from(size);
+    let window = match one.window {
+        Window::Plain(window) => window,
+        Window::SegmentSizes(count) => count * size,
+        Window::Mtus(count) => count * (size + 40),
+        Window::Multiple(of) => of * 3,
+    };
+    segment(0x02, window as u16, one.ttl, one.dont_fragment, &options)
+}
+
+/// The file that nftables brings: each of its systems is recognised by both, and as the same ones.
+#[test]
+fn the_fingerprints_of_others_are_read_as_the_kernels_tool_reads_them() {
+    let Ok(file) = fs::read_to_string("/usr/share/doc/nftables/examples/pf.os") else {
+        return println!("skipped: no pf.os");
+    };
+    let mut read = Fingerprints::default();
+    read.load(&file).expect("fingerprints");
+    let rules: Vec<String> = [(0, 0), (1, 0), (2, 0), (2, 1)]
+        .map(|(ttl, log)| {
+            format!("mangle -A PREROUTING -p tcp -m osf --genre none --ttl {ttl} --log {log}")
+        })
+        .into();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    with_both(|kernel, model| {
+        let _alone = FINGERPRINTS_OF_ALL.lock();
+        let _loaded = kernel.load_fingerprints(&file)?;
+        model.load_fingerprints(&file).map_err(io::Error::other)?;
+        load(kernel, model, Family::V4, &rules)?;
+        let (mut compared, mut lines) = (0, 0);
+        for one in read.iter() {
+            // Options that are no whole words fill no header.
+            let length: usize = one.options.iter().map(|option| usize::from(option.length)).sum();
+            if !length.is_multiple_of(4) || length > 40 {
+                continue;
+            }
+            for size in [1460, 1400] {
+                let bytes = fitting(one, size);
+                let theirs = kernel.push(Side::A, Family::V4, &bytes)?;
+                let ours = model.push(Side::A, Family::V4, &bytes);
+                assert_eq!(ours.logged, theirs.logged, "{one:?}");
+                compared += 1;
+                lines += ours.logged.len();
+            }
+        }
+        same_counters(kernel, model, Family::V4, "pf.os")?;
+        println!("{compared} segments of {} systems, {lines} lines alike", read.iter().count());
         Ok(())
     });
 }

@@ -18,7 +18,7 @@ use crate::targets::log;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
-use fingerprints::{Fingerprint, NAME_MAX, Window};
+use fingerprints::{Fingerprint, NAME_MAX, TcpOption, Window};
 use keepstate_conntrack::Hook;
 use keepstate_packet::{Family, ipv4, tcp};
 
@@ -148,11 +148,11 @@ impl<'a> Syn<'a> {
     }
 
     /// The maximum segment size, if kinds and lengths of the options are these.
-    fn segment_size(&self, options: &[(u8, u8)]) -> Option<u32> {
+    fn segment_size(&self, options: &[TcpOption]) -> Option<u32> {
         let (mut rest, mut size) = (self.options, 0);
-        for (kind, length) in options {
-            let (option, behind) = rest.split_at_checked((*length).into())?;
-            if option.first() != Some(kind) {
+        for wanted in options {
+            let (option, behind) = rest.split_at_checked(wanted.length.into())?;
+            if option.first() != Some(&wanted.kind) {
                 return None;
             }
             if let &[2, _, high, low] = option {

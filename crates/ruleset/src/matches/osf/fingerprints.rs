@@ -30,6 +30,18 @@ pub enum Window {
     Multiple(u32),
 }
 
+/// A TCP option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpOption {
+    /// Kind.
+    pub kind: u8,
+    /// Length.
+    pub length: u8,
+    /// What the file says of its value, or of what that is a multiple: tells fingerprints apart, and packets
+    /// are not asked for it.
+    pub value: (bool, u32),
+}
+
 /// What a SYN of a system looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -41,8 +53,8 @@ pub struct Fingerprint {
     pub dont_fragment: bool,
     /// Length of the whole packet.
     pub length: u16,
-    /// Kind and length of each TCP option, in order.
-    pub options: Vec<(u8, u8)>,
+    /// Its TCP options, in order.
+    pub options: Vec<TcpOption>,
     /// `Linux`.
     pub genre: String,
     /// `2.6`.
@@ -146,17 +158,25 @@ fn number(text: &str) -> u32 {
     number as u32
 }
 
-/// Kind and length of an option.
-fn option(text: &str) -> Option<(u8, u8)> {
-    match text.trim_start().chars().next()? {
-        'E' => Some((0, 1)),
-        'N' => Some((1, 1)),
-        'M' => Some((2, 4)),
-        'W' => Some((3, 3)),
-        'S' => Some((4, 2)),
-        'T' => Some((8, 10)),
-        _ => None,
-    }
+fn option(text: &str) -> Option<TcpOption> {
+    let text = text.trim_start();
+    let (kind, length) = match text.chars().next()? {
+        'E' => (0, 1),
+        'N' => (1, 1),
+        'M' => (2, 4),
+        'W' => (3, 3),
+        'S' => (4, 2),
+        'T' => (8, 10),
+        _ => return None,
+    };
+    let value = match behind(text) {
+        value if kind == 2 || kind == 3 => match value.strip_prefix('%') {
+            Some(of) => (true, number(of)),
+            None => (false, number(value)),
+        },
+        _ => (false, 0),
+    };
+    Some(TcpOption { kind, length, value })
 }
 
 fn cut(text: &str) -> String {

@@ -207,10 +207,14 @@ fn lines_are_read_as_the_tool_reads_them() {
     ] {
         assert!(one(row).is_err(), "{row}");
     }
-    // Twice is once.
+    // Twice is once, and another value of an option makes another one.
     let mut twice = Fingerprints::default();
     twice.load(&format!("{LINUX}{LINUX}")).unwrap();
     assert_eq!(twice.iter().count(), 1);
+    for (number, other) in ["W6", "W%7", "W*"].into_iter().enumerate() {
+        twice.load(&LINUX.replace("W7", other)).unwrap();
+        assert_eq!(twice.iter().count(), number + 2, "{other}");
+    }
 }
 
 const OPTIONS_OVER: usize = fingerprints::OPTIONS_MAX + 1;
