@@ -69,16 +69,20 @@ impl Hardware {
     }
 }
 
-/// Six numbers in hexadecimal, of one or two digits.
+/// Six numbers in hexadecimal, of one or two digits. As with ether_aton(3), what stands behind two
+/// digits of the last one is passed over.
 #[must_use]
 pub fn octets(text: &str) -> Option<[u8; 6]> {
     let mut octets = [0; 6];
-    let mut parts = text.split(':');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| (1..=2).contains(&part.len()))?;
+    let mut parts = text.splitn(6, ':');
+    for (at, octet) in octets.iter_mut().enumerate() {
+        let part = parts.next()?;
+        let two = part.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        let part = if at == 5 { two.unwrap_or(part) } else { part };
+        let part = Some(part).filter(|part| (1..=2).contains(&part.len()))?;
         *octet = u8::from_str_radix(part, 16).ok().filter(|_| !part.starts_with('+'))?;
     }
-    parts.next().is_none().then_some(octets)
+    Some(octets)
 }
 
 /// Appends an address with two digits an octet.
@@ -204,7 +208,9 @@ mod tests {
             ("BGA", Some("01:80:c2:00:00:00")),
             ("1:2:3:4:5", None),
             ("1:2:3:4:5:6:7", None),
-            ("1:2:3:4:5:006", None),
+            ("1:2:3:4:5:66:7", Some("01:02:03:04:05:66")),
+            ("1:2:3:4:5:006", Some("01:02:03:04:05:00")),
+            ("1:2:3:4:005:6", None),
             ("1:2:3:4:5:+6", None),
             ("1:2:3:4:5:6/", None),
             ("1:2:3:4:5:6/48", None),

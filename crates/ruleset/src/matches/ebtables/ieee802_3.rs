@@ -77,12 +77,14 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
         }
     };
     let says = "For 802.3 DSAP/SSAP filtering the protocol must be LENGTH";
-    arguments.needs_ethertype(&[(LENGTH, "Length")]).or_else(|| {
+    // Behind `!` too: the tool does not look for it.
+    if arguments.ethertype.is_none_or(|wanted| wanted.value != LENGTH) {
+        arguments.needs_ethertype(&[(LENGTH, "Length")]);
         if let Some(fault) = arguments.faults.last_mut() {
             fault.says = Some(says.into());
         }
-        None
-    })?;
+        return None;
+    }
     Some(Box::new(Ieee8023 { sap, kind }))
 }
 

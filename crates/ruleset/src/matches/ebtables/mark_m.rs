@@ -51,6 +51,9 @@ enum Wanted {
     AnyOf(u64),
 }
 
+/// All bits of a mark: what is asked without a mask.
+const ALL: u64 = u32::MAX as u64;
+
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     let given = arguments.required(MARK)?;
     let number = |text: &str| match text {
@@ -59,7 +62,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     };
     let wanted = match given.value.split_once('/') {
         None if given.value.is_empty() => None,
-        None => number(&given.value).map(|value| Wanted::Value(value, u64::MAX)),
+        None => number(&given.value).map(|value| Wanted::Value(value, ALL)),
         Some(("", mask)) => number(mask).map(Wanted::AnyOf),
         Some((value, mask)) => {
             number(value).zip(number(mask)).map(|(value, mask)| Wanted::Value(value, mask))
@@ -90,7 +93,7 @@ impl Match for MarkM {
     fn print(&self, out: &mut String) {
         values::print_option(out, self.inverted, "mark");
         let _ = match self.wanted {
-            Wanted::Value(value, u64::MAX) => write!(out, " 0x{value:x}"),
+            Wanted::Value(value, ALL) => write!(out, " 0x{value:x}"),
             Wanted::Value(value, mask) => write!(out, " 0x{value:x}/0x{mask:x}"),
             Wanted::AnyOf(mask) => write!(out, " /0x{mask:x}"),
         };
@@ -103,7 +106,7 @@ impl Match for MarkM {
     fn explain(&self, out: &mut Pieces) {
         let verb = either(self.inverted, "is", "is not");
         out.push(Piece::Condition(match self.wanted {
-            Wanted::Value(value, u64::MAX) => format!("its mark {verb} 0x{value:x}"),
+            Wanted::Value(value, ALL) => format!("its mark {verb} 0x{value:x}"),
             Wanted::Value(value, mask) => {
                 format!("its mark {verb} 0x{value:x} in the bits 0x{mask:x}")
             }

@@ -16,7 +16,7 @@ const MANUAL: &str = "\
 To whom the frame is, as the device that received it found.
 
 - `[!] --pkttype-type TYPE`: `host` (to this host), `broadcast`, `multicast`, `otherhost` (to somebody
-  else), `outgoing`, `loopback`, `fastroute`, or a number.
+  else), `outgoing`, `loopback`, `fastroute`, or a number in hexadecimal.
 
     ebtables -A FORWARD --pkttype-type broadcast --limit 100/second -j ACCEPT
 
@@ -38,8 +38,6 @@ pub const EXTENSION: Extension<Box<dyn Match>> = Extension {
 /// Their numbers are their places.
 const NAMES: [&str; 7] =
     ["host", "broadcast", "multicast", "otherhost", "outgoing", "loopback", "fastroute"];
-/// The last number that the tool takes.
-const NUMBER_MAX: u64 = 254;
 
 /// An instance.
 #[derive(Debug)]
@@ -51,9 +49,10 @@ pub struct PktType {
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     let given = arguments.required(TYPE)?;
     let named = (0..).zip(NAMES).find(|(_, name)| name.eq_ignore_ascii_case(&given.value));
-    let wanted = match (named, values::number(&given.value, u64::MAX)) {
+    // Numbers are hexadecimal, and printed so here: the tool's own decimal would be read as another.
+    let wanted = match (named, values::hexadecimal(&given.value, u64::MAX)) {
         (Some((number, _)), _) => number,
-        (None, Some(number)) if number <= NUMBER_MAX => number as u8,
+        (None, Some(number)) if number <= 0xff => number as u8,
         (None, number) => {
             let says = match number {
                 Some(_) => "Problem with specified pkttype class".into(),
@@ -85,7 +84,7 @@ impl Match for PktType {
         values::print_option(out, self.inverted, "pkttype-type");
         let _ = match NAMES.get(usize::from(self.wanted)) {
             Some(name) => write!(out, " {name}"),
-            None => write!(out, " {}", self.wanted),
+            None => write!(out, " {:x}", self.wanted),
         };
     }
 

@@ -90,7 +90,10 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
             Some(Inverted { inverted: given.inverted, value })
         }
     };
-    arguments.needs_ethertype(&[(0x8100, "802_1Q")])?;
+    // The kernel looks for the protocol, but not for a `!` before it.
+    if arguments.ethertype.is_none_or(|wanted| wanted.value != 0x8100) {
+        arguments.needs_ethertype(&[(0x8100, "802_1Q")])?;
+    }
     // The priority goes with a tag that names no network.
     let prio = prio.filter(|_| id.is_none_or(|id| id.value == 0));
     Some(Box::new(Vlan { id, prio, encap }))

@@ -139,6 +139,10 @@ fn matches_of_ebtables() {
             "! --mark 0x5/0x7 --pkttype-type otherhost -j DROP",
         ),
         ("--mark /7 -j DROP", "--mark /0x7 -j DROP"),
+        ("--mark 5/4294967295 --pkttype-type 1f -j DROP", "--mark 0x5 --pkttype-type 1f -j DROP"),
+        ("-p ! 802_1Q --vlan-id 5 -j DROP", "! -p 802_1Q --vlan-id 5 -j DROP"),
+        ("-p ! LENGTH --802_3-sap 7b -j DROP", "! -p Length --802_3-sap 0x7b -j DROP"),
+        ("--pkttype-type 254", "2 Problem with specified pkttype class"),
         ("--limit 20000/m -j DROP", "--limit 333/sec --limit-burst 5 -j DROP"),
         (
             "--log --log-ip --log-prefix \"a b\" --nflog -j DROP",
