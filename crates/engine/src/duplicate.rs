@@ -8,14 +8,15 @@
 use crate::answer::Report;
 use crate::cause::Cause;
 use crate::engine::room::ROOM;
-use crate::forward;
 use crate::hooks::traverse;
 use crate::recorder::Recorder;
 use crate::route::InterfaceIndex;
 use crate::transmit::{Origin, Transmit};
 use crate::walk::{Meets, Stop, Walk};
+use crate::{defrag, forward};
+use alloc::vec;
 use keepstate_conntrack::{Hook, Tracked};
-use keepstate_packet::Parsed;
+use keepstate_packet::{Address, Family, Parsed, ipv4};
 use keepstate_ruleset::targets::tee::Copy;
 
 /// Sends the copies that rules of a table have made of the packet on its way.
@@ -68,7 +69,18 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
     if sent.is_ok() && !is_back {
         bytes.truncate(parsed.length as usize);
         let (origin, interface, answers) = (Origin::Made, out, walk.answers);
-        walk.transmits.push(Transmit { origin, interface, answers, bytes });
+        let largest = Some(walk.largest_piece).filter(|largest| *largest != 0);
+        let pieces = match largest {
+            // What came in pieces leaves in pieces, which may be cut further.
+            Some(largest) if parsed.family == Family::V4 && parsed.length > largest => {
+                ipv4::allow_fragments(&mut bytes);
+                defrag::cut_to(&bytes, &parsed, largest)
+            }
+            _ => vec![bytes],
+        };
+        for bytes in pieces {
+            walk.transmits.push(Transmit { origin, interface, answers, bytes });
+        }
     }
 }
 
@@ -86,8 +98,8 @@ fn fits<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Result<(), Stop> {
 fn way<R>(
     walk: &Walk<'_, R>,
     device: &str,
-    family: keepstate_packet::Family,
-    gateway: keepstate_packet::Address,
+    family: Family,
+    gateway: Address,
 ) -> Option<InterfaceIndex> {
     let named = (0_u16..).zip(&walk.routing.host().interfaces);
     let mut named = named.filter(|(_, interface)| interface.name.as_str() == device);

@@ -2,6 +2,8 @@
 //! fingerprints of systems, rate estimators, copies that TEE sends. The kernel and the engine get the same rules
 //! and packets. As root on Linux with nfacct and nfnl_osf; elsewhere it says why it is skipped.
 
+mod pieces;
+
 use keepstate_datapath::clock::SystemClock;
 use keepstate_oracle::compare;
 use keepstate_oracle::kernel::{Config, Kernel};
@@ -10,6 +12,7 @@ use keepstate_oracle::namespace;
 use keepstate_oracle::observation::{Observation, Side};
 use keepstate_packet::{Family, Parsed, checksum};
 use keepstate_ruleset::matches::osf::fingerprints::{Fingerprint, Fingerprints, Window};
+use pieces::piece;
 use std::{fs, io, sync::Mutex, thread, time::Duration};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -204,6 +207,33 @@ fn copies_go_where_the_kernel_sends_them() {
             }
         }
         println!("{compared} packets and what goes beside them are equal");
+        Ok(())
+    });
+}
+
+/// A copy of a datagram that came in pieces leaves in pieces.
+#[test]
+fn copies_of_pieces_go_in_pieces() {
+    with_both(|kernel, model| {
+        let mut number = 0;
+        for chain in ["PREROUTING", "FORWARD", "POSTROUTING"] {
+            let rule = format!("mangle -A {chain} -j TEE --gateway 100.127.253.2");
+            load(kernel, model, Family::V4, &[&rule])?;
+            for lengths in [[1400, 600], [600, 1400], [800, 800], [16, 8]] {
+                number += 1;
+                let [first, second] = lengths;
+                for bytes in [
+                    piece(Family::V4, number, 0, first, true),
+                    piece(Family::V4, number, first, second, false),
+                ] {
+                    let theirs = kernel.push(Side::A, Family::V4, &bytes)?;
+                    let ours = model.push(Side::A, Family::V4, &bytes);
+                    assert_eq!(sent(&ours), sent(&theirs), "{rule} {lengths:?}");
+                }
+            }
+            same_counters(kernel, model, Family::V4, &rule)?;
+        }
+        println!("{number} datagrams and their copies leave in the same pieces");
         Ok(())
     });
 }

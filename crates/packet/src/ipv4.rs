@@ -26,6 +26,13 @@ pub fn dont_fragment(bytes: &[u8]) -> bool {
     matches!(bytes.first_chunk::<HEADER_LENGTH_MIN>(), Some(h) if word(h, 6) & DONT_FRAGMENT != 0)
 }
 
+/// Takes "don't fragment" away from a header; its checksum is to be made anew.
+pub fn allow_fragments(bytes: &mut [u8]) {
+    if let Some(flags) = bytes.get_mut(6) {
+        *flags &= !(DONT_FRAGMENT >> 8) as u8;
+    }
+}
+
 /// The identification field; zero when there is no whole header.
 #[must_use]
 pub fn identification(bytes: &[u8]) -> u16 {
