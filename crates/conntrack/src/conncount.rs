@@ -1,15 +1,17 @@
 //! Connections counted by rules (`connlimit`): each rule keeps lists of connections under keys, an
 //! address and a zone.
 //!
-//! A connection joins the list of its key with a packet that comes before it is confirmed, or when
-//! the key has no list yet. It leaves when it is not there any more, or closed; that is looked at when
-//! the list is counted, but not twice within a tick of the kernel's clock. Observed on Linux 6.18.
+//! A packet whose connection is not confirmed joins the list of its key at once, be it there already;
+//! one whose connection is joins when it is not there. Whoever is not there any more, or closed, leaves
+//! while the list is looked through for the packet's own connection, as far as that one: for a packet
+//! of a confirmed connection always, for another once in a tick of the kernel's clock, or when 64 have
+//! joined since. Observed on Linux 6.18.
 
-use crate::conn::CtStatus;
+use crate::conn::{ConnId, CtStatus};
 use crate::proto::tcp::State;
 use crate::table::Table;
 use crate::timeout::TICK_NANOS;
-use crate::tuple::{Direction, Tuple};
+use crate::tuple::Tuple;
 use crate::zone::Zone;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -18,8 +20,8 @@ use keepstate_packet::{Address, Instant, tcp};
 /// Most connections on all lists together; a packet that would make one more does not match any
 /// limit.
 pub const COUNTED_MAX: usize = 1 << 20;
-/// Connections that one look may find gone.
-const GONE_MAX: usize = 64;
+/// Connections that join until the list has to be looked through; one more may be found gone by then.
+const JOINED_MAX: usize = 64;
 
 /// Whose list a connection is on: that of this rule, for this address and zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +37,10 @@ pub struct Key {
 #[derive(Debug, Default)]
 struct List {
     connections: Vec<(Tuple, Zone)>,
-    /// The tick in which it was last looked through.
+    /// The tick in which it was last looked through to its end, or begun.
     looked: u64,
+    /// How many that look has left.
+    left: usize,
 }
 
 /// The lists.
@@ -60,8 +64,8 @@ impl Table {
         self.counts.total = 0;
     }
 
-    /// How many connections are on a list, the one with this original tuple included where it joins.
-    /// `None` when there is no room.
+    /// How many connections are on a list, the one with this original tuple included. `confirmed` is
+    /// what that one is. `None` when there is no room.
     pub fn count_connections(
         &mut self,
         now: Instant,
@@ -91,19 +95,20 @@ impl Table {
         let list = match counts.lists.get_mut(&key) {
             None if counts.total >= COUNTED_MAX => return None,
             None => {
-                let list = List { connections: Vec::from([(*tuple, zone)]), looked: tick };
+                let list = List { connections: Vec::from([(*tuple, zone)]), looked: tick, left: 0 };
                 counts.lists.insert(key, list);
                 counts.total += 1;
                 return Some(1);
             }
             Some(list) => list,
         };
-        if list.looked != tick {
-            list.looked = tick;
-            self.look_through(now, &mut list.connections, tuple);
+        let joined = list.connections.len().saturating_sub(list.left);
+        let looks = confirmed || list.looked != tick || joined >= JOINED_MAX;
+        let there = looks && self.look_through(now, &mut list.connections, (*tuple, zone));
+        if looks && !there {
+            (list.looked, list.left) = (tick, list.connections.len());
         }
-        let there = list.connections.iter().any(|(known, of)| known == tuple && *of == zone);
-        if !confirmed && !there {
+        if !there {
             if total + list.connections.len() >= COUNTED_MAX {
                 return None;
             }
@@ -113,22 +118,37 @@ impl Table {
         Some(list.connections.len())
     }
 
-    /// Takes those off a list that have gone or are closed, but for the one that is being counted.
-    fn look_through(&self, now: Instant, list: &mut Vec<(Tuple, Zone)>, current: &Tuple) {
-        let mut gone = 0;
+    /// Takes those off a list that have gone or are closed, as far as the one that is being counted;
+    /// whether that one is on it.
+    fn look_through(
+        &self,
+        now: Instant,
+        list: &mut Vec<(Tuple, Zone)>,
+        current: (Tuple, Zone),
+    ) -> bool {
+        let (mut gone, mut found) = (0, false);
         list.retain(|(tuple, zone)| {
-            let stays = gone >= GONE_MAX || tuple == current || self.counts_on(now, tuple, *zone);
+            if found || gone > JOINED_MAX {
+                return true;
+            }
+            let stays = match self.find(now, tuple, *zone) {
+                Some((conn, _)) => {
+                    found = (*tuple, *zone) == current;
+                    found || !self.is_closed(conn)
+                }
+                None => false,
+            };
             gone += usize::from(!stays);
             stays
         });
+        found
     }
 
-    fn counts_on(&self, now: Instant, tuple: &Tuple, zone: Zone) -> bool {
-        let Some((conn, Direction::Original)) = self.find(now, tuple, zone) else { return false };
-        let Some(entry) = self.slots.live(conn) else { return false };
-        let closed = tuple.protocol == tcp::PROTOCOL
+    fn is_closed(&self, conn: ConnId) -> bool {
+        let Some(entry) = self.slots.live(conn) else { return true };
+        let closed = entry.tuple.protocol == tcp::PROTOCOL
             && matches!(State::of(entry.state), State::TimeWait | State::Close);
-        !closed && !entry.is(CtStatus::DYING)
+        closed || entry.is(CtStatus::DYING)
     }
 }
 

@@ -41,6 +41,13 @@ impl SystemClock {
     }
 }
 
+/// The kernel's last tick and how long it is ago; `None` where nobody tells.
+#[must_use]
+pub fn last_tick() -> Option<(Duration, Duration)> {
+    let [last, now] = crate::sys::tick::last_and_now()?;
+    Some((last, now.saturating_sub(last)))
+}
+
 /// Which time the packets of a capture get (`--clock`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureClock {

@@ -85,8 +85,7 @@ impl HostFacts for Facts<'_> {
     }
 
     fn interface_group(&self, interface: InterfaceName) -> Option<u32> {
-        let mut interfaces = self.routing.host().interfaces.iter();
-        interfaces.find(|one| one.name == interface)?.group
+        self.routing.group(interface)
     }
 
     fn bridge_ports(&self) -> Option<BridgePorts> {

@@ -228,9 +228,7 @@ const fn facts<'w, R>(walk: &Walk<'w, R>, hook: Hook) -> Facts<'w> {
 /// Where the packet came in, and where it leaves, as far as that is known.
 #[inline]
 fn interfaces<'w, R>(walk: &Walk<'w, R>) -> [Option<&'w InterfaceName>; 2] {
-    let host = walk.routing.host();
-    let seen_as = |index| host.interface(walk.routing.seen_as(index));
-    let named = |index| seen_as(index).map(|interface| &interface.name);
+    let named = |index| walk.routing.name(index);
     [walk.interface.and_then(named), walk.out.and_then(named)]
 }
 
@@ -285,7 +283,8 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {
             let own = walk.interface.is_none() && !walk.is_copy;
-            let ways = walk.routing.ways(walk.parsed.family, walk.out, own);
+            let out = walk.out.filter(|out| *out != walk.routing.loopback());
+            let ways = walk.routing.ways(walk.parsed.family, out, own);
             let (now, parsed, bytes) = (walk.now, &*walk.parsed, &*walk.bytes);
             let helped = walk.conntrack.help(now, tracked, parsed, bytes, &ways);
             helped.map_err(|dropped| {

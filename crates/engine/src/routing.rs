@@ -14,10 +14,15 @@ use keepstate_ruleset::evaluate::{AddressType, ReversePath};
 /// MTU of Linux's loopback interface, in bytes.
 const LOOPBACK_MTU: u32 = 65_536;
 
+/// The number of Linux's loopback interface where the host model does not declare it.
+const LOOPBACK: InterfaceIndex = InterfaceIndex(u16::MAX);
+
 /// The host model, compiled.
 #[derive(Debug)]
 pub(crate) struct Routing {
     host: Host,
+    /// The name of the loopback interface.
+    loopback: Option<InterfaceName>,
     v4: Networks,
     v6: Networks,
     /// Some IPv4 route has a realm: then Linux looks at every source more closely.
@@ -177,7 +182,31 @@ impl Routing {
         let v6 = Networks::new(networks_v6(&host));
         let has_realm = |route: &Route| route.destination.family == Family::V4 && route.realm != 0;
         let has_realms = host.routes.iter().any(has_realm);
-        Self { host, v4, v6, has_realms }
+        Self { host, loopback: InterfaceName::new("lo"), v4, v6, has_realms }
+    }
+
+    /// The interface that what the host sends to itself leaves by, and comes back on.
+    pub(crate) fn loopback(&self) -> InterfaceIndex {
+        let found = self.host.interfaces.iter().position(|one| Some(one.name) == self.loopback);
+        found.and_then(|at| u16::try_from(at).ok()).map_or(LOOPBACK, InterfaceIndex)
+    }
+
+    /// The name that rules know an interface by.
+    #[inline]
+    pub(crate) fn name(&self, index: InterfaceIndex) -> Option<&InterfaceName> {
+        match self.host.interface(self.seen_as(index)) {
+            Some(interface) => Some(&interface.name),
+            None if index == LOOPBACK => self.loopback.as_ref(),
+            None => None,
+        }
+    }
+
+    /// The group of an interface; `None` where nobody has said.
+    pub(crate) fn group(&self, name: InterfaceName) -> Option<u32> {
+        match self.host.interfaces.iter().find(|one| one.name == name) {
+            Some(interface) => interface.group,
+            None => (self.host.is_declared && Some(name) == self.loopback).then_some(0),
+        }
     }
 
     pub(crate) const fn host(&self) -> &Host {
@@ -534,6 +563,11 @@ impl Routing {
         address: Address,
         interface: Option<InterfaceName>,
     ) -> AddressType {
+        if let (Family::V6, Some(name)) = (family, interface)
+            && self.host.forwarding != Forwarding::Wire
+        {
+            return self.address_type_on_v6(address, name);
+        }
         let has = |name: InterfaceName| {
             let found = self.host.interfaces.iter().find(|one| one.name == name);
             found.is_some_and(|one| one.addresses.iter().any(|own| own.address == address))
@@ -567,6 +601,34 @@ impl Routing {
             None if v4 || self.host.forwarding == Forwarding::Wire => AddressType::Unicast,
             None => AddressType::Unreachable,
         }
+    }
+
+    /// What an IPv6 address is on one interface: the ways out by others are not there.
+    fn address_type_on_v6(&self, address: Address, name: InterfaceName) -> AddressType {
+        let at = self.host.interfaces.iter().position(|one| one.name == name);
+        let at = at.and_then(|at| u16::try_from(at).ok()).map(InterfaceIndex);
+        let interface = at.and_then(|at| self.host.interface(at));
+        let holds = |whole: bool| {
+            let all = interface.into_iter().flat_map(|one| &one.addresses);
+            let mut all = all.filter(|own| own.family == Family::V6);
+            all.any(|own| own.address == address || !whole && own.contains(address))
+        };
+        let on_loopback = interface.is_none() && Some(name) == self.loopback;
+        let mut kinds = self.v6.of(address);
+        let found = kinds.find_map(|kind| match kind {
+            Kind::Multicast => Some(AddressType::Multicast),
+            Kind::Local if holds(true) => Some(AddressType::Local),
+            Kind::Loopback if on_loopback => Some(AddressType::Local),
+            Kind::Anycast if holds(false) => Some(AddressType::Anycast),
+            Kind::Unicast(out) if Some(out) == at => Some(AddressType::Unicast),
+            Kind::Unspecified
+            | Kind::Unicast(_)
+            | Kind::Local
+            | Kind::Loopback
+            | Kind::Anycast
+            | Kind::Broadcast => None,
+        });
+        found.unwrap_or(AddressType::Unreachable)
     }
 
     /// How an answer to this source would leave; `None` where the host has no routes at all. IPv4 takes

@@ -177,19 +177,35 @@ impl<R: Recorder> Walk<'_, R> {
     /// What the host itself sends.
     #[inline(never)]
     pub(crate) fn send(&mut self) -> Result<(), Stop> {
-        self.out = self.routing.route_out(self.parsed.family, self.parsed.destination);
+        let (family, destination) = (self.parsed.family, self.parsed.destination);
+        let to_itself = self.routing.is_own(family, destination);
+        self.out = match to_itself {
+            true => Some(self.routing.loopback()),
+            false => self.routing.route_out(family, destination),
+        };
         if self.out.is_none() {
             return Err(Stop::Cause(Cause::NoRoute));
         }
         traverse(self, Hook::Output)?;
-        if self.routing.is_broadcast(self.parsed.family, self.parsed.destination) {
+        if self.routing.is_broadcast(family, destination) {
             self.is_copy = true;
             let copy = traverse(self, Hook::Postrouting);
             self.is_copy = false;
             // Of a copy that a rule drops nothing is left; the packet itself goes its own way.
             let _ = copy;
         }
-        traverse(self, Hook::Postrouting)
+        traverse(self, Hook::Postrouting)?;
+        if to_itself { self.come_back() } else { Ok(()) }
+    }
+
+    /// What the host sends to itself comes in on its loopback interface; mark, connection and way
+    /// stay with it.
+    fn come_back(&mut self) -> Result<(), Stop> {
+        const NOBODY: Option<[u8; 6]> = Some([0; 6]);
+        (self.interface, self.out) = (self.out, None);
+        self.link = LinkInfo { source: NOBODY, destination: NOBODY, ..LinkInfo::default() };
+        traverse(self, Hook::Prerouting)?;
+        self.deliver()
     }
 
     #[inline(never)]
@@ -363,9 +379,8 @@ impl<R: Recorder> Walk<'_, R> {
         let unknown = walk.unknown;
         self.note_unknown(unknown);
         bytes.truncate(parsed.length as usize);
-        let to_itself = self.routing.is_own(parsed.family, parsed.destination);
         match (sent, out) {
-            (Ok(()), Some(interface)) if !to_itself => {
+            (Ok(()), Some(interface)) => {
                 let (origin, answers) = (Origin::Made, self.answers);
                 self.transmits.push(Transmit { origin, interface, answers, bytes });
             }

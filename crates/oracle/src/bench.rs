@@ -8,7 +8,8 @@ use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::{EventView, Observation, Side};
 use keepstate_conntrack::event::EventKind;
-use keepstate_datapath::{clock::SystemClock, sys};
+use keepstate_datapath::clock::{self, SystemClock};
+use keepstate_datapath::sys;
 use keepstate_engine::Tracking;
 use keepstate_packet::Family;
 use std::{io, thread, time::Duration};
@@ -18,6 +19,13 @@ const TRIES_MAX: u32 = 5;
 
 /// When the kernel has given up all fragments that wait under [`Settings`].
 const FRAGMENT_LIFE: Duration = Duration::from_millis(3200);
+
+/// A tick of the kernel's clock, and of the engine's.
+const TICK: Duration = Duration::from_millis(4);
+
+/// Later than this after a tick of the kernel's clock no packet is pushed where rules count by ticks: it
+/// might be on its way when the next one comes.
+const TICK_END: Duration = Duration::from_micros(2500);
 
 /// A trial that takes longer than this was held up.
 const STALL: Duration = Duration::from_millis(500);
@@ -38,6 +46,10 @@ pub(crate) struct Bench {
     reaped: Vec<EventView>,
     /// When the trial began, by that clock.
     began: Duration,
+    /// The kernel's tick in which it began, where rules count by ticks.
+    first_tick: Option<Duration>,
+    /// How far the clock that tells of ticks lags behind them: the least that was seen.
+    tick_lag: Duration,
     coverage: Coverage,
 }
 
@@ -46,6 +58,8 @@ pub(crate) struct Bench {
 pub(crate) struct Trial {
     pub(crate) observations: Vec<Option<(Observation, Observation)>>,
     pub(crate) differences: Vec<Difference>,
+    /// A tick of the kernel's clock came while a packet was on its way, where rules count by ticks.
+    pub(crate) is_torn: bool,
 }
 
 impl Bench {
@@ -62,6 +76,8 @@ impl Bench {
             reaped: Vec::new(),
             clock,
             began: Duration::ZERO,
+            first_tick: None,
+            tick_lag: TICK,
             coverage: Coverage::default(),
         };
         bench.set_sysctls()?;
@@ -126,6 +142,14 @@ impl Bench {
             self.kernel.set_mtu(settings.mtu)?;
         }
         let families = [Family::V4, Family::V6];
+        if before.rules.iter().any(|rules| shares_by_name(rules)) {
+            // What rules of a name remember is there until no rule of either family has that name.
+            for (family, rules) in families.into_iter().zip(&before.rules) {
+                if !rules.is_empty() {
+                    self.kernel.load_rules(family, &with_empty_tables(""))?;
+                }
+            }
+        }
         for ((family, text), before) in families.into_iter().zip(&settings.rules).zip(&before.rules)
         {
             if text.is_empty() && before.is_empty() {
@@ -174,8 +198,13 @@ impl Bench {
             let trial = self.trial(packets)?;
             let took = self.clock.elapsed().saturating_sub(self.began);
             tries += 1;
-            if trial.differences.is_empty() || took < pauses + STALL || tries == TRIES_MAX {
+            let held_up = took >= pauses + STALL || trial.is_torn;
+            if trial.differences.is_empty() || !held_up || tries == TRIES_MAX {
                 return Ok(trial);
+            }
+            if self.settings.has_memory() {
+                let settings = self.settings.clone();
+                self.reload(&settings)?;
             }
         }
     }
@@ -207,6 +236,7 @@ impl Bench {
         self.identification = from.wrapping_add(identifications(before));
         self.began = self.clock.elapsed();
         self.model.set_elapsed(self.began);
+        self.first_tick = None;
         let mut trial = Trial::default();
         let mut paused = false;
         for step in packets {
@@ -229,7 +259,11 @@ impl Bench {
                     let renumbered = renumber(bytes, from);
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
                     self.follow_clock();
+                    let tick = self.follow_ticks();
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
+                    trial.is_torn |= tick.is_some_and(|tick| {
+                        clock::last_tick().is_some_and(|(last, _)| last != tick)
+                    });
                     let mut ours = self.push(*side, bytes);
                     if paused {
                         // Either reaps what has expired when it finds the time.
@@ -289,10 +323,43 @@ impl Bench {
     /// Time stands still for the engine, as it does for the kernel between two of its ticks, unless
     /// this process was stopped or paused.
     fn follow_clock(&mut self) {
+        if self.settings.counts_by_ticks()
+            && let Some((tick, _)) = clock::last_tick()
+        {
+            return self.reach_tick(tick);
+        }
         let passed = self.clock.elapsed().saturating_sub(self.began);
         if passed > STALL {
             self.model.set_elapsed(self.began + passed);
         }
+    }
+
+    /// Where rules count by ticks of the kernel's clock, a tick of which much is left, and the engine's
+    /// clock at as many ticks after the first.
+    fn follow_ticks(&mut self) -> Option<Duration> {
+        if !self.settings.counts_by_ticks() {
+            return None;
+        }
+        let tick = loop {
+            let (last, ago) = clock::last_tick()?;
+            // The clock that tells of ticks lags behind them, always by as much.
+            self.tick_lag = self.tick_lag.min(ago);
+            if ago < self.tick_lag + TICK_END {
+                break last;
+            }
+            std::hint::spin_loop();
+        };
+        self.reach_tick(tick);
+        Some(tick)
+    }
+
+    /// The engine's clock at as many ticks after the trial's first.
+    fn reach_tick(&mut self, tick: Duration) {
+        let first = *self.first_tick.get_or_insert(tick);
+        // The kernel's ticks are a little longer or shorter as it corrects its clock.
+        let count = (tick.saturating_sub(first) + TICK / 2).as_nanos() / TICK.as_nanos();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.model.set_elapsed(self.began + TICK * count);
     }
 
     /// Counters of all rules since the settings were loaded.
@@ -363,6 +430,11 @@ fn model(kernel: &Kernel, settings: &Settings, clock: &SystemClock) -> io::Resul
     model.load_accounts(ACCOUNTS).map_err(io::Error::other)?;
     model.set_start(clock.epoch());
     Ok(model)
+}
+
+/// Whether rules remember something under a name.
+fn shares_by_name(rules: &str) -> bool {
+    rules.contains(" -m hashlimit ") || rules.contains(" -m recent ")
 }
 
 /// iptables-restore leaves tables alone that a file does not name; these have to be empty.

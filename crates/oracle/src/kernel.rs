@@ -282,6 +282,8 @@ impl Kernel {
     fn observe(&mut self, packet: &[u8]) -> io::Result<Observation> {
         self.records.clear();
         self.probe.drain(&mut self.records)?;
+        // What the router tells itself is no way of the packet's.
+        self.records.retain(|record| record.in_index != probe::LOOPBACK);
         let mut events = Vec::new();
         self.conntrack.drain(&mut events)?;
         let sent = self.sent()?;

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// What both tell of a packet that a rule logs: prefix, interfaces, the fields of its IP header, its
 /// mark. `packet` are its first bytes; `None` when they are no IP header.
 ///
-/// Without an interface that it came from it may have been made here: then identification and flow
+/// Without an interface that it came from, or with loopback's, it may have been made here: then identification and flow
 /// label, which a kernel draws, are left out.
 #[must_use]
 pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) -> Option<String> {
@@ -20,7 +20,7 @@ pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) 
                 |at: usize| packet.get(at..at + 4)?.first_chunk::<4>().map(|b| Ipv4Addr::from(*b));
             let tos = packet.get(1)?;
             let drawn = match inward {
-                "" => String::new(),
+                "" | "lo" => String::new(),
                 _ => format!(" ID={}", half(4)?),
             };
             format!(
@@ -40,7 +40,7 @@ pub fn of_packet(prefix: &str, interfaces: [&str; 2], mark: u32, packet: &[u8]) 
                 Some(parts.join(":"))
             };
             let drawn = match inward {
-                "" => String::new(),
+                "" | "lo" => String::new(),
                 _ => format!(" FLOWLBL={}", u32::from(half(0)? & 15) << 16 | u32::from(half(2)?)),
             };
             format!(
@@ -70,7 +70,7 @@ pub fn of_line(line: &str) -> Option<String> {
         false => &["IN", "OUT", "SRC", "DST", "LEN", "TOS", "PREC", "TTL", "ID"],
         true => &["IN", "OUT", "SRC", "DST", "LEN", "TC", "HOPLIMIT", "FLOWLBL"],
     };
-    let drawn = usize::from(rest.starts_with("IN= "));
+    let drawn = usize::from(rest.starts_with("IN= ") || rest.starts_with("IN=lo "));
     for wanted in wanted.get(..wanted.len() - drawn)? {
         told.push(
             words.find(|word| word.split_once('=').is_some_and(|(name, _)| name == *wanted))?,

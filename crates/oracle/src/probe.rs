@@ -207,6 +207,9 @@ pub(crate) struct Complaints(Probe);
 /// What the complaints begin with.
 pub(crate) const COMPLAINT: &str = "nf_ct_";
 
+/// Number of the loopback interface in every namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+
 impl Complaints {
     /// NFLOG group of what names none.
     const GROUP: u16 = 0;
@@ -225,6 +228,9 @@ impl Complaints {
     ) -> io::Result<(Vec<String>, Vec<String>)> {
         let (mut found, mut logged) = (Vec::new(), Vec::new());
         let name = |index: u32| {
+            if index == LOOPBACK {
+                return "lo";
+            }
             let at = indexes.iter().position(|one| *one == index);
             at.and_then(|at| names.get(at)).map_or("", |name| name.as_str())
         };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{Peers, Wire};
+use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::tcp::{RST, SYN};
 
@@ -35,7 +36,8 @@ fn each_rule_counts_for_itself_and_each_connection_once() {
         Some(1),
         "confirmed, but no list yet"
     );
-    assert_eq!(count(&mut wire, b, &peers.udp((2, 53), b"")), Some(1), "confirmed, and a list");
+    assert_eq!(count(&mut wire, b, &peers.udp((2, 53), b"")), Some(2), "confirmed, and a list");
+    assert_eq!(count(&mut wire, b, &peers.udp((2, 53), b"")), Some(2), "there already");
     wire.table.forget_counts();
     assert_eq!(count(&mut wire, a, &peers.udp((4, 53), b"")), Some(1));
 }
@@ -50,6 +52,69 @@ fn what_has_gone_or_is_closed_leaves_after_a_tick() {
     assert_eq!(count(&mut wire, rule, &peers.tcp((2, 80), SYN, (1, 0), b"")), Some(2));
     wire.wait(Duration::from_millis(4));
     assert_eq!(count(&mut wire, rule, &peers.tcp((3, 80), SYN, (1, 0), b"")), Some(2));
+}
+
+/// A closed connection from this port.
+fn close(wire: &mut Wire, peers: &Peers, port: u16) {
+    wire.send(&peers.turned().tcp((80, port), RST | 0x10, (0, 2), b"")).expect("it arrives");
+}
+
+#[test]
+fn a_packet_of_a_confirmed_connection_looks_as_far_as_itself() {
+    let mut wire = Wire::new();
+    let peers = Peers::new("10.1.0.2", "10.2.0.2");
+    let rule = wire.table.new_count();
+    let syn = |port| peers.tcp((port, 80), SYN, (1, 0), b"");
+    let middle = peers.udp((9, 9), b"");
+    assert_eq!(count(&mut wire, rule, &syn(1)), Some(1));
+    assert_eq!(count(&mut wire, rule, &middle), Some(2));
+    assert_eq!(count(&mut wire, rule, &syn(2)), Some(3));
+    close(&mut wire, &peers, 1);
+    close(&mut wire, &peers, 2);
+    assert_eq!(count(&mut wire, rule, &middle), Some(2), "the one before it leaves");
+    assert_eq!(count(&mut wire, rule, &syn(3)), Some(3), "within a tick nothing is looked at");
+}
+
+#[test]
+fn what_is_not_confirmed_joins_as_often_as_it_asks() {
+    let mut wire = Wire::new();
+    let packet = Peers::new("10.1.0.2", "10.2.0.2").udp((1, 2), b"");
+    let tracked = wire.track(&packet).expect("it is tracked");
+    let conn = tracked.conn.expect("a connection");
+    let tuple = wire.table.tuple(conn, Direction::Original).expect("there");
+    let zone = Zone::default();
+    for wanted in 1..=3 {
+        let counted = wire.table.count_connections(wire.now, key(1), &tuple, zone, false);
+        assert_eq!(counted, Some(wanted));
+    }
+}
+
+#[test]
+fn sixty_four_join_before_the_list_is_looked_through() {
+    let mut wire = Wire::new();
+    let peers = Peers::new("10.1.0.2", "10.2.0.2");
+    let rule = wire.table.new_count();
+    assert_eq!(count(&mut wire, rule, &peers.tcp((1, 80), SYN, (1, 0), b"")), Some(1));
+    close(&mut wire, &peers, 1);
+    for port in 2..=64 {
+        let packet = peers.udp((port, 53), b"");
+        assert_eq!(count(&mut wire, rule, &packet), Some(usize::from(port)));
+    }
+    assert_eq!(count(&mut wire, rule, &peers.udp((65, 53), b"")), Some(64));
+}
+
+#[test]
+fn one_look_finds_sixty_five_gone() {
+    let mut wire = Wire::new();
+    let peers = Peers::new("10.1.0.2", "10.2.0.2");
+    let rule = wire.table.new_count();
+    for port in 1..=100 {
+        let packet = peers.tcp((port, 80), SYN, (1, 0), b"");
+        assert_eq!(count(&mut wire, rule, &packet), Some(usize::from(port)));
+    }
+    (1..=100).for_each(|port| close(&mut wire, &peers, port));
+    wire.wait(Duration::from_millis(4));
+    assert_eq!(count(&mut wire, rule, &peers.udp((1, 53), b"")), Some(36));
 }
 
 #[test]

@@ -7,4 +7,5 @@ pub mod netlink;
 pub mod packet;
 pub mod signal;
 pub mod tap;
+pub mod tick;
 pub mod zone;

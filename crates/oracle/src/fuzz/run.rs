@@ -153,9 +153,9 @@ fn counted(bench: &mut Bench, plan: &Plan, first: u64, last: u64) -> io::Result<
         return Ok(None);
     }
     let settings = bench.settings().clone();
+    bench.reload(&settings)?;
     for number in first..=last {
         let packets = steps(plan.seed, plan.area, number);
-        bench.reload(&settings)?;
         let mut trial = bench.trial(&packets)?;
         if trial.differences.is_empty() {
             trial.differences = bench.compare_counters()?;

@@ -170,6 +170,11 @@ impl Settings {
         self.rules.iter().any(|rules| extensions::has_memory(rules))
     }
 
+    /// Whether what a rule remembers hangs on the ticks of the kernel's clock.
+    pub(crate) fn counts_by_ticks(&self) -> bool {
+        self.rules.iter().any(|rules| rules.contains(" -m connlimit "))
+    }
+
     /// Whether a rule puts connections into zones.
     pub(crate) fn has_zones(&self) -> bool {
         self.rules.iter().any(|rules| rules.contains("--zone"))

@@ -11,7 +11,7 @@ use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use keepstate_conntrack::conncount::Key;
-use keepstate_conntrack::{CtStatus, Direction, Tuple};
+use keepstate_conntrack::{ConnId, CtStatus, Direction, Tuple, Zone};
 use keepstate_packet::{Address, Family};
 
 const UPTO: u8 = 0;
@@ -129,13 +129,21 @@ impl ConnLimit {
     }
 }
 
+/// The connection of a packet that tracking did not take for one of it, by its addresses and ports.
+fn connection_of(traversal: &Traversal<'_>) -> Option<ConnId> {
+    let tuple = Tuple::of(traversal.packet, traversal.bytes)?;
+    let found = traversal.conntrack.find(traversal.now, &tuple, Zone::default());
+    found.map(|(conn, _)| conn)
+}
+
 impl Match for ConnLimit {
     fn name(&self) -> &'static str {
         EXTENSION.name
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Answer {
-        let conn = traversal.tracked.and_then(|tracked| tracked.conn);
+        let own = traversal.tracked.and_then(|tracked| tracked.conn);
+        let conn = own.or_else(|| connection_of(traversal));
         let tuple = match conn {
             Some(conn) => traversal.conntrack.tuple(conn, Direction::Original),
             None => Tuple::of(traversal.packet, traversal.bytes),

@@ -81,7 +81,9 @@ impl Match for Mac {
     }
 
     fn matches(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Answer {
-        let source = traversal.link.source;
+        // Loopback has addresses of nothing but zeros, and is no Ethernet.
+        let is_loopback = traversal.in_interface.is_some_and(|name| name.as_str() == "lo");
+        let source = traversal.link.source.filter(|_| !is_loopback);
         source.is_some_and(|source| (source == self.address) != self.inverted).into()
     }
 

@@ -1,0 +1,101 @@
+//! What the host tells itself, and what rules know of it: loopback, addresses on one interface, the
+//! connection of a packet that tracking does not take.
+
+mod traffic;
+
+use keepstate_conntrack::Sysctls;
+use keepstate_engine::{Command, Engine, Reply, Verdict};
+use keepstate_packet::Family;
+use keepstate_ruleset::model::{Ruleset, TableName};
+use keepstate_ruleset::syntax::iptables_save;
+use traffic::{START, router, rules, send, tcp};
+
+fn rules_v6(source: &str) -> Ruleset {
+    iptables_save::parse(source, Family::V6).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// Packets by rule of the chains of a table that have any, in their order.
+fn packets(engine: &mut Engine, family: Family, table: TableName) -> Vec<Vec<u64>> {
+    let Ok(Reply::Counters(all)) = engine.handle_command(START, Command::Counters(family)) else {
+        panic!("counters are counters");
+    };
+    let of_table = all.into_iter().filter(|chain| chain.table == table);
+    let rules = of_table.map(|mut chain| {
+        chain.counters.pop();
+        chain.counters.into_iter().map(|(packets, _)| packets).collect()
+    });
+    rules.filter(|packets: &Vec<u64>| !packets.is_empty()).collect()
+}
+
+/// A UDP datagram over IPv6.
+fn datagram(source: &str, destination: &str, hops: u8) -> Vec<u8> {
+    let address = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+    let mut out = vec![0x60, 0, 0, 0, 0, 8, 17, hops];
+    out.extend(address(source));
+    out.extend(address(destination));
+    out.extend([4, 0, 0, 53, 0, 8, 0, 0]);
+    out
+}
+
+#[test]
+fn an_error_for_the_host_itself_comes_back_on_loopback() {
+    let source = "*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+                  :POSTROUTING ACCEPT [0:0]\n-A PREROUTING -i lo -p ipv6-icmp -m mark --mark 5\n\
+                  -A PREROUTING -i lo -m mac ! --mac-source 02:00:00:00:00:01\n\
+                  -A PREROUTING -i lo -m rpfilter\n\
+                  -A PREROUTING -i lo -m devgroup --src-group 0\n\
+                  -A INPUT -i lo -m state --state RELATED\n\
+                  -A OUTPUT -o lo -j MARK --set-mark 5\n-A OUTPUT -o eth0\n-A POSTROUTING -o lo\nCOMMIT\n";
+    let mut engine = router(Sysctls::default(), vec![rules_v6(source)]);
+    let mut last = datagram("fd4d:4154:a::1", "2001:db8::1", 1);
+    assert_eq!(send(&mut engine, START, &mut last, 1).verdict, Verdict::Drop);
+    assert!(engine.poll_transmit().is_none(), "nothing leaves");
+    assert_eq!(
+        packets(&mut engine, Family::V6, TableName::Mangle),
+        [vec![1, 0, 1, 1], vec![1], vec![1, 0], vec![1]]
+    );
+    let mut other = datagram("2001:db8::2", "2001:db8::1", 1);
+    send(&mut engine, START, &mut other, 1);
+    assert!(engine.poll_transmit().is_some(), "one for somebody else does");
+    assert_eq!(packets(&mut engine, Family::V6, TableName::Mangle)[1], [1]);
+}
+
+#[test]
+fn ways_out_by_other_interfaces_do_not_count_where_a_rule_names_one() {
+    let line = |way: &str, kind: &str| {
+        format!("-A FORWARD -m addrtype --dst-type {kind} --limit-iface-{way}\n")
+    };
+    let lines: String = [("in", "UNREACHABLE"), ("out", "UNREACHABLE"), ("in", "LOCAL,ANYCAST")]
+        .map(|(way, kind)| line(way, kind))
+        .concat();
+    let source = format!("*filter\n:FORWARD ACCEPT [0:0]\n{lines}COMMIT\n");
+    let mut engine = router(Sysctls::default(), vec![rules_v6(&source)]);
+    // The only way there is the default route out of eth1.
+    for (came_on, wanted) in [(0, [1, 0, 0]), (1, [1, 0, 0])] {
+        let mut one = datagram("fd00:a::1", "2001:db8::1", 64);
+        send(&mut engine, START, &mut one, came_on);
+        assert_eq!(packets(&mut engine, Family::V6, TableName::Filter), [wanted], "{came_on}");
+    }
+    // Nobody's address at all is no other than these.
+    send(&mut engine, START, &mut datagram("fd00:a::1", "::", 64), 0);
+    assert_eq!(packets(&mut engine, Family::V6, TableName::Filter), [[2, 0, 0]]);
+}
+
+#[test]
+fn connlimit_counts_the_connection_of_what_is_invalid() {
+    let source = "*filter\n:FORWARD ACCEPT [0:0]\n\
+                  -A FORWARD -p tcp -m connlimit --connlimit-above 1 --connlimit-mask 0\nCOMMIT\n";
+    let mut engine = router(Sysctls::default(), vec![rules(source)]);
+    let client = |port| ([10, 0, 0, 1], port);
+    let server = ([192, 0, 2, 1], 80);
+    // No segment has both SYN and FIN.
+    for (mut bytes, side, wanted) in [
+        (tcp(client(1), server, 0x02, (100, 0)), 0, 0),
+        (tcp(client(1), server, 0x03, (100, 0)), 0, 0),
+        (tcp(server, client(1), 0x03, (100, 0)), 1, 0),
+        (tcp(client(2), server, 0x03, (100, 0)), 0, 1),
+    ] {
+        send(&mut engine, START, &mut bytes, side);
+        assert_eq!(packets(&mut engine, Family::V4, TableName::Filter), [[wanted]]);
+    }
+}
