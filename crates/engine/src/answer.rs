@@ -207,14 +207,21 @@ fn source_address(
     routing.address_on(family, first)
 }
 
+/// Whether an IPv6 address is one to Linux: the unspecified one is none, nor are IPv4's mapped into it.
+fn is_unicast(parsed: &Parsed, address: Address) -> bool {
+    let address = core::net::Ipv6Addr::from(address.0);
+    parsed.family == Family::V4 || !address.is_unspecified() && address.to_ipv4_mapped().is_none()
+}
+
 /// A reset for a TCP segment (RFC 9293, 3.10.7.1); `None` for a reset, for what is no whole TCP
 /// header, and when the segment was not meant for one host.
 pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>> {
     let parsed = subject.parsed;
     let L4::Tcp(segment) = &parsed.l4 else { return None };
-    let to_one = routing.is_for_one(parsed.family, parsed.destination);
-    let from_one = routing.is_for_one(parsed.family, parsed.source);
-    if !to_one || !from_one || segment.flags & tcp::RST != 0 || !checksum_right(subject) {
+    let is_one =
+        |address| routing.is_for_one(parsed.family, address) && is_unicast(parsed, address);
+    let both_one = is_one(parsed.destination) && is_one(parsed.source);
+    if !both_one || segment.flags & tcp::RST != 0 || !checksum_right(subject) {
         return None;
     }
     let (sequence, acknowledgment, flags) = if segment.flags & tcp::ACK != 0 {

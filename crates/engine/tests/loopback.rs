@@ -1,11 +1,11 @@
 //! What the host tells itself, and what rules know of it: loopback, addresses on one interface, the
-//! connection of a packet that tracking does not take.
+//! connection of a packet that tracking does not take; who is told nothing.
 
 mod traffic;
 
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{Command, Engine, Reply, Verdict};
-use keepstate_packet::Family;
+use keepstate_packet::{Family, checksum::Sum};
 use keepstate_ruleset::model::{Ruleset, TableName};
 use keepstate_ruleset::syntax::iptables_save;
 use traffic::{START, router, rules, send, tcp};
@@ -84,18 +84,42 @@ fn ways_out_by_other_interfaces_do_not_count_where_a_rule_names_one() {
 #[test]
 fn connlimit_counts_the_connection_of_what_is_invalid() {
     let source = "*filter\n:FORWARD ACCEPT [0:0]\n\
-                  -A FORWARD -p tcp -m connlimit --connlimit-above 1 --connlimit-mask 0\nCOMMIT\n";
+                  -A FORWARD -p tcp -m connlimit --connlimit-above 1 --connlimit-mask 0\n\
+                  -A FORWARD -p tcp -m connlimit --connlimit-above 2 --connlimit-mask 0\nCOMMIT\n";
     let mut engine = router(Sysctls::default(), vec![rules(source)]);
     let client = |port| ([10, 0, 0, 1], port);
     let server = ([192, 0, 2, 1], 80);
-    // No segment has both SYN and FIN.
+    // No segment has both SYN and FIN. In the other direction it is counted for itself, but once.
     for (mut bytes, side, wanted) in [
-        (tcp(client(1), server, 0x02, (100, 0)), 0, 0),
-        (tcp(client(1), server, 0x03, (100, 0)), 0, 0),
-        (tcp(server, client(1), 0x03, (100, 0)), 1, 0),
-        (tcp(client(2), server, 0x03, (100, 0)), 0, 1),
+        (tcp(client(1), server, 0x02, (100, 0)), 0, [0, 0]),
+        (tcp(client(1), server, 0x03, (100, 0)), 0, [0, 0]),
+        (tcp(server, client(1), 0x03, (100, 0)), 1, [1, 0]),
+        (tcp(server, client(1), 0x03, (100, 0)), 1, [2, 0]),
+        (tcp(client(2), server, 0x03, (100, 0)), 0, [3, 1]),
     ] {
         send(&mut engine, START, &mut bytes, side);
-        assert_eq!(packets(&mut engine, Family::V4, TableName::Filter), [[wanted]]);
+        assert_eq!(packets(&mut engine, Family::V4, TableName::Filter), [wanted]);
+    }
+}
+
+#[test]
+fn no_reset_comes_from_nobody() {
+    let source = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n";
+    let mut engine = router(Sysctls::default(), vec![rules_v6(source)]);
+    for (from, to, answered) in [
+        ("fd00:a::2", "2001:db8::1", true),
+        ("fd00:a::2", "::", false),
+        ("fd00:a::2", "::ffff:10.0.0.1", false),
+        ("::ffff:10.0.0.1", "2001:db8::1", false),
+    ] {
+        let mut bytes = datagram(from, to, 64);
+        (bytes[5], bytes[6]) = (20, 6);
+        bytes.truncate(40);
+        let mut segment = [4, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0];
+        let sum = Sum::ZERO.bytes(&bytes[8..40]).number(6).number(20).bytes(&segment).checksum();
+        segment[16..18].copy_from_slice(&sum.to_be_bytes());
+        bytes.extend(segment);
+        assert_eq!(send(&mut engine, START, &mut bytes, 0).verdict, Verdict::Reject);
+        assert_eq!(engine.poll_transmit().is_some(), answered, "{from} to {to}");
     }
 }

@@ -172,7 +172,10 @@ impl Settings {
 
     /// Whether what a rule remembers hangs on the ticks of the kernel's clock.
     pub(crate) fn counts_by_ticks(&self) -> bool {
-        self.rules.iter().any(|rules| rules.contains(" -m connlimit "))
+        let names = ["connlimit", "hashlimit", "limit", "recent"];
+        let named =
+            |rules: &String| names.iter().any(|name| rules.contains(&format!(" -m {name} ")));
+        self.rules.iter().any(named)
     }
 
     /// Whether a rule puts connections into zones.

@@ -144,8 +144,9 @@ impl Match for ConnLimit {
     fn matches(&self, traversal: &mut Traversal<'_>, state: &mut State) -> Answer {
         let own = traversal.tracked.and_then(|tracked| tracked.conn);
         let conn = own.or_else(|| connection_of(traversal));
-        let tuple = match conn {
+        let tuple = match own {
             Some(conn) => traversal.conntrack.tuple(conn, Direction::Original),
+            // Whichever direction of its connection it has, it counts as one of this direction.
             None => Tuple::of(traversal.packet, traversal.bytes),
         };
         let Some(tuple) = tuple else { return Answer::Hotdrop };

@@ -80,6 +80,8 @@ pub struct StringMatch {
     folded: Vec<u8>,
     /// For each beginning of `folded`, how much of it also ends it (Knuth, Morris, Pratt 1977).
     borders: Vec<u8>,
+    /// For a search that may miss what is there.
+    skips: Option<Box<Skips>>,
     algorithm: &'static str,
     from: u16,
     to: u16,
@@ -121,7 +123,18 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Match>> {
     let folded: Vec<u8> = pattern.iter().map(|byte| fold(*byte, icase)).collect();
     let borders = borders(&folded);
     let (inverted, algorithm) = (given.inverted, algorithm?);
-    Some(Box::new(StringMatch { inverted, pattern, folded, borders, algorithm, from, to, icase }))
+    let skips = (algorithm == "bm" && icase).then(|| Skips::of(&folded)).flatten();
+    Some(Box::new(StringMatch {
+        inverted,
+        pattern,
+        folded,
+        borders,
+        skips,
+        algorithm,
+        from,
+        to,
+        icase,
+    }))
 }
 
 fn offset(arguments: &mut Arguments<'_>, id: u8, absent: u16) -> Option<u16> {
@@ -207,10 +220,75 @@ fn extend(pattern: &[u8], borders: &[u8], mut length: u8, byte: u8) -> u8 {
     }
 }
 
+/// How far Boyer-Moore's search may go on (R. Boyer, J Moore, "A Fast String Searching Algorithm", 1977),
+/// where the kernel's goes too far: it knows each letter of the pattern in upper case and in lower case,
+/// but two small letters of Latin-1 are none's lower case, and what it does not know it jumps over.
+#[derive(Debug)]
+struct Skips {
+    /// By the byte that did not fit: from its last place in the pattern to the end.
+    bytes: [u8; 256],
+    /// By how many bytes fitted, from the end: to where they stand once more.
+    suffixes: Vec<u8>,
+}
+
+impl Skips {
+    /// `None` for a pattern that is found wherever it is.
+    fn of(folded: &[u8]) -> Option<Box<Self>> {
+        let (_, rest) = folded.split_last()?;
+        let whole = u8::try_from(folded.len()).ok()?;
+        folded.iter().any(|byte| matches!(byte, 0xbf | 0xdf)).then_some(())?;
+        let mut bytes = [whole; 256];
+        for (left, byte) in (1..whole).rev().zip(rest) {
+            let lower = match byte {
+                b'A'..=b'Z' | 0xc0..=0xd6 | 0xd8..=0xde => byte + 0x20,
+                byte => *byte,
+            };
+            for one in [*byte, lower] {
+                if let Some(skip) = bytes.get_mut(usize::from(one)) {
+                    *skip = left;
+                }
+            }
+        }
+        let suffixes = (0..folded.len()).map(|fitted| {
+            let skip = (1..folded.len()).find(|skip| recurs(folded, fitted, *skip));
+            skip.and_then(|skip| u8::try_from(skip).ok()).unwrap_or(whole)
+        });
+        Some(Box::new(Self { bytes, suffixes: suffixes.collect() }))
+    }
+
+    fn find(&self, folded: &[u8], text: &[u8]) -> bool {
+        let mut end = folded.len();
+        while let Some(part) = text.get(..end) {
+            let pairs = folded.iter().rev().zip(part.iter().rev());
+            let fitted = pairs.take_while(|(wanted, byte)| **wanted == fold(**byte, true)).count();
+            let Some(other) = part.iter().rev().nth(fitted) else { return true };
+            if fitted == folded.len() {
+                return true;
+            }
+            let by_byte = self.bytes.get(usize::from(*other)).copied().unwrap_or(1);
+            let by_suffix = self.suffixes.get(fitted).copied().unwrap_or(1);
+            end += usize::from(by_byte).saturating_sub(fitted).max(usize::from(by_suffix)).max(1);
+        }
+        false
+    }
+}
+
+/// Whether the last `fitted` bytes of a pattern stand `skip` bytes before its end once more, behind
+/// another byte than at the end; what would stand before its beginning may be anything.
+fn recurs(pattern: &[u8], fitted: usize, skip: usize) -> bool {
+    let from_end = |at: usize| pattern.iter().rev().nth(at);
+    let again = |at: usize| from_end(at + skip);
+    (0..fitted).all(|at| again(at).is_none_or(|byte| Some(byte) == from_end(at)))
+        && again(fitted).is_none_or(|byte| Some(byte) != from_end(fitted))
+}
+
 impl StringMatch {
     fn is_in(&self, packet: &[u8]) -> bool {
         let end = packet.len().min(self.to.into());
         let Some(text) = packet.get(self.from.into()..end) else { return false };
+        if let Some(skips) = &self.skips {
+            return skips.find(&self.folded, text);
+        }
         let mut length = 0;
         text.iter().any(|byte| {
             length = extend(&self.folded, &self.borders, length, fold(*byte, self.icase));
@@ -449,5 +527,60 @@ mod tests {
         };
         assert!(found("e4", 0xc4) && found("c4", 0xe4) && found("fe", 0xde));
         assert!(!found("f7", 0xd7) && !found("d7", 0xf7));
+    }
+
+    /// Patterns, and packets with what Linux 6.18 finds in them.
+    const JUMPED_OVER: [&str; 8] =
+        ["ff00ff78", "ff6162", "61df62ff", "bf71", "ffff", "df", "7a7aff7a7a", "6162ff636162ff"];
+    #[rustfmt::skip]
+    const FOUND: &[(&str, &str)] = &[
+        ("4500003200014000401106840a010001c633640100050006001ebe5d6151787151bf71516342ff62710063ffbfdf78620058", "00010100"),
+        ("45000029000140004011068d0a010001c6336401000500060015a094bf7171dfbf7a7a62bfbfffff00", "00011100"),
+        ("4500002600014000401106900a010001c63364010005000600128ce4bf6161df62ff78004263", "00000100"),
+        ("4500002100014000401106950a010001c633640100050006000daed341df62df78", "00000100"),
+        ("4500002a000140004011068c0a010001c6336401000500060016c5727861625178bfff00ff78626251bf", "10000100"),
+        ("45000028000140004011068e0a010001c633640100050006001442fb587aff62ff51bf7a00df7100", "00000100"),
+        ("4500002e00014000401106880a010001c633640100050006001a59347842df61627842617162df7a5171717861ff", "00000100"),
+        ("4500002d00014000401106890a010001c63364010005000600191770637861bf71df636142df636162ffbf5151", "00010100"),
+        ("4500002b000140004011068b0a010001c6336401000500060017122f00bfff20ff78517abf637158dfbf58", "00000100"),
+        ("4500002d00014000401106890a010001c6336401000500060019a22462625151786261616258bfdf5842bf6362", "00000100"),
+        ("4500002200014000401106940a010001c633640100050006000e19a9df6261427142", "00000100"),
+        ("4500002a000140004011068c0a010001c633640100050006001646fedf71717178ffdf517a63ff716178", "00010100"),
+        ("4500003100014000401106850a010001c633640100050006001dab37bf7aff624271617863616261426363717878616378", "00000100"),
+        ("4500002f00014000401106870a010001c633640100050006001bd98178bf515a7aff7a7a62787842bf42bf00786261", "00010100"),
+        ("4500002200014000401106940a010001c633640100050006000e17ca7a627a63bf00", "00000100"),
+        ("4500002600014000401106900a010001c6336401000500060012a336635161df62ffff6200bf", "00001100"),
+        ("45000029000140004011068d0a010001c6336401000500060015873a637adf7a00005178ff78586158", "00000100"),
+        ("45000038000140004011067e0a010001c6336401000500060024c7e74278ff427a61df614242787a6178bf58587a6342787a7aff7a7a62bf", "00000100"),
+        ("4500002100014000401106950a010001c633640100050006000daeb361df62ff58", "00100100"),
+        ("4500002c000140004011068a0a010001c633640100050006001822036162515858bf7a7a615161626158ff78", "00000100"),
+        ("4500002a000140004011068c0a010001c6336401000500060016e5bc6261bf61ff42ff62ffdf637a6200", "00000100"),
+        ("4500002d00014000401106890a010001c63364010005000600194f2061bf516161627a6242637a51dfff71bfdf", "00010100"),
+        ("4500002100014000401106950a010001c633640100050006000dc4b341df62ff62", "00100100"),
+        ("4500002a000140004011068c0a010001c633640100050006001621b87171587a7a515163636258625863", "00000000"),
+        ("4500002300014000401106930a010001c633640100050006000f454d616271df61ff51", "00000100"),
+        ("4500003100014000401106850a010001c633640100050006001d87b2bf716163716261bfbf625142627842bf587a4271ff", "00010100"),
+        ("4500002a000140004011068c0a010001c633640100050006001627b15158df585162ffff4162dfdf007a", "00001100"),
+        ("4500002300014000401106930a010001c633640100050006000f69fbbf7abf5871bf71", "00010100"),
+    ];
+
+    #[test]
+    fn small_letters_that_are_in_no_alphabet_are_jumped_over() {
+        let octets = |text: &str| -> Vec<u8> {
+            let digits = text.as_bytes().chunks(2);
+            let octet =
+                |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
+            digits.map(octet).collect()
+        };
+        for (packet, wanted) in FOUND {
+            let found: String = JUMPED_OVER
+                .iter()
+                .map(|pattern| {
+                    let rule = format!("-m string --algo bm --icase --hex-string |{pattern}|");
+                    if answer(&rule, &octets(packet)) == Answer::Yes { '1' } else { '0' }
+                })
+                .collect();
+            assert_eq!(found, *wanted, "{packet}");
+        }
     }
 }
