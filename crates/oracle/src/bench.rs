@@ -217,6 +217,8 @@ impl Bench {
         self.clean = false;
         self.model.flush();
         self.reaped.clear();
+        // What one processor has counted another does not take back at once.
+        let _stay = self.settings.counts_by_ticks().then(sys::tick::Stay::here);
         if packets.iter().any(|step| matches!(step, Step::Sleep(_))) {
             self.kernel.forget_fragments(FRAGMENT_LIFE)?;
             self.kernel.silence_late_answers(false)?;

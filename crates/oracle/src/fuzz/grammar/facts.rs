@@ -69,7 +69,8 @@ fn physdev(random: &mut Random, place: &Place) -> Option<String> {
         1 if inward => Some(format!("{not} --physdev-is-in")),
         2 if place.hook == Hook::Forward => Some(format!("{not} --physdev-is-bridged")),
         3 if place.hook == Hook::Forward => {
-            Some(format!("{not} --physdev-is-bridged --physdev-out eth1"))
+            let out = random.pick(&["--physdev-out eth1", "--physdev-is-out"]);
+            Some(format!("{not} --physdev-is-bridged {out}"))
         }
         _ => None,
     }
@@ -83,8 +84,15 @@ fn policy(random: &mut Random, place: &Place) -> Option<String> {
     };
     let way = if inward { "in" } else { "out" };
     let tunnel = if place.family == Family::V4 { "10.1.0.0/16" } else { "fd00:a::/32" };
-    Some(match random.below(4) {
+    Some(match random.below(5) {
         0 | 1 => format!(" --dir {way} --pol none"),
+        3 => format!(
+            " --dir {way} --pol ipsec --strict{} --spi {:#x} --proto ah --next{} --proto esp --mode tunnel{} --tunnel-dst {tunnel}",
+            not(random),
+            random.word(),
+            not(random),
+            not(random)
+        ),
         2 => format!(" --dir {way} --pol ipsec"),
         _ => format!(
             " --dir {way} --pol ipsec --strict{} --reqid {} --proto esp --mode tunnel{} --tunnel-src {tunnel}",

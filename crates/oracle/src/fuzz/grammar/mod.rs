@@ -94,6 +94,17 @@ const EXCEPTIONS: [(&str, &str); 20] = [
     ("TRACE", "switches on what the machine logs of every rule"),
 ];
 
+/// Options that are not drawn, and why not.
+#[cfg(test)]
+const OPTION_EXCEPTIONS: [(&str, &str, &str); 6] = [
+    ("bpf", "object-pinned", "its programs lie in the machine's BPF file system"),
+    ("hashlimit", "hashlimit-rate-match", "measures over seconds"),
+    ("hashlimit", "hashlimit-rate-interval", "measures over seconds"),
+    ("CT", "helper", "the areas of rules and of helpers draw it"),
+    ("CT", "timeout", "the area of rules draws it"),
+    ("IDLETIMER", "alarm", "wakes the machine"),
+];
+
 /// The matches that may stand there.
 pub(crate) fn matches(place: Place) -> impl Iterator<Item = &'static Entry> {
     let all = MATCH_GROUPS.into_iter().flatten();
@@ -193,6 +204,53 @@ mod tests {
             let excepted = EXCEPTIONS.iter().any(|(other, _)| *other == name);
             assert!(entry(name).is_some() != excepted, "{name}");
         }
+    }
+
+    /// The options of an extension that no draw has shown, whatever the place.
+    fn never_drawn<T>(extension: &Extension<T>, random: &mut Random) -> Vec<&'static str> {
+        let Some(entry) = entry(extension.name) else { return Vec::new() };
+        let mut seen = std::collections::HashSet::new();
+        let tables = [TableName::Raw, TableName::Mangle, TableName::Filter, TableName::Security];
+        for family in extension.families {
+            for (table, hook) in tables.iter().flat_map(|t| t.hooks().iter().map(move |h| (*t, *h)))
+            {
+                let place = Place { family: *family, table, hook, protocol: "" };
+                if !stands(extension, entry.name, &place) {
+                    continue;
+                }
+                for _ in 0..1500 {
+                    let protocol =
+                        entry.protocols.first().map_or("", |_| random.pick(entry.protocols));
+                    let text = (entry.draw)(random, &Place { protocol, ..place });
+                    let words = text.iter().flat_map(|text| text.split(' '));
+                    seen.extend(
+                        words.filter_map(|word| word.strip_prefix("--")).map(str::to_owned),
+                    );
+                }
+            }
+        }
+        let drawn =
+            |id| extension.options.iter().any(|other| other.id == id && seen.contains(other.name));
+        let missing = extension.options.iter().filter(|option| !drawn(option.id));
+        missing.map(|option| option.name).collect()
+    }
+
+    #[test]
+    fn every_option_is_drawn_or_has_a_reason_not_to_be() {
+        let mut random = Random::part(2, 1);
+        let mut missing = Vec::new();
+        for one in MATCHES {
+            let options = never_drawn(one, &mut random);
+            missing.extend(options.into_iter().map(|option| (one.name, option)));
+        }
+        for one in TARGETS {
+            let options = never_drawn(one, &mut random);
+            missing.extend(options.into_iter().map(|option| (one.name, option)));
+        }
+        missing.retain(|(name, option)| {
+            !OPTION_EXCEPTIONS.iter().any(|(of, one, _)| (of, one) == (name, option))
+        });
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -59,6 +59,15 @@ fn hashlimit(random: &mut Random, place: &Place) -> Option<String> {
     if random.chance(30) {
         text += " --hashlimit-htable-expire 4000000";
     }
+    if random.chance(20) {
+        text += &format!(" --hashlimit-htable-size {}", random.pick(&[1, 16, 1000]));
+    }
+    if random.chance(20) {
+        text += &format!(" --hashlimit-htable-max {}", random.pick(&[1, 3, 1000]));
+    }
+    if random.chance(20) {
+        text += " --hashlimit-htable-gcinterval 4000000";
+    }
     Some(text)
 }
 
@@ -69,6 +78,7 @@ fn recent(random: &mut Random, place: &Place) -> Option<String> {
     let asks = matches!(what, "--rcheck" | "--update");
     if asks && random.chance(40) {
         text += &format!(" --seconds {}", random.pick(&[1, 2, 3600, 4_000_000]));
+        text += if random.chance(30) { " --reap" } else { "" };
     }
     if asks && random.chance(40) {
         text += &format!(" --hitcount {}", random.pick(&[1, 2, 3, 10]));
@@ -144,6 +154,6 @@ fn time(random: &mut Random, _: &Place) -> Option<String> {
     if text.is_empty() {
         text += " --timestart 00:00:00 --timestop 23:59:59";
     }
-    text += if random.chance(20) { " --kerneltz" } else { "" };
+    text += random.pick(&["", "", "", " --kerneltz", " --utc", " --localtz"]);
     Some(text)
 }

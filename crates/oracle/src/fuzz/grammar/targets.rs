@@ -20,7 +20,7 @@ pub(super) const TARGETS: &[Entry] = &[
     Entry::new("CT", ct),
     Entry::new("DNPT", prefix).aimed(|random, draft, _| aim::few_addresses(random, draft)),
     Entry::new("DSCP", dscp),
-    Entry::new("ECN", |_, _| Some(" --ecn-tcp-remove".to_owned()))
+    Entry::new("ECN", ecn)
         .of(&["tcp"])
         .aimed(|random, draft, _| aim::xor_tcp_flags(draft, random.pick(&[0x40, 0x80, 0xc0]))),
     Entry::new("HL", |random, _| hops(random, "hl")).aimed(headers::aim_hops),
@@ -51,6 +51,14 @@ fn hops(random: &mut Random, name: &str) -> Option<String> {
     })
 }
 
+fn ecn(random: &mut Random, _: &Place) -> Option<String> {
+    Some(match random.below(4) {
+        0 => format!(" --ecn-tcp-cwr {} --ecn-tcp-ece {}", random.below(2), random.below(2)),
+        1 => format!(" --ecn-ip-ect {}", random.below(4)),
+        _ => " --ecn-tcp-remove".to_owned(),
+    })
+}
+
 fn classify(random: &mut Random, _: &Place) -> Option<String> {
     Some(format!(" --set-class {:x}:{:x}", number(random, 0xffff), number(random, 0xffff)))
 }
@@ -75,14 +83,19 @@ fn connmark(random: &mut Random, _: &Place) -> Option<String> {
             _ => String::new(),
         }
     };
+    let shift = match random.below(10) {
+        0 => format!(" --left-shift-mark {}", random.pick(&[1, 8, 31])),
+        1 => format!(" --right-shift-mark {}", random.pick(&[1, 8, 31])),
+        _ => String::new(),
+    };
     Some(match random.below(8) {
         0 => format!(" --set-mark {}", masked(random)),
-        1 => format!(" --set-xmark {}", masked(random)),
+        1 => format!(" --set-xmark {}{shift}", masked(random)),
         2 => format!(" --and-mark {:#x}", number(random, 0xffff_ffff)),
         3 => format!(" --or-mark {}", random.below(4)),
         4 => format!(" --xor-mark {:#x}", number(random, 0xffff_ffff)),
-        5 | 6 => format!(" --save-mark{}", masks(random)),
-        _ => format!(" --restore-mark{}", masks(random)),
+        5 | 6 => format!(" --save-mark{}{shift}", masks(random)),
+        _ => format!(" --restore-mark{}{shift}", masks(random)),
     })
 }
 
@@ -91,8 +104,13 @@ fn ct(random: &mut Random, place: &Place) -> Option<String> {
     if place.hook != Hook::Prerouting || random.chance(60) {
         return None;
     }
-    Some(match random.below(3) {
+    Some(match random.below(5) {
         0 => " --notrack".to_owned(),
+        3 => " --expevents new".to_owned(),
+        4 => {
+            let way = random.pick(&["orig", "reply"]);
+            format!(" --zone-{way} {}", random.pick(&["1", "2", "65535", "mark"]))
+        }
         1 => format!(" --ctevents {}", random.pick(&["new,destroy", "assured", "mark,helper,new"])),
         _ => format!(" --zone {}", random.pick(&["1", "2", "65535", "mark"])),
     })
@@ -138,11 +156,18 @@ fn hmark(random: &mut Random, place: &Place) -> Option<String> {
             if random.chance(50) {
                 text += &format!(" --hmark-dst-prefix {}", random.pick(&[0, 1, 8, 24, longest]));
             }
-            if random.chance(50) {
-                text += &format!(" --hmark-sport-mask {:#x}", number(random, 0xffff));
-            }
-            if random.chance(30) {
-                text += &format!(" --hmark-dport {:#x}", number(random, 0xffff));
+            if random.chance(20) {
+                let option = random.pick(&["spi", "spi-mask"]);
+                text += &format!(" --hmark-{option} {:#x}", number(random, 0xffff_ffff));
+            } else {
+                if random.chance(50) {
+                    let option = random.pick(&["sport", "sport-mask"]);
+                    text += &format!(" --hmark-{option} {:#x}", number(random, 0xffff));
+                }
+                if random.chance(30) {
+                    let option = random.pick(&["dport", "dport-mask"]);
+                    text += &format!(" --hmark-{option} {:#x}", number(random, 0xffff));
+                }
             }
             if random.chance(30) {
                 text += &format!(" --hmark-proto-mask {:#x}", number(random, 0xff));
@@ -209,7 +234,8 @@ fn nflog(random: &mut Random, _: &Place) -> Option<String> {
     // Groups that nobody listens to: what is logged there is compared by a test of its own.
     text += &format!(" --nflog-group {}", random.pick(&[1, 5, 65_535]));
     if random.chance(40) {
-        text += &format!(" --nflog-size {}", random.pick(&[0, 1, 64, 65_535]));
+        let option = random.pick(&["size", "size", "range"]);
+        text += &format!(" --nflog-{option} {}", random.pick(&[0, 1, 64, 65_535]));
     }
     if random.chance(40) {
         text += &format!(" --nflog-threshold {}", random.pick(&[1, 10, 65_535]));
