@@ -2,10 +2,11 @@
 //! address and a zone.
 //!
 //! A packet whose connection is not confirmed joins the list of its key at once, be it there already;
-//! one whose connection is joins when it is not there. Whoever is not there any more, or closed, leaves
-//! while the list is looked through for the packet's own connection, as far as that one: for a packet
-//! of a confirmed connection always, for another once in a tick of the kernel's clock, or when 64 have
-//! joined since. Observed on Linux 6.18.
+//! one whose connection is joins when it is not there, unless the connection is ASSURED. Whoever is not
+//! there any more, or closed, leaves while the list is looked through for the packet's own connection,
+//! as far as that one: for a packet of a confirmed connection always, for another once in a tick of the
+//! kernel's clock, or when 64 have joined since; so often, and to its end, for one of an ASSURED
+//! connection. Observed on Linux 6.18.
 
 use crate::conn::{ConnId, CtStatus};
 use crate::proto::tcp::State;
@@ -32,6 +33,17 @@ pub struct Key {
     pub address: Address,
     /// Number of the zone.
     pub zone: u16,
+}
+
+/// How far the connection of a packet is that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not confirmed, or there is none.
+    New,
+    /// Confirmed.
+    Confirmed,
+    /// Confirmed and ASSURED.
+    Assured,
 }
 
 #[derive(Debug, Default)]
@@ -64,18 +76,18 @@ impl Table {
         self.counts.total = 0;
     }
 
-    /// How many connections are on a list, the one with this original tuple included. `confirmed` is
-    /// what that one is. `None` when there is no room.
+    /// How many connections are on a list, the one with this original tuple included. `standing`
+    /// is that one's. `None` when there is no room.
     pub fn count_connections(
         &mut self,
         now: Instant,
         key: Key,
         tuple: &Tuple,
         zone: Zone,
-        confirmed: bool,
+        standing: Standing,
     ) -> Option<usize> {
         let mut counts = core::mem::take(&mut self.counts);
-        let counted = self.counted(&mut counts, now, key, tuple, zone, confirmed);
+        let counted = self.counted(&mut counts, now, key, tuple, zone, standing);
         self.counts = counts;
         counted
     }
@@ -87,7 +99,7 @@ impl Table {
         key: Key,
         tuple: &Tuple,
         zone: Zone,
-        confirmed: bool,
+        standing: Standing,
     ) -> Option<usize> {
         let tick = now.0 / TICK_NANOS;
         let before = counts.lists.get(&key).map_or(0, |list| list.connections.len());
@@ -103,12 +115,17 @@ impl Table {
             Some(list) => list,
         };
         let joined = list.connections.len().saturating_sub(list.left);
-        let looks = confirmed || list.looked != tick || joined >= JOINED_MAX;
-        let there = looks && self.look_through(now, &mut list.connections, (*tuple, zone));
+        let is_due = list.looked != tick || joined >= JOINED_MAX;
+        let (looks, wanted) = match standing {
+            Standing::New => (is_due, Some((*tuple, zone))),
+            Standing::Confirmed => (true, Some((*tuple, zone))),
+            Standing::Assured => (is_due, None),
+        };
+        let there = looks && self.look_through(now, &mut list.connections, wanted);
         if looks && !there {
             (list.looked, list.left) = (tick, list.connections.len());
         }
-        if !there {
+        if !there && standing != Standing::Assured {
             if total + list.connections.len() >= COUNTED_MAX {
                 return None;
             }
@@ -124,7 +141,7 @@ impl Table {
         &self,
         now: Instant,
         list: &mut Vec<(Tuple, Zone)>,
-        current: (Tuple, Zone),
+        current: Option<(Tuple, Zone)>,
     ) -> bool {
         let (mut gone, mut found) = (0, false);
         list.retain(|(tuple, zone)| {
@@ -133,7 +150,7 @@ impl Table {
             }
             let stays = match self.find(now, tuple, *zone) {
                 Some((conn, _)) => {
-                    found = (*tuple, *zone) == current;
+                    found = Some((*tuple, *zone)) == current;
                     found || !self.is_closed(conn)
                 }
                 None => false,

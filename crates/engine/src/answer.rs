@@ -199,6 +199,10 @@ fn source_address(
     if own || routing.host().forwarding == Forwarding::Wire {
         return Some(parsed.destination);
     }
+    if routing.is_local(family, destination) {
+        // To itself the host speaks from that address.
+        return Some(destination);
+    }
     let way_back = routing.route_out(family, destination)?;
     let first = match (family, subject.interface) {
         (Family::V6, Some(interface)) => interface,

@@ -123,3 +123,23 @@ fn no_reset_comes_from_nobody() {
         assert_eq!(engine.poll_transmit().is_some(), answered, "{from} to {to}");
     }
 }
+
+#[test]
+fn behind_long_headers_another_octet_names_what_was_in_the_fragment() {
+    let mut engine = router(Sysctls::default(), vec![]);
+    let mut bytes = datagram("fd00:a::1", "2001:db8::1", 64);
+    let datagram = bytes.split_off(40);
+    bytes[6] = 43;
+    let mut routing = vec![60, 32, 3, 0];
+    routing.resize(264, 0);
+    let options = [44, 0, 1, 4, 0, 0, 0, 0];
+    let fragment = [17, 0, 0, 0, 0, 0, 0, 1];
+    for part in [&routing[..], &options, &fragment, &datagram] {
+        bytes.extend(part);
+    }
+    let length = u16::try_from(bytes.len() - 40).unwrap();
+    bytes[4..6].copy_from_slice(&length.to_be_bytes());
+    send(&mut engine, START, &mut bytes, 0);
+    let out = engine.poll_transmit().map(|sent| sent.bytes).unwrap_or(bytes);
+    assert_eq!((out[304], out[304 & 0xff]), (44, 17));
+}

@@ -14,9 +14,14 @@ fn count(wire: &mut Wire, rule: u64, packet: &[u8]) -> Option<usize> {
     let mut tracked = wire.track(packet).expect("it is tracked");
     let conn = tracked.conn.expect("a connection");
     let tuple = wire.table.tuple(conn, Direction::Original).expect("there");
-    let confirmed = wire.table.is_confirmed(conn);
+    let status = wire.table.status(conn).unwrap_or_default();
+    let standing = match status.contains(CtStatus::CONFIRMED) {
+        _ if status.contains(CtStatus::ASSURED) => Standing::Assured,
+        true => Standing::Confirmed,
+        false => Standing::New,
+    };
     let zone = Zone::default();
-    let counted = wire.table.count_connections(wire.now, key(rule), &tuple, zone, confirmed);
+    let counted = wire.table.count_connections(wire.now, key(rule), &tuple, zone, standing);
     let _ = wire.table.confirm(wire.now, &mut tracked);
     counted
 }
@@ -84,7 +89,7 @@ fn what_is_not_confirmed_joins_as_often_as_it_asks() {
     let tuple = wire.table.tuple(conn, Direction::Original).expect("there");
     let zone = Zone::default();
     for wanted in 1..=3 {
-        let counted = wire.table.count_connections(wire.now, key(1), &tuple, zone, false);
+        let counted = wire.table.count_connections(wire.now, key(1), &tuple, zone, Standing::New);
         assert_eq!(counted, Some(wanted));
     }
 }
@@ -115,6 +120,24 @@ fn one_look_finds_sixty_five_gone() {
     (1..=100).for_each(|port| close(&mut wire, &peers, port));
     wire.wait(Duration::from_millis(4));
     assert_eq!(count(&mut wire, rule, &peers.udp((1, 53), b"")), Some(36));
+}
+
+#[test]
+fn an_assured_connection_joins_a_new_list_only() {
+    let mut wire = Wire::new();
+    let peers = Peers::new("10.1.0.2", "10.2.0.2");
+    let [a, b] = [wire.table.new_count(), wire.table.new_count()];
+    wire.send(&peers.tcp((9, 80), SYN, (1, 0), b"")).expect("it arrives");
+    wire.send(&peers.turned().tcp((80, 9), SYN | 0x10, (5, 2), b"")).expect("it arrives");
+    wire.send(&peers.tcp((9, 80), 0x10, (2, 6), b"")).expect("it arrives");
+    let assured = peers.tcp((9, 80), 0x10, (2, 6), b"");
+    assert_eq!(count(&mut wire, b, &assured), Some(1));
+    assert_eq!(count(&mut wire, a, &peers.tcp((1, 80), SYN, (1, 0), b"")), Some(1));
+    assert_eq!(count(&mut wire, a, &assured), Some(1), "it does not join");
+    close(&mut wire, &peers, 1);
+    assert_eq!(count(&mut wire, a, &assured), Some(1), "nor does it look within a tick");
+    wire.wait(Duration::from_millis(4));
+    assert_eq!(count(&mut wire, a, &assured), Some(0));
 }
 
 #[test]

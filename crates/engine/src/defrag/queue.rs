@@ -213,6 +213,9 @@ impl Queue {
         let Self { mut opening, pieces, largest, largest_unfragmentable, .. } = self;
         if let Some(FragmentHeader { offset, naming }) = self.fragment_header {
             let next_header = opening.get(offset).copied();
+            // Linux 6.18 keeps eight bits of where that stands: behind long headers another octet is
+            // overwritten, and what follows is taken for a fragment header that is not there.
+            let naming = naming & 0xff;
             if let (Some(field), Some(next_header)) = (opening.get_mut(naming), next_header) {
                 *field = next_header;
             }

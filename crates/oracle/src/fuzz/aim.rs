@@ -291,7 +291,9 @@ pub(super) fn few_addresses(random: &mut Random, draft: &mut Draft) {
 
 /// An address made of the hardware address that frames come from, or nearly so.
 pub(super) fn eui64(random: &mut Random, draft: &mut Draft) {
-    if draft.network.family == Family::V6 {
+    // On the router's own links there is nobody else whom it could tell of errors.
+    let is_near = draft.network.source.0.starts_with(&[0xfd, 0x4d, 0x41, 0x54]);
+    if draft.network.family == Family::V6 && !is_near {
         let side = draft.side as u8;
         let mut interface = [0, 0x6d, 0x61, 0xff, 0xfe, 0x74, 0, 0x0a + side];
         if random.chance(30) {

@@ -10,7 +10,7 @@ use crate::needs::Needs;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
-use keepstate_conntrack::conncount::Key;
+use keepstate_conntrack::conncount::{Key, Standing};
 use keepstate_conntrack::{ConnId, CtStatus, Direction, Tuple, Zone};
 use keepstate_packet::{Address, Family};
 
@@ -152,13 +152,17 @@ impl Match for ConnLimit {
         let Some(tuple) = tuple else { return Answer::Hotdrop };
         let zone = conn.and_then(|conn| traversal.conntrack.zone(conn)).unwrap_or_default();
         let status = conn.and_then(|conn| traversal.conntrack.status(conn)).unwrap_or_default();
-        let confirmed = status.contains(CtStatus::CONFIRMED);
+        let standing = match status.contains(CtStatus::CONFIRMED) {
+            true if status.contains(CtStatus::ASSURED) => Standing::Assured,
+            true => Standing::Confirmed,
+            false => Standing::New,
+        };
         if state.credit <= 1 {
             state.credit = traversal.conntrack.new_count().saturating_add(1);
         }
         let key = self.key(traversal, state.credit, zone.id);
         let now = traversal.now;
-        let count = traversal.conntrack.count_connections(now, key, &tuple, zone, confirmed);
+        let count = traversal.conntrack.count_connections(now, key, &tuple, zone, standing);
         match count {
             None | Some(0) => Answer::Hotdrop,
             Some(count) => ((count > self.limit as usize) != self.upto).into(),

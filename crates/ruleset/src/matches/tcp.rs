@@ -124,7 +124,9 @@ fn flags(arguments: &mut Arguments<'_>) -> Option<Option<Inverted<(u8, u8)>>> {
     let Some(given) = arguments.option(FLAGS) else { return Some(None) };
     let mask = flag_list(arguments, given, &given.value)?;
     let set = flag_list(arguments, given, &given.second)?;
-    let nothing = mask == 0 && !given.inverted;
+    // iptables-nft leaves out what asks of no flag, unless all goes to the match itself.
+    let stays = arguments.option(OPTION).is_some() && set != 0;
+    let nothing = mask == 0 && !given.inverted && !stays;
     Some((!nothing).then_some(Inverted { inverted: given.inverted, value: (mask, set) }))
 }
 

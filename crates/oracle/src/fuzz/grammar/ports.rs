@@ -42,7 +42,9 @@ fn ends(random: &mut Random, text: &mut String, percent: usize) {
         if random.chance(percent) {
             let (not, name, ports) = (not(random), random.pick(&names), ports(random));
             // Of what is none of all ports iptables 1.8.9 forgets that it asks for anything.
-            let not = if WHOLE.contains(&ports.as_str()) { "" } else { not };
+            // Of neither one port nor the other it makes not both at once.
+            let whole = WHOLE.contains(&ports.as_str());
+            let not = if whole || text.contains('!') { "" } else { not };
             *text += &format!("{not} {name} {ports}");
         }
     }
