@@ -177,16 +177,14 @@ impl<R: Recorder> Walk<'_, R> {
     /// What the host itself sends.
     #[inline(never)]
     pub(crate) fn send(&mut self) -> Result<(), Stop> {
-        let (family, destination) = (self.parsed.family, self.parsed.destination);
-        let to_itself = self.routing.is_own(family, destination);
-        self.out = match to_itself {
-            true => Some(self.routing.loopback()),
-            false => self.routing.route_out(family, destination),
-        };
-        if self.out.is_none() {
-            return Err(Stop::Cause(Cause::NoRoute));
-        }
+        self.out = Some(self.way_out()?);
+        let destination = self.parsed.destination;
         traverse(self, Hook::Output)?;
+        if self.parsed.destination != destination {
+            // A rule of the mangle table sends it elsewhere.
+            self.out = Some(self.way_out()?);
+        }
+        let (family, destination) = (self.parsed.family, self.parsed.destination);
         if self.routing.is_broadcast(family, destination) {
             self.is_copy = true;
             let copy = traverse(self, Hook::Postrouting);
@@ -195,7 +193,16 @@ impl<R: Recorder> Walk<'_, R> {
             let _ = copy;
         }
         traverse(self, Hook::Postrouting)?;
-        if to_itself { self.come_back() } else { Ok(()) }
+        if self.routing.is_own(family, destination) { self.come_back() } else { Ok(()) }
+    }
+
+    /// The way of what the host itself sends.
+    fn way_out(&self) -> Result<InterfaceIndex, Stop> {
+        let (family, destination) = (self.parsed.family, self.parsed.destination);
+        if self.routing.is_own(family, destination) {
+            return Ok(self.routing.loopback());
+        }
+        self.routing.route_out(family, destination).ok_or(Stop::Cause(Cause::NoRoute))
     }
 
     /// What the host sends to itself comes in on its loopback interface; mark, connection and way

@@ -143,3 +143,14 @@ fn behind_long_headers_another_octet_names_what_was_in_the_fragment() {
     let out = engine.poll_transmit().map(|sent| sent.bytes).unwrap_or(bytes);
     assert_eq!((out[304], out[304 & 0xff]), (44, 17));
 }
+
+#[test]
+fn what_a_rule_sends_elsewhere_leaves_by_the_way_there() {
+    let source = "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j DNPT --src-pfx ::/0 --dst-pfx fd4d:4154:a::/64\nCOMMIT\n";
+    for (rulesets, wanted) in [(vec![], 1), (vec![rules_v6(source)], 0)] {
+        let mut engine = router(Sysctls::default(), rulesets);
+        send(&mut engine, START, &mut datagram("2001:db8::2", "2001:db8::1", 1), 1);
+        let error = engine.poll_transmit().expect("an error");
+        assert_eq!(error.interface.0, wanted);
+    }
+}
