@@ -164,12 +164,13 @@ pub(crate) fn load_all<'a>(
 /// said of all others would be wrong.
 const NOT_RUN: (&str, &str) = ("SYNPROXY", "connections are not opened in place of a server yet");
 
-/// Between two devices without addresses there is no way to a gateway.
-const NOT_RUN_LIVE: (&str, &str) = ("TEE", "between two devices no copies of packets are sent");
-
-/// The first rule with a target that is not run live, in each file.
-pub(crate) fn check_live(loaded: &[Loaded], terminal: &Terminal) -> Result<(), Exit> {
-    check(loaded, terminal, |file| not_run(&file.ruleset, NOT_RUN_LIVE).into_iter().collect())
+/// The first rule that sends copies of packets, in each file, where that is not done: `why`.
+pub(crate) fn without_copies(
+    loaded: &[Loaded],
+    why: &str,
+    terminal: &Terminal,
+) -> Result<(), Exit> {
+    check(loaded, terminal, |file| not_run(&file.ruleset, ("TEE", why)).into_iter().collect())
 }
 
 /// The first rule that is read but not run.

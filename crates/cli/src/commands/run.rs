@@ -107,7 +107,8 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let devices = config.devices().map_err(|error| usage(&error))?;
     let sysctls = config.sysctls(terminal)?;
     let loaded = config.load_rules(&arguments.config, terminal)?;
-    rulesets::check_live(&loaded, terminal)?;
+    // Between two devices without addresses there is no way to a gateway.
+    rulesets::without_copies(&loaded, "between two devices no copies are sent", terminal)?;
     let declared = policies::of_commands(&config.timeout_policies);
     let declared = declared.map_err(|error| usage(&error))?;
     policies::check_rules(&declared, &loaded, terminal)?;

@@ -224,6 +224,8 @@ fn text(report: &Report) -> String {
 fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
     let files = arguments.rules.iter().map(|path| (path, None));
     let mut loaded = rulesets::load_all(files, LabelNames::NONE, terminal)?;
+    let why = "copies cannot be told from their packets here";
+    rulesets::without_copies(&loaded, why, terminal)?;
     let sysctls = sysctls(arguments, terminal)?;
     let modules = modules(&sysctls);
     helpers::check_rules(&modules, &loaded, terminal)?;
