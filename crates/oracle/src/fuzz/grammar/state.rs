@@ -56,7 +56,8 @@ fn hashlimit(random: &mut Random, place: &Place) -> Option<String> {
         }
     }
     text += &format!(" --hashlimit-name h{number}");
-    if random.chance(30) {
+    // Else what was idle for a second is forgotten by whenever the kernel's collector comes.
+    if rate.ends_with("second") || random.chance(30) {
         text += " --hashlimit-htable-expire 4000000";
     }
     if random.chance(20) {
