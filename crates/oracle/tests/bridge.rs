@@ -419,7 +419,8 @@ fn bpdu(random: &mut Random) -> Vec<u8> {
     bytes.extend(any(random, [A, B]));
     bytes.extend([0x80, 2, 0, 1, 0, 20, 0, 2, 0, 15 + random.below(2) as u8]);
     if random.chance(8) {
-        bytes.truncate(1 + random.below(37) as usize);
+        // `802_3` of the kernel reads ten bytes, whether the frame has them or not.
+        bytes.truncate(10 + random.below(28) as usize);
     }
     bytes
 }
