@@ -373,3 +373,60 @@ fn rate_estimators_of_the_store() {
     assert_eq!(run("iptables", "-F").0, Some(0));
     assert_eq!(run("iptables", ask).0, Some(4));
 }
+
+/// Our XML of save files, beside the real tool's, with and without its options.
+#[test]
+fn xml_is_what_the_real_tool_prints() {
+    if !Command::new("iptables-xml").arg("/dev/null").output().is_ok_and(|out| out.status.success())
+    {
+        return println!("skipped: no iptables-xml here");
+    }
+    let machine = Machine::new("store-xml");
+    let mut texts: Vec<String> =
+        include_str!("xml.txt").split("====\n").map(str::to_owned).collect();
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/rulesets");
+    let index = fs::read_to_string(shared.join("INDEX.tsv")).unwrap_or_default();
+    for line in index.lines().filter(|line| line.split('\t').nth(1) == Some("iptables-save")) {
+        let name = line.split('\t').next().expect("a name");
+        let text = fs::read(shared.join(name)).expect("readable");
+        texts.extend(String::from_utf8(text).ok().filter(|text| text.len() < 300_000));
+    }
+    let real = |words: &[String], text: &str| {
+        let mut child = Command::new("iptables-xml")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("iptables-xml");
+        let mut stdin = child.stdin.take().expect("piped");
+        let text = text.to_owned();
+        let writer = thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
+        let output = child.wait_with_output().expect("ends");
+        writer.join().expect("written");
+        output
+    };
+    let mut odd = String::new();
+    for text in &texts {
+        for words in [vec![], words("-c"), words("-v"), words("--combine --verbose")] {
+            let (theirs, ours) = (real(&words, text), machine.run("iptables-xml", &words, text));
+            // Counters that are none it takes from wherever its memory was.
+            if theirs.stdout != real(&words, text).stdout {
+                continue;
+            }
+            let theirs_out = String::from_utf8_lossy(&theirs.stdout).replace("xptables-xml\n", "");
+            let ours_out = String::from_utf8_lossy(&ours.stdout);
+            if (&*theirs_out, theirs.status.code()) != (&*ours_out, ours.status.code()) {
+                let mut lines = theirs_out.lines().zip(ours_out.lines());
+                let first = lines.find(|(theirs, ours)| theirs != ours);
+                let head: String = text.chars().take(200).collect();
+                odd.push_str(&format!(
+                    "{words:?} {:?} {:?}: {first:?}\n{head}\n",
+                    theirs.status, ours.status
+                ));
+            }
+        }
+    }
+    println!("{} texts", texts.len());
+    assert!(odd.is_empty(), "{odd}");
+}

@@ -192,7 +192,7 @@ fn known(field: Field, given: &[PacketSet]) -> Ranges {
         if let PacketSet::In(of, other) = one
             && *of == field
         {
-            ranges = common(&ranges, other);
+            ranges = overlap(&ranges, other);
         }
     }
     ranges
@@ -227,7 +227,7 @@ fn complement(field: Field, ranges: &Ranges) -> Ranges {
     rest
 }
 
-fn common(one: &Ranges, other: &Ranges) -> Ranges {
+fn overlap(one: &Ranges, other: &Ranges) -> Ranges {
     let both = one.iter().flat_map(|(low, high)| {
         other.iter().map(move |(from, to)| ((*low).max(*from), (*high).min(*to)))
     });

@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Be iptables-restore on that store; likewise ip6tables-restore
     #[command(disable_help_flag = true)]
     IptablesRestore(iptables::Arguments),
+    /// Be iptables-xml
+    #[command(disable_help_flag = true)]
+    IptablesXml(iptables::Arguments),
     /// Be arptables on that store
     #[command(disable_help_flag = true)]
     Arptables(iptables::Arguments),
@@ -80,6 +83,7 @@ impl Command {
             Self::IptablesRestore(arguments) => {
                 iptables::verb("iptables-restore", arguments, terminal)
             }
+            Self::IptablesXml(arguments) => iptables::verb("iptables-xml", arguments, terminal),
             Self::Arptables(arguments) => iptables::verb("arptables", arguments, terminal),
             Self::ArptablesSave(arguments) => iptables::verb("arptables-save", arguments, terminal),
             Self::ArptablesRestore(arguments) => {

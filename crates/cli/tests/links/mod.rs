@@ -33,7 +33,9 @@ impl Machine {
                 std::os::unix::fs::symlink(KEEPSTATE, link).expect("a link");
             }
         }
-        std::os::unix::fs::symlink(KEEPSTATE, links.join("nfacct")).expect("a link");
+        for name in ["nfacct", "iptables-xml"] {
+            std::os::unix::fs::symlink(KEEPSTATE, links.join(name)).expect("a link");
+        }
         Self { links, store: folder.join("store") }
     }
 

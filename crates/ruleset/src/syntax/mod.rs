@@ -5,4 +5,5 @@ pub mod ipset;
 pub mod iptables_command;
 pub mod iptables_list;
 pub mod iptables_save;
+pub mod iptables_xml;
 pub mod nfacct;

@@ -6,6 +6,7 @@
 mod kernel;
 mod restore;
 mod save;
+mod xml;
 
 use crate::{
     exit::Exit,
@@ -59,6 +60,8 @@ enum Tool {
     Command,
     Save,
     Restore,
+    /// A text to another: `iptables-xml` knows one name only.
+    Xml,
 }
 
 impl Called {
@@ -108,6 +111,7 @@ impl Called {
             "" => Tool::Command,
             "-save" => Tool::Save,
             "-restore" => Tool::Restore,
+            "-xml" if family == NfProto::Ipv4 => Tool::Xml,
             _ => return None,
         };
         Some(Self { name: own.to_owned(), tool, family, variant, words: words.to_vec() })
@@ -117,6 +121,7 @@ impl Called {
     fn program(&self) -> &'static str {
         match (self.family, self.tool) {
             (family, Tool::Command) => family.tool(),
+            (_, Tool::Xml) => "iptables-xml",
             (NfProto::Ipv4, Tool::Save) => "iptables-save",
             (NfProto::Ipv4, Tool::Restore) => "iptables-restore",
             (NfProto::Ipv6, Tool::Save) => "ip6tables-save",
@@ -198,6 +203,7 @@ pub(crate) fn run(mut called: Called, terminal: &Terminal) -> Exit {
         Tool::Command => command(&called, &store),
         Tool::Save => save::run(&called, &store),
         Tool::Restore => restore::run(&called, &store),
+        Tool::Xml => xml::run(&called.words),
     };
     match result {
         Ok(status) => Exit::Familiar(status),
