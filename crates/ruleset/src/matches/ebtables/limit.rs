@@ -1,4 +1,4 @@
-//! `limit`: so many frames in a time. The bucket is that of iptables' [`limit`](crate::matches::limit).
+//! `limit`: so many frames in a time. The bucket is that of iptables' own `limit`.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;

@@ -1,7 +1,7 @@
 //! arptables and ebtables: the words of their commands and files, read as their own tools of iptables
 //! 1.8.11 read them, and printed as they print them.
 //!
-//! [`options`] has the options of the rule itself, `read` makes a [`Line`] of words, [`mod@print`] is the
+//! [`options`] has the options of the rule itself, `read` makes a [`Line`] of words, `print` is the
 //! way back and `list` the form of `-L`. What becomes of a line, [`super::iptables_save`] knows: tables,
 //! chains and rules are the same.
 //!
