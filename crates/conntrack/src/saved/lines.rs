@@ -301,15 +301,17 @@ impl ExpectReader {
             "l3proto" => {}
             "proto" => expected.protocol = Some(number(key, value)?),
             "master-proto" => expected.master_protocol = Some(number(key, value)?),
-            "src" | "mask-src" | "master-src" => {
+            "src" | "mask-src" | "master-src" | "dst" | "mask-dst" | "master-dst" => {
                 let (family, address) = address(key, value)?;
                 if expected.family.is_some_and(|known| known != family) {
                     return Err(ReadError::wrong(key, value));
                 }
                 expected.family = Some(family);
-                half.source = Some(address);
+                match key.ends_with("src") {
+                    true => half.source = Some(address),
+                    false => half.destination = Some(address),
+                }
             }
-            "dst" | "mask-dst" | "master-dst" => half.destination = Some(address(key, value)?.1),
             "sport" | "srckey" => half.source_port = Some(number(key, value)?),
             "dport" | "dstkey" => half.destination_port = Some(number(key, value)?),
             "type" => half.icmp_type = Some(number(key, value)?),

@@ -72,6 +72,7 @@ fn broken_lines_are_named_with_their_place() {
             ReadError::Wrong("sport".to_string(), "70000".to_string()),
         ),
         ("udp 17 9 src=1.1.1.1 dst=::1", ReadError::Wrong("dst".to_string(), "::1".to_string())),
+        ("9 proto=6 src=1.1.1.1 dst=::1", ReadError::Wrong("dst".to_string(), "::1".to_string())),
         ("udp 17 9 src=1.1.1.1 dst=2.2.2.2 x=5", ReadError::Unexpected("x".to_string())),
     ];
     for (text, expected) in cases {
