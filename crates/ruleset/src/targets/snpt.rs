@@ -163,7 +163,9 @@ impl Npt {
         let message = packet.l4_bytes(traversal.bytes);
         // Errors of the types that RFC 4443 defines, not those it keeps for experiments.
         const DEFINED: core::ops::RangeInclusive<u8> = 1..=4;
+        // Behind extension headers it does not look for them.
         let is_error = packet.protocol == icmpv6::PROTOCOL
+            && packet.l4_offset as usize == ipv6::HEADER_LENGTH
             && message.first().is_some_and(|kind| DEFINED.contains(kind));
         let header = message.get(8..8 + ipv6::HEADER_LENGTH).filter(|_| is_error)?;
         let octets = *header.get(at..)?.first_chunk::<16>()?;

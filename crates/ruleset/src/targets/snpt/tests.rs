@@ -97,4 +97,12 @@ fn what_an_error_quotes_is_translated_the_other_way_round() {
     for other in [0, 5, 100, 127, 128] {
         assert_eq!(translated(other, inside), message(other, outside, inside));
     }
+    let behind_options = |source, quoted| {
+        let mut bytes = message(1, source, quoted);
+        (bytes[5], bytes[6]) = (bytes[5] + 8, 0);
+        bytes.splice(40..40, [58, 0, 1, 4, 0, 0, 0, 0]);
+        bytes
+    };
+    let after = send("mangle", Hook::Postrouting, rule, &behind_options(inside, inside));
+    assert_eq!(after.bytes, behind_options(outside, inside));
 }
