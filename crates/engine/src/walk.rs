@@ -14,7 +14,7 @@ use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
-use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, rewrite, tcp, udp};
+use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
     verdict::RejectWith,
@@ -333,8 +333,11 @@ impl<R: Recorder> Walk<'_, R> {
             Some(invalid) => !without_look.contains(&invalid.reason),
             None => tracked.state != CtState::Untracked,
         };
-        let verifies =
-            matches!(self.parsed.protocol, icmp::PROTOCOL | tcp::PROTOCOL | udp::PROTOCOL);
+        let verifies = match self.parsed.family {
+            Family::V4 => [icmp::PROTOCOL, tcp::PROTOCOL, udp::PROTOCOL],
+            Family::V6 => [icmpv6::PROTOCOL, tcp::PROTOCOL, udp::PROTOCOL],
+        };
+        let verifies = verifies.contains(&self.parsed.protocol);
         verifies && self.conntrack.sysctls().checksum && self.tracked.is_some_and(looked)
     }
 
