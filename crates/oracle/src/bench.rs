@@ -44,6 +44,9 @@ pub(crate) struct Bench {
     clock: SystemClock,
     /// What has expired on our side in this trial, of which the kernel's collector is yet to tell.
     reaped: Vec<EventView>,
+    /// What the kernel's collector has told of between the packets of this trial, of which our side is
+    /// yet to tell.
+    collected: Vec<EventView>,
     /// When the trial began, by that clock.
     began: Duration,
     /// The kernel's tick in which it began, where rules count by ticks.
@@ -74,6 +77,7 @@ impl Bench {
             identification: 0,
             clean: false,
             reaped: Vec::new(),
+            collected: Vec::new(),
             clock,
             began: Duration::ZERO,
             first_tick: None,
@@ -217,6 +221,8 @@ impl Bench {
         self.clean = false;
         self.model.flush();
         self.reaped.clear();
+        self.collected.clear();
+        self.kernel.stray_events()?;
         // What one processor has counted another does not take back at once.
         let _stay = self.settings.counts_by_ticks().then(sys::tick::Stay::here);
         if packets.iter().any(|step| matches!(step, Step::Sleep(_))) {
@@ -272,7 +278,8 @@ impl Bench {
                         kernel.events.retain(|event| !is_end(event.kind));
                         ours.events.retain(|event| !is_end(event.kind));
                     }
-                    self.take_collected(&mut kernel, &ours);
+                    self.collected.extend(self.kernel.stray_events()?);
+                    self.take_collected(&mut kernel, &mut ours);
                     trial.differences = compare::observations(&kernel, &ours);
                     if ours.unknown {
                         // All that rules here ask for is declared of the router.
@@ -291,8 +298,16 @@ impl Bench {
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this
-    /// packet's, what has expired here ends as well, and what both tell of is no difference.
-    fn take_collected(&mut self, kernel: &mut Observation, ours: &Observation) {
+    /// packet's, what has expired here ends as well, and what both tell of is no difference; neither
+    /// is an end here of which it has told before.
+    fn take_collected(&mut self, kernel: &mut Observation, ours: &mut Observation) {
+        let told = &kernel.events;
+        ours.events.retain(|own| {
+            let same = |event: &EventView| compare::same_view(event, own);
+            let early = is_end(own.kind) && !told.iter().any(same);
+            let found = self.collected.iter().position(|event| early && same(event));
+            found.map(|at| self.collected.swap_remove(at)).is_none()
+        });
         let foreign = |event: &EventView| {
             is_end(event.kind) && !ours.events.iter().any(|own| compare::same_view(event, own))
         };

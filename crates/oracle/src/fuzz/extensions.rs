@@ -297,7 +297,9 @@ pub(super) fn drafts(random: &mut Random, rules: &[String; 2], talk: Vec<Draft>)
     });
     let mut drafts = talk;
     mutate::mutate(&mut drafts, random.pick(&[0, 0, 3, 10]), random);
-    for _ in 0..20 + random.below(100) {
+    // Where rules remember, they are loaded for this scenario alone.
+    let more = if rules.iter().any(|rules| has_memory(rules)) { 250 } else { 100 };
+    for _ in 0..20 + random.below(more) {
         let at = random.below(drafts.len() + 1);
         let one = alone(random);
         drafts.insert(at, one);
