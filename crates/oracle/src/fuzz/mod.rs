@@ -34,7 +34,7 @@ use draft::Draft;
 use random::Random;
 use std::time::Duration;
 
-/// Scenarios that share settings.
+/// Scenarios that share settings, at most.
 pub const EPOCH: u64 = 64;
 /// Most packets of one scenario.
 pub const PACKETS_MAX: usize = 400;
@@ -148,7 +148,7 @@ const EXPIRY_EVERY: u64 = 1024;
 /// The settings of scenario `number`: those of its epoch.
 #[must_use]
 pub fn settings(seed: u64, area: Area, number: u64) -> Settings {
-    let epoch = number / EPOCH;
+    let epoch = number / if area == Area::Extensions { EPOCH / 2 } else { EPOCH };
     let random = &mut Random::part(seed ^ area.salt(), epoch << 1);
     if about_expiry(area, number) { Settings::short(random) } else { Settings::draw(area, random) }
 }

@@ -7,7 +7,7 @@ use crate::observation::Observation;
 use crate::shrink::{self, Depth};
 use std::io;
 
-/// Scenarios between two comparisons of the rule counters; divides [`super::EPOCH`].
+/// Scenarios between two comparisons of the rule counters; divides half of [`super::EPOCH`].
 const COUNTED: u64 = 32;
 
 /// What to run.
