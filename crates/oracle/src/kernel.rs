@@ -527,7 +527,10 @@ fn observation(
     let own = |record: &&Record| record.in_index == 0;
     let leaving = |record: &&Record| matches!(record.mark, Mark::Leaving(_));
     // The router's own timers (multicast listener reports) leave records as well, any time.
-    let pushed = |record: &&Record| !own(record) && key(&record.head).eq(key(packet));
+    // What meets INPUT is nothing else, whatever rules have made of its addresses.
+    let pushed = |record: &&Record| {
+        !own(record) && (record.hook == Hook::Input || key(&record.head).eq(key(packet)))
+    };
     let leaves = records.iter().filter(leaving).find(pushed);
     let made: Vec<&Record> = records.iter().filter(leaving).filter(own).collect();
     let (generated, out): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| {

@@ -312,9 +312,6 @@ pub(super) fn drafts(random: &mut Random, rules: &[String; 2], talk: Vec<Draft>)
                 aim_at(random, draft, line);
             }
         }
-        if is_for_the_router(draft) {
-            for_the_router(random, draft);
-        }
     }
     drafts
 }
@@ -336,6 +333,15 @@ fn alone(random: &mut Random) -> Draft {
         for_the_router(random, &mut draft);
     }
     draft
+}
+
+/// What goes to the router itself becomes such as it takes without a word: its neighbours do not answer.
+pub(super) fn spare_the_router(random: &mut Random, drafts: &mut [Draft]) {
+    for draft in drafts {
+        if is_for_the_router(draft) {
+            for_the_router(random, draft);
+        }
+    }
 }
 
 fn is_for_the_router(draft: &Draft) -> bool {

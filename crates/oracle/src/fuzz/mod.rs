@@ -176,6 +176,9 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
         mutate::mutate(&mut drafts, percent, random);
     }
     with_errors(&mut drafts, area, random);
+    if area == Area::Extensions {
+        extensions::spare_the_router(random, &mut drafts);
+    }
     drafts.truncate(PACKETS_MAX);
     let mut sent: Vec<(Side, Vec<u8>)> = Vec::new();
     for draft in &drafts {

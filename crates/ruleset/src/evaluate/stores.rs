@@ -1,7 +1,7 @@
 //! What rules share beyond their own memory: state that several rules name, and randomness.
 
 use crate::matches::{hashlimit, nfacct, osf, recent};
-use crate::model::{Jump, Ruleset};
+use crate::model::{Jump, Rule, Ruleset};
 use crate::sets::ipset::Sets;
 use crate::targets::{rateest, tee};
 use alloc::{sync::Arc, vec::Vec};
@@ -41,8 +41,11 @@ impl Stores {
         self.rateest.undeclare();
         self.recent.undeclare();
         for ruleset in rulesets {
+            // iptables-nft loads rules as they stand in the file, and the first one of a name decides.
             let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-            for rule in chains.flat_map(|chain| &chain.rules) {
+            let mut rules: Vec<&Rule> = chains.flat_map(|chain| &chain.rules).collect();
+            rules.sort_by_key(|rule| rule.span.start);
+            for rule in rules {
                 rule.matches.iter().for_each(|one| one.declare(self, ruleset.family));
                 if let Jump::Target(target) = &rule.target {
                     target.declare(self, ruleset.family);

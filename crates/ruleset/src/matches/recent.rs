@@ -384,7 +384,8 @@ impl Recent {
     fn ask(&self, list: &mut List, key: Key, ttl: u8, now: Instant) -> bool {
         let now = now.0 / NANOSECONDS_A_TICK;
         let found = list.entries.get(&key).filter(|entry| {
-            let any = !self.ttl || ttl == 0;
+            // A TTL of 0, asked for or noted, is like any other.
+            let any = !self.ttl || ttl == 0 || entry.ttl == 0;
             any || entry.ttl == ttl
         });
         let Some(entry) = found else {

@@ -1,7 +1,7 @@
 //! `rpfilter`: whether an answer to the packet would leave where the packet came in.
 //!
 //! The route to the source decides, by the host model. Sources that DHCP, IGMP and neighbour discovery
-//! send from before they have an address (0.0.0.0/8 to all or to local groups, `::`) pass, and so does
+//! send from before they have an address (0.0.0.0 to all or to local groups, `::`) pass, and so does
 //! what comes in on loopback. An address of the host itself as source passes with `--accept-local`
 //! only; over IPv4 it has to be one of the interface that the packet came in on, unless `--loose`.
 
@@ -101,8 +101,7 @@ impl RpFilter {
 fn has_no_address_yet(packet: &Parsed) -> bool {
     match packet.family {
         Family::V4 => {
-            let [net, ..] = packet.source.v4_octets();
-            net == 0
+            packet.source.v4_octets() == [0; 4]
                 && matches!(packet.destination.v4_octets(), [255, 255, 255, 255] | [224, 0, 0, _])
         }
         Family::V6 => packet.source.0 == [0; 16],
@@ -239,6 +238,7 @@ mod tests {
         }
         let discover = udp4([0; 4], [255; 4], 68, 67);
         assert_eq!(asked("", Some(Nowhere), &discover), Some(true));
+        assert_eq!(asked("", Some(Nowhere), &udp4([0, 0, 0, 1], [255; 4], 68, 67)), Some(false));
         assert_eq!(asked("", Some(Nowhere), &udp4([0; 4], [192, 0, 2, 1], 68, 67)), Some(false));
     }
 }

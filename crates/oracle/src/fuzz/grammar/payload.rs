@@ -4,6 +4,7 @@ use super::super::aim;
 use super::super::draft::Draft;
 use super::super::random::Random;
 use super::{Entry, Place, behind, beside, not, number};
+use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 
 pub(super) const MATCHES: &[Entry] = &[
@@ -97,10 +98,18 @@ const PLACES: [(&str, &[u64]); 16] = [
     ("4>>16@40", &[0, 1]),
 ];
 
-fn u32(random: &mut Random, _: &Place) -> Option<String> {
+/// Those of them that read the identification, or the header's checksum over it: of packets that the
+/// router makes the kernel draws it.
+const IDENTIFICATIONS: [&str; 3] = ["4>>16", "4>>16@40", "8&0xFFFF<<4>>4"];
+
+fn u32(random: &mut Random, place: &Place) -> Option<String> {
+    let made_here = matches!(place.hook, Hook::Output | Hook::Postrouting);
     let mut tests = Vec::new();
     for _ in 0..=random.below(3) {
         let (place, values) = random.pick(&PLACES);
+        if made_here && IDENTIFICATIONS.contains(&place) {
+            continue;
+        }
         let mut wanted = Vec::new();
         for _ in 0..=random.below(3) {
             let one = if random.chance(70) {
@@ -118,7 +127,7 @@ fn u32(random: &mut Random, _: &Place) -> Option<String> {
         }
         tests.push(format!("{place}={}", wanted.join(",")));
     }
-    Some(format!("{} --u32 {}", not(random), tests.join("&&")))
+    (!tests.is_empty()).then(|| format!("{} --u32 {}", not(random), tests.join("&&")))
 }
 
 /// Programs in which `N` is a number to be drawn: of a field, of the length, of the transport, of

@@ -197,6 +197,20 @@ fn times_to_live() {
     let answers: Vec<_> =
         [64, 64, 63, 63, 64].iter().map(|ttl| benches.packet(0, 1, *ttl)[0]).collect();
     assert_eq!(answers, [false, true, false, true, false]);
+    let answers: Vec<_> = [0, 63, 64, 0].iter().map(|ttl| benches.packet(0, 1, *ttl)[0]).collect();
+    assert_eq!(answers, [true, true, false, true]);
+}
+
+/// Found by comparing with the kernel.
+#[test]
+fn the_first_rule_in_the_file_gives_the_mask() {
+    let text = "*mangle\n:PREROUTING ACCEPT\n:one -\n-A one -m recent --rcheck --mask 255.255.0.0\n\
+                -A PREROUTING -m recent --set\nCOMMIT\n";
+    let ruleset = crate::syntax::iptables_save::parse(text, Family::V4).unwrap();
+    let mut stores = Stores::new(0);
+    stores.declare(core::iter::once(&ruleset));
+    let list = stores.recent.at(0).map(|list| list.mask);
+    assert_eq!(list, Some(Address::v4([255, 255, 0, 0]).0));
 }
 
 #[test]
