@@ -328,10 +328,12 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Whether tracking has looked at the packet's checksum and found it right.
     fn is_verified(&self) -> bool {
+        let told = self.template.notrack || self.is_duplicate;
         let without_look = [Reason::Short, Reason::Malformed, Reason::BadChecksum];
         let looked = |tracked: Tracked| match tracked.invalid {
             Some(invalid) => !without_look.contains(&invalid.reason),
-            None => tracked.state != CtState::Untracked,
+            // ICMPv6 messages that are not tracked are looked at first, unless a rule says so.
+            None => tracked.state != CtState::Untracked || !told,
         };
         let verifies = match self.parsed.family {
             Family::V4 => [icmp::PROTOCOL, tcp::PROTOCOL, udp::PROTOCOL],

@@ -265,6 +265,10 @@ fn header_v6(packet: &[u8], start: usize) -> Option<Upper> {
         if header.protocol == ipv6::AUTHENTICATION {
             return Some(upper(header.protocol, header.offset, fragment));
         }
+        // Of a routing header Linux reads four bytes before it goes on; without them the chain is broken.
+        if header.protocol == ipv6::ROUTING {
+            packet.get(header.offset..header.offset + 4)?;
+        }
         if header.protocol == ipv6::FRAGMENT {
             fragment = true;
             let later = ipv6::fragment(packet, &header).is_some_and(|one| one.offset != 0);

@@ -26,7 +26,7 @@ pub use set::IpSet;
 pub use store::Sets;
 
 /// Most elements of all sets together.
-pub const ELEMENTS_MAX: usize = 1 << 22;
+pub const ELEMENTS_MAX: usize = 1 << 21;
 /// Most buckets of all hashes together.
 pub const BUCKETS_MAX: usize = 1 << 22;
 /// Most sets.

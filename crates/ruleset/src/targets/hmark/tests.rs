@@ -106,6 +106,20 @@ fn what_an_icmpv6_error_quotes_has_to_say_that_it_is_ipv6() {
     assert_eq!(mark(&error), 0);
 }
 
+/// Found by comparing with the kernel.
+#[test]
+fn a_routing_header_of_less_than_four_bytes_breaks_the_chain() {
+    let mut error = [0; 48 + 40 + 4];
+    error[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 52, 58, 64]);
+    error[40] = 1;
+    error[48..56].copy_from_slice(&[0x60, 0, 0, 0, 0, 4, 43, 64]);
+    error[88..].copy_from_slice(&[17, 4, 0, 0]);
+    let mark = |packet: &[u8]| send("mangle", Hook::Forward, RULE, packet).mark;
+    assert_ne!(mark(&error), 0);
+    error[5] = 51;
+    assert_eq!(mark(&error[..91]), 0);
+}
+
 #[test]
 fn without_a_connection_ct_leaves_the_mark() {
     let rule = "-j HMARK --hmark-tuple ct,src --hmark-mod 9 --hmark-offset 5 --hmark-rnd 7";
