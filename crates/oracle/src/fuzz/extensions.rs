@@ -335,20 +335,25 @@ fn alone(random: &mut Random) -> Draft {
     draft
 }
 
-/// What goes to the router itself becomes such as it takes without a word: its neighbours do not answer.
+/// What goes to the router itself becomes such as it takes without a word, and nothing comes from its
+/// links, where it would look for a neighbour to answer.
 pub(super) fn spare_the_router(random: &mut Random, drafts: &mut [Draft]) {
     for draft in drafts {
-        if is_for_the_router(draft) {
+        let family = draft.network.family;
+        if is_near(family, draft.network.source) {
+            draft.network.source = flow::address(family, draft.side, 1);
+        }
+        if is_near(family, draft.network.destination) {
             for_the_router(random, draft);
         }
     }
 }
 
-fn is_for_the_router(draft: &Draft) -> bool {
-    let octets = draft.network.destination;
-    match draft.network.family {
-        Family::V4 => matches!(octets.v4_octets(), [100, 127, 253 | 254, 1]),
-        Family::V6 => octets.0[..4] == [0xfd, 0x4d, 0x41, 0x54],
+/// Whether an address is on one of the router's own links.
+fn is_near(family: Family, address: Address) -> bool {
+    match family {
+        Family::V4 => matches!(address.v4_octets(), [100, 127, 253 | 254, _]),
+        Family::V6 => address.0[..4] == [0xfd, 0x4d, 0x41, 0x54],
     }
 }
 
