@@ -2,7 +2,7 @@
 
 use crate::observation::{EventView, Fate, Observation, Sent};
 use keepstate_conntrack::event::{EventKind, Snapshot};
-use keepstate_conntrack::{Direction, Zone};
+use keepstate_conntrack::{CtStatus, Direction, Zone};
 use keepstate_packet::{Family, ipv6};
 use std::fmt::Debug;
 
@@ -202,7 +202,7 @@ fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
     kernel.original == ours.original
         && kernel.reply == ours.reply
         && same_zone(kernel.zone, ours.zone)
-        && kernel.status == ours.status
+        && (kernel.status == ours.status || collected(kernel, ours))
         && kernel.mark == ours.mark
         && kernel.labels == ours.labels
         && kernel.secctx == ours.secctx
@@ -213,6 +213,13 @@ fn same_event(kind: EventKind, kernel: &Snapshot, ours: &Snapshot) -> bool {
         && kernel.master == ours.master
         && kernel.counters == ours.counters
         && kernel.age.is_some() == ours.age.is_some()
+}
+
+/// Whether the kernel's collector came between the packet and what is told of it: to a connection that
+/// had no time left.
+fn collected(kernel: &Snapshot, ours: &Snapshot) -> bool {
+    let over = |snapshot: &Snapshot| snapshot.timeout.is_some_and(|left| left.is_zero());
+    over(kernel) && over(ours) && kernel.status.0 == ours.status.0 | CtStatus::DYING.0
 }
 
 fn same_zone(a: Zone, b: Zone) -> bool {

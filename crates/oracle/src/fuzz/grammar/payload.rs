@@ -34,10 +34,12 @@ const PATTERNS: [(&str, &[u8]); 8] = [
     ),
 ];
 
-fn string(random: &mut Random, _: &Place) -> Option<String> {
+fn string(random: &mut Random, place: &Place) -> Option<String> {
     let mut text = format!(" --algo {}", random.pick(&["bm", "kmp"]));
-    let from = random.pick(&[0, 1, 20, 28, 39, 40, 41, 60, 65_535]);
-    if random.chance(50) {
+    let made_here = is_of_packets_made_here(place);
+    let from =
+        random.pick(&[0, 1, 20, 28, 39, 40, 41, 60, 65_535]).max(if made_here { 12 } else { 0 });
+    if made_here || random.chance(50) {
         text += &format!(" --from {from}");
         if random.chance(50) {
             text += &format!(" --to {}", (from + random.pick(&[0, 1, 3, 20, 1000])).min(65_535));
@@ -98,12 +100,17 @@ const PLACES: [(&str, &[u64]); 16] = [
     ("4>>16@40", &[0, 1]),
 ];
 
-/// Those of them that read the identification, or the header's checksum over it: of packets that the
-/// router makes the kernel draws it.
+/// Whether packets that the router makes come by: the kernel draws their identification, which no rule
+/// is to look at, nor at the checksum over it.
+const fn is_of_packets_made_here(place: &Place) -> bool {
+    matches!(place.hook, Hook::Output | Hook::Postrouting)
+}
+
+/// Those of them that read the identification, or the header's checksum.
 const IDENTIFICATIONS: [&str; 3] = ["4>>16", "4>>16@40", "8&0xFFFF<<4>>4"];
 
 fn u32(random: &mut Random, place: &Place) -> Option<String> {
-    let made_here = matches!(place.hook, Hook::Output | Hook::Postrouting);
+    let made_here = is_of_packets_made_here(place);
     let mut tests = Vec::new();
     for _ in 0..=random.below(3) {
         let (place, values) = random.pick(&PLACES);
