@@ -5,8 +5,8 @@
 //! one whose connection is joins when it is not there, unless the connection is ASSURED. Whoever is not
 //! there any more, or closed, leaves while the list is looked through for the packet's own connection,
 //! as far as that one: for a packet of a confirmed connection always, for another once in a tick of the
-//! kernel's clock, or when 64 have joined since; so often, and to its end, for one of an ASSURED
-//! connection. Observed on Linux 6.18.
+//! kernel's clock, or when 64 have joined since, or when it holds fewer than that look left; so often,
+//! and to its end, for one of an ASSURED connection. Observed on Linux 6.18.
 
 use crate::conn::{ConnId, CtStatus};
 use crate::proto::tcp::State;
@@ -114,7 +114,8 @@ impl Table {
             }
             Some(list) => list,
         };
-        let joined = list.connections.len().saturating_sub(list.left);
+        // Fewer than that look has left are as good as many more: the kernel subtracts without a sign.
+        let joined = list.connections.len().wrapping_sub(list.left);
         let is_due = list.looked != tick || joined >= JOINED_MAX;
         let (looks, wanted) = match standing {
             Standing::New => (is_due, Some((*tuple, zone))),

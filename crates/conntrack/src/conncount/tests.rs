@@ -108,6 +108,24 @@ fn sixty_four_join_before_the_list_is_looked_through() {
     assert_eq!(count(&mut wire, rule, &peers.udp((65, 53), b"")), Some(64));
 }
 
+/// Found by comparing with the kernel.
+#[test]
+fn a_list_that_has_become_shorter_is_looked_through() {
+    let mut wire = Wire::new();
+    let peers = Peers::new("10.1.0.2", "10.2.0.2");
+    let [rule, other] = [wire.table.new_count(), wire.table.new_count()];
+    let syn = |port| peers.tcp((port, 80), SYN, (1, 0), b"");
+    let middle = peers.udp((9, 9), b"");
+    count(&mut wire, other, &syn(3));
+    for (packet, wanted) in [(syn(1), 1), (syn(2), 2), (middle.clone(), 3)] {
+        assert_eq!(count(&mut wire, rule, &packet), Some(wanted));
+    }
+    assert_eq!(count(&mut wire, rule, &syn(3)), Some(4), "confirmed: it looks, and leaves three");
+    (1..=3).for_each(|port| close(&mut wire, &peers, port));
+    assert_eq!(count(&mut wire, rule, &middle), Some(2), "the two before it leave");
+    assert_eq!(count(&mut wire, rule, &peers.udp((4, 9), b"")), Some(2), "and now the third");
+}
+
 #[test]
 fn one_look_finds_sixty_five_gone() {
     let mut wire = Wire::new();
