@@ -544,6 +544,15 @@ impl Table {
         entry.direction(tuple, None, zone)
     }
 
+    /// Whether the slot has this tuple in the original direction.
+    fn is_original(&self, slot: u32, tuple: &Tuple, zone: Zone) -> bool {
+        let way = Direction::Original;
+        self.slots.entry(slot).is_some_and(|entry| {
+            let same_zone = entry.zone.id_in(way) == zone.id_in(way);
+            entry.tuple == *tuple && same_zone && !entry.is(CtStatus::NAT_CLASH)
+        })
+    }
+
     /// The same for a connection whose reply is no mere inverse.
     #[cold]
     fn direction_translated(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
@@ -562,8 +571,11 @@ impl Table {
         let id = if by_original { original } else { zone.id_in(Direction::Reply) };
         let mut newest = None;
         self.index.find(hash, |slot| {
-            let found = self.direction(slot, tuple, zone);
-            let found = found.filter(|direction| zone.id_in(*direction) == id);
+            let is_here = |direction: &Direction| zone.id_in(*direction) == id;
+            let found = self.direction(slot, tuple, zone).filter(is_here);
+            // A tuple that is its own inverse stands under either number.
+            let original = || self.is_original(slot, tuple, zone).then_some(Direction::Original);
+            let found = found.or_else(|| original().filter(is_here));
             let number = self.slots.cold(slot).map_or(0, |cold| cold.number);
             newest = newest.max(found.map(|direction| (number, slot, direction)));
             false

@@ -396,9 +396,11 @@ impl Routing {
         local.any(|network| network.family == family && network.contains(address))
     }
 
-    /// Whether an address means one host: no group, no broadcast address.
+    /// Whether an address means one host: no group, no broadcast address, not 0.0.0.0.
     pub(crate) fn is_for_one(&self, family: Family, address: Address) -> bool {
-        !matches!(self.networks(family).kind(address), Some(Kind::Multicast | Kind::Broadcast))
+        let to_all = family == Family::V4 && address == Address::v4([0; 4]);
+        let kind = self.networks(family).kind(address);
+        !to_all && !matches!(kind, Some(Kind::Multicast | Kind::Broadcast))
     }
 
     /// Whether an IPv4 address is one of the host's own, a group, a broadcast address, of loopback

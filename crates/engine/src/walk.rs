@@ -14,7 +14,7 @@ use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
-use keepstate_packet::{Family, Instant, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
+use keepstate_packet::{Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
     verdict::RejectWith,
@@ -329,9 +329,12 @@ impl<R: Recorder> Walk<'_, R> {
     /// Whether tracking has looked at the packet's checksum and found it right.
     fn is_verified(&self) -> bool {
         let told = self.template.notrack || self.is_duplicate;
-        let without_look = [Reason::Short, Reason::Malformed, Reason::BadChecksum];
-        let looked = |tracked: Tracked| match tracked.invalid {
-            Some(invalid) => !without_look.contains(&invalid.reason),
+        let is_message = matches!(self.parsed.l4, L4::Icmp(_) | L4::Icmpv6(_));
+        let looked = |tracked: Tracked| match tracked.invalid.map(|invalid| invalid.reason) {
+            Some(Reason::Short | Reason::BadChecksum) => false,
+            // What an error quotes is looked at behind its checksum.
+            Some(Reason::Malformed) => is_message,
+            Some(_) => true,
             // ICMPv6 messages that are not tracked are looked at first, unless a rule says so.
             None => tracked.state != CtState::Untracked || !told,
         };

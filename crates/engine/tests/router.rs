@@ -242,3 +242,63 @@ fn a_segment_whose_checksum_was_right_when_it_came_is_answered() {
     // What tracking has not seen nobody has looked at before.
     assert_eq!(answers("*raw\n-A PREROUTING -j NOTRACK\nCOMMIT\n", "icmp-host-prohibited"), 0);
 }
+
+/// Found by comparing with the kernel.
+#[test]
+fn nobody_is_answered_at_0_0_0_0() {
+    let mut segment =
+        hex("45fa0029d74740004006628e000000000000000004000050208d77d30ead5e58504279ad323e0000fa");
+    let text = "*filter\n-A INPUT -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n";
+    let (disposition, generated) = run(&mut engine(vec![rules(text, Family::V4)]), &mut segment);
+    assert_eq!((disposition.verdict, generated), (Verdict::Reject, Vec::new()));
+}
+
+/// Found by comparing with the kernel: what DNPT makes of the destination does not fit the checksum, but
+/// that was looked at before, also where tracking then leaves the message alone or makes nothing of it.
+#[test]
+fn icmpv6_is_looked_at_before_it_is_left_alone() {
+    let text = "*mangle\n-A PREROUTING -j DNPT --src-pfx 2001:b::/32 --dst-pfx 2001:c::/32\nCOMMIT\n\
+                *filter\n-A FORWARD -j REJECT --reject-with icmp6-adm-prohibited\nCOMMIT\n";
+    let solicitation = "65d0000000143a402001000b0000000000000000000000012001000b000000000000000000000001\
+                        87002c6a0001000132cdf8f90e34651011055c1a";
+    let redirect = "6000000000493a402001000b000000000000000000000057fd00000a000000000000000000000002\
+                    89008cc70000000060000000001921fffd00000a0000000000000000000000022001000b00000000\
+                    00000000000000020400005004000000057bf3508621356d7282d7cda64e6ac715";
+    for packet in [solicitation, redirect] {
+        let mut engine = engine(vec![rules(text, Family::V6)]);
+        let (disposition, generated) = run(&mut engine, &mut hex(packet));
+        assert_eq!((disposition.verdict, generated.len()), (Verdict::Reject, 1), "{packet}");
+    }
+}
+
+/// Found by comparing with the kernel.
+#[test]
+fn hmark_hashes_the_template_of_a_rule_before_it() {
+    let text = "*raw\n-A PREROUTING -j CT --zone-reply 2\n\
+                -A PREROUTING -j HMARK --hmark-tuple ct,src --hmark-mod 4294967295 --hmark-rnd 7\nCOMMIT\n";
+    let marks = [text, &text.replace("-A PREROUTING -j CT --zone-reply 2\n", "")].map(|text| {
+        let mut packet = hex("4500001c000140004011069a0a010001c63364010400003500080000");
+        run(&mut engine(vec![rules(text, Family::V4)]), &mut packet).0.mark
+    });
+    assert_ne!(marks[0], 0);
+    assert_eq!(marks[1], 0, "nothing is tracked in the raw table");
+}
+
+/// Found by comparing with the kernel: behind two routing headers it writes the protocol of a datagram
+/// that it has put together to another place, and the chain of headers ends in a fragment of nothing.
+#[test]
+fn a_later_fragment_of_an_extension_header_has_no_protocol() {
+    let mut packet = hex(
+        "6000000001542b402001000b000000000000000000000001fd00000a0000000000000000000000022b20ff0200000000\
+         2001000b0000000000000000000000070000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000000000002c0204010200031afd00000a0000000000000000000000010601000400000001\
+         005004004bc59dd49f83667bb0120064d86c0000020405b40103030f040201010101080a4ef2f5b220c2e6a7",
+    );
+    let text = "*filter\n-A FORWARD -m state --state NEW\n-A FORWARD ! -p ipcomp -j DROP\nCOMMIT\n";
+    let (disposition, _) = run(&mut engine(vec![rules(text, Family::V6)]), &mut packet);
+    assert_eq!(disposition.verdict, Verdict::Accept);
+}

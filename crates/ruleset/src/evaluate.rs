@@ -406,7 +406,9 @@ fn behind_extension_headers(packet: &Parsed, bytes: &[u8]) -> Option<u8> {
             return None;
         }
     }
-    (packet.l4 != L4::BrokenChain).then_some(packet.protocol)
+    // Nor is there anything behind a later fragment that begins with a header of the chain.
+    let is_lost = packet.l4 == L4::Fragment && ipv6::is_extension_header(packet.protocol);
+    (packet.l4 != L4::BrokenChain && !is_lost).then_some(packet.protocol)
 }
 
 /// Whether a packet is a second or further fragment: one without an upper-layer header.

@@ -330,6 +330,23 @@ fn a_zone_of_the_original_direction_is_answered_in_zone_0() {
     assert_eq!(wire.table.count(), 1);
 }
 
+/// Found by comparing with the kernel.
+#[test]
+fn a_tuple_that_is_its_own_inverse_stands_under_the_zone_of_its_direction() {
+    let mut wire = Wire::new();
+    let packet = Peers::new("10.1.0.2", "10.1.0.2").udp((5, 5), b"");
+    let first = (CtState::New, Some(Direction::Original));
+    for way in [Direction::Original, Direction::Reply] {
+        wire.template.zone = Zone::one(3, way);
+        assert_eq!(wire.state(&packet), first);
+        assert_eq!(wire.state(&packet), first, "{way:?}");
+        assert_eq!(wire.table.flush(wire.now), 1);
+    }
+    wire.template.zone = Zone::default();
+    assert_eq!(wire.state(&packet), first);
+    assert_eq!(wire.state(&packet), (CtState::Established, Some(Direction::Reply)));
+}
+
 #[test]
 fn of_two_connections_with_one_tuple_the_newer_has_it() {
     let mut wire = Wire::new();

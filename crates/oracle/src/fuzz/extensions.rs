@@ -349,6 +349,21 @@ pub(super) fn spare_the_router(random: &mut Random, drafts: &mut [Draft]) {
     }
 }
 
+/// Whether a packet that took its addresses from another is from one of the router's links, or to it.
+pub(super) fn is_of_the_router(bytes: &[u8]) -> bool {
+    let (family, [source, destination]) = match bytes {
+        [first, ..] if first >> 4 == 4 => {
+            let at = |at: usize| bytes.get(at..)?.first_chunk::<4>().copied().map(Address::v4);
+            (Family::V4, [at(12), at(16)])
+        }
+        _ => {
+            let at = |at: usize| bytes.get(at..)?.first_chunk::<16>().copied().map(Address::v6);
+            (Family::V6, [at(8), at(24)])
+        }
+    };
+    [source, destination].into_iter().flatten().any(|one| is_near(family, one))
+}
+
 /// Whether an address is on one of the router's own links.
 fn is_near(family: Family, address: Address) -> bool {
     match family {

@@ -183,6 +183,10 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     let mut sent: Vec<(Side, Vec<u8>)> = Vec::new();
     for draft in &drafts {
         let bytes = draft.bytes(&sent, random);
+        let is_error = matches!(draft.body, draft::Body::Error { .. });
+        if area == Area::Extensions && is_error && extensions::is_of_the_router(&bytes) {
+            continue;
+        }
         sent.push((draft.side, bytes));
     }
     if matches!(area, Area::Fragments | Area::Untracked) {

@@ -16,7 +16,7 @@ use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
-use keepstate_conntrack::Direction;
+use keepstate_conntrack::{Direction, Tracked};
 use keepstate_packet::{Address, Family, icmp, icmpv6, ipv6};
 
 mod parse;
@@ -151,7 +151,11 @@ impl Hmark {
     }
 
     fn of_connection(&self, traversal: &Traversal<'_>) -> Option<Hashed> {
-        let conn = traversal.tracked?.conn?;
+        let tracked = traversal.tracked?;
+        if *tracked == Tracked::TEMPLATE {
+            return Some(Hashed { ports: self.ports(0), ..Hashed::default() });
+        }
+        let conn = tracked.conn?;
         let original = traversal.conntrack.tuple(conn, Direction::Original)?;
         let reply = traversal.conntrack.tuple(conn, Direction::Reply)?;
         let ports = u32::from(original.source_port) << 16 | u32::from(reply.source_port);

@@ -73,7 +73,11 @@ fn mark(random: &mut Random, _: &Place) -> Option<String> {
     })
 }
 
-fn connmark(random: &mut Random, _: &Place) -> Option<String> {
+fn connmark(random: &mut Random, place: &Place) -> Option<String> {
+    // Behind CT it would mark the kernel's template for all packets to come.
+    if place.table == TableName::Raw {
+        return None;
+    }
     let masks = |random: &mut Random| {
         let (ct, nf) = (number(random, 0xffff_ffff), number(random, 0xffff_ffff));
         match random.below(4) {
