@@ -36,6 +36,8 @@ pub(crate) struct Bench {
     kernel: Kernel,
     model: Model,
     settings: Settings,
+    /// What is asked of them for every packet: reading the rules through takes longer than the packet.
+    nature: Nature,
     /// Identifications of fragments that trials have used so far.
     identification: u32,
     /// The kernel's table is empty.
@@ -56,6 +58,19 @@ pub(crate) struct Bench {
     coverage: Coverage,
 }
 
+/// What rules of some settings are like.
+#[derive(Clone, Copy, Debug, Default)]
+struct Nature {
+    counts_by_ticks: bool,
+    has_zones: bool,
+}
+
+impl Nature {
+    fn of(settings: &Settings) -> Self {
+        Self { counts_by_ticks: settings.counts_by_ticks(), has_zones: settings.has_zones() }
+    }
+}
+
 /// One scenario through both, up to the first packet that differs.
 #[derive(Debug, Default)]
 pub(crate) struct Trial {
@@ -74,6 +89,7 @@ impl Bench {
             model: model(&kernel, &settings, &clock)?,
             kernel,
             settings,
+            nature: Nature::default(),
             identification: 0,
             clean: false,
             reaped: Vec::new(),
@@ -132,6 +148,7 @@ impl Bench {
     /// The same, with all counters at zero whatever the settings were.
     pub(crate) fn reload(&mut self, settings: &Settings) -> io::Result<()> {
         let mut before = std::mem::replace(&mut self.settings, settings.clone());
+        self.nature = Nature::of(settings);
         let always = [before.tracking, settings.tracking] == [Tracking::Always; 2];
         if always {
             self.kernel.flush()?;
@@ -224,7 +241,7 @@ impl Bench {
         self.collected.clear();
         self.kernel.stray_events()?;
         // What one processor has counted another does not take back at once.
-        let _stay = self.settings.counts_by_ticks().then(sys::tick::Stay::here);
+        let _stay = self.nature.counts_by_ticks.then(sys::tick::Stay::here);
         if packets.iter().any(|step| matches!(step, Step::Sleep(_))) {
             self.kernel.forget_fragments(FRAGMENT_LIFE)?;
             self.kernel.silence_late_answers(false)?;
@@ -326,7 +343,7 @@ impl Bench {
     /// Pushes a packet into the engine, and counts what it comes upon there. Which connection it
     /// meets is not known ahead where rules put it into zones.
     fn push(&mut self, side: Side, bytes: &[u8]) -> Observation {
-        let zoned = self.settings.has_zones();
+        let zoned = self.nature.has_zones;
         let before =
             if zoned { None } else { Before::of(self.model.table(), self.model.now(), bytes) };
         let ours = self.model.push(side, family(bytes), bytes);
@@ -340,7 +357,7 @@ impl Bench {
     /// Time stands still for the engine, as it does for the kernel between two of its ticks, unless
     /// this process was stopped or paused.
     fn follow_clock(&mut self) {
-        if self.settings.counts_by_ticks()
+        if self.nature.counts_by_ticks
             && let Some((tick, _)) = clock::last_tick()
         {
             return self.reach_tick(tick);
@@ -354,7 +371,7 @@ impl Bench {
     /// Where rules count by ticks of the kernel's clock, a tick of which much is left, and the engine's
     /// clock at as many ticks after the first.
     fn follow_ticks(&mut self) -> Option<Duration> {
-        if !self.settings.counts_by_ticks() {
+        if !self.nature.counts_by_ticks {
             return None;
         }
         let tick = loop {
@@ -396,7 +413,7 @@ impl Bench {
     fn compare_tables(&mut self, trial: &Trial) -> io::Result<Vec<Difference>> {
         self.follow_clock();
         let ours = self.model.connections();
-        if self.settings.has_zones() {
+        if self.nature.has_zones {
             return Ok(compare::tables(self.kernel.connections()?, ours));
         }
         let mut originals: Vec<_> = ours.iter().map(|snapshot| snapshot.original).collect();

@@ -158,9 +158,9 @@ fn about_expiry(area: Area, number: u64) -> bool {
     area == Area::Expiry || mixed && number % EXPIRY_EVERY == EXPIRY_EVERY - 1
 }
 
-/// The packets of scenario `number`.
+/// The packets of scenario `number`, which runs under these settings.
 #[must_use]
-pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
+pub fn steps(seed: u64, area: Area, number: u64, settings: &Settings) -> Vec<Step> {
     let mut random = Random::part(seed ^ area.salt(), number << 1 | 1);
     let random = &mut random;
     let mut conversations: Vec<_> =
@@ -170,7 +170,7 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     }
     let mut drafts = interleave(conversations, random);
     if area == Area::Extensions {
-        drafts = extensions::drafts(random, &settings(seed, area, number).rules, drafts);
+        drafts = extensions::drafts(random, &settings.rules, drafts);
     } else {
         let percent = random.pick(&[0, 1, 3, 3, 10, 40]);
         mutate::mutate(&mut drafts, percent, random);
@@ -198,8 +198,7 @@ pub fn steps(seed: u64, area: Area, number: u64) -> Vec<Step> {
     }
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
-    let waits =
-        area == Area::Extensions && random.chance(4) && settings(seed, area, number).has_memory();
+    let waits = area == Area::Extensions && random.chance(4) && settings.has_memory();
     if waits || about_expiry(area, number) {
         steps.insert(random.below(steps.len() + 1), Step::Sleep(random.pick(&PAUSES)));
     }

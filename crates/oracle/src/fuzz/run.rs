@@ -106,8 +106,8 @@ pub fn run(plan: &Plan, mut each: impl FnMut(&Progress)) -> io::Result<Outcome> 
     // What was drawn last, and what the kernel took of it.
     let (mut drawn, mut settings) = (None, Settings::default());
     loop {
-        let packets = steps(plan.seed, plan.area, number);
         let wanted = super::settings(plan.seed, plan.area, number);
+        let packets = steps(plan.seed, plan.area, number, &wanted);
         if !drawn.as_ref().is_some_and(|drawn| *drawn == wanted) {
             let (some, refused) = bench.load_what_is_taken(&wanted)?;
             (settings, drawn) = (some, Some(wanted));
@@ -155,7 +155,8 @@ fn counted(bench: &mut Bench, plan: &Plan, first: u64, last: u64) -> io::Result<
     let settings = bench.settings().clone();
     bench.reload(&settings)?;
     for number in first..=last {
-        let packets = steps(plan.seed, plan.area, number);
+        let wanted = super::settings(plan.seed, plan.area, number);
+        let packets = steps(plan.seed, plan.area, number, &wanted);
         let mut trial = bench.trial(&packets)?;
         if trial.differences.is_empty() {
             trial.differences = bench.compare_counters()?;
