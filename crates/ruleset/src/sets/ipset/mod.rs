@@ -32,7 +32,7 @@ pub const BUCKETS_MAX: usize = 1 << 22;
 /// Most sets.
 pub const SETS_MAX: usize = 65_534;
 /// Elements that all commands to a [`Sets`] may touch: a range counts for all that is in it.
-pub const WORK_MAX: u64 = 1 << 26;
+pub const WORK_MAX: u64 = 1 << 25;
 /// Most bytes of a set's name.
 pub const NAME_MAX: usize = 31;
 

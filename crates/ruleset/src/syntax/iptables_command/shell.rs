@@ -7,6 +7,8 @@ use alloc::{boxed::Box, collections::VecDeque, rc::Rc, string::String, vec::Vec}
 
 /// How deep constructs may be nested.
 pub const DEPTH_MAX: usize = 40;
+/// Most words and operators of one construct, which is held whole.
+pub const WORDS_MAX: usize = 1 << 19;
 
 /// A piece of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -399,8 +401,9 @@ fn braced(inner: &str, quoted: bool) -> Piece {
 struct Parser<'a> {
     lexer: Lexer<'a>,
     depth: usize,
-    /// Tokens used so far, and where the last of them stands.
+    /// Tokens used so far, those before this command, and where the last of them stands.
     used: usize,
+    begun: usize,
     last: Span,
     /// Why there are no further tokens, when that is not the end.
     unreadable: Option<Unreadable>,
@@ -410,7 +413,7 @@ impl<'a> Parser<'a> {
     const fn new(source: &'a str) -> Self {
         let lexer = Lexer { source, at: 0, tokens: VecDeque::new(), documents: Vec::new() };
         let last = Span { start: 0, end: 0 };
-        Self { lexer, depth: 0, used: 0, last, unreadable: None }
+        Self { lexer, depth: 0, used: 0, begun: 0, last, unreadable: None }
     }
 
     /// A command with what hangs on it; `None` at the end.
@@ -424,6 +427,7 @@ impl<'a> Parser<'a> {
         }
         self.depth = 1;
         let before = self.used;
+        self.begun = before;
         let node = self.list()?;
         match self.used == before {
             true => Err(("this stands where a command has to", self.span())),
@@ -551,6 +555,9 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Result<Node, Unreadable> {
         let span = self.span();
+        if self.used - self.begun > WORDS_MAX {
+            return Err(("the construct that this is in has too many words", span));
+        }
         if self.token() == Some(&Token::Open) {
             self.advance();
             let body = self.commands(&[])?;

@@ -1,3 +1,4 @@
+use super::super::shell;
 use super::{Script, is_script, run};
 use crate::diagnostic::code;
 use crate::labels::LabelNames;
@@ -111,6 +112,17 @@ fn faults_of_rules_have_their_place_in_the_script() {
     let faults = script.v4.ruleset_of_commands(LabelNames::NONE).unwrap_err();
     assert_eq!(faults[0].code, code::LOOP);
     assert_eq!((faults[0].span.start, faults[0].span.end), (14, 32));
+}
+
+#[test]
+fn a_construct_has_so_many_words() {
+    let body = |commands: usize| format!("if true; then\n{}fi\n", "a b c\n".repeat(commands));
+    // Three words and the end of the line.
+    assert_eq!(rules(&body(shell::WORDS_MAX / 4 - 2)).1.len(), 0);
+    let faults = rules(&body(shell::WORDS_MAX / 4 + 2)).1;
+    assert_eq!(faults.len(), 1);
+    // One after the other they may be as many as there are.
+    assert_eq!(rules(&"a b c\n".repeat(shell::WORDS_MAX / 4 + 2)).1.len(), 0);
 }
 
 #[test]
