@@ -462,6 +462,8 @@ fn jumped_to(rules: &[Told]) -> Option<String> {
 fn ways<'a>(rules: impl Iterator<Item = &'a Told>) -> Option<String> {
     let mut named: Vec<String> = Vec::new();
     let mut ports: Vec<(String, Vec<String>)> = Vec::new();
+    // Of tens of thousands of rules each may name another.
+    let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
     let mut others = 0;
     for rule in rules {
         let Some(way) = way(rule) else {
@@ -470,20 +472,19 @@ fn ways<'a>(rules: impl Iterator<Item = &'a Told>) -> Option<String> {
         };
         match way {
             Way::Named(text) => {
-                if !named.contains(&text) {
+                if seen.insert((String::new(), text.clone())) {
                     named.push(text);
                 }
             }
             Way::Ports(protocol, to) => {
                 let at = ports.iter().position(|(known, _)| *known == protocol);
                 let at = at.unwrap_or_else(|| {
-                    ports.push((protocol, Vec::new()));
+                    ports.push((protocol.clone(), Vec::new()));
                     ports.len() - 1
                 });
                 if let Some((_, all)) = ports.get_mut(at) {
-                    all.extend(
-                        to.into_iter().filter(|port| !all.contains(port)).collect::<Vec<_>>(),
-                    );
+                    let new = |port: &String| seen.insert((protocol.clone(), port.clone()));
+                    all.extend(to.into_iter().filter(new));
                 }
             }
         }

@@ -36,7 +36,7 @@ pub const RULES_MAX: usize = 1_000_000;
 pub const MATCHES_MAX: usize = 4_000_000;
 /// Most rules that `-I` may move out of the way, over a whole file: bounds the work of a file that
 /// inserts each rule before all others.
-pub const MOVES_MAX: usize = 20_000_000;
+pub const MOVES_MAX: usize = 200_000_000;
 /// Most chains of a table.
 pub const CHAINS_MAX: usize = 65_536;
 /// Most faults that are reported; reading stops there.
