@@ -4,6 +4,7 @@ use crate::kept::{Kept, Variant, ask};
 use crate::labels::LabelNames;
 use crate::matches::header::FrameHeader;
 use crate::model::{NfProto, Rule, TableName};
+use crate::syntax::iptables_save::interface_pattern;
 use crate::syntax::iptables_save::words::words;
 use crate::verdict::Answer;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
@@ -450,4 +451,12 @@ fn the_header_is_the_first_match() {
     assert!(matches!(FrameHeader::of(&rule.matches), Some(FrameHeader::Ethernet(_))));
     let bare = parse("*filter\n-A INPUT --mark 1 -j DROP\n", NfProto::Bridge).expect("a file");
     assert_eq!(FrameHeader::of(&bare.tables[0].chains[0].rules[0].matches), None);
+}
+
+/// Found by fuzzing: what was printed had no name at all.
+#[test]
+fn no_interface_is_called_by_a_byte_of_zero() {
+    let text = "*filter\n-A FORWARD -i \0\0 -j DROP\nCOMMIT\n";
+    assert!(parse(text, NfProto::Bridge).is_err());
+    assert!(interface_pattern("a\0").is_none());
 }

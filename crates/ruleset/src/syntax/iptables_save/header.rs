@@ -223,7 +223,7 @@ fn address_help(text: &str, family: Family) -> &'static str {
 /// An interface name or, with a `+` at its end, the beginning of one.
 #[must_use]
 pub fn interface_pattern(text: &str) -> Option<InterfacePattern> {
-    if text.is_empty() || text.len() > 15 || text.contains(['"', ' ', '\t']) {
+    if text.is_empty() || text.len() > 15 || text.contains(['"', ' ', '\t', '\0']) {
         return None;
     }
     let beginning = text.strip_suffix('+');
