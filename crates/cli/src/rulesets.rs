@@ -156,13 +156,9 @@ pub(crate) fn load_all<'a>(
     if failed {
         return Err(Exit::Usage);
     }
-    check(&all, terminal, |file| not_run(&file.ruleset, NOT_RUN).into_iter().collect())?;
+    check(&all, terminal, |file| table_not_run(&file.ruleset).into_iter().collect())?;
     Ok(all)
 }
-
-/// Targets that are read, printed and explained, and not run: without the packets that they make, what is
-/// said of all others would be wrong.
-const NOT_RUN: (&str, &str) = ("SYNPROXY", "connections are not opened in place of a server yet");
 
 /// The first rule that sends copies of packets, in each file, where that is not done: `why`.
 pub(crate) fn without_copies(
@@ -170,16 +166,19 @@ pub(crate) fn without_copies(
     why: &str,
     terminal: &Terminal,
 ) -> Result<(), Exit> {
-    check(loaded, terminal, |file| not_run(&file.ruleset, ("TEE", why)).into_iter().collect())
+    check(loaded, terminal, |file| target_not_run(&file.ruleset, "TEE", why).into_iter().collect())
 }
 
-/// The first rule that is read but not run.
-fn not_run(ruleset: &Ruleset, (name, why): (&str, &str)) -> Option<Diagnostic> {
+/// The first rule of a table that is read but not run.
+fn table_not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
     let mut nat = ruleset.table(TableName::Nat).into_iter().flat_map(|nat| &nat.chains);
-    if let Some(rule) = nat.find_map(|chain| chain.rules.first()) {
-        let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
-        return Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text));
-    }
+    let rule = nat.find_map(|chain| chain.rules.first())?;
+    let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
+    Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text))
+}
+
+/// The first rule with a target that is read but not run.
+fn target_not_run(ruleset: &Ruleset, name: &str, why: &str) -> Option<Diagnostic> {
     let mut rules =
         ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
     rules.find_map(|rule| {

@@ -136,15 +136,18 @@ fn a_queue_without_a_program_drops_or_lets_pass() {
 }
 
 #[test]
-fn what_is_not_run_is_checked_and_refused() {
-    let rule = "-p tcp -j SYNPROXY --mss 1460";
-    let rules = file("not-run.rules", &format!("*filter\n-A FORWARD {rule}\nCOMMIT\n"));
-    let path = rules.to_str().expect("text");
-    assert!(keepstate(&["check", path]).status.success());
-    let output = keepstate(&["replay", "--rules", path, CAPTURE]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(errors.contains("not-run.rules:2:1-") && errors.contains("KS0509"), "{errors}");
+fn synproxy_takes_a_syn_and_answers_it() {
+    let rules =
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp -j SYNPROXY --mss 1460\nCOMMIT\n";
+    let lines = replay("synproxy.rules", rules, &[]);
+    assert_eq!(lines[0]["verdict"], "stolen");
+    assert_eq!(lines[0]["rule"]["number"], 1);
+    let [answer] = &lines[0]["generated"].as_array().expect("a list")[..] else {
+        panic!("{}", lines[0])
+    };
+    assert_eq!(answer["interface"], lines[0]["in"]);
+    let bytes = answer["bytes"].as_str().expect("hex");
+    assert_eq!(&bytes[66..68], "12", "SYN and ACK: {bytes}");
 }
 
 #[test]

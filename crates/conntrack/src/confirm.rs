@@ -307,6 +307,13 @@ impl Table {
         let Some(entry) = self.slots.live(conn) else { return };
         let (helped, expected) = (entry.has(Entry::HELPED), entry.has(Entry::EXPECTED));
         let is_gre = entry.tuple.protocol == gre::PROTOCOL;
+        let (shifted, proxied) = (entry.is(CtStatus::SEQ_ADJUST), entry.has(Entry::PROXIED));
+        if shifted {
+            self.shifts.remove(&conn);
+        }
+        if proxied {
+            self.proxied.remove(&conn);
+        }
         if helped {
             self.helped.remove(&conn);
         }

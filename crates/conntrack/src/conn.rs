@@ -41,6 +41,8 @@ impl CtStatus {
     pub const SRC_NAT: Self = Self(1 << 4);
     /// Its destination is to be translated.
     pub const DST_NAT: Self = Self(1 << 5);
+    /// Its sequence numbers are shifted ([`crate::seqadj`]).
+    pub const SEQ_ADJUST: Self = Self(1 << 6);
     /// Translation of the source was set up.
     pub const SRC_NAT_DONE: Self = Self(1 << 7);
     /// Translation of the destination was set up.
@@ -111,6 +113,8 @@ impl Entry {
     pub(crate) const EXPECTED: u8 = 1 << 3;
     /// It has a timeout policy ([`Cold::policy`]).
     pub(crate) const TIMED: u8 = 1 << 4;
+    /// It was opened in the place of a client ([`crate::synproxy`]).
+    pub(crate) const PROXIED: u8 = 1 << 6;
     /// Its packets and bytes are counted ([`Cold::counters`]).
     pub(crate) const COUNTED: u8 = 1 << 5;
 

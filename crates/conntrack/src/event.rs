@@ -53,10 +53,14 @@ impl Changes {
     pub const HELPER: Self = Self(1 << 6);
     /// Mark.
     pub const MARK: Self = Self(1 << 7);
+    /// Shifts of sequence numbers.
+    pub const SEQADJ: Self = Self(1 << 8);
     /// Security mark.
     pub const SECMARK: Self = Self(1 << 9);
     /// Labels.
     pub const LABEL: Self = Self(1 << 10);
+    /// What SYNPROXY knows of it.
+    pub const SYNPROXY: Self = Self(1 << 11);
 
     /// Whether any bit of `other` is set.
     #[must_use]

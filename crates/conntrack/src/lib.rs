@@ -35,7 +35,9 @@ pub mod outside;
 pub mod policy;
 pub mod proto;
 pub mod saved;
+pub mod seqadj;
 pub mod slots;
+pub mod synproxy;
 pub mod sysctl;
 pub mod table;
 #[cfg(test)]

@@ -15,7 +15,9 @@ use crate::helpers::{self, Instance, Name};
 use crate::index::Index;
 use crate::policy::Policy;
 use crate::proto::gre::KeyMap;
+use crate::seqadj::Shifts;
 use crate::slots::{CONNECTIONS_MAX, Slots};
+use crate::synproxy::Proxied;
 use crate::sysctl::Sysctls;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
@@ -43,6 +45,8 @@ pub struct Template {
     pub timeout: Option<u16>,
     /// `--ctevents` and `--expevents` bits; `None` for all of both.
     pub event_masks: Option<(u16, u16)>,
+    /// SYNPROXY opens a connection to a server with the packet.
+    pub is_proxied: bool,
     /// A rule attached it: no other may.
     pub attached: bool,
 }
@@ -53,6 +57,8 @@ pub struct Template {
 pub enum Drop {
     /// The helper refused the packet.
     Helper,
+    /// Its sequence numbers are to be shifted, and it contradicts itself.
+    Malformed,
     /// Somebody else took the tuple meanwhile.
     Clash,
     /// The table is full.
@@ -108,6 +114,10 @@ pub struct Table {
     pub(crate) helped: BTreeMap<ConnId, helpers::Memory>,
     /// The masters of expected connections, by connection.
     pub(crate) masters: BTreeMap<ConnId, Master>,
+    /// Shifts of sequence numbers, by connection.
+    pub(crate) shifts: BTreeMap<ConnId, Shifts>,
+    /// What SYNPROXY knows of connections that it has opened.
+    pub(crate) proxied: BTreeMap<ConnId, Proxied>,
     pub(crate) events: Queue,
     pub(crate) statistics: Statistics,
     /// Connections made so far.
@@ -174,6 +184,8 @@ impl Table {
             gre_keys: KeyMap::default(),
             helped: BTreeMap::new(),
             masters: BTreeMap::new(),
+            shifts: BTreeMap::new(),
+            proxied: BTreeMap::new(),
             events: Queue::new(event::EVENTS_MAX_DEFAULT),
             statistics: Statistics::default(),
             numbers: 0,
@@ -214,10 +226,11 @@ impl Table {
     }
 
     /// What is kept of connections beside them: what their helpers remember, who their masters are, keys
-    /// of GRE. It goes when they go.
+    /// of GRE, shifts of sequence numbers. It goes when they go.
     #[must_use]
     pub fn kept_beside_count(&self) -> usize {
-        self.helped.len() + self.masters.len() + self.gre_keys.count()
+        let of_rules = self.shifts.len() + self.proxied.len();
+        self.helped.len() + self.masters.len() + self.gre_keys.count() + of_rules
     }
 
     /// Bytes of address space that the table has taken. What is not used costs no memory.

@@ -233,7 +233,12 @@ impl Table {
         let events = self.events.is_on();
         let Some((place, cold)) = self.slots.split_mut(slot) else { return Judged::Ended };
         let entry = &mut place.entry;
-        let seen = Seen { now, hook, packet, bytes, direction, sysctls: &self.sysctls };
+        let mut shifts = None;
+        if entry.is(CtStatus::SEQ_ADJUST) {
+            shifts = self.shifts.get(&ConnId { slot, generation: entry.generation });
+        }
+        let sysctls = &self.sysctls;
+        let seen = Seen { now, hook, packet, bytes, direction, sysctls, shifts };
         let (is_timed, tracker) = (entry.has(Entry::TIMED), proto::tracker(entry.tuple.protocol));
         let mut record = proto::Record { entry, protocol: &mut place.record };
         let outcome = if is_timed {
@@ -400,6 +405,9 @@ impl Table {
         }
         if self.sysctls.acct {
             entry.flags |= Entry::COUNTED;
+        }
+        if template.is_proxied {
+            entry.flags |= Entry::PROXIED;
         }
         let (event_mask, expectation_mask) = self.event_masks(template);
         let cold = Cold {

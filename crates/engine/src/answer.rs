@@ -241,38 +241,54 @@ pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>>
             .wrapping_sub(u32::from(segment.header_length));
         (0, end, tcp::RST | tcp::ACK)
     };
-    let (source, destination) = (parsed.destination, parsed.source);
-    let (mut out, at, sum) = match parsed.family {
+    let mut bytes = Vec::with_capacity(20);
+    bytes.extend_from_slice(&segment.destination_port.to_be_bytes());
+    bytes.extend_from_slice(&segment.source_port.to_be_bytes());
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(&acknowledgment.to_be_bytes());
+    bytes.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
+    let ends = [parsed.destination, parsed.source];
+    let by_device = parsed.family == Family::V4;
+    Some(self::segment(routing, parsed.family, ends, &bytes, by_device))
+}
+
+/// A packet around a TCP segment whose checksum is yet to be made. `by_device`: Linux leaves that to
+/// the device or to what stands in for it, which writes no 0.
+pub(crate) fn segment(
+    routing: &Routing,
+    family: Family,
+    [source, destination]: [Address; 2],
+    segment: &[u8],
+    by_device: bool,
+) -> Vec<u8> {
+    let ttl = routing.host().default_ttl;
+    let (mut out, at, sum) = match family {
         Family::V4 => {
             let header = Header {
                 source,
                 destination,
                 protocol: tcp::PROTOCOL,
-                length: 40,
+                length: 20 + segment.len(),
                 tos: 0,
-                ttl: routing.host().default_ttl,
+                ttl,
                 dont_fragment: true,
             };
             let sum = Sum::ZERO.bytes(&source.v4_octets()).bytes(&destination.v4_octets());
-            (ipv4_header(&header, &[]), 20, sum.number(u16::from(tcp::PROTOCOL)).number(20))
+            let length = u16::try_from(segment.len()).unwrap_or(u16::MAX);
+            (ipv4_header(&header, &[]), 20, sum.number(u16::from(tcp::PROTOCOL)).number(length))
         }
         Family::V6 => (
-            ipv6_header(source, destination, tcp::PROTOCOL, 20, routing.host().default_ttl),
+            ipv6_header(source, destination, tcp::PROTOCOL, segment.len(), ttl),
             40,
-            pseudo_header_v6(source, destination, tcp::PROTOCOL, 20),
+            pseudo_header_v6(source, destination, tcp::PROTOCOL, segment.len()),
         ),
     };
-    out.extend_from_slice(&segment.destination_port.to_be_bytes());
-    out.extend_from_slice(&segment.source_port.to_be_bytes());
-    out.extend_from_slice(&sequence.to_be_bytes());
-    out.extend_from_slice(&acknowledgment.to_be_bytes());
-    out.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
+    out.extend_from_slice(segment);
     seal(&mut out, at + 16, sum, at);
-    // Over IPv4 Linux leaves the sum to the device or to what stands in for it, which writes no 0.
-    if let (Family::V4, Some(field @ [0, 0])) = (parsed.family, out.get_mut(at + 16..at + 18)) {
+    if let (true, Some(field @ [0, 0])) = (by_device, out.get_mut(at + 16..at + 18)) {
         field.fill(0xff);
     }
-    Some(out)
+    out
 }
 
 /// Whether REJECT may answer: a wrong checksum may mean that the addresses are wrong too. Linux

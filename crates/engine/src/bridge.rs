@@ -327,6 +327,7 @@ impl Bridge {
             secmark: 0,
             priority: 0,
             traced: false,
+            verified: false,
             tracked: None,
             template: &mut Template::default(),
             conntrack: &mut self.connections,

@@ -29,6 +29,7 @@ use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
 use keepstate_ruleset::{
     evaluate::{Decision, Logged, Stores, TableState},
     model::{ChainIndex, Ruleset, TableName},
+    targets::synproxy::cookies::{Cookies, Foretold},
 };
 
 /// Most packets that [`Engine::handle_batch`] walks abreast; a longer slice is taken in pieces.
@@ -166,7 +167,7 @@ pub struct Engine {
     rules: RulesByFamily,
     stores: Stores,
     /// What [`Self::stores`] begins with.
-    seed: u64,
+    seed: [u64; 2],
     /// What [`Self::stores`] begins with.
     provided: sets::Provided,
     tracking: Tracking,
@@ -180,6 +181,11 @@ pub struct Engine {
     batch: Vec<Slot>,
     /// When time was last let pass.
     swept: Instant,
+}
+
+/// What rules share, as it begins.
+fn stores(seed: [u64; 2]) -> Stores {
+    Stores { cookies: Cookies::new(seed), ..Stores::new(seed[0] ^ seed[1]) }
 }
 
 /// A packet of a batch.
@@ -209,8 +215,8 @@ impl Engine {
             defrag: Defrag::default(),
             conntrack: conntrack::Table::new(seed, sysctls),
             rules: RulesByFamily::default(),
-            stores: Stores::new(seed[0] ^ seed[1]),
-            seed: seed[0] ^ seed[1],
+            stores: stores(seed),
+            seed,
             provided: sets::Provided::default(),
             tracking: Tracking::default(),
             tracked: tracking::Tracked::ALL,
@@ -252,7 +258,7 @@ impl Engine {
         *defrag = Defrag::default();
         conntrack.restart();
         rules.restart();
-        *stores = Stores::new(*seed);
+        *stores = self::stores(*seed);
         stores.sets = provided.sets.clone();
         stores.accounts = provided.accounts.clone();
         stores.fingerprints = provided.fingerprints.clone();
@@ -297,6 +303,12 @@ impl Engine {
     #[must_use]
     pub fn table_state(&self, family: Family, table: TableName) -> Option<&TableState> {
         self.rules.of(family)?.state(table)
+    }
+
+    /// Has SYNPROXY answer the next packet, should it be a SYN for it, as somebody else has: for
+    /// comparisons, which cannot know the keys of the others' cookies.
+    pub fn foretell_cookie(&mut self, foretold: Option<Foretold>) {
+        self.stores.cookies.foretell(foretold);
     }
 
     /// Packets dropped for each cause, in the order of [`Cause::ALL`].

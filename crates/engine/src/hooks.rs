@@ -12,9 +12,10 @@ use crate::engine::{PolicyOrRule, UnknownMatch};
 use crate::facts::Facts;
 use crate::recorder::Recorder;
 use crate::rules::TableSet;
+use crate::synproxy;
 use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
-use keepstate_conntrack::{CtState, Hook, table::Drop};
+use keepstate_conntrack::{CtState, Hook, Tracked, table::Drop};
 use keepstate_packet::InterfaceName;
 use keepstate_ruleset::evaluate::{
     Decision, Logged, TableState, Tracing, Traversal, Unknown, evaluate,
@@ -32,7 +33,9 @@ pub enum Stage {
     Table(TableName),
     /// The connection's helper reads the packet.
     Helper,
-    /// A new connection enters the table.
+    /// SYNPROXY completes what it has opened.
+    Synproxy,
+    /// Sequence numbers are shifted, and a new connection enters the table.
     Confirm,
 }
 
@@ -50,6 +53,8 @@ pub mod priority {
     pub const SECURITY: i32 = 50;
     /// Conntrack helpers.
     pub const HELPER: i32 = 300;
+    /// SYNPROXY, just before the last.
+    pub const SYNPROXY: i32 = i32::MAX - 1;
     /// Last of all: confirm.
     pub const CONFIRM: i32 = i32::MAX;
 }
@@ -63,13 +68,14 @@ pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
     const FILTER: (i32, Stage) = (priority::FILTER, Stage::Table(TableName::Filter));
     const SECURITY: (i32, Stage) = (priority::SECURITY, Stage::Table(TableName::Security));
     const HELPER: (i32, Stage) = (priority::HELPER, Stage::Helper);
+    const SYNPROXY: (i32, Stage) = (priority::SYNPROXY, Stage::Synproxy);
     const CONFIRM: (i32, Stage) = (priority::CONFIRM, Stage::Confirm);
     match hook {
         Hook::Prerouting => &[RAW, CONNTRACK, MANGLE],
-        Hook::Input => &[MANGLE, FILTER, SECURITY, HELPER, CONFIRM],
+        Hook::Input => &[MANGLE, FILTER, SECURITY, HELPER, SYNPROXY, CONFIRM],
         Hook::Forward => &[MANGLE, FILTER, SECURITY],
         Hook::Output => &[RAW, CONNTRACK, MANGLE, FILTER, SECURITY],
-        Hook::Postrouting => &[MANGLE, HELPER, CONFIRM],
+        Hook::Postrouting => &[MANGLE, HELPER, SYNPROXY, CONFIRM],
     }
 }
 
@@ -88,6 +94,8 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
             Stage::Conntrack => track_in(walk, hook)?,
             Stage::Helper if !is_helped(walk) => {}
             Stage::Helper => help(walk)?,
+            Stage::Synproxy if !is_proxied(walk) => {}
+            Stage::Synproxy => synproxy::complete(walk)?,
             Stage::Confirm => confirm(walk)?,
         }
     }
@@ -98,6 +106,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let [in_interface, out_interface] = interfaces(walk);
     let facts = facts(walk, hook);
+    let verified = walk.verified || hook == Hook::Input && walk.needs_no_sum();
     let traces = walk.rules.as_ref().is_some_and(|rules| rules.traces());
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
@@ -117,7 +126,11 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         secmark: walk.secmark,
         priority: walk.priority,
         traced: walk.traced,
-        tracked: walk.tracked.as_ref(),
+        verified,
+        tracked: match &walk.tracked {
+            None if walk.template.is_proxied => Some(&Tracked::TEMPLATE),
+            tracked => tracked.as_ref(),
+        },
         template: &mut walk.template,
         conntrack: walk.conntrack,
         host: &facts,
@@ -134,6 +147,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.secmark = traversal.secmark;
     walk.priority = traversal.priority;
     walk.traced = traversal.traced;
+    walk.verified = traversal.verified;
     let unknown = traversal.unknown;
     walk.recorder.table_verdict(name, verdict, decision);
     if let Some(unknown) = unknown {
@@ -149,7 +163,7 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
 
 /// What a table's verdict means for the packet.
 #[inline]
-fn end<R>(
+fn end<R: Recorder>(
     walk: &mut Walk<'_, R>,
     verdict: Verdict,
     decided: Option<PolicyOrRule>,
@@ -174,6 +188,10 @@ fn end<R>(
         Verdict::Queue(_) => {
             walk.rule = decided;
             Err(Stop::Queue)
+        }
+        Verdict::Synproxy(announced) => {
+            walk.rule = decided;
+            synproxy::open(walk, &announced)
         }
     }
 }
@@ -260,6 +278,7 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
         secmark: walk.secmark,
         priority: walk.priority,
         traced: walk.traced,
+        verified: false,
         tracked: None,
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -276,6 +295,12 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
 fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
     let conn = walk.tracked.as_ref().and_then(|tracked| tracked.conn);
     conn.is_some_and(|conn| walk.conntrack.is_helped(conn))
+}
+
+#[inline]
+fn is_proxied<R>(walk: &Walk<'_, R>) -> bool {
+    let conn = walk.tracked.as_ref().and_then(|tracked| tracked.conn);
+    conn.is_some_and(|conn| walk.conntrack.is_proxied(conn))
 }
 
 #[inline(never)]
@@ -301,6 +326,10 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &mut walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {
+            // Numbers of what the host sends to itself are shifted on the way out alone.
+            if walk.hook != Some(Hook::Input) || walk.interface != Some(walk.routing.loopback()) {
+                walk.conntrack.adjust(tracked, walk.parsed, walk.bytes).map_err(stop)?;
+            }
             walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
             let may_be_new = matches!(tracked.state, CtState::New | CtState::Related);
             if may_be_new && !walk.is_answer {
@@ -315,6 +344,7 @@ fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
 const fn stop(drop: Drop) -> Stop {
     Stop::Cause(match drop {
         Drop::Helper => Cause::HelperDropped,
+        Drop::Malformed => Cause::Malformed,
         Drop::Clash => Cause::NatClash,
         Drop::TableFull => Cause::TableFull,
     })

@@ -27,6 +27,7 @@ mod reject;
 pub mod route;
 mod routing;
 mod rules;
+mod synproxy;
 pub mod tracking;
 pub mod transmit;
 mod walk;

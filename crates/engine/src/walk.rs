@@ -43,6 +43,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) priority: u32,
     /// A rule has every rule written down that the packet matches.
     pub(crate) traced: bool,
+    /// A rule of this hook, or of one that it shares its checksum with, has found that right.
+    pub(crate) verified: bool,
     /// Where it came in; `None`: the host itself sends it.
     pub(crate) interface: Option<InterfaceIndex>,
     /// Where it leaves, once routed.
@@ -72,6 +74,17 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) made: Option<Made>,
 }
 
+/// What the host has made on account of a packet.
+pub(crate) struct Sending {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) made: Made,
+    /// The connection that it is attached to; `None`: it is tracked like any packet.
+    pub(crate) tracked: Option<Tracked>,
+    pub(crate) template: Template,
+    /// Where it leaves; `None`: where its destination is.
+    pub(crate) out: Option<InterfaceIndex>,
+}
+
 /// Why a walk ends before its last hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -81,6 +94,8 @@ pub(crate) enum Stop {
     Reject(RejectWith),
     /// A rule hands it to a program, whose answer nobody waits for.
     Queue,
+    /// SYNPROXY sends others in its place.
+    Stolen,
     /// It is a piece of a datagram for the host itself.
     ForHost,
     /// It is dropped for a cause.
@@ -133,6 +148,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             secmark: 0,
             priority: 0,
             traced: false,
+            verified: false,
             interface: None,
             out: None,
             hook: None,
@@ -281,12 +297,13 @@ impl<R: Recorder> Walk<'_, R> {
             Stop::Rule => (Verdict::Drop, None),
             Stop::ForHost => (Verdict::Held, None),
             Stop::Queue => (Verdict::Queue, None),
+            Stop::Stolen => (Verdict::Stolen, None),
             Stop::Cause(cause) => (Verdict::Drop, Some(cause)),
             Stop::Reject(with) => {
                 let mut subject = self.subject();
-                // A reset asks for the sum anew once a packet is being forwarded.
-                subject.verified &=
-                    with != RejectWith::TcpReset || self.hook != Some(Hook::Forward);
+                if with == RejectWith::TcpReset {
+                    subject.verified = self.needs_no_sum();
+                }
                 let answer = reject::answer(self.routing, &subject, with);
                 if let (RejectWith::TcpReset, Some(_), Some(tracked)) =
                     (with, &answer, &self.tracked)
@@ -326,6 +343,13 @@ impl<R: Recorder> Walk<'_, R> {
         }
     }
 
+    /// Whether nobody sums up the packet's segment again: its checksum has been found right by tracking,
+    /// but once it is being forwarded that is forgotten, or by a rule.
+    #[inline]
+    pub(crate) fn needs_no_sum(&self) -> bool {
+        self.verified || self.hook != Some(Hook::Forward) && self.is_verified()
+    }
+
     /// Whether tracking has looked at the packet's checksum and found it right.
     fn is_verified(&self) -> bool {
         let told = self.template.notrack || self.is_duplicate;
@@ -358,17 +382,23 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Sends an answer through the hooks of what the host itself sends.
     fn answer(&mut self, answer: Option<Vec<u8>>, made: Made) {
-        let Some(mut bytes) = answer else { return };
+        let Some(bytes) = answer else { return };
+        let out = match self.routing.host().forwarding {
+            Forwarding::Wire => self.interface,
+            Forwarding::Router | Forwarding::Off => None,
+        };
+        let tracked = self.tracked.and_then(|tracked| attached(&tracked));
+        self.send_made(Sending { bytes, made, tracked, template: Template::default(), out });
+    }
+
+    /// Sends what the host has made on account of the packet.
+    pub(crate) fn send_made(&mut self, sending: Sending) {
+        let Sending { mut bytes, made, tracked, template, out: back } = sending;
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
         self.recorder.answer(&bytes);
         if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
             bytes.resize(bytes.len() + ROOM, 0);
         }
-        let back = match self.routing.host().forwarding {
-            Forwarding::Wire => self.interface,
-            Forwarding::Router | Forwarding::Off => None,
-        };
-        let tracked = self.tracked.and_then(|tracked| attached(&tracked));
         let meets = Meets {
             routing: self.routing,
             conntrack: &mut *self.conntrack,
@@ -380,7 +410,7 @@ impl<R: Recorder> Walk<'_, R> {
             answers: self.answers,
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
-        (walk.tracked, walk.is_answer) = (tracked, tracked.is_some());
+        (walk.tracked, walk.is_answer, walk.template) = (tracked, tracked.is_some(), template);
         (walk.made, walk.is_duplicate) = (Some(made), self.is_duplicate);
         let sent = match back {
             Some(back) => {

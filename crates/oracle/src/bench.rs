@@ -7,6 +7,7 @@ use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
 use crate::observation::{EventView, Observation, Side};
+use crate::peers::Peers;
 use keepstate_conntrack::event::EventKind;
 use keepstate_datapath::clock::{self, SystemClock};
 use keepstate_datapath::sys;
@@ -264,7 +265,8 @@ impl Bench {
         self.first_tick = None;
         let mut trial = Trial::default();
         let mut paused = false;
-        for step in packets {
+        let mut peers = Peers::new(packets, &self.settings.rules);
+        for (at, step) in packets.iter().enumerate() {
             match step {
                 Step::Sleep(duration) => {
                     paused = true;
@@ -283,12 +285,16 @@ impl Bench {
                 Step::Packet { side, bytes } => {
                     let renumbered = renumber(bytes, from);
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
+                    let adapted = peers.adapted(bytes);
+                    let bytes = adapted.as_ref().unwrap_or(bytes);
                     self.follow_clock();
                     let tick = self.follow_ticks();
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
                     trial.is_torn |= tick.is_some_and(|tick| {
                         clock::last_tick().is_some_and(|(last, _)| last != tick)
                     });
+                    peers.hear(at, &kernel.generated);
+                    self.model.foretell(bytes, &kernel.generated);
                     let mut ours = self.push(*side, bytes);
                     if paused {
                         // Either reaps what has expired when it finds the time.

@@ -14,7 +14,7 @@ use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{CtStatus, Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
-use keepstate_packet::Family;
+use keepstate_packet::{Family, L4, Parsed, tcp};
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::process::{Command, Stdio};
@@ -513,6 +513,17 @@ fn key(head: &[u8]) -> impl Iterator<Item = &u8> {
     ranges.iter().flat_map(|range| head.get(range.clone()).unwrap_or(&[]))
 }
 
+/// Whether a segment between the ends of the packet is another: IPv6 has no identification to tell them
+/// apart by, and no rule changes these flags.
+fn answers(packet: &[u8], sent: &[u8]) -> bool {
+    const TOLD_BY: u8 = tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN;
+    let flags = |bytes: &[u8]| match Parsed::new(bytes).map(|parsed| parsed.l4) {
+        Ok(L4::Tcp(header)) => Some(header.flags & TOLD_BY),
+        _ => None,
+    };
+    matches!((flags(packet), flags(sent)), (Some(a), Some(b)) if a != b)
+}
+
 fn observation(
     packet: &[u8],
     records: &[Record],
@@ -536,7 +547,8 @@ fn observation(
     let (generated, out): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| {
         let is = |record: &&Record| key(&record.head).eq(key(&sent.bytes));
         made.iter().any(is)
-            && !leaves.iter().any(|record| is(record) && key(packet).eq(key(&sent.bytes)))
+            && (answers(packet, &sent.bytes)
+                || !leaves.iter().any(|record| is(record) && key(packet).eq(key(&sent.bytes))))
     });
     let fate = if !out.is_empty() {
         Fate::Forwarded

@@ -22,6 +22,7 @@ pub mod nfqueue;
 pub mod observation;
 pub mod packetdrill;
 mod parameters;
+mod peers;
 mod probe;
 pub mod relocate;
 mod shrink;

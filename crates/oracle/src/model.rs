@@ -3,6 +3,7 @@
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
+use crate::peers;
 use crate::probe::COMPLAINT;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, Tuple, event::Snapshot};
@@ -194,6 +195,13 @@ impl Model {
             .map(|sent| (sent.origin, Sent { side: side_of(sent.interface), bytes: sent.bytes }))
     }
 
+    /// Has the engine draw for the next packet what the kernel has drawn for it, as far as that is seen
+    /// in what the kernel has sent.
+    pub(crate) fn foretell(&mut self, packet: &[u8], generated: &[Sent]) {
+        let foretold = peers::foretold(packet, generated, self.engine.conntrack(), self.now);
+        self.engine.foretell_cookie(foretold);
+    }
+
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
     /// link layer calls it.
     pub fn push(&mut self, side: Side, family: Family, packet: &[u8]) -> Observation {
@@ -225,13 +233,19 @@ impl Model {
             let into = if origin == Origin::Forwarded { &mut out } else { &mut generated };
             into.push(sent);
         }
+        // The kernel's are read off one side, then off the other.
+        generated.sort_by_key(|sent| sent.side as u8);
         let fate = match disposition.verdict {
             Verdict::Accept if !out.is_empty() => Fate::Forwarded,
             Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
             // From outside, what waits behind PREROUTING is as if it were dropped there.
             Verdict::Held if disposition.hook.is_some() => Fate::Dropped,
-            Verdict::Stolen | Verdict::Held => Fate::Held,
-            Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Queue => Fate::Dropped,
+            Verdict::Held => Fate::Held,
+            Verdict::Accept
+            | Verdict::Drop
+            | Verdict::Reject
+            | Verdict::Queue
+            | Verdict::Stolen => Fate::Dropped,
         };
         let tracked = disposition.tracked.filter(|_| self.tells_states);
         Observation {

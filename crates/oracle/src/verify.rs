@@ -209,6 +209,7 @@ fn one(
         let side = setup.side(parsed.as_ref());
         model.set_time(clock.now());
         let theirs = kernel.push(side, inside.family, &bytes)?;
+        model.foretell(&bytes, &theirs.generated);
         let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
         summary.unknown += u64::from(ours.unknown);

@@ -118,6 +118,24 @@ pub fn lower_tcp_number(parsed: &mut Parsed, bytes: &mut [u8], at: usize, number
     follow(bytes, start + 16, |checksum| change.apply(checksum));
 }
 
+/// Overwrites 32 bits of the TCP header, `at` bytes from its start, or of what is taken for one: any
+/// packet of 20 bytes behind the IP headers. The checksum follows as in [`lower_tcp_number`]. What was
+/// parsed of them does not.
+pub fn put_tcp_word(parsed: &Parsed, bytes: &mut [u8], at: usize, word: u32) {
+    let (start, end) = (parsed.l4_offset as usize, parsed.length as usize);
+    let Some(before) = crate::read::be32(bytes, start + at) else { return };
+    if end > bytes.len() || start + (at + 4).max(tcp::HEADER_LENGTH_MIN) > end {
+        return;
+    }
+    let mut change = Change::NONE;
+    for (n, shift) in [(0, 16), (2, 0)] {
+        let new = (word >> shift) as u16;
+        checksum::put(bytes, start + at + n, new);
+        change = change.number((before >> shift) as u16, new);
+    }
+    follow(bytes, start + 16, |checksum| change.apply(checksum));
+}
+
 /// Puts an option of four bytes before all others of a TCP segment, with the lengths of both headers
 /// following: the packet is longer by so much. False, and nothing is done, where `bytes` has no room
 /// behind the packet, where the header has none, and where there is no whole header.

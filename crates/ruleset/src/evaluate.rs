@@ -68,6 +68,9 @@ pub struct Traversal<'a> {
     pub stores: &'a mut Stores,
     /// Every rule that the packet matches is written down (`TRACE`).
     pub traced: bool,
+    /// Its checksum has been found right, and is not asked for again: also not once a target has changed
+    /// it since.
+    pub verified: bool,
     /// What LOG, NFLOG and TRACE wrote, oldest first.
     pub log: &'a mut Vec<Logged>,
     /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]), and what

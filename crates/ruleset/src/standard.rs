@@ -59,7 +59,9 @@ fn explain_step(step: Step, table: &Table, out: &mut Pieces) {
                 table.name.as_str()
             )));
         }
-        Step::Verdict(Verdict::Drop | Verdict::Reject(_) | Verdict::Queue(_)) => {
+        Step::Verdict(
+            Verdict::Drop | Verdict::Reject(_) | Verdict::Queue(_) | Verdict::Synproxy(_),
+        ) => {
             out.push(Piece::Effect("drops it without an answer".into()));
             out.push(Piece::Note(
                 "The sender is left to time out. A connection whose first packet is dropped is not \

@@ -102,6 +102,7 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
         secmark: 0,
         priority: 0,
         traced: false,
+        verified: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

@@ -12,6 +12,23 @@ pub enum Verdict {
     Reject(RejectWith),
     /// It ends here: a program that listens to this queue decides (`NFQUEUE`).
     Queue(u16),
+    /// It ends here, and the connection is opened in the place of its ends (`SYNPROXY`).
+    Synproxy(Announced),
+}
+
+/// What `SYNPROXY` answers a client in the name of its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Announced {
+    /// `--mss`, bytes; without it, and so on: what the client offers is not taken up.
+    pub mss: Option<u16>,
+    /// `--wscale`, a shift.
+    pub window_scale: Option<u8>,
+    /// `--sack-perm`.
+    pub sack_permitted: bool,
+    /// `--timestamp`.
+    pub timestamp: bool,
+    /// `--ecn`.
+    pub ecn: bool,
 }
 
 /// What `REJECT --reject-with` answers.

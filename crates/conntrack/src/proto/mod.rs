@@ -17,6 +17,7 @@ use crate::Hook;
 use crate::conn::{CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 use crate::invalid::{Invalid, Reason};
+use crate::seqadj::Shifts;
 use crate::sysctl::Sysctls;
 use crate::timeout::Timeout;
 use crate::tuple::Direction;
@@ -138,6 +139,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) direction: Direction,
     pub(crate) sysctls: &'a Sysctls,
+    /// How the sequence numbers of the connection are shifted, where they are.
+    pub(crate) shifts: Option<&'a Shifts>,
 }
 
 impl Seen<'_> {

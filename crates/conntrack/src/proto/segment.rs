@@ -2,7 +2,7 @@
 
 use super::tcp::{self, Segment, State};
 use super::{Outcome, Record, Seen};
-use crate::conn::{CtStatus, ProtocolRecord};
+use crate::conn::{CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
 
 pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
@@ -14,7 +14,13 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         return first(seen, record, &segment);
     };
     let state = State::of(record.entry.state);
-    let known = tcp::Seen { state, direction: seen.direction, status: record.entry.status() };
+    let known = tcp::Seen {
+        state,
+        direction: seen.direction,
+        status: record.entry.status(),
+        answered_shift: seen.shifts.map(|shifts| *shifts.of(seen.direction.invert())),
+        is_proxied: record.entry.has(Entry::PROXIED),
+    };
     match tcp::packet(seen.sysctls, &known, windows, &segment) {
         tcp::Outcome::Accept(accept) => accepted(record, &accept),
         tcp::Outcome::Ignored(ignored) => Outcome::Ignored(ignored),

@@ -13,7 +13,8 @@
 //! here panics or allocates on any input; sequence numbers are compared modulo 2^32 only.
 //!
 //! Sources: RFC 9293, RFC 7323 (scaling), RFC 2018 (SACK), RFC 5961 (challenge ACKs), and the
-//! observed behaviour of the kernel. Helpers that change payload lengths (NAT) are not known here.
+//! observed behaviour of the kernel. Where sequence numbers are shifted ([`crate::seqadj`]), what is
+//! kept are those of the senders.
 
 mod options;
 mod out_of_step;
@@ -32,6 +33,7 @@ pub use timeout::{SHORTEN_LEFT_MIN, shortened};
 
 use crate::conn::CtStatus;
 use crate::invalid::{Invalid, Reason};
+use crate::seqadj::Shift;
 use crate::sysctl::Sysctls;
 use crate::timeout::Timeout;
 use crate::tuple::Direction;
@@ -153,6 +155,18 @@ pub struct Seen {
     pub direction: Direction,
     /// Status before the segment: SEEN_REPLY is not yet set by the first reply itself.
     pub status: CtStatus,
+    /// How the sequence numbers that the segment acknowledges were shifted, where they were.
+    pub answered_shift: Option<Shift>,
+    /// SYNPROXY has opened the connection.
+    pub is_proxied: bool,
+}
+
+impl Seen {
+    /// Of a connection that nobody has touched.
+    #[must_use]
+    pub const fn new(state: State, direction: Direction, status: CtStatus) -> Self {
+        Self { state, direction, status, answered_shift: None, is_proxied: false }
+    }
 }
 
 /// What becomes of a segment and of its connection.
@@ -225,8 +239,7 @@ pub fn new_connection(
         Step::To(_) => return Err(Invalid::new(Reason::NotSyn)),
         Step::Ignore | Step::Invalid => return Err(Invalid::new(Reason::InvalidState)),
     }
-    let seen =
-        Seen { state: State::None, direction: Direction::Original, status: CtStatus::default() };
+    let seen = Seen::new(State::None, Direction::Original, CtStatus::default());
     match packet(sysctls, &seen, &mut record, segment) {
         Outcome::Accept(accept) => Ok((record, accept)),
         Outcome::Invalid { invalid, .. } | Outcome::Ignored(Ignored::Window(invalid)) => {
@@ -250,6 +263,14 @@ pub fn packet(
     let next = match states::step(seen.direction, before, segment.kind) {
         Step::To(next) => next,
         Step::Ignore => return out_of_step::segment(sysctls, seen, record, segment),
+        Step::Invalid if out_of_step::keeps_proxied_alive(seen, record, segment) => {
+            return Outcome::Accept(Accept {
+                state: before,
+                timeout: None,
+                assured: false,
+                changed: false,
+            });
+        }
         Step::Invalid => return Outcome::invalid(Invalid::new(Reason::InvalidState)),
     };
     if next == State::Established && segment.kind == Kind::Ack {

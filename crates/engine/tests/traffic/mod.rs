@@ -81,12 +81,25 @@ pub(crate) fn tcp(
     flags: u8,
     numbers: (u32, u32),
 ) -> Vec<u8> {
+    tcp_with(source, destination, flags, numbers, &[])
+}
+
+/// The same with options, whole words of them.
+pub(crate) fn tcp_with(
+    source: ([u8; 4], u16),
+    destination: ([u8; 4], u16),
+    flags: u8,
+    numbers: (u32, u32),
+    options: &[u8],
+) -> Vec<u8> {
     let mut l4 = Vec::new();
     l4.extend(source.1.to_be_bytes());
     l4.extend(destination.1.to_be_bytes());
     l4.extend(numbers.0.to_be_bytes());
     l4.extend(numbers.1.to_be_bytes());
-    l4.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+    let words = 5 + u8::try_from(options.len() / 4).unwrap();
+    l4.extend([words << 4, flags, 0x20, 0, 0, 0, 0, 0]);
+    l4.extend(options);
     sealed(source.0, destination.0, 6, l4, 16)
 }
 

@@ -10,6 +10,7 @@ use super::random::Random;
 use super::{aim, mutate};
 use crate::observation::Side;
 use keepstate_conntrack::Hook;
+use keepstate_packet::tcp::{ACK, SYN};
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::model::TableName;
 use std::fmt::Write as _;
@@ -20,6 +21,8 @@ pub(crate) const RULES_MAX: usize = 2000;
 const WITH_MEMORY_MAX: usize = 12;
 /// Most jumps out of one chain: a packet may take all of them, and those of the chains behind.
 const JUMPS_MAX: usize = 3;
+/// How many of a hundred rule sets have SYNPROXY as its manual has it.
+const PROXIED_PERCENT: usize = 12;
 /// Most user chains behind one built-in chain.
 const USERS_MAX: usize = 6;
 
@@ -44,15 +47,18 @@ pub(super) fn rulesets(random: &mut Random) -> [String; 2] {
         4..12 => 40,
         _ => 10,
     };
+    let is_proxied = random.chance(PROXIED_PERCENT);
     [Family::V4, Family::V6].map(|family| {
-        let mut rules = Rules { random, family, with_memory, most, text: String::new() };
+        let mut rules =
+            Rules { random, family, with_memory, most, is_proxied, text: String::new() };
         for table in [TableName::Raw, TableName::Mangle, TableName::Filter, TableName::Security] {
             let percent = match table {
                 TableName::Raw | TableName::Security => 40,
                 TableName::Mangle => 70,
                 TableName::Filter | TableName::Nat | TableName::Broute => 90,
             };
-            if rules.random.chance(percent) {
+            let needed = is_proxied && matches!(table, TableName::Raw | TableName::Filter);
+            if needed || rules.random.chance(percent) {
                 rules.table(table);
             }
         }
@@ -66,6 +72,8 @@ struct Rules<'r> {
     with_memory: bool,
     /// Most rules of a chain; one chain of a rule set may have as many.
     most: usize,
+    /// SYNPROXY stands as its manual has it.
+    is_proxied: bool,
     text: String,
 }
 
@@ -98,12 +106,32 @@ impl Rules<'_> {
         for (hook, names) in &users {
             let place = Place { family: self.family, table, hook: *hook, protocol: "" };
             let chain = Chain { place, name: chain_name(*hook), callees: names, is_user: false };
+            if self.is_proxied {
+                self.proxy(table, *hook);
+            }
             self.chain(&chain);
             for (n, name) in names.iter().enumerate() {
                 self.chain(&Chain { place, name, callees: &names[n + 1..], is_user: true });
             }
         }
         self.text.push_str("COMMIT\n");
+    }
+
+    /// SYNs are not tracked, and what is of no connection meets SYNPROXY.
+    fn proxy(&mut self, table: TableName, hook: Hook) {
+        match (table, hook) {
+            (TableName::Raw, Hook::Prerouting) => {
+                self.text.push_str("-A PREROUTING -p tcp --syn -j CT --notrack\n");
+            }
+            (TableName::Filter, Hook::Forward) => {
+                let options = grammar::synproxy(self.random);
+                let _ = writeln!(
+                    self.text,
+                    "-A FORWARD -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY{options}"
+                );
+            }
+            _ => {}
+        }
     }
 
     fn chain(&mut self, chain: &Chain<'_>) {
@@ -296,6 +324,9 @@ pub(super) fn drafts(random: &mut Random, rules: &[String; 2], talk: Vec<Draft>)
         rules[family].lines().filter(|line| line.starts_with("-A")).collect::<Vec<&str>>()
     });
     let mut drafts = talk;
+    if is_proxied(rules) {
+        answer_late(random, &mut drafts);
+    }
     mutate::mutate(&mut drafts, random.pick(&[0, 0, 3, 10]), random);
     // Where rules remember, they are loaded for this scenario alone.
     let more = if rules.iter().any(|rules| has_memory(rules)) { 250 } else { 100 };
@@ -314,6 +345,40 @@ pub(super) fn drafts(random: &mut Random, rules: &[String; 2], talk: Vec<Draft>)
         }
     }
     drafts
+}
+
+/// Whether SYNPROXY stands in these rules as its manual has it.
+pub(super) fn is_proxied(rules: &[String; 2]) -> bool {
+    rules.iter().any(|rules| rules.contains(" --ctstate INVALID,UNTRACKED -j SYNPROXY"))
+}
+
+/// Has servers answer only once their clients have: so do those behind SYNPROXY.
+fn answer_late(random: &mut Random, drafts: &mut [Draft]) {
+    let segment = |draft: &Draft| match &draft.body {
+        Body::Tcp(segment) => Some(segment.clone()),
+        _ => None,
+    };
+    // From the end: what has been put off is not met again.
+    for at in (0..drafts.len()).rev() {
+        let Some(answer) = segment(&drafts[at]) else { continue };
+        if answer.flags & (SYN | ACK) != SYN | ACK || random.chance(15) {
+            continue;
+        }
+        let ports = (answer.destination_port, answer.source_port);
+        let network = drafts[at].network;
+        let is_next = |draft: &Draft| {
+            segment(draft).is_some_and(|one| (one.source_port, one.destination_port) == ports)
+                && draft.network.source == network.destination
+                && draft.network.destination == network.source
+        };
+        let next = (at + 1..drafts.len()).find(|next| is_next(&drafts[*next]));
+        if let Some(next) = next {
+            drafts[at..=next].rotate_left(1);
+            if random.chance(80) {
+                drafts[at..next].rotate_right(1);
+            }
+        }
+    }
 }
 
 /// A packet of nobody's conversation.

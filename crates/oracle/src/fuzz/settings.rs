@@ -128,7 +128,13 @@ impl Settings {
             }
         }
         if area == Area::Extensions {
-            return Self { sysctls, rules: extensions::rulesets(random), ..Self::default() };
+            let rules = extensions::rulesets(random);
+            if extensions::is_proxied(&rules) && random.chance(90) {
+                // Else a cookie that comes back begins a connection by itself.
+                sysctls.retain(|(name, _)| name != "nf_conntrack_tcp_loose");
+                sysctls.push(("nf_conntrack_tcp_loose".to_owned(), "0".to_owned()));
+            }
+            return Self { sysctls, rules, ..Self::default() };
         }
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };

@@ -181,6 +181,7 @@ fn traverse<T>(
         secmark: 0,
         priority: 0,
         traced: false,
+        verified: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Table::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

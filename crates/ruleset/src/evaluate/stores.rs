@@ -3,7 +3,7 @@
 use crate::matches::{hashlimit, nfacct, osf, recent};
 use crate::model::{Jump, Rule, Ruleset};
 use crate::sets::ipset::Sets;
-use crate::targets::{rateest, tee};
+use crate::targets::{rateest, synproxy::cookies::Cookies, tee};
 use alloc::{sync::Arc, vec::Vec};
 
 /// One for all rule sets of an engine: rules of both families and of all tables meet in it.
@@ -21,6 +21,8 @@ pub struct Stores {
     pub accounts: nfacct::Accounts,
     /// The fingerprints that `osf` holds packets against.
     pub fingerprints: Arc<osf::Fingerprints>,
+    /// The cookies of `SYNPROXY`.
+    pub cookies: Cookies,
     /// Where extensions draw random numbers.
     pub random: Random,
     /// The sets of ipset(8).

@@ -58,6 +58,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         secmark: 0,
         priority: 0,
         traced: false,
+        verified: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,

@@ -266,6 +266,7 @@ impl Target for Ct {
             event_masks: (self.ctevents | self.expevents != 0)
                 .then_some((self.ctevents, self.expevents)),
             attached: true,
+            is_proxied: false,
         };
         notrack::attach(traversal, template);
         Step::Continue

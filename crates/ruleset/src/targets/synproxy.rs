@@ -1,16 +1,19 @@
 //! `SYNPROXY`: answers a SYN in place of the server, and opens the connection to it only once the client has
 //! shown, by sending back a cookie, that it is there (RFC 4987, 3.6 is the idea).
 //!
-//! Here it takes the packets out of the walk that the kernel takes: a SYN, the ACK that should bring the
-//! cookie, and any segment that is cut or has a wrong checksum. The answers to them are not made yet, so a rule set with it is read, printed and explained, and
-//! not run. The kernel refuses a rule that is not for TCP.
+//! Here it says which packets it takes out of the walk: a SYN, the ACK that should bring the cookie, and any
+//! segment that is cut or has a wrong checksum. What is sent for them is the engine's part; the two sides of
+//! the connection count differently from then on ([`keepstate_conntrack::seqadj`]). The kernel refuses a rule that is
+//! not for TCP.
+
+pub mod cookies;
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::needs::Needs;
 use crate::targets::Target;
-use crate::verdict::{Step, Verdict};
+use crate::verdict::{Announced, Step, Verdict};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
@@ -59,8 +62,8 @@ The SYN must not be tracked, and an ACK out of nowhere must be INVALID (`nf_conn
     -A FORWARD -p tcp --dport 80 -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460
     -A FORWARD -m conntrack --ctstate INVALID -j DROP
 
-It needs `-p tcp` and stands in INPUT or FORWARD. `keepstate` checks, prints and explains such rules; it does not
-run them yet.
+It needs `-p tcp` and stands in INPUT or FORWARD. Sequence numbers, and timestamps where there are any, are
+translated in all packets of the connection from then on.
 ";
 
 /// The entry.
@@ -74,20 +77,9 @@ pub const EXTENSION: Extension<Box<dyn Target>> = Extension {
     parse,
 };
 
-/// An instance: what the server announces.
+/// An instance.
 #[derive(Debug)]
-pub struct Synproxy {
-    /// `--sack-perm`.
-    pub sack_permitted: bool,
-    /// `--timestamp`.
-    pub timestamp: bool,
-    /// Window scale.
-    pub window_scale: Option<u8>,
-    /// Maximum segment size in bytes.
-    pub mss: Option<u16>,
-    /// `--ecn`.
-    pub ecn: bool,
-}
+pub struct Synproxy(pub Announced);
 
 /// Values of more bits than the kernel keeps are cut, as iptables does it.
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
@@ -102,7 +94,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
         Some(given) => Some((arguments.number32(given)? & 0xffff) as u16),
     };
     arguments.needs_protocol(&[(tcp::PROTOCOL, "tcp")])?;
-    Some(Box::new(Synproxy { sack_permitted, timestamp, window_scale, mss, ecn }))
+    Some(Box::new(Synproxy(Announced { mss, window_scale, sack_permitted, timestamp, ecn })))
 }
 
 impl Synproxy {
@@ -113,15 +105,15 @@ impl Synproxy {
                 let _ = write!(out, " {dashes}{name}");
             }
         };
-        flag(self.sack_permitted, "sack-perm");
-        flag(self.timestamp, "timestamp");
-        if let Some(scale) = self.window_scale {
+        flag(self.0.sack_permitted, "sack-perm");
+        flag(self.0.timestamp, "timestamp");
+        if let Some(scale) = self.0.window_scale {
             let _ = write!(out, " {dashes}wscale {scale}");
         }
-        if let Some(mss) = self.mss {
+        if let Some(mss) = self.0.mss {
             let _ = write!(out, " {dashes}mss {mss}");
         }
-        if self.ecn {
+        if self.0.ecn {
             let _ = write!(out, " {dashes}ecn");
         }
     }
@@ -134,14 +126,18 @@ impl Target for Synproxy {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         const OPENING: u8 = tcp::FIN | tcp::SYN | tcp::RST | tcp::ACK;
-        match &traversal.packet.l4 {
-            L4::Tcp(header)
-                if !matches!(header.flags & OPENING, tcp::SYN | tcp::ACK)
-                    && checksum::verify(traversal.packet, traversal.bytes) == Verified::Valid =>
-            {
-                Step::Continue
-            }
-            _ => Step::Verdict(Verdict::Drop),
+        let (packet, bytes) = (&*traversal.packet, &*traversal.bytes);
+        let L4::Tcp(header) = &packet.l4 else { return Step::Verdict(Verdict::Drop) };
+        let length = usize::from(header.header_length);
+        let whole = tcp::HEADER_LENGTH_MIN <= length && length <= packet.l4_bytes(bytes).len();
+        traversal.verified =
+            traversal.verified || checksum::verify(packet, bytes) == Verified::Valid;
+        if !whole || !traversal.verified {
+            return Step::Verdict(Verdict::Drop);
+        }
+        match header.flags & OPENING {
+            tcp::SYN | tcp::ACK => Step::Verdict(Verdict::Synproxy(self.0)),
+            _ => Step::Continue,
         }
     }
 
@@ -161,11 +157,11 @@ impl Target for Synproxy {
 
     fn explain(&self, out: &mut Pieces) {
         let announced = [
-            self.mss.map(|mss| format!("a maximum segment size of {mss}")),
-            self.window_scale.map(|scale| format!("a window scale of {scale}")),
-            self.sack_permitted.then(|| String::from("selective acknowledgements")),
-            self.timestamp.then(|| String::from("timestamps")),
-            self.ecn.then(|| String::from("congestion notification")),
+            self.0.mss.map(|mss| format!("a maximum segment size of {mss}")),
+            self.0.window_scale.map(|scale| format!("a window scale of {scale}")),
+            self.0.sack_permitted.then(|| String::from("selective acknowledgements")),
+            self.0.timestamp.then(|| String::from("timestamps")),
+            self.0.ecn.then(|| String::from("congestion notification")),
         ];
         let announced: Vec<String> = announced.into_iter().flatten().collect();
         let announcing = match announced.as_slice() {
@@ -183,14 +179,13 @@ impl Target for Synproxy {
              INVALID,UNTRACKED, and one that drops INVALID follows."
                 .into(),
         ));
-        out.push(Piece::Note("keepstate does not run it yet.".into()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::{check, send};
-    use crate::verdict::Verdict;
+    use crate::verdict::{Announced, Verdict};
     use alloc::vec::Vec;
     use keepstate_conntrack::Hook;
     use keepstate_packet::Family::{V4, V6};
@@ -252,12 +247,26 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_without_a_whole_header_is_dropped() {
+        for offset in [0x40, 0x60] {
+            let mut bytes = segment(0x04);
+            bytes[32] = offset;
+            let sum = u16::from_be_bytes([bytes[36], bytes[37]]);
+            let sum = sum.wrapping_add(0x5000).wrapping_sub(u16::from(offset) << 8);
+            bytes[36..38].copy_from_slice(&sum.to_be_bytes());
+            let after = send("filter", Hook::Forward, "-p tcp -j SYNPROXY", &bytes);
+            assert_eq!(after.verdict, Verdict::Drop, "{offset:#x}");
+        }
+    }
+
+    #[test]
     fn what_opens_a_connection_ends_here() {
         let verdict = |flags: u8| {
             send("filter", Hook::Forward, "-p tcp -j SYNPROXY --mss 1460", &segment(flags)).verdict
         };
         for flags in [0x02, 0x10, 0x18, 0xc2] {
-            assert_eq!(verdict(flags), Verdict::Drop, "{flags:#x}");
+            let announced = Announced { mss: Some(1460), ..Announced::default() };
+            assert_eq!(verdict(flags), Verdict::Synproxy(announced), "{flags:#x}");
         }
         for flags in [0x00, 0x03, 0x04, 0x11, 0x12, 0x14] {
             assert_eq!(verdict(flags), Verdict::Accept, "{flags:#x}");

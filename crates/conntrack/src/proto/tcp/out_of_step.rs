@@ -24,6 +24,18 @@ pub(super) fn is_challenge(record: &Record, seen: &Seen, kind: Kind) -> bool {
         && last.flags & Last::CHALLENGE_EXPECTED != 0
 }
 
+/// Whether an ACK is the keep-alive of a client whose server has not answered SYNPROXY yet: it belongs
+/// to the connection, and has it ask the server again.
+#[cold]
+pub(super) fn keeps_proxied_alive(seen: &Seen, record: &Record, segment: &Segment<'_>) -> bool {
+    let [client, _] = &record.peers;
+    seen.is_proxied
+        && seen.state == State::SynSent
+        && (seen.direction, segment.kind) == (Direction::Original, Kind::Ack)
+        && record.last.direction == Direction::Original
+        && client.end.wrapping_sub(1) == segment.sequence
+}
+
 /// Makes good a remembered SYN that this SYN-ACK acknowledges; else remembers the segment.
 pub(super) fn segment(
     sysctls: &Sysctls,

@@ -74,7 +74,7 @@ impl Scene {
     }
 
     fn push(&mut self, direction: Direction, segment: &Segment<'_>) -> Outcome {
-        let seen = Seen { state: self.state, direction, status: self.status };
+        let seen = Seen::new(self.state, direction, self.status);
         let outcome = packet(&self.sysctls, &seen, &mut self.record, segment);
         if let Outcome::Accept(accept) = outcome {
             assert_eq!(accept.changed, accept.state != self.state);

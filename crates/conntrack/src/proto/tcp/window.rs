@@ -35,7 +35,7 @@ pub(super) enum Fit {
 
 /// How far `number` lies beyond `edge` in sequence space, if it does: 1 to 2^31.
 #[inline]
-pub(super) const fn past(number: u32, edge: u32) -> Option<u32> {
+pub(crate) const fn past(number: u32, edge: u32) -> Option<u32> {
     let distance = number.wrapping_sub(edge);
     if distance.wrapping_sub(1) < 1 << 31 { Some(distance) } else { None }
 }
@@ -130,13 +130,14 @@ pub(super) fn fit(
     } else {
         segment.ack
     };
+    let shifted = seen.answered_shift.map_or(0, |shift| shift.of(segment.ack.wrapping_sub(1)));
+    let (ack, sack) = (segment.ack.wrapping_sub(shifted), sack.wrapping_sub(shifted));
     if (sender.max_window == 0 || segment.has(SYN))
         && first_words(seen, sender, receiver, segment, sack)
     {
         return Fit::Inside;
     }
-    let mut numbers =
-        Numbers { sequence: segment.sequence, end: segment.end, ack: segment.ack, sack };
+    let mut numbers = Numbers { sequence: segment.sequence, end: segment.end, ack, sack };
     if segment.flags & (ACK | RST) != ACK {
         reset_or_no_ack(seen.state, sender, receiver, segment, &mut numbers);
     }
@@ -197,7 +198,7 @@ fn reset_or_no_ack(
     segment: &Segment<'_>,
     numbers: &mut Numbers,
 ) {
-    if !segment.has(ACK) || segment.ack == 0 {
+    if !segment.has(ACK) || numbers.ack == 0 {
         // Some resets have the ACK flag and nothing in the field.
         numbers.ack = receiver.end;
         numbers.sack = receiver.end;

@@ -11,6 +11,8 @@ mod ports;
 mod state;
 mod targets;
 
+pub(super) use targets::synproxy;
+
 use super::draft::Draft;
 use super::random::Random;
 use keepstate_conntrack::Hook;
@@ -71,7 +73,7 @@ const MATCH_GROUPS: [&[Entry]; 8] = [
 
 /// Matches and targets that are not drawn, and why not.
 #[cfg(test)]
-const EXCEPTIONS: [(&str, &str); 20] = [
+const EXCEPTIONS: [(&str, &str); 19] = [
     ("cgroup", "the kernel that judges takes no class, and groups belong to its machine"),
     ("cpu", "which processor takes a packet is the machine's choice"),
     ("ipvs", "there are no virtual servers"),
@@ -89,7 +91,6 @@ const EXCEPTIONS: [(&str, &str); 20] = [
     ("SECMARK", "security marks belong to the machine's security module"),
     ("SET", "its sets are made beside the rules; their own test has them"),
     ("SNAT", "stands in the table nat, which is not walked"),
-    ("SYNPROXY", "answers in the place of a server; its own test has it"),
     ("TEE", "sends copies of which the probe does not know whose they are; its own test has them"),
     ("TRACE", "switches on what the machine logs of every rule"),
 ];

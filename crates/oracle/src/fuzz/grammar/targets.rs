@@ -33,6 +33,9 @@ pub(super) const TARGETS: &[Entry] = &[
     Entry::new("RATEEST", beside::rateest),
     Entry::new("REJECT", reject),
     Entry::new("SNPT", prefix).aimed(|random, draft, _| aim::few_addresses(random, draft)),
+    Entry::new("SYNPROXY", |random, _| Some(synproxy(random)))
+        .of(&["tcp"])
+        .aimed(|random, draft, _| aim::tcp_options(random, draft)),
     Entry::new("TCPMSS", tcpmss).of(&["tcp"]).aimed(ports::aim_clamp),
     Entry::new("TCPOPTSTRIP", tcpoptstrip)
         .of(&["tcp"])
@@ -277,6 +280,21 @@ fn reject(random: &mut Random, place: &Place) -> Option<String> {
         "" => String::new(),
         with => format!(" --reject-with {with}"),
     })
+}
+
+/// What a server announces.
+pub(in crate::fuzz) fn synproxy(random: &mut Random) -> String {
+    let mut text = String::new();
+    for option in [" --sack-perm", " --timestamp", " --ecn"] {
+        text += if random.chance(60) { option } else { "" };
+    }
+    if random.chance(60) {
+        text += &format!(" --wscale {}", random.pick(&[0, 1, 7, 14, 15, 255]));
+    }
+    if random.chance(70) {
+        text += &format!(" --mss {}", random.pick(&[0, 1, 535, 536, 1300, 1460, 8960, 65_535]));
+    }
+    text
 }
 
 fn prefix(random: &mut Random, _: &Place) -> Option<String> {

@@ -383,6 +383,7 @@ fn met(rule: &str, ethertype: u16, tag: Option<u16>, bytes: &[u8]) -> bool {
         secmark: 0,
         priority: 0,
         traced: false,
+        verified: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

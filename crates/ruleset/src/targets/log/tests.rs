@@ -59,6 +59,7 @@ fn logged(rules: &str, host: &dyn HostFacts, bytes: &[u8]) -> Vec<LogLine> {
         secmark: 0,
         priority: 0,
         traced: false,
+        verified: false,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,

@@ -116,7 +116,7 @@ fn a_handshake_begun_anew_in_syn_recv_counts_as_a_change() {
     let mut scene = Scene::begin(Sysctls::default(), &segment(SYN, 99, 0, 0));
     scene.accept(Reply, &segment(SYN | ACK, 499, 100, 0), State::SynRecv);
     scene.out_of_step(Original, &segment(SYN, 7000, 0, 0));
-    let seen = Seen { state: scene.state, direction: Reply, status: scene.status };
+    let seen = Seen::new(scene.state, Reply, scene.status);
     let syn_ack = segment(SYN | ACK, 900, 7001, 0);
     let outcome = packet(&scene.sysctls, &seen, &mut scene.record, &syn_ack);
     let expected =

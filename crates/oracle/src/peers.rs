@@ -1,0 +1,179 @@
+//! Peers that go by what they have seen: where SYNPROXY answers in the place of a server, its number is
+//! not the one that the conversation was written with, and what the client acknowledges from then on
+//! is counted from there. The kernel's answer decides for both routers.
+
+use crate::fuzz::Step;
+use crate::observation::Sent;
+use keepstate_conntrack::{Direction, Table, Tuple, Zone};
+use keepstate_packet::tcp::{self, TcpOption, TcpOptions};
+use keepstate_packet::{Instant, L4, Parsed, rewrite};
+use keepstate_ruleset::targets::synproxy::cookies::{Ends, Foretold};
+use std::collections::BTreeMap;
+
+/// The peers of one scenario.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    /// By the client's view of each connection: the places and numbers of the SYN/ACKs that were written
+    /// for its server.
+    written: BTreeMap<Ends, Vec<(usize, u32)>>,
+    /// What each client has been answered with.
+    heard: BTreeMap<Ends, Heard>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// What is added to the numbers that the client acknowledges.
+    by: u32,
+    /// The time it was answered with.
+    stamp: Option<u32>,
+    /// What is added to the times that it echoes, once it has echoed one.
+    clock: Option<u32>,
+}
+
+impl Peers {
+    /// The peers of these packets, under these rules.
+    pub(crate) fn new(steps: &[Step], rules: &[String; 2]) -> Self {
+        let mut peers = Self::default();
+        if !rules.iter().any(|rules| rules.contains("-j SYNPROXY")) {
+            return peers;
+        }
+        for (at, step) in steps.iter().enumerate() {
+            let Step::Packet { bytes, .. } = step else { continue };
+            if let Some((ends, number, _)) = syn_ack(bytes) {
+                peers.written.entry(ends).or_default().push((at, number));
+            }
+        }
+        peers
+    }
+
+    /// A packet as its sender would send it after what it has heard; `None` for no other than was
+    /// written.
+    pub(crate) fn adapted(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.heard.is_empty() {
+            return None;
+        }
+        let mut parsed = Parsed::new(bytes).ok()?;
+        let L4::Tcp(header) = parsed.l4 else { return None };
+        let heard = self.heard.get_mut(&ends(&parsed, &header, false))?;
+        if header.flags & tcp::ACK == 0 {
+            return None;
+        }
+        let mut bytes = bytes.to_vec();
+        let number = |by: u32, old: u32| old.wrapping_add(by).to_be_bytes();
+        rewrite::set_l4_bytes(&mut parsed, &mut bytes, 8, &number(heard.by, header.acknowledgment));
+        let end = usize::from(header.header_length);
+        let mut at = tcp::HEADER_LENGTH_MIN;
+        while let Some([kind, length, ..]) = parsed.l4_bytes(&bytes).get(at..end) {
+            let (kind, length) = (*kind, usize::from(*length));
+            if kind == 0 || kind != 1 && (length < 2 || at + length > end) {
+                break;
+            }
+            let words = |at: usize| {
+                let old = parsed.l4_bytes(&bytes).get(at..).and_then(<[u8]>::first_chunk);
+                old.copied().map_or(0, u32::from_be_bytes)
+            };
+            let mut changes = Vec::new();
+            match (kind, length) {
+                (1, _) => {}
+                (5, _) => {
+                    let edges = (at + 2..at + length).step_by(4).filter(|e| e + 4 <= at + length);
+                    changes.extend(edges.map(|edge| (edge, number(heard.by, words(edge)))));
+                }
+                (8, 10) => {
+                    let echo = words(at + 6);
+                    let clock = heard
+                        .stamp
+                        .map(|stamp| *heard.clock.get_or_insert_with(|| stamp.wrapping_sub(echo)));
+                    changes.extend(clock.map(|clock| (at + 6, number(clock, echo))));
+                }
+                _ => {}
+            }
+            for (at, new) in changes {
+                rewrite::set_l4_bytes(&mut parsed, &mut bytes, at, &new);
+            }
+            at += if kind == 1 { 1 } else { length };
+        }
+        Some(bytes)
+    }
+
+    /// Takes note of what a router has sent in answer to packet `at`.
+    pub(crate) fn hear(&mut self, at: usize, generated: &[Sent]) {
+        if self.written.is_empty() {
+            return;
+        }
+        for (ends, cookie, stamp) in generated.iter().filter_map(|sent| syn_ack(&sent.bytes)) {
+            let written = self.written.get(&ends).map_or(&[][..], Vec::as_slice);
+            let next = written.iter().find(|(place, _)| *place > at).or(written.last());
+            if let Some((_, number)) = next {
+                let by = cookie.wrapping_sub(*number);
+                self.heard.insert(ends, Heard { by, stamp, clock: None });
+            }
+        }
+    }
+}
+
+/// What the kernel has answered a SYN with, for the engine to answer the same. The answer may have met a
+/// connection that SYNPROXY had opened before: then its numbers have been translated on their way
+/// out, or it has been taken for the server's answer, and only the ACK to that is seen.
+pub(crate) fn foretold(
+    syn: &[u8],
+    generated: &[Sent],
+    table: &Table,
+    now: Instant,
+) -> Option<Foretold> {
+    let parsed = Parsed::new(syn).ok()?;
+    let L4::Tcp(header) = &parsed.l4 else { return None };
+    if generated.is_empty() || header.flags & tcp::SYN == 0 {
+        return None;
+    }
+    let answered = ends(&parsed, header, false);
+    let mut answers = generated.iter().filter_map(|sent| syn_ack(&sent.bytes));
+    if let Some((_, cookie, stamp)) = answers.find(|(ends, ..)| *ends == answered) {
+        let answer = Tuple::of(&parsed, syn)?.invert()?;
+        let Some((conn, direction)) = table.find(now, &answer, Zone::default()) else {
+            return Some(Foretold { cookie, stamp });
+        };
+        let shift = table.shift(conn, direction).unwrap_or_default();
+        let clock = match direction {
+            Direction::Original => 0,
+            Direction::Reply => table.proxied(conn).map_or(0, |known| known.clock_shift),
+        };
+        let stamp = stamp.map(|stamp| stamp.wrapping_add(clock));
+        return Some(Foretold { cookie: cookie.wrapping_sub(shift.before), stamp });
+    }
+    generated.iter().find_map(|sent| {
+        let parsed = Parsed::new(&sent.bytes).ok()?;
+        let L4::Tcp(header) = &parsed.l4 else { return None };
+        let is_ack = header.flags == tcp::ACK && ends(&parsed, header, false) == answered;
+        let (_, echo) = stamps(&parsed, &sent.bytes).unzip();
+        is_ack.then(|| Foretold { cookie: header.acknowledgment.wrapping_sub(1), stamp: echo })
+    })
+}
+
+/// The time of a segment and the one that it echoes.
+fn stamps(packet: &Parsed, bytes: &[u8]) -> Option<(u32, u32)> {
+    TcpOptions::of(packet, bytes).find_map(|option| match option {
+        TcpOption::Timestamps { value, echo } => Some((value, echo)),
+        _ => None,
+    })
+}
+
+/// A SYN/ACK: the client's view of the connection, number and time.
+fn syn_ack(bytes: &[u8]) -> Option<(Ends, u32, Option<u32>)> {
+    let parsed = Parsed::new(bytes).ok()?;
+    let L4::Tcp(header) = &parsed.l4 else { return None };
+    let both = tcp::SYN | tcp::ACK;
+    if header.flags & (both | tcp::RST | tcp::FIN) != both {
+        return None;
+    }
+    let stamp = stamps(&parsed, bytes).map(|(value, _)| value);
+    Some((ends(&parsed, header, true), header.sequence, stamp))
+}
+
+fn ends(packet: &Parsed, header: &tcp::TcpHeader, reversed: bool) -> Ends {
+    let (own, other) =
+        ((packet.source, header.source_port), (packet.destination, header.destination_port));
+    let ((source, source_port), (destination, destination_port)) =
+        if reversed { (other, own) } else { (own, other) };
+    Ends { family: packet.family, source, destination, source_port, destination_port }
+}
