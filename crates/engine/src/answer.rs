@@ -248,21 +248,23 @@ pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>>
     bytes.extend_from_slice(&acknowledgment.to_be_bytes());
     bytes.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
     let ends = [parsed.destination, parsed.source];
-    let by_device = parsed.family == Family::V4;
-    Some(self::segment(routing, parsed.family, ends, &bytes, by_device))
+    let mut out = self::segment(routing, parsed.family, ends, &bytes);
+    if parsed.family == Family::V6 {
+        let sum = pseudo_header_v6(parsed.destination, parsed.source, tcp::PROTOCOL, bytes.len());
+        seal(&mut out, 40 + 16, sum, 40);
+    }
+    Some(out)
 }
 
-/// A packet around a TCP segment whose checksum is yet to be made. `by_device`: Linux leaves that to
-/// the device or to what stands in for it, which writes no 0.
+/// A packet around a TCP segment, without its checksum.
 pub(crate) fn segment(
     routing: &Routing,
     family: Family,
     [source, destination]: [Address; 2],
     segment: &[u8],
-    by_device: bool,
 ) -> Vec<u8> {
     let ttl = routing.host().default_ttl;
-    let (mut out, at, sum) = match family {
+    let mut out = match family {
         Family::V4 => {
             let header = Header {
                 source,
@@ -273,21 +275,11 @@ pub(crate) fn segment(
                 ttl,
                 dont_fragment: true,
             };
-            let sum = Sum::ZERO.bytes(&source.v4_octets()).bytes(&destination.v4_octets());
-            let length = u16::try_from(segment.len()).unwrap_or(u16::MAX);
-            (ipv4_header(&header, &[]), 20, sum.number(u16::from(tcp::PROTOCOL)).number(length))
+            ipv4_header(&header, &[])
         }
-        Family::V6 => (
-            ipv6_header(source, destination, tcp::PROTOCOL, segment.len(), ttl),
-            40,
-            pseudo_header_v6(source, destination, tcp::PROTOCOL, segment.len()),
-        ),
+        Family::V6 => ipv6_header(source, destination, tcp::PROTOCOL, segment.len(), ttl),
     };
     out.extend_from_slice(segment);
-    seal(&mut out, at + 16, sum, at);
-    if let (true, Some(field @ [0, 0])) = (by_device, out.get_mut(at + 16..at + 18)) {
-        field.fill(0xff);
-    }
     out
 }
 

@@ -56,13 +56,14 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
     [duplicate.mark, duplicate.secmark, duplicate.priority] = copy.marks;
     (duplicate.out, duplicate.largest_piece) = (Some(out), walk.largest_piece);
     (duplicate.tracked, duplicate.is_duplicate) = (Some(Tracked::UNTRACKED), true);
-    duplicate.copied_from = walk.interface;
+    (duplicate.copied_from, duplicate.unsummed) = (walk.interface, walk.unsummed);
     let sent = traverse(&mut duplicate, Hook::Output)
         .and_then(|()| traverse(&mut duplicate, Hook::Postrouting))
         .and_then(|()| fits(&mut duplicate, out));
     if let Err(stop) = sent {
         duplicate.stop(stop);
     }
+    duplicate.finish();
     let unknown = duplicate.unknown;
     walk.note_unknown(unknown);
     let is_back = walk.routing.is_own(parsed.family, copy.gateway);

@@ -16,7 +16,7 @@ use crate::synproxy;
 use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
 use keepstate_conntrack::{CtState, Hook, Tracked, table::Drop};
-use keepstate_packet::InterfaceName;
+use keepstate_packet::{InterfaceName, checksum};
 use keepstate_ruleset::evaluate::{
     Decision, Logged, TableState, Tracing, Traversal, Unknown, evaluate,
 };
@@ -149,6 +149,10 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.traced = traversal.traced;
     walk.verified = traversal.verified;
     let unknown = traversal.unknown;
+    if let Some(begun) = walk.unsummed {
+        // What a rule has changed is not in the sum yet.
+        checksum::begin_tcp(walk.parsed, walk.bytes, begun);
+    }
     walk.recorder.table_verdict(name, verdict, decision);
     if let Some(unknown) = unknown {
         let is_settled = unknown.is_settled(verdict);

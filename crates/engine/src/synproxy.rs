@@ -188,7 +188,8 @@ fn client_ack<R: Recorder>(
     let template = Template { is_proxied: true, attached: true, ..Template::default() };
     let bytes = segment(walk, To::On, &numbers, &offer);
     let out = way(walk, To::On);
-    walk.send_made(Sending { bytes, made: Made::Reset, tracked: None, template, out });
+    let (made, unsummed, tracked) = (Made::Reset, true, None);
+    walk.send_made(Sending { bytes, made, unsummed, tracked, template, out });
     true
 }
 
@@ -371,7 +372,8 @@ fn send<R: Recorder>(
 ) {
     let (bytes, out) = (segment(walk, to, numbers, options), way(walk, to));
     let template = Template::default();
-    walk.send_made(Sending { bytes, made: Made::Reset, tracked, template, out });
+    let (made, unsummed) = (Made::Reset, true);
+    walk.send_made(Sending { bytes, made, unsummed, tracked, template, out });
 }
 
 /// A segment between the ends of the packet.
@@ -395,5 +397,5 @@ fn segment<R>(walk: &Walk<'_, R>, to: To, numbers: &Numbers, options: &Options) 
     segment.extend_from_slice(&numbers.window.to_be_bytes());
     segment.extend_from_slice(&[0; 4]);
     segment.extend_from_slice(&written);
-    answer::segment(walk.routing, packet.family, ends, &segment, true)
+    answer::segment(walk.routing, packet.family, ends, &segment)
 }

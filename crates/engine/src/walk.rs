@@ -14,7 +14,9 @@ use crate::{defrag, forward, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
-use keepstate_packet::{Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
+use keepstate_packet::{
+    Family, Instant, L4, LinkInfo, Parsed, checksum, icmp, icmpv6, rewrite, tcp, udp,
+};
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
     verdict::RejectWith,
@@ -70,6 +72,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_duplicate: bool,
     /// Where the packet came in whose copy it is: answers to the copy are chosen by it.
     pub(crate) copied_from: Option<InterfaceIndex>,
+    /// Its checksum is left to a device: until then the sum of the pseudo-header stands there, this one.
+    pub(crate) unsummed: Option<u16>,
     /// What the host has made this packet as; `None` for one that came in or that a program sends.
     pub(crate) made: Option<Made>,
 }
@@ -78,6 +82,8 @@ pub(crate) struct Walk<'w, R> {
 pub(crate) struct Sending {
     pub(crate) bytes: Vec<u8>,
     pub(crate) made: Made,
+    /// A TCP segment whose checksum is left to the device.
+    pub(crate) unsummed: bool,
     /// The connection that it is attached to; `None`: it is tracked like any packet.
     pub(crate) tracked: Option<Tracked>,
     pub(crate) template: Template,
@@ -163,6 +169,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             is_copy: false,
             is_duplicate: false,
             copied_from: None,
+            unsummed: None,
             made: None,
         }
     }
@@ -226,6 +233,7 @@ impl<R: Recorder> Walk<'_, R> {
     fn come_back(&mut self) -> Result<(), Stop> {
         const NOBODY: Option<[u8; 6]> = Some([0; 6]);
         (self.interface, self.out) = (self.out, None);
+        self.finish();
         self.link = LinkInfo { source: NOBODY, destination: NOBODY, ..LinkInfo::default() };
         traverse(self, Hook::Prerouting)?;
         self.deliver()
@@ -347,7 +355,9 @@ impl<R: Recorder> Walk<'_, R> {
     /// but once it is being forwarded that is forgotten, or by a rule.
     #[inline]
     pub(crate) fn needs_no_sum(&self) -> bool {
-        self.verified || self.hook != Some(Hook::Forward) && self.is_verified()
+        self.verified
+            || self.unsummed.is_some()
+            || self.hook != Some(Hook::Forward) && self.is_verified()
     }
 
     /// Whether tracking has looked at the packet's checksum and found it right.
@@ -376,7 +386,7 @@ impl<R: Recorder> Walk<'_, R> {
             bytes: self.bytes,
             interface: self.interface.or(self.copied_from),
             now: self.now,
-            verified: self.is_verified(),
+            verified: self.unsummed.is_some() || self.is_verified(),
         }
     }
 
@@ -388,13 +398,20 @@ impl<R: Recorder> Walk<'_, R> {
             Forwarding::Router | Forwarding::Off => None,
         };
         let tracked = self.tracked.and_then(|tracked| attached(&tracked));
-        self.send_made(Sending { bytes, made, tracked, template: Template::default(), out });
+        // Linux leaves the sum of a reset over IPv4 to the device, and makes that over IPv6 itself.
+        let unsummed = made == Made::Reset && bytes.first().is_some_and(|first| first >> 4 == 4);
+        let template = Template::default();
+        self.send_made(Sending { bytes, made, unsummed, tracked, template, out });
     }
 
     /// Sends what the host has made on account of the packet.
     pub(crate) fn send_made(&mut self, sending: Sending) {
-        let Sending { mut bytes, made, tracked, template, out: back } = sending;
+        let Sending { mut bytes, made, unsummed, tracked, template, out: back } = sending;
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
+        let unsummed = unsummed.then(|| checksum::begun_tcp(&parsed));
+        if let Some(begun) = unsummed {
+            checksum::begin_tcp(&parsed, &mut bytes, begun);
+        }
         self.recorder.answer(&bytes);
         if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
             bytes.resize(bytes.len() + ROOM, 0);
@@ -411,7 +428,7 @@ impl<R: Recorder> Walk<'_, R> {
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
         (walk.tracked, walk.is_answer, walk.template) = (tracked, tracked.is_some(), template);
-        (walk.made, walk.is_duplicate) = (Some(made), self.is_duplicate);
+        (walk.made, walk.is_duplicate, walk.unsummed) = (Some(made), self.is_duplicate, unsummed);
         let sent = match back {
             Some(back) => {
                 walk.out = Some(back);
@@ -420,21 +437,23 @@ impl<R: Recorder> Walk<'_, R> {
             }
             None => walk.send(),
         };
-        let (out, tracked, is_answer) = (walk.out, walk.tracked, walk.is_answer);
-        let unknown = walk.unknown;
+        if let Err(stop) = sent {
+            walk.stop(stop);
+        }
+        walk.finish();
+        let (out, unknown) = (walk.out, walk.unknown);
         self.note_unknown(unknown);
         bytes.truncate(parsed.length as usize);
-        match (sent, out) {
-            (Ok(()), Some(interface)) => {
-                let (origin, answers) = (Origin::Made, self.answers);
-                self.transmits.push(Transmit { origin, interface, answers, bytes });
-            }
-            (Ok(()), _) => {}
-            (Err(_), _) => {
-                if let (Some(tracked), false) = (&tracked, is_answer) {
-                    self.conntrack.discard(self.now, tracked);
-                }
-            }
+        if let (Ok(()), Some(interface)) = (sent, out) {
+            let (origin, answers) = (Origin::Made, self.answers);
+            self.transmits.push(Transmit { origin, interface, answers, bytes });
+        }
+    }
+
+    /// Makes the checksum that has been left to the device.
+    pub(crate) fn finish(&mut self) {
+        if let Some(begun) = self.unsummed.take() {
+            checksum::finish_tcp(self.parsed, self.bytes, begun);
         }
     }
 }

@@ -127,8 +127,10 @@ pub(crate) fn foretold(
         return None;
     }
     let answered = ends(&parsed, header, false);
+    // Rules of OUTPUT may have changed its addresses, and taken its options.
     let mut answers = generated.iter().filter_map(|sent| syn_ack(&sent.bytes));
-    if let Some((_, cookie, stamp)) = answers.find(|(ends, ..)| *ends == answered) {
+    let quoted = || generated.iter().find_map(|sent| syn_ack(quoted(&sent.bytes)?));
+    if let Some((_, cookie, stamp)) = answers.next().or_else(quoted) {
         let answer = Tuple::of(&parsed, syn)?.invert()?;
         let Some((conn, direction)) = table.find(now, &answer, Zone::default()) else {
             return Some(Foretold { cookie, stamp });
@@ -141,13 +143,30 @@ pub(crate) fn foretold(
         let stamp = stamp.map(|stamp| stamp.wrapping_add(clock));
         return Some(Foretold { cookie: cookie.wrapping_sub(shift.before), stamp });
     }
-    generated.iter().find_map(|sent| {
-        let parsed = Parsed::new(&sent.bytes).ok()?;
-        let L4::Tcp(header) = &parsed.l4 else { return None };
-        let is_ack = header.flags == tcp::ACK && ends(&parsed, header, false) == answered;
-        let (_, echo) = stamps(&parsed, &sent.bytes).unzip();
-        is_ack.then(|| Foretold { cookie: header.acknowledgment.wrapping_sub(1), stamp: echo })
-    })
+    let (mut found, mut begun) = (None, 0);
+    for sent in generated {
+        let Ok(parsed) = Parsed::new(&sent.bytes) else { continue };
+        let L4::Tcp(header) = &parsed.l4 else { continue };
+        let stamps = stamps(&parsed, &sent.bytes);
+        if header.flags != tcp::ACK {
+            continue;
+        }
+        if ends(&parsed, header, false) == answered {
+            found = Some((header.acknowledgment.wrapping_sub(1), stamps.map(|(_, echo)| echo)));
+        } else {
+            begun = stamps.map_or(0, |(value, _)| value);
+        }
+    }
+    // The echo has been translated once too often: by as much as it is ahead of what the other has got.
+    let stamp = |echo: u32| echo.wrapping_add(begun) / 2;
+    found.map(|(cookie, echo)| Foretold { cookie, stamp: echo.map(stamp) })
+}
+
+/// The packet that an ICMP error quotes.
+fn quoted(bytes: &[u8]) -> Option<&[u8]> {
+    let parsed = Parsed::new(bytes).ok()?;
+    let is_message = matches!(parsed.l4, L4::Icmp(_) | L4::Icmpv6(_));
+    is_message.then(|| parsed.l4_bytes(bytes).get(8..))?
 }
 
 /// The time of a segment and the one that it echoes.

@@ -250,6 +250,32 @@ pub fn fill(parsed: &Parsed, bytes: &mut [u8]) {
     put(segment, rule.at, if zero_is_none { not_zero(checksum) } else { checksum });
 }
 
+/// The sum of the pseudo-header of a TCP segment: what stands in the place of its checksum where a host
+/// leaves the rest to the network card ([`finish_tcp`]).
+#[must_use]
+pub fn begun_tcp(parsed: &Parsed) -> u16 {
+    let length = parsed.length.saturating_sub(parsed.l4_offset);
+    !Sum::pseudo_header(parsed, tcp::PROTOCOL, length).checksum()
+}
+
+/// Puts the sum of a pseudo-header in the place of the checksum.
+pub fn begin_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
+    put(bytes, parsed.l4_offset as usize + TCP_AT, begun);
+}
+
+/// Makes the checksum of a TCP segment from the sum of its pseudo-header, as network cards do, and what
+/// stands in for one on Linux: never 0.
+pub fn finish_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
+    let range = parsed.l4_offset as usize..parsed.length as usize;
+    let Some(segment) = bytes.get_mut(range) else { return };
+    put(segment, TCP_AT, begun);
+    let checksum = Sum::ZERO.bytes(segment).checksum();
+    put(segment, TCP_AT, not_zero(checksum));
+}
+
+/// Where a TCP segment has its checksum.
+const TCP_AT: usize = 16;
+
 pub(crate) fn fill_sctp(packet: &mut [u8]) {
     let crc = sctp_checksum(packet);
     if let Some(field) = packet.get_mut(8..12) {
