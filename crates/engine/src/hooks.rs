@@ -106,6 +106,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let [in_interface, out_interface] = interfaces(walk);
     let facts = facts(walk, hook);
+    let length = walk.parsed.length;
     let verified = walk.verified || hook == Hook::Input && walk.needs_no_sum();
     let traces = walk.rules.as_ref().is_some_and(|rules| rules.traces());
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
@@ -149,9 +150,10 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.traced = traversal.traced;
     walk.verified = traversal.verified;
     let unknown = traversal.unknown;
-    if let Some(begun) = walk.unsummed {
-        // What a rule has changed is not in the sum yet.
-        checksum::begin_tcp(walk.parsed, walk.bytes, begun);
+    if let Some(begun) = &mut walk.unsummed {
+        // What a rule has changed is not in the sum yet, but for the length.
+        *begun = checksum::lengthened(*begun, length, walk.parsed.length);
+        checksum::begin_tcp(walk.parsed, walk.bytes, *begun);
     }
     walk.recorder.table_verdict(name, verdict, decision);
     if let Some(unknown) = unknown {

@@ -258,6 +258,13 @@ pub fn begun_tcp(parsed: &Parsed) -> u16 {
     !Sum::pseudo_header(parsed, tcp::PROTOCOL, length).checksum()
 }
 
+/// The sum of a pseudo-header when the packet has become longer or shorter, in bytes.
+#[must_use]
+pub const fn lengthened(begun: u16, before: u32, after: u32) -> u16 {
+    let change = Change::NONE.number(before as u16, after as u16);
+    !change.apply(!begun)
+}
+
 /// Puts the sum of a pseudo-header in the place of the checksum.
 pub fn begin_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
     put(bytes, parsed.l4_offset as usize + TCP_AT, begun);
