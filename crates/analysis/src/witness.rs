@@ -489,5 +489,6 @@ fn link(rule: &RuleWords) -> LinkInfo {
         source: source.or(Some([2, 0, 0, 0, 0, 1])),
         destination: Some([2, 0, 0, 0, 0, 2]),
         packet_type,
+        segment: 0,
     }
 }

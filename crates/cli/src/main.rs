@@ -6,6 +6,7 @@ mod beside;
 mod commands;
 mod exit;
 mod helpers;
+mod host;
 mod policies;
 mod report;
 mod rulesets;

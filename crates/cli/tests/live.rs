@@ -8,9 +8,12 @@
 //! either side's neighbours. What real programs see must be the same: data, refusal, silence.
 //! The namespaces have no names and go with the processes that hold them.
 
+mod namespaces;
+
+use namespaces::{Namespace, Service};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 const RULES: &str = "\
@@ -198,29 +201,7 @@ fn real_programs_see_what_they_see_through_the_kernel() {
 
 /// What keeps this test from running.
 fn missing() -> Option<String> {
-    let id = Command::new("id").arg("-u").output().ok()?;
-    if id.stdout != b"0\n" {
-        return Some("needs root for network namespaces".to_owned());
-    }
-    for tool in ["ip", "unshare", "nsenter", "sysctl", "curl", "ping", "vsftpd", "python3"] {
-        if found(tool).is_none() {
-            return Some(format!("needs {tool}"));
-        }
-    }
-    for tool in ["iptables-restore", "ip6tables-restore"] {
-        if found(tool).is_none() {
-            return Some(format!("needs {tool}"));
-        }
-    }
-    let unshared = Command::new("unshare").args(["-n", "true"]).status();
-    (!unshared.is_ok_and(|status| status.success())).then(|| "cannot make namespaces".to_owned())
-}
-
-fn found(tool: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    places.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    places.into_iter().map(|place| place.join(tool)).find(|file| file.is_file())
+    namespaces::missing(&["curl", "ping", "vsftpd", "python3"])
 }
 
 /// A folder of this test's own, removed at the end.
@@ -257,63 +238,6 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A network namespace: there as long as its process.
-struct Namespace(Child);
-
-impl Namespace {
-    fn new() -> Self {
-        let mut command = Command::new("unshare");
-        command.args(["-n", "sh", "-c", "echo; exec sleep 120"]).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("unshare");
-        // The line says that the namespace is there.
-        let mut line = [0];
-        child.stdout.as_mut().expect("a pipe").read_exact(&mut line).expect("a line");
-        Self(child)
-    }
-
-    fn pid(&self) -> String {
-        self.0.id().to_string()
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &self.pid(), "-n"]).arg(found(program).expect("looked for before"));
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// Runs what must succeed.
-    fn run(&self, line: &str) {
-        let mut words = line.split_whitespace();
-        let output = self.command(words.next().expect("a program")).args(words).output();
-        let output = output.expect("nsenter");
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A program that runs until it is dropped.
-struct Service(Child);
-
-impl Service {
-    fn start(command: &mut Command) -> Self {
-        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a program"))
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -10,7 +10,7 @@
 //! was left to a device is still left to one.
 
 use crate::{
-    batch::{Arrival, Batch, Content, Unfinished},
+    batch::{Arrival, Batch, Content},
     clock::SystemClock,
     offload,
     run::{Datapath, Outgoing, Received},
@@ -28,9 +28,6 @@ const QUEUE: i32 = 16 << 20;
 
 /// Longest wait for a packet, in milliseconds: how late a timeout can be, or the end.
 const WAIT_MILLISECONDS: i32 = 100;
-
-/// `VIRTIO_NET_HDR_F_NEEDS_CSUM`.
-const NEEDS_CHECKSUM: u8 = 1;
 
 /// Two devices.
 #[derive(Debug)]
@@ -106,7 +103,7 @@ impl Wire {
                     bytes,
                 });
                 if checks {
-                    finish(batch, offload);
+                    offload::finish_last(batch, offload);
                 }
             }
         }
@@ -121,7 +118,7 @@ impl Datapath for Wire {
         }
         self.take(engine, batch)?;
         if batch.slots().is_empty() {
-            packet::wait([&self.sockets[0], &self.sockets[1]], WAIT_MILLISECONDS)?;
+            packet::wait(&self.sockets, WAIT_MILLISECONDS)?;
             self.take(engine, batch)?;
         }
         Ok(match batch.slots().is_empty() {
@@ -130,7 +127,12 @@ impl Datapath for Wire {
         })
     }
 
-    fn send(&mut self, batch: &mut Batch, outgoing: &[Outgoing]) -> io::Result<()> {
+    fn send(
+        &mut self,
+        _engine: &mut Engine,
+        batch: &mut Batch,
+        outgoing: &[Outgoing],
+    ) -> io::Result<()> {
         for outgoing in outgoing {
             if let Outgoing::Packet { slot, .. } = outgoing {
                 batch.unfinish(*slot);
@@ -182,7 +184,7 @@ fn frame<'a>(
         Outgoing::Answer { transmit, .. } if leaves(transmit.interface) => {
             Some(Frame { offload: [0; OFFLOAD_LENGTH], bytes: answer })
         }
-        Outgoing::Packet { .. } | Outgoing::Answer { .. } => None,
+        Outgoing::Packet { .. } | Outgoing::Delivered { .. } | Outgoing::Answer { .. } => None,
     }
 }
 
@@ -243,20 +245,6 @@ fn tagged<'a>(
     (room, offload)
 }
 
-/// Finishes the checksum of the frame last added, if its sender left it to a device.
-fn finish(batch: &mut Batch, offload: [u8; OFFLOAD_LENGTH]) {
-    let [flags, _, _, _, _, _, start0, start1, field0, field1] = offload;
-    if flags & NEEDS_CHECKSUM == 0 {
-        return;
-    }
-    let start = usize::from(u16::from_ne_bytes([start0, start1]));
-    let field = usize::from(u16::from_ne_bytes([field0, field1]));
-    batch.finish_last(|frame| {
-        let before = offload::finish(frame, start, field)?;
-        Some(Unfinished { start: start as u32, field: field as u32, before })
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +252,7 @@ mod tests {
     #[test]
     fn a_vlan_tag_goes_back_to_its_place() {
         let mut offload = [0; OFFLOAD_LENGTH];
-        offload[0] = NEEDS_CHECKSUM;
+        offload[0] = offload::NEEDS_CHECKSUM;
         [offload[6], offload[7]] = 34_u16.to_ne_bytes();
         let frame: Vec<u8> = (0..20).collect();
         let mut room = Vec::new();

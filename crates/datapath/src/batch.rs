@@ -202,15 +202,25 @@ impl Batch {
         }
     }
 
-    /// Puts back the unfinished checksum of frame number `index`.
+    /// Leaves the checksum of frame number `index` unfinished again: its field holds the sum of the
+    /// pseudo-header, of the addresses that the packet has now.
     pub(crate) fn unfinish(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some(unfinished) = slot.unfinished.take() else { return };
+        let packet = slot.packet();
         let Some(frame) = self.bytes.get_mut(slot.start as usize..slot.end as usize) else {
             return;
         };
+        let at = packet.start - slot.start as usize;
         let (start, field) = (unfinished.start as usize, unfinished.field as usize);
-        offload::restore(frame, start, field, unfinished.before);
+        let sum = offload::pseudo_header(frame.get(at..).unwrap_or(&[]), start.wrapping_sub(at));
+        offload::restore(frame, start, field, sum.unwrap_or(unfinished.before));
+    }
+
+    /// Frame number `index`, to be changed.
+    pub(crate) fn frame_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        let slot = self.slots.get(index)?;
+        self.bytes.get_mut(slot.start as usize..slot.end as usize)
     }
 
     /// Frame number `index`, as the engine takes it.
@@ -238,7 +248,8 @@ impl Batch {
 }
 
 const fn empty_packet(bytes: &mut [u8]) -> Packet<'_> {
-    let link = LinkInfo { source: None, destination: None, packet_type: PacketType::Unicast };
+    let packet_type = PacketType::Unicast;
+    let link = LinkInfo { source: None, destination: None, packet_type, segment: 0 };
     Packet { bytes, interface: None, family: None, link, mark: 0 }
 }
 

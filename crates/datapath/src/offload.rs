@@ -1,7 +1,54 @@
 //! Checksums that a sender left to its network card: the field holds the sum of the pseudo-header,
 //! and the card would have added the rest.
 
-use keepstate_packet::checksum::Sum;
+use crate::batch::{Batch, Unfinished};
+use crate::sys::packet::OFFLOAD_LENGTH;
+use keepstate_packet::{L4, Parsed, checksum::Sum};
+
+/// `VIRTIO_NET_HDR_F_NEEDS_CSUM`.
+pub(crate) const NEEDS_CHECKSUM: u8 = 1;
+
+/// Finishes the checksum of the frame last added, if its sender left it to a device.
+pub(crate) fn finish_last(batch: &mut Batch, offload: [u8; OFFLOAD_LENGTH]) {
+    let [flags, _, _, _, _, _, start0, start1, field0, field1] = offload;
+    if flags & NEEDS_CHECKSUM == 0 {
+        return;
+    }
+    let start = usize::from(u16::from_ne_bytes([start0, start1]));
+    let field = usize::from(u16::from_ne_bytes([field0, field1]));
+    batch.finish_last(|frame| {
+        let before = finish(frame, start, field)?;
+        Some(Unfinished { start: start as u32, field: field as u32, before })
+    });
+}
+
+/// Bytes, from the IP header on, of the longest packet that a device makes of this one, which its
+/// sender has left to it to cut into segments; 0 for one that stays whole.
+pub(crate) fn segment(offload: [u8; OFFLOAD_LENGTH], packet: &[u8]) -> u16 {
+    let [_, kind, _, _, size0, size1, ..] = offload;
+    let size = u16::from_ne_bytes([size0, size1]);
+    if kind == 0 || size == 0 {
+        return 0;
+    }
+    let Ok(parsed) = Parsed::new(packet) else { return 0 };
+    let header = match &parsed.l4 {
+        L4::Tcp(header) => header.header_length,
+        L4::Udp(_) => 8,
+        _ => return 0,
+    };
+    let headers = parsed.l4_offset + u32::from(header);
+    let length = (headers + u32::from(size)).min(parsed.length);
+    u16::try_from(length).unwrap_or(u16::MAX)
+}
+
+/// The sum of a packet's pseudo-header, as it stands in a checksum field that is to be finished, when
+/// what is to be summed (`start` bytes from the IP header on) is the packet's own upper layer.
+pub(crate) fn pseudo_header(packet: &[u8], start: usize) -> Option<[u8; 2]> {
+    let parsed = Parsed::new(packet).ok()?;
+    let upper = parsed.length.checked_sub(parsed.l4_offset)?;
+    let own = parsed.l4_offset as usize == start && matches!(parsed.l4, L4::Tcp(_) | L4::Udp(_));
+    own.then(|| Sum::pseudo_header(&parsed, parsed.protocol, upper).folded().to_be_bytes())
+}
 
 /// Finishes such a checksum: everything from `start` is summed, the field (`field` bytes further
 /// on) included, and the complement replaces it. Gives what stood there before; `None` when the

@@ -130,7 +130,12 @@ impl Datapath for Replay {
         Ok(if batch.slots().is_empty() { Received::End } else { Received::Frames })
     }
 
-    fn send(&mut self, _batch: &mut Batch, _outgoing: &[Outgoing]) -> io::Result<()> {
+    fn send(
+        &mut self,
+        _engine: &mut Engine,
+        _batch: &mut Batch,
+        _outgoing: &[Outgoing],
+    ) -> io::Result<()> {
         Ok(())
     }
 }

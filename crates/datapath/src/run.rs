@@ -15,11 +15,16 @@ pub trait Datapath {
     /// When there is no going on.
     fn receive(&mut self, engine: &mut Engine, batch: &mut Batch) -> io::Result<Received>;
 
-    /// Sends what is to leave, in order.
+    /// Sends what is to leave, in order. It may have the engine send more.
     ///
     /// # Errors
     /// When there is no going on. A packet that does not fit into a queue is lost, as on any wire.
-    fn send(&mut self, batch: &mut Batch, outgoing: &[Outgoing]) -> io::Result<()>;
+    fn send(
+        &mut self,
+        engine: &mut Engine,
+        batch: &mut Batch,
+        outgoing: &[Outgoing],
+    ) -> io::Result<()>;
 }
 
 /// What [`Datapath::receive`] brought.
@@ -33,7 +38,7 @@ pub enum Received {
     End,
 }
 
-/// One thing to send.
+/// One thing to send, or a packet that goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
     /// A frame of the batch, rewritten by the filter.
@@ -44,6 +49,11 @@ pub enum Outgoing {
         interface: InterfaceIndex,
         /// Bytes of it from the IP header on.
         length: u32,
+    },
+    /// Nothing: a packet of the batch has reached the host itself.
+    Delivered {
+        /// Its number in the batch.
+        slot: usize,
     },
     /// A frame that is not for the filter, untouched.
     Other {
@@ -98,7 +108,7 @@ impl Seen<'_> {
     fn transmits(&self) -> impl Iterator<Item = &Transmit> {
         self.outgoing.iter().filter_map(|outgoing| match outgoing {
             Outgoing::Answer { transmit, .. } => Some(transmit),
-            Outgoing::Packet { .. } | Outgoing::Other { .. } => None,
+            Outgoing::Packet { .. } | Outgoing::Delivered { .. } | Outgoing::Other { .. } => None,
         })
     }
 }
@@ -180,7 +190,7 @@ pub fn run<D: Datapath, O: Observer>(
                 false => first + 1,
             };
             walk.group(engine, &mut batch, first, end, observer)?;
-            datapath.send(&mut batch, &walk.outgoing)?;
+            datapath.send(engine, &mut batch, &walk.outgoing)?;
             first = end;
         }
     }
@@ -239,6 +249,9 @@ impl Walk {
                 Some(Disposition { output: Some(output), .. }) => {
                     let (interface, length) = (output.interface, output.length);
                     self.outgoing.push(Outgoing::Packet { slot: number, interface, length });
+                }
+                Some(disposition) if disposition.is_delivered() => {
+                    self.outgoing.push(Outgoing::Delivered { slot: number });
                 }
                 Some(_) => {}
             }

@@ -108,6 +108,7 @@ impl Passing {
             source: Some(header.source),
             destination: Some(header.destination),
             packet_type: PacketType::Unicast,
+            segment: 0,
         };
         Some(Self { link, ethertype, tag, bytes: bytes.into(), mark: 0, answers: Vec::new() })
     }

@@ -90,6 +90,12 @@ pub(crate) struct Datagram {
 }
 
 impl Datagram {
+    /// What the host itself sends, to be cut into pieces of at most `most` bytes.
+    pub(crate) const fn of_host(bytes: Vec<u8>, most: usize, identification: u32) -> Self {
+        let later_head_min = usize::MAX;
+        Self { bytes, largest: most, cuts: Vec::new(), later_head_min, identification }
+    }
+
     /// It is not to be cut where it was.
     pub(crate) fn forget_cuts(&mut self) {
         self.cuts.clear();

@@ -4,6 +4,7 @@
 pub(crate) mod room;
 
 mod host;
+mod own;
 mod sets;
 
 use crate::{
@@ -148,6 +149,12 @@ impl Disposition {
             mark: 0,
             output: None,
         }
+    }
+
+    /// Whether the packet has reached the host itself.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.verdict == Verdict::Accept && self.hook == Some(Hook::Input)
     }
 
     /// The stable reason code: of a drop not made by a rule, else of an INVALID packet.

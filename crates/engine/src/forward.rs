@@ -72,7 +72,8 @@ pub(crate) fn check_length<R>(walk: &mut Walk<'_, R>, out: InterfaceIndex) -> Re
     let parsed = &*walk.parsed;
     let family = parsed.family;
     let mtu = walk.routing.host().interface(out).map_or(u32::MAX, |interface| interface.mtu);
-    let pieces_fit = walk.largest_piece != 0 && walk.largest_piece <= mtu;
+    let fits = |piece: u32| piece != 0 && piece <= mtu;
+    let pieces_fit = fits(walk.largest_piece) || fits(walk.link.segment.into());
     if parsed.length > mtu && !pieces_fit {
         if family == Family::V6 || ipv4::dont_fragment(walk.bytes) {
             return Err(Stop::Report(Cause::TooBig, Report::too_big(family, mtu)));

@@ -21,6 +21,7 @@ mod facts;
 mod forward;
 pub mod hooks;
 mod options;
+mod own;
 mod receive;
 pub mod recorder;
 mod reject;

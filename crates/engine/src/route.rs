@@ -51,16 +51,18 @@ pub struct Route {
     pub destination: Network,
     /// Way out.
     pub interface: InterfaceIndex,
+    /// The router on that link that passes packets on; `None` where they are for the link itself.
+    pub gateway: Option<Address>,
     /// Its realms (IPv4): of what comes from there in the upper 16 bits, of what goes there in the
     /// lower ones; 0 for none.
     pub realm: u32,
 }
 
 impl Route {
-    /// A route without realms.
+    /// A route without gateway and realms.
     #[must_use]
     pub const fn new(destination: Network, interface: InterfaceIndex) -> Self {
-        Self { destination, interface, realm: 0 }
+        Self { destination, interface, gateway: None, realm: 0 }
     }
 }
 
@@ -128,6 +130,8 @@ pub struct Host {
     pub policies: Vec<IpsecPolicy>,
     /// Queues that a program listens to (`NFQUEUE`); what it would answer is not asked.
     pub queues: Vec<u16>,
+    /// It answers echo requests to its addresses that INPUT lets through (RFC 792, RFC 4443).
+    pub answers_echo: bool,
     /// The processor that works on all packets; unknown when `None`.
     pub cpu: Option<u32>,
     /// The time zone that the kernel keeps, in minutes west of Greenwich; unknown when `None`.
@@ -162,6 +166,7 @@ impl Host {
             all_sockets: false,
             policies: Vec::new(),
             queues: Vec::new(),
+            answers_echo: false,
             cpu: None,
             minutes_west: None,
         }

@@ -4,6 +4,8 @@
 //! The answers are those of a Linux router with `rp_filter` 0, `accept_local` 0,
 //! `accept_source_route` 0, no multicast routing and redirects off.
 
+mod next_hop;
+
 use crate::cause::Cause;
 use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, Routed};
 use alloc::vec::Vec;
@@ -84,6 +86,22 @@ struct Entry {
     mask: u128,
     network: u128,
     kind: Kind,
+    /// The gateway's place in [`Networks::gateways`], counted from 1; 0 without.
+    gateway: u32,
+}
+
+/// A network before it is compiled.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    network: Network,
+    kind: Kind,
+    gateway: Option<Address>,
+}
+
+impl Known {
+    const fn new(network: Network, kind: Kind) -> Self {
+        Self { network, kind, gateway: None }
+    }
 }
 
 /// Networks of one family, by the first octet of the addresses in them; longest prefix first.
@@ -94,6 +112,8 @@ struct Networks {
     starts: [u32; 257],
     /// What an address is, by its first octet, where the rest of it does not matter.
     octets: [Octet; 256],
+    /// The gateways of routes, each once.
+    gateways: Vec<Address>,
 }
 
 /// What the first octet of an address says.
@@ -106,30 +126,38 @@ enum Octet {
 }
 
 impl Networks {
-    fn new(mut all: Vec<(Network, Kind)>) -> Self {
+    fn new(mut all: Vec<Known>) -> Self {
         // The sort is stable: of equal routes the first one declared stays first.
-        all.sort_by_key(|(network, kind)| {
+        all.sort_by_key(|Known { network, kind, .. }| {
             let rank = if let Kind::Unicast(_) = kind { Kind::Broadcast } else { *kind };
             (core::cmp::Reverse(network.prefix), rank, matches!(kind, Kind::Unicast(_)))
         });
+        let mut gateways: Vec<Address> = all.iter().filter_map(|known| known.gateway).collect();
+        gateways.sort_unstable();
+        gateways.dedup();
+        let place = |gateway: Option<Address>| {
+            let at = gateways.binary_search(&gateway?).ok()?;
+            u32::try_from(at + 1).ok()
+        };
         let mut entries = Vec::new();
         let mut starts = [0; 257];
         for (start, octet) in starts.iter_mut().zip(0..=u8::MAX) {
             *start = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             let octet = u128::from(octet) << 120;
             let first = u128::from(u8::MAX) << 120;
-            entries.extend(all.iter().filter_map(|(network, kind)| {
-                let mask = prefix_mask(network.prefix);
-                let network = number(network.address) & mask;
-                ((network ^ octet) & mask & first == 0).then_some(Entry {
+            entries.extend(all.iter().filter_map(|known| {
+                let mask = prefix_mask(known.network.prefix);
+                let network = number(known.network.address) & mask;
+                ((network ^ octet) & mask & first == 0).then(|| Entry {
                     mask,
                     network,
-                    kind: *kind,
+                    kind: known.kind,
+                    gateway: place(known.gateway).unwrap_or(0),
                 })
             }));
         }
         starts[256] = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let mut networks = Self { entries, starts, octets: [Octet::Some; 256] };
+        let mut networks = Self { entries, starts, octets: [Octet::Some; 256], gateways };
         networks.octets = core::array::from_fn(|octet| networks.octet(octet));
         networks
     }
@@ -459,21 +487,21 @@ impl Routing {
     }
 }
 
-fn networks_v4(host: &Host) -> Vec<(Network, Kind)> {
+fn networks_v4(host: &Host) -> Vec<Known> {
     let network = |octets: [u8; 4], prefix| Network {
         family: Family::V4,
         address: Address::v4(octets),
         prefix,
     };
     let mut all = Vec::from([
-        (network([0; 4], 32), Kind::Unspecified),
-        (network([127, 0, 0, 0], 8), Kind::Loopback),
-        (network([224, 0, 0, 0], 4), Kind::Multicast),
-        (network([255; 4], 32), Kind::Broadcast),
+        Known::new(network([0; 4], 32), Kind::Unspecified),
+        Known::new(network([127, 0, 0, 0], 8), Kind::Loopback),
+        Known::new(network([224, 0, 0, 0], 4), Kind::Multicast),
+        Known::new(network([255; 4], 32), Kind::Broadcast),
     ]);
     for (connected, _) in connected(host, Family::V4) {
         if let Some(last) = last_v4(&connected) {
-            all.push((network(last.v4_octets(), 32), Kind::Broadcast));
+            all.push(Known::new(network(last.v4_octets(), 32), Kind::Broadcast));
         }
     }
     all.extend(own_and_routes(host, Family::V4));
@@ -487,18 +515,18 @@ fn last_v4(network: &Network) -> Option<Address> {
     (network.prefix < 31).then(|| Address::v4(octets))
 }
 
-fn networks_v6(host: &Host) -> Vec<(Network, Kind)> {
+fn networks_v6(host: &Host) -> Vec<Known> {
     let network =
         |bits: u128, prefix| Network { family: Family::V6, address: address(bits), prefix };
     let mut all = Vec::from([
-        (network(0, 128), Kind::Unspecified),
-        (network(1, 128), Kind::Loopback),
-        (network(0xff << 120, 8), Kind::Multicast),
+        Known::new(network(0, 128), Kind::Unspecified),
+        Known::new(network(1, 128), Kind::Loopback),
+        Known::new(network(0xff << 120, 8), Kind::Multicast),
     ]);
     if host.forwarding == Forwarding::Router {
         for (connected, _) in connected(host, Family::V6).filter(|(one, _)| one.prefix < 127) {
             let anycast = number(connected.address) & prefix_mask(connected.prefix);
-            all.push((network(anycast, 128), Kind::Anycast));
+            all.push(Known::new(network(anycast, 128), Kind::Anycast));
         }
     }
     all.extend(own_and_routes(host, Family::V6));
@@ -517,20 +545,24 @@ fn longest(networks: impl Iterator<Item = Network>, address: Address) -> Option<
     networks.filter(|network| network.contains(address)).map(|network| network.prefix).max()
 }
 
-fn own_and_routes(host: &Host, family: Family) -> impl Iterator<Item = (Network, Kind)> + '_ {
+fn own_and_routes(host: &Host, family: Family) -> impl Iterator<Item = Known> + '_ {
     let whole = match family {
         Family::V4 => 32,
         Family::V6 => 128,
     };
     let own = connected(host, family)
-        .map(move |(network, _)| (Network { prefix: whole, ..network }, Kind::Local));
-    let declared = host.local.iter().map(|network| (*network, Kind::Local));
-    let links = connected(host, family).map(|(network, out)| (network, Kind::Unicast(out)));
-    let routes = host.routes.iter().map(|one| (one.destination, Kind::Unicast(one.interface)));
+        .map(move |(network, _)| Known::new(Network { prefix: whole, ..network }, Kind::Local));
+    let declared = host.local.iter().map(|network| Known::new(*network, Kind::Local));
+    let links =
+        connected(host, family).map(|(network, out)| Known::new(network, Kind::Unicast(out)));
+    let routes = host.routes.iter().map(|one| Known {
+        gateway: one.gateway,
+        ..Known::new(one.destination, Kind::Unicast(one.interface))
+    });
     own.chain(declared)
         .chain(links)
         .chain(routes)
-        .filter(move |(network, _)| network.family == family)
+        .filter(move |known| known.network.family == family)
 }
 
 /// The first `prefix` bits; an IPv4 address stands in the first four octets.

@@ -10,7 +10,7 @@ use crate::route::{Forwarding, InterfaceIndex, Routed};
 use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::transmit::{Bounded, Origin, Transmit};
-use crate::{defrag, forward, receive::Refused, reject};
+use crate::{defrag, forward, own, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
@@ -122,6 +122,22 @@ pub(crate) struct Meets<'w> {
     pub(crate) transmits: &'w mut Bounded<Transmit>,
     /// Which packet of the batch comes.
     pub(crate) answers: u32,
+}
+
+impl Meets<'_> {
+    /// The same for a packet in between.
+    pub(crate) fn again(&mut self) -> Meets<'_> {
+        Meets {
+            routing: self.routing,
+            conntrack: &mut *self.conntrack,
+            is_tracking: self.is_tracking,
+            rules: self.rules.as_deref_mut(),
+            stores: &mut *self.stores,
+            log: &mut *self.log,
+            transmits: &mut *self.transmits,
+            answers: self.answers,
+        }
+    }
 }
 
 impl<'w, R: Recorder> Walk<'w, R> {
@@ -251,7 +267,11 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// What reaches the host itself, whole.
     pub(crate) fn arrive(&mut self) -> Result<(), Stop> {
-        traverse(self, Hook::Input)
+        traverse(self, Hook::Input)?;
+        if self.routing.host().answers_echo {
+            own::answer_echo(self);
+        }
+        Ok(())
     }
 
     fn forward(&mut self, out: InterfaceIndex) -> Result<(), Stop> {

@@ -210,6 +210,7 @@ impl Model {
             source: Some(MAC_NEIGHBOUR[side as usize]),
             destination: Some(MAC_ROUTER[side as usize]),
             packet_type: PacketType::Unicast,
+            segment: 0,
         };
         let packet = Packet {
             bytes: &mut bytes,

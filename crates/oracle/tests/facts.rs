@@ -202,9 +202,8 @@ fn declared_host() -> Host {
         ("198.51.100.0/24", 0, 0),
     ];
     host.routes.extend(routes.map(|(to, interface, realm)| Route {
-        destination: network(to),
-        interface: InterfaceIndex(interface),
         realm,
+        ..Route::new(network(to), InterfaceIndex(interface))
     }));
     for (interface, group) in host.interfaces.iter_mut().zip([5, 16]) {
         interface.group = Some(group);

@@ -75,6 +75,9 @@ pub struct LinkInfo {
     pub destination: Option<[u8; 6]>,
     /// To whom the frame was addressed.
     pub packet_type: PacketType,
+    /// Bytes, from the IP header on, of the longest packet that a device makes of this one, which has
+    /// been left to it to cut into segments; 0 for one that stays whole.
+    pub segment: u16,
 }
 
 /// A link type as pcap and pcapng files number it (<https://www.tcpdump.org/linktypes.html>).
@@ -242,6 +245,7 @@ fn ethernet_frame(frame: &[u8]) -> Result<Found, Skipped> {
         source: Some(header.source),
         destination: Some(header.destination),
         packet_type: header.packet_type(),
+        segment: 0,
     };
     after(frame, ethernet::HEADER_LENGTH, header.ethertype, link)
 }
@@ -274,6 +278,7 @@ fn cooked(frame: &[u8]) -> Result<Found, Skipped> {
         source: cooked_address(header[5], &header, 6),
         destination: None,
         packet_type: cooked_packet_type(kind),
+        segment: 0,
     };
     after(frame, header.len(), u16::from_be_bytes([high, low]), link)
 }
@@ -286,6 +291,7 @@ fn cooked_v2(frame: &[u8]) -> Result<Found, Skipped> {
         source: cooked_address(header[11], &header, 12),
         destination: None,
         packet_type: cooked_packet_type(header[10]),
+        segment: 0,
     };
     after(frame, header.len(), u16::from_be_bytes([header[0], header[1]]), link)
 }

@@ -1,6 +1,7 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
-use super::replay::{Prefix, Tracking};
+use super::replay::Tracking;
+use crate::host::Prefix;
 use crate::{
     beside,
     exit::Exit,

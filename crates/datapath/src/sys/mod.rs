@@ -2,6 +2,7 @@
 //! safe type; none decides anything.
 #![allow(unsafe_code, reason = "system calls")]
 
+pub mod interface;
 pub mod namespace;
 pub mod netlink;
 pub mod packet;

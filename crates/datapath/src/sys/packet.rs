@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::zeroed;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Frames that one [`Socket::receive`] takes, or one [`Socket::send`] gives, at most.
 pub const FRAMES_MAX: usize = 64;
@@ -321,18 +321,28 @@ fn vlan(header: &libc::msghdr) -> Option<(u16, u16)> {
     None
 }
 
-/// Waits until one of two sockets has a frame, for at most `milliseconds`.
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Most devices that [`wait`] looks at.
+pub const DEVICES_MAX: usize = 64;
+
+/// Waits until one of the devices has a frame, for at most `milliseconds`; those beyond
+/// [`DEVICES_MAX`] are not looked at.
 ///
 /// # Errors
 /// Those of poll(2); a signal is none.
-pub fn wait(sockets: [&Socket; 2], milliseconds: i32) -> io::Result<()> {
-    let mut descriptors = sockets.map(|socket| libc::pollfd {
-        fd: socket.fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    });
-    // SAFETY: two descriptors that live for the call.
-    match unsafe { libc::poll(descriptors.as_mut_ptr(), 2, milliseconds) } {
+pub fn wait<D: AsFd>(devices: &[D], milliseconds: i32) -> io::Result<()> {
+    let mut descriptors = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; DEVICES_MAX];
+    for (descriptor, device) in descriptors.iter_mut().zip(devices) {
+        descriptor.fd = device.as_fd().as_raw_fd();
+    }
+    let count = devices.len().min(DEVICES_MAX) as libc::nfds_t;
+    // SAFETY: `count` descriptors that live for the call.
+    match unsafe { libc::poll(descriptors.as_mut_ptr(), count, milliseconds) } {
         0.. => Ok(()),
         _ => match io::Error::last_os_error() {
             error if error.kind() == io::ErrorKind::Interrupted => Ok(()),

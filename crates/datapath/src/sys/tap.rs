@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// A TAP device, not blocking; it goes when this is dropped.
@@ -12,12 +12,38 @@ pub struct Tap {
     file: File,
 }
 
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl Tap {
     /// Makes the device `name` (at most 15 bytes) in the calling thread's network namespace.
     ///
     /// # Errors
     /// Without `/dev/net/tun`, without privilege, or when the name is taken or too long.
     pub fn open(name: &str) -> io::Result<Self> {
+        Self::open_as(name, libc::IFF_TAP | libc::IFF_NO_PI)
+    }
+
+    /// The same, but a `struct virtio_net_hdr` stands before each frame that is read or written, and
+    /// checksums and segmentation are left to whoever reads.
+    ///
+    /// # Errors
+    /// As [`Tap::open`].
+    pub fn open_offloading(name: &str) -> io::Result<Self> {
+        // From <linux/if_tun.h>: TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6.
+        const OFFLOADS: libc::c_ulong = 1 | 2 | 4;
+        let tap = Self::open_as(name, libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR)?;
+        // SAFETY: `TUNSETOFFLOAD` takes a number.
+        match unsafe { libc::ioctl(tap.file.as_raw_fd(), libc::TUNSETOFFLOAD, OFFLOADS) } {
+            0 => Ok(tap),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn open_as(name: &str, flags: i32) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -31,7 +57,7 @@ impl Tap {
         for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
             *to = from.cast_signed();
         }
-        request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
         // SAFETY: `TUNSETIFF` reads and writes one `ifreq`, which lives for the whole call.
         match unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) } {
             0 => Ok(Self { file }),
@@ -45,6 +71,14 @@ impl Tap {
     /// `EINVAL` when it is shorter than an Ethernet header, `EIO` when the device is down.
     pub fn write(&self, frame: &[u8]) -> io::Result<()> {
         (&self.file).write(frame).map(|_| ())
+    }
+
+    /// The same for a frame in two parts, the first of which is a `struct virtio_net_hdr`.
+    ///
+    /// # Errors
+    /// As [`Tap::write`].
+    pub fn write_parts(&self, parts: [&[u8]; 2]) -> io::Result<()> {
+        (&self.file).write_vectored(&parts.map(io::IoSlice::new)).map(|_| ())
     }
 
     /// Takes the oldest frame that the kernel sent out of the device; `None` when there is none.

@@ -1,11 +1,10 @@
 //! `keepstate replay`: captures through the filter.
 
-mod host;
-
 use crate::{
     beside,
     exit::Exit,
     helpers::{self, Assignments},
+    host::{self, Prefix, interface_name},
     policies,
     report::{self, Format, Names, Report},
     rulesets::{self, Loaded},
@@ -20,10 +19,10 @@ use keepstate_datapath::{
     replay::{Checksums, Options, Replay},
 };
 use keepstate_engine::{Engine, Host, Network};
-use keepstate_packet::{Address, Family, Instant, InterfaceName};
+use keepstate_packet::{Family, Instant, InterfaceName};
 use keepstate_ruleset::matches::{nfacct::Accounts, osf::Fingerprints};
 use keepstate_ruleset::sets::ipset::Sets;
-use std::{net::IpAddr, path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 const HOST_HELP: &str = r#"Without --host and --local the filter is a router: eth0 has 100.127.253.1/30 and fd4d:4154:a::1/64,
 eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
@@ -37,9 +36,11 @@ eth1 has 100.127.254.1/30, fd4d:4154:b::1/64 and the default routes.
   addresses = ["192.0.2.1/24", "2001:db8::1/64"]
   group = 5                           -m devgroup; 0 without
   bridge_ports = ["eth1", "eth2"]     of a bridge; each port has its own [[interface]]
+  hardware, tap, proxy                and [[neighbour]], own_traffic: see `keepstate run`
   [[route]]
   to = "0.0.0.0/0"
   interface = "eth0"
+  via = "192.0.2.254"                 the gateway; without, the destination is on the link
   realm = 7                           -m realm; or "FROM/TO"; 0 without
   [[socket]]                          a program's; -m owner, socket, cgroup
   protocol = "tcp"
@@ -176,41 +177,6 @@ enum Checksum {
     Ignore,
     /// Those that hold just the sum of the pseudo-header are finished first
     Auto,
-}
-
-/// `ADDR` or `ADDR/LEN`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Prefix(pub(crate) Network);
-
-impl FromStr for Prefix {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let ip: IpAddr = address.parse().map_err(|_| format!("{address} is no address"))?;
-        let (family, longest) = match ip {
-            IpAddr::V4(_) => (Family::V4, 32),
-            IpAddr::V6(_) => (Family::V6, 128),
-        };
-        let prefix = match length {
-            None => longest,
-            Some(length) => length
-                .parse()
-                .ok()
-                .filter(|length| *length <= longest)
-                .ok_or_else(|| format!("/{length} is no prefix length up to {longest}"))?,
-        };
-        Ok(Self(Network { family, address: Address::from(ip), prefix }))
-    }
-}
-
-pub(super) fn interface_name(text: &str) -> Result<InterfaceName, String> {
-    InterfaceName::new(text).ok_or_else(|| {
-        "an interface name has 1 to 15 bytes and neither blanks nor slashes".to_owned()
-    })
 }
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
@@ -396,7 +362,10 @@ fn host_and_options(
     let incoming = arguments.incoming.or_else(|| InterfaceName::new("eth0")).unwrap_or_default();
     let outgoing = arguments.outgoing.or_else(|| InterfaceName::new("eth1")).unwrap_or_default();
     let (host, declared) = match &arguments.host {
-        Some(path) => host::load(path, terminal)?,
+        Some(path) => {
+            let described = host::load(path, terminal)?;
+            (described.host, described.declared)
+        }
         None if local.is_empty() => (Host::router(incoming, outgoing), Vec::new()),
         None => (Host::endpoint(incoming, local.clone()), Vec::new()),
     };

@@ -377,6 +377,7 @@ fn met(rule: &str, ethertype: u16, tag: Option<u16>, bytes: &[u8]) -> bool {
             source: Some([2, 0, 0, 0, 0, 1]),
             destination: Some([2, 0, 0, 0, 0, 2]),
             packet_type: PacketType::OtherHost,
+            segment: 0,
         },
         frame: Some(frame),
         mark: 5,

@@ -1,6 +1,6 @@
 //! What the host file says that no capture carries: sockets, IPsec policies, realms.
 
-use super::super::Prefix;
+use super::Prefix;
 use keepstate_engine::IpsecPolicy;
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::evaluate::{End, PolicyDirection, PolicyMode, Socket, Transformation};
@@ -34,7 +34,7 @@ pub(super) struct SocketEntry {
 }
 
 impl SocketEntry {
-    pub(super) fn socket(self) -> Result<Socket, String> {
+    pub(super) fn socket(&self) -> Result<Socket, String> {
         let end = |text: Option<&str>| text.map(end).transpose();
         Ok(Socket {
             protocol: protocol(&self.protocol)?,
@@ -42,8 +42,8 @@ impl SocketEntry {
             remote: end(self.remote.as_deref())?,
             uid: self.uid,
             gid: self.gid,
-            groups: self.groups,
-            cgroup: self.cgroup,
+            groups: self.groups.clone(),
+            cgroup: self.cgroup.clone(),
             classid: self.classid,
             is_transparent: self.transparent,
             mark: self.mark,

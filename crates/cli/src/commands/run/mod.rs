@@ -1,6 +1,9 @@
-//! `keepstate run`: live traffic between two devices. What its file holds is in its help.
+//! `keepstate run`: live traffic, between two devices or through a router. What its file holds is in
+//! its help.
 
-use super::replay::{Tracking, interface_name, set_sysctl};
+mod shape;
+
+use super::replay::{Tracking, set_sysctl};
 use crate::{
     beside,
     exit::Exit,
@@ -10,10 +13,11 @@ use crate::{
     terminal::Terminal,
 };
 use keepstate_conntrack::Sysctls;
-use keepstate_datapath::{af_packet::Wire, sys::signal};
-use keepstate_engine::{Engine, Host};
-use keepstate_packet::{Family, InterfaceName};
+use keepstate_datapath::sys::signal;
+use keepstate_engine::Engine;
+use keepstate_packet::Family;
 use serde::Deserialize;
+use shape::Shape;
 use std::{
     collections::BTreeMap,
     io,
@@ -23,6 +27,7 @@ use std::{
 
 const CONFIG_HELP: &str = r#"CONFIG:
   interfaces = ["eth0", "eth1"]       what comes in on one leaves by the other
+  host = "host.toml"                  or a router, as this host file describes it, beside this file
   rules = ["rules.v4", "rules.v6"]    beside this file, unless they are absolute
   timeout_policies = ["add timeout long inet tcp established 864000"]     as with nfct(8)
   ipset = ["sets"]                    as `ipset save` prints them, beside this file
@@ -32,8 +37,34 @@ const CONFIG_HELP: &str = r#"CONFIG:
   [sysctl]
   nf_conntrack_tcp_loose = 0
 
-Frames that hold no IP, and IPv6 neighbour discovery, pass untouched. The devices need no addresses,
-and nothing else should forward between them."#;
+With `interfaces`, frames that hold no IP, and IPv6 neighbour discovery, pass untouched. The devices
+need no addresses, and nothing else should forward between them.
+
+A host file is that of `replay`; for a router it may also say:
+  own_traffic = "answer"              what is for the router itself and INPUT lets through: echo requests
+                                      are answered, the rest is dropped; "drop": nothing is answered but
+                                      who asks for its Ethernet address; "kernel": not even that, for
+                                      this machine's kernel has the addresses, too
+  [[interface]]
+  name = "eth0"
+  mtu = 1500                          that of the device without
+  addresses = ["192.0.2.1/24", "fe80::1/64", "2001:db8::1/64"]
+  hardware = "02:00:00:00:00:01"      the router's Ethernet address there; that of the device without
+  tap = true                          a TAP device that is made, or taken if it is there
+  proxy = ["192.0.2.64/28"]           addresses that it answers for in ARP and neighbour discovery,
+                                      beside its own: those of SNAT and DNAT that nobody else has
+  [[route]]
+  to = "0.0.0.0/0"
+  via = "192.0.2.254"                 the gateway
+  interface = "eth0"
+  [[neighbour]]                       one that is not to be asked for
+  address = "192.0.2.7"
+  hardware = "02:00:00:00:00:07"
+  interface = "eth0"
+
+The kernel sees what comes in on the router's devices as well. So that it neither forwards nor answers it,
+it has no addresses there (`ip addr flush dev eth0`) and does not forward (`sysctl net.ipv4.ip_forward=0
+net.ipv6.conf.all.forwarding=0`), or the devices are in a network namespace of their own."#;
 
 /// Arguments of `keepstate run`.
 #[derive(clap::Args)]
@@ -61,6 +92,9 @@ pub(crate) struct Arguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Be the router that this host file describes, whatever CONFIG says of interfaces
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
     /// Which devices, which rules (TOML)
     #[arg(value_name = "CONFIG")]
     config: PathBuf,
@@ -69,7 +103,9 @@ pub(crate) struct Arguments {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    interfaces: [String; 2],
+    interfaces: Option<[String; 2]>,
+    #[serde(default)]
+    host: Option<PathBuf>,
     #[serde(default)]
     rules: Vec<PathBuf>,
     #[serde(default)]
@@ -104,15 +140,16 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     };
     let text = std::fs::read_to_string(&arguments.config).map_err(|error| usage(&error))?;
     let config: Config = toml::from_str(&text).map_err(|error| usage(&error))?;
-    let devices = config.devices().map_err(|error| usage(&error))?;
+    let folder = arguments.config.parent().unwrap_or(Path::new(""));
+    let shape = config.shape(folder, arguments.host.as_deref(), terminal)?;
+    let shape = shape.map_err(|error| usage(&error))?;
     let sysctls = config.sysctls(terminal)?;
     let loaded = config.load_rules(&arguments.config, terminal)?;
-    // Between two devices without addresses there is no way to a gateway.
-    rulesets::without_copies(&loaded, "between two devices no copies are sent", terminal)?;
-    let declared = policies::of_commands(&config.timeout_policies);
+    shape.check_rules(&loaded, terminal)?;
+    let mut declared = policies::of_commands(&config.timeout_policies);
+    declared.iter_mut().for_each(|declared| declared.extend_from_slice(shape.declared()));
     let declared = declared.map_err(|error| usage(&error))?;
     policies::check_rules(&declared, &loaded, terminal)?;
-    let folder = arguments.config.parent().unwrap_or(Path::new(""));
     let files: Vec<_> = config.ipset.iter().map(|path| folder.join(path)).collect();
     let keys = seed().map_err(|error| usage(&error))?;
     let sets = sets::of_text(&sets::read(&files, terminal)?, keys[0], terminal)?;
@@ -123,43 +160,27 @@ fn filter(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let files: Vec<_> = config.osf.iter().map(|path| folder.join(path)).collect();
     let (_, fingerprints) = beside::fingerprints(&files, terminal)?;
     helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
-    let duration = match arguments.duration.map(Duration::try_from_secs_f64) {
-        None => None,
-        Some(Ok(duration)) => Some(duration),
-        Some(Err(error)) => {
-            terminal.error(format_args!("--duration: {error}"));
-            return Err(Exit::Usage);
-        }
-    };
+    let duration = arguments.duration(terminal)?;
 
     let io_error = |error: io::Error| {
         terminal.error(&error);
         unavailable(&error)
     };
-    let options = Options {
-        format: arguments.format,
-        packets: arguments.packets,
-        events: arguments.events,
-        conntrack: arguments.conntrack,
-        summary: !terminal.is_quiet(),
-        write: arguments.write.as_deref(),
-        nflog: None,
-    };
+    let options = arguments.options(terminal);
     let mut report = Report::new(&options, terminal, Names::new(&loaded)).map_err(io_error)?;
     let rulesets = loaded.into_iter().map(|loaded| loaded.ruleset).collect();
-    let host = Host::wire(devices[0], devices[1]);
+    signal::catch_end().map_err(io_error)?;
+    let (mut opened, host) = shape.open(duration, keys[1]).map_err(io_error)?;
     let mut engine = Engine::new(keys, host, sysctls, rulesets);
     engine.set_tracking(arguments.tracking().into());
     policies::add(engine.conntrack_mut(), &declared, terminal)?;
     engine.set_sets(sets);
     engine.set_accounts(accounts);
     engine.set_fingerprints(fingerprints);
-    signal::catch_end().map_err(io_error)?;
-    let mut wire = Wire::open(devices, duration).map_err(io_error)?;
-    terminal.note(format_args!("filtering between {} and {}", devices[0], devices[1]));
-    keepstate_datapath::run(&mut engine, &mut wire, &mut report).map_err(io_error)?;
+    opened.greet(&engine, terminal);
+    opened.run(&mut engine, &mut report).map_err(io_error)?;
     report.finish(&mut engine).map_err(io_error)?;
-    tell(&wire, devices, terminal);
+    opened.tell(&engine, terminal);
     Ok(())
 }
 
@@ -168,15 +189,44 @@ impl Arguments {
         let shown = self.packets || self.events || self.conntrack || self.write.is_some();
         self.tracking.unwrap_or(if shown { Tracking::Always } else { Tracking::Needed })
     }
+
+    fn duration(&self, terminal: &Terminal) -> Result<Option<Duration>, Exit> {
+        self.duration.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+            terminal.error(format_args!("--duration: {error}"));
+            Exit::Usage
+        })
+    }
+
+    fn options(&self, terminal: &Terminal) -> Options<'_> {
+        Options {
+            format: self.format,
+            packets: self.packets,
+            events: self.events,
+            conntrack: self.conntrack,
+            summary: !terminal.is_quiet(),
+            write: self.write.as_deref(),
+            nflog: None,
+        }
+    }
 }
 
 impl Config {
-    fn devices(&self) -> Result<[InterfaceName; 2], String> {
-        let [a, b] = &self.interfaces;
-        if a == b {
-            return Err("a wire has two different interfaces".to_owned());
-        }
-        Ok([interface_name(a)?, interface_name(b)?])
+    /// What is to run; the second error is one of this file.
+    fn shape(
+        &self,
+        folder: &Path,
+        host: Option<&Path>,
+        terminal: &Terminal,
+    ) -> Result<Result<Shape, String>, Exit> {
+        let host = match (host, &self.host) {
+            (Some(host), _) => Some(host.to_owned()),
+            (None, host) => host.as_ref().map(|host| folder.join(host)),
+        };
+        Ok(match (host, &self.interfaces) {
+            (Some(path), _) => return Shape::router(&path, terminal).map(Ok),
+            (None, Some(devices)) => Shape::wire(devices),
+            (None, None) => Err("neither `interfaces` nor `host`: nothing to run on".to_owned()),
+        })
     }
 
     fn sysctls(&self, terminal: &Terminal) -> Result<Sysctls, Exit> {
@@ -223,17 +273,5 @@ fn unavailable(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Exit::Unavailable,
         _ => Exit::Usage,
-    }
-}
-
-fn tell(wire: &Wire, devices: [InterfaceName; 2], terminal: &Terminal) {
-    for (device, (_, lost)) in devices.iter().zip(wire.statistics()) {
-        if lost > 0 {
-            terminal
-                .warning(format_args!("{device}: {lost} frames came faster than they were taken"));
-        }
-    }
-    if wire.unsent_count > 0 {
-        terminal.warning(format_args!("{} frames did not fit into a device", wire.unsent_count));
     }
 }
