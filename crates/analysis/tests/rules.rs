@@ -256,7 +256,7 @@ fn rules_that_cannot_be_loaded_are_explained_by_their_words() {
     assert_eq!(answer.experiments().count(), 0);
     let nat = explain("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE");
     says(&nat, "mind.nat-first-packet", &["first packet of a connection"]);
-    says(&nat, "why.not-run", &["does not run table nat yet"]);
+    says(&nat, "why.not-run", &["each end sees the other's own address"]);
     let answer = explain("DNAT  tcp  --  anywhere  anywhere  tcp dpt:http to:10.0.0.5:8080");
     says(&answer, "matches", &["its destination port is 80"]);
     says(&answer, "target.dnat", &["10.0.0.5, port 8080"]);

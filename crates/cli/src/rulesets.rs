@@ -5,7 +5,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::{
     diagnostic::{Diagnostic, Lines, code},
     labels::LabelNames,
-    model::{Jump, Ruleset, TableName},
+    model::{Jump, Ruleset},
     syntax::{iptables_command::script, iptables_list, iptables_save},
 };
 use std::{
@@ -156,7 +156,6 @@ pub(crate) fn load_all<'a>(
     if failed {
         return Err(Exit::Usage);
     }
-    check(&all, terminal, |file| table_not_run(&file.ruleset).into_iter().collect())?;
     Ok(all)
 }
 
@@ -167,14 +166,6 @@ pub(crate) fn without_copies(
     terminal: &Terminal,
 ) -> Result<(), Exit> {
     check(loaded, terminal, |file| target_not_run(&file.ruleset, "TEE", why).into_iter().collect())
-}
-
-/// The first rule of a table that is read but not run.
-fn table_not_run(ruleset: &Ruleset) -> Option<Diagnostic> {
-    let mut nat = ruleset.table(TableName::Nat).into_iter().flat_map(|nat| &nat.chains);
-    let rule = nat.find_map(|chain| chain.rules.first())?;
-    let text = "addresses are not translated yet: the rules of table `nat` cannot be run";
-    Some(Diagnostic::new(code::TABLE_NOT_RUN, rule.span, text))
 }
 
 /// The first rule with a target that is read but not run.

@@ -300,6 +300,7 @@ impl Table {
             self.forget_expectations(now, conn);
             self.forget_beside(conn);
         }
+        self.forget_source(slot);
         self.slots.remove(slot);
     }
 

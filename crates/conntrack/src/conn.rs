@@ -250,6 +250,9 @@ pub(crate) struct Cold {
     pub(crate) expectation_mask: u16,
     /// Its labels, bit by number; `None` when no rule used any as it was made.
     pub(crate) labels: Option<u128>,
+    /// The interface whose address it was given as its source, by the number that the caller knows it
+    /// by; such connections end when the interface goes down.
+    pub(crate) masqueraded: Option<u16>,
     /// Its security mark, 0 for none: a place in the table's list of contexts, from 1.
     pub(crate) secmark: u32,
 }

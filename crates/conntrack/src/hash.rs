@@ -7,7 +7,8 @@
 //! (the construction of wyhash): without the keys, which come from the engine's seed, nobody can
 //! choose tuples that fall into the same bucket.
 
-use crate::tuple::{Tuple, inverse_type};
+use crate::tuple::{Direction, Tuple, inverse_type};
+use crate::zone::Zone;
 use keepstate_packet::{Address, Family};
 
 /// The secret keys.
@@ -45,6 +46,20 @@ impl Keys {
             | u64::from(zone) << 16
             | u64::from(kind) << 32;
         fold(ends ^ self.0[3], rest ^ self.0[4])
+    }
+
+    /// The hash of the source of an original tuple, in the zone of that direction.
+    pub(crate) fn source(&self, tuple: &Tuple, zone: Zone) -> u64 {
+        let end = self.end(tuple.family, &tuple.source, tuple.source_port);
+        let rest = u64::from(tuple.protocol)
+            | (tuple.family as u64) << 8
+            | u64::from(zone.id_in(Direction::Original)) << 16;
+        fold(end ^ self.0[4], rest ^ self.0[3])
+    }
+
+    /// A number drawn: another one for each `count`.
+    pub(crate) fn draw(&self, count: u64) -> u16 {
+        (fold(count ^ self.0[2], self.0[0]) >> 24) as u16
     }
 
     #[inline]

@@ -31,6 +31,7 @@ mod index;
 mod instance;
 pub mod invalid;
 pub mod listing;
+pub mod nat;
 pub mod outside;
 pub mod policy;
 pub mod proto;

@@ -13,6 +13,7 @@ use crate::expect::Expectations;
 use crate::hash::Keys;
 use crate::helpers::{self, Instance, Name};
 use crate::index::Index;
+use crate::nat::Nat;
 use crate::policy::Policy;
 use crate::proto::gre::KeyMap;
 use crate::seqadj::Shifts;
@@ -51,7 +52,7 @@ pub struct Template {
     pub attached: bool,
 }
 
-/// Why [`Table::track_in`], [`Table::help`] or [`Table::confirm`] says that the packet is to be
+/// Why [`Table::track_in`], [`Table::translate`], [`Table::help`] or [`Table::confirm`] says that the packet is to be
 /// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drop {
@@ -63,6 +64,8 @@ pub enum Drop {
     Clash,
     /// The table is full.
     TableFull,
+    /// The packet, or the one that it quotes, cannot be translated.
+    Translation,
 }
 
 /// Counters, as `conntrack -S` names them.
@@ -118,6 +121,8 @@ pub struct Table {
     pub(crate) shifts: BTreeMap<ConnId, Shifts>,
     /// What SYNPROXY knows of connections that it has opened.
     pub(crate) proxied: BTreeMap<ConnId, Proxied>,
+    /// What translation keeps.
+    pub(crate) nat: Nat,
     pub(crate) events: Queue,
     pub(crate) statistics: Statistics,
     /// Connections made so far.
@@ -186,6 +191,7 @@ impl Table {
             masters: BTreeMap::new(),
             shifts: BTreeMap::new(),
             proxied: BTreeMap::new(),
+            nat: Nat::default(),
             events: Queue::new(event::EVENTS_MAX_DEFAULT),
             statistics: Statistics::default(),
             numbers: 0,
@@ -549,7 +555,7 @@ impl Table {
     }
 
     #[inline(always)]
-    fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
+    pub(crate) fn direction(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let entry = self.slots.entry(slot)?;
         if entry.has(Entry::TRANSLATED) {
             return self.direction_translated(slot, tuple, zone);

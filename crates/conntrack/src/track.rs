@@ -420,6 +420,7 @@ impl Table {
             event_mask,
             expectation_mask,
             labels: self.labels_used.then_some(0),
+            masqueraded: None,
             secmark: 0,
         };
         (entry, cold)
@@ -485,6 +486,18 @@ impl Table {
                 Some(related.unwrap_or_else(|| self.icmp_error(Reason::IcmpErrorUntracked)))
             }
         }
+    }
+
+    /// The tuple of the packet that an ICMP error quotes; `None` for what is no such error.
+    #[must_use]
+    pub fn quoted(&self, packet: &Parsed, bytes: &[u8]) -> Option<Tuple> {
+        let is_error = match (packet.family, &packet.l4) {
+            (Family::V4, L4::Icmp(header)) => v4::is_error(header.kind),
+            (Family::V6, L4::Icmpv6(header)) => v6::is_error(header.kind),
+            _ => false,
+        };
+        let quoted = Quoted::of(packet, bytes).filter(|_| is_error)?;
+        Tuple::of_quoted(&quoted, &self.gre_keys)
     }
 
     /// The connection that an ICMP error is about. The error has to go where the answers to the

@@ -9,7 +9,7 @@
 
 use divan::{Bencher, counter::ItemsCount};
 use keepstate_conntrack::Sysctls;
-use keepstate_engine::{Engine, Host, InterfaceIndex, Packet, Verdict};
+use keepstate_engine::{Command, Engine, Host, InterfaceIndex, Packet, Verdict};
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, checksum};
 use keepstate_ruleset::syntax::iptables_save;
 use std::{hint::black_box, time::Duration};
@@ -20,6 +20,17 @@ const RULES: &str = "\
 :FORWARD ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
 -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+";
+
+/// The same, and a source of their own for all of them: many addresses, for one has but so many ports.
+const NAT: &str = "\
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o eth1 -j SNAT --to-source 198.18.0.0-198.19.255.255
 COMMIT
 ";
 
@@ -112,9 +123,10 @@ fn complement(sum: u32) -> [u8; 2] {
     (!(sum as u16)).to_be_bytes()
 }
 
-fn engine() -> Engine {
+fn engine(translates: bool) -> Engine {
     let name = |name| InterfaceName::new(name).expect("a short name");
-    let rules = iptables_save::parse(RULES, Family::V4).expect("rules that parse");
+    let rules = if translates { [NAT, RULES].concat() } else { RULES.to_owned() };
+    let rules = iptables_save::parse(&rules, Family::V4).expect("rules that parse");
     let sysctls = Sysctls { max: 1 << 21, ..Sysctls::default() };
     let host = Host::router(name("eth0"), name("eth1"));
     let mut engine = Engine::new([7, 8], host, sysctls, vec![rules]);
@@ -137,7 +149,7 @@ const LATER: Instant = START.plus(Duration::from_secs(3));
 
 /// The rules, with `count` connections that have seen both directions.
 fn established(tcp: bool, count: u32) -> Engine {
-    let mut engine = engine();
+    let mut engine = engine(false);
     let steps: &[(Kind, bool, Instant)] = if tcp {
         &[(SYN, false, START), (SYN_ACK, true, START), (ACK, false, START)]
     } else {
@@ -188,8 +200,12 @@ fn by_ones(bencher: Bencher<'_, '_>, tcp: bool, count: u32) {
 }
 
 fn by_batches(bencher: Bencher<'_, '_>, tcp: bool, count: u32) {
-    let mut engine = established(tcp, count);
-    let frame = Frame::new(if tcp { ACK } else { Kind::Udp });
+    let kind = if tcp { ACK } else { Kind::Udp };
+    batches(bencher, established(tcp, count), kind, count);
+}
+
+fn batches(bencher: Bencher<'_, '_>, mut engine: Engine, kind: Kind, count: u32) {
+    let frame = Frame::new(kind);
     let mut order = Order::new(count);
     let mut frames = [[0; FRAME]; BATCH];
     let mut out = Vec::with_capacity(BATCH);
@@ -240,8 +256,8 @@ fn established_tcp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
 
 /// New connections beside `count` that are alive: time goes on so that as many expire as are made,
 /// and is let pass when the engine wants it.
-fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool) {
-    let mut engine = engine();
+fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool, translates: bool) {
+    let mut engine = engine(translates);
     let frame = Frame::new(if tcp { SYN } else { Kind::Udp });
     let timeouts = &engine.conntrack().sysctls().timeouts;
     let life = if tcp { timeouts.tcp_syn_sent } else { timeouts.udp };
@@ -282,20 +298,67 @@ fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool) {
 
 #[divan::bench(args = COUNTS)]
 fn new_udp_by_ones(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, false, count, false);
+    new(bencher, false, count, false, false);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_udp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, false, count, true);
+    new(bencher, false, count, true, false);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_tcp_by_ones(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, true, count, false);
+    new(bencher, true, count, false, false);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_tcp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, true, count, true);
+    new(bencher, true, count, true, false);
+}
+
+#[divan::bench(args = COUNTS)]
+fn new_udp_translated_by_batches(bencher: Bencher<'_, '_>, count: u32) {
+    new(bencher, false, count, true, true);
+}
+
+/// Connections that are translated, of which both directions have been seen.
+fn translated(count: u32) -> Engine {
+    let mut engine = engine(true);
+    let frame = Frame::new(Kind::Udp);
+    let mut bytes = [0; FRAME];
+    for number in 0..count {
+        frame.write(number, false, &mut bytes);
+        let sent = engine.handle_packet(START, packet(&mut bytes, false));
+        assert_eq!(sent.verdict, Verdict::Accept);
+        let mut answer = bytes;
+        answer[12..16].copy_from_slice(&bytes[16..20]);
+        answer[16..20].copy_from_slice(&bytes[12..16]);
+        answer[20..22].copy_from_slice(&bytes[22..24]);
+        answer[22..24].copy_from_slice(&bytes[20..22]);
+        answer[8] = 64;
+        checksum::fill_ipv4_header(&mut answer);
+        let back = engine.handle_packet(START, packet(&mut answer, true));
+        assert_eq!(back.verdict, Verdict::Accept);
+        frame.write(number, false, &mut bytes);
+        engine.handle_packet(LATER, packet(&mut bytes, false));
+    }
+    assert_eq!(engine.conntrack().count(), count as usize);
+    engine
+}
+
+/// The same as [`established_udp_by_batches`], translated: the difference is what that costs.
+#[divan::bench(args = COUNTS)]
+fn established_udp_translated_by_batches(bencher: Bencher<'_, '_>, count: u32) {
+    batches(bencher, translated(count), Kind::Udp, count);
+}
+
+/// The same where the table `nat` is there and connections are bound to what they have.
+#[divan::bench(args = COUNTS)]
+fn established_tcp_beside_nat_by_batches(bencher: Bencher<'_, '_>, count: u32) {
+    let mut engine = established(true, count);
+    let rules = NAT.replace("-o eth1", "-o eth9") + RULES;
+    let rules = iptables_save::parse(&rules, Family::V4).expect("rules that parse");
+    let replaced = Command::ReplaceRuleset(Box::new(rules));
+    engine.handle_command(LATER, replaced).expect("it is taken");
+    batches(bencher, engine, ACK, count);
 }

@@ -27,6 +27,9 @@ pub enum Cause {
     NatClash,
     /// The connection table is full.
     TableFull,
+    /// It, or the packet that it quotes, cannot be translated; or it leaves by another interface than
+    /// the one whose address its connection was given, which ends with it.
+    Untranslatable,
     /// A fragment that overlaps others or contradicts their length; they go with it.
     FragOverlap,
     /// No room for a fragment, or a datagram longer than any may be.
@@ -37,7 +40,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Short,
         Self::Malformed,
         Self::BadChecksum,
@@ -48,6 +51,7 @@ impl Cause {
         Self::HelperDropped,
         Self::NatClash,
         Self::TableFull,
+        Self::Untranslatable,
         Self::FragOverlap,
         Self::FragLimit,
         Self::FragTimeout,
@@ -67,6 +71,7 @@ impl Cause {
             Self::HelperDropped => "helper-dropped",
             Self::NatClash => "nat-clash",
             Self::TableFull => "table-full",
+            Self::Untranslatable => "untranslatable",
             Self::FragOverlap => "frag-overlap",
             Self::FragLimit => "frag-limit",
             Self::FragTimeout => "frag-timeout",

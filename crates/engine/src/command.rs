@@ -1,9 +1,10 @@
 //! What can be asked of a running engine.
 
+use crate::route::InterfaceIndex;
 use alloc::{boxed::Box, vec::Vec};
 use keepstate_conntrack::expect::{ExpectError, NewExpectation};
 use keepstate_conntrack::{ConnId, Tuple, Zone, event::Snapshot};
-use keepstate_packet::Family;
+use keepstate_packet::{Address, Family};
 use keepstate_ruleset::model::{Ruleset, TableName};
 
 /// A command.
@@ -27,6 +28,9 @@ pub enum Command {
     FlushExpectations,
     /// Lists the expectations, oldest first (`conntrack -L expect`).
     ListExpectations,
+    /// An interface has gone down, or, with an address, has lost that one: the connections that were
+    /// given it as their source (`MASQUERADE`) end.
+    Unmasquerade(InterfaceIndex, Option<Address>),
     /// Lists the counters of every rule and policy of a family's rule set.
     Counters(Family),
 }

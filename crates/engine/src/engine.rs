@@ -710,6 +710,10 @@ impl Engine {
                 let rules = self.rules.of(family).ok_or(CommandError::NoRuleset)?;
                 Ok(Reply::Counters(rules.counters()))
             }
+            Command::Unmasquerade(interface, address) => {
+                let gone = self.conntrack.forget_masqueraded(now, interface.0, address);
+                Ok(Reply::Deleted(gone))
+            }
             Command::Flush => Ok(Reply::Deleted(self.conntrack.flush(now))),
             Command::Delete(tuple) => {
                 let found = self.conntrack.find(now, &tuple, Zone::default());

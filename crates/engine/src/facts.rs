@@ -149,6 +149,16 @@ impl HostFacts for Facts<'_> {
         })
     }
 
+    fn masquerade(&self, packet: &Parsed) -> Option<(Address, u16)> {
+        let out = self.out?;
+        let address = self.routing.address_towards(packet.family, out, packet.destination)?;
+        Some((address, out.0))
+    }
+
+    fn own_address(&self, packet: &Parsed) -> Option<Address> {
+        self.routing.first_address(packet.family, self.came?, packet.destination)
+    }
+
     fn is_balanced(&self) -> Option<bool> {
         self.is_declared().then_some(false)
     }

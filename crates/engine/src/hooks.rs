@@ -15,6 +15,7 @@ use crate::rules::TableSet;
 use crate::synproxy;
 use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
+use keepstate_conntrack::nat::{self, Manip};
 use keepstate_conntrack::{CtState, Hook, Tracked, table::Drop};
 use keepstate_packet::{InterfaceName, checksum};
 use keepstate_ruleset::evaluate::{
@@ -31,6 +32,9 @@ pub enum Stage {
     Conntrack,
     /// The table's chain of this hook.
     Table(TableName),
+    /// Addresses are translated, of a connection's first packet as the table's chain of this hook has
+    /// it.
+    Nat,
     /// The connection's helper reads the packet.
     Helper,
     /// SYNPROXY completes what it has opened.
@@ -47,10 +51,14 @@ pub mod priority {
     pub const CONNTRACK: i32 = -200;
     /// mangle.
     pub const MANGLE: i32 = -150;
+    /// nat, where it is the destination that changes.
+    pub const NAT_DESTINATION: i32 = -100;
     /// filter.
     pub const FILTER: i32 = 0;
     /// security.
     pub const SECURITY: i32 = 50;
+    /// nat, where it is the source that changes.
+    pub const NAT_SOURCE: i32 = 100;
     /// Conntrack helpers.
     pub const HELPER: i32 = 300;
     /// SYNPROXY, just before the last.
@@ -65,17 +73,19 @@ pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
     const RAW: (i32, Stage) = (priority::RAW, Stage::Table(TableName::Raw));
     const CONNTRACK: (i32, Stage) = (priority::CONNTRACK, Stage::Conntrack);
     const MANGLE: (i32, Stage) = (priority::MANGLE, Stage::Table(TableName::Mangle));
+    const DNAT: (i32, Stage) = (priority::NAT_DESTINATION, Stage::Nat);
+    const SNAT: (i32, Stage) = (priority::NAT_SOURCE, Stage::Nat);
     const FILTER: (i32, Stage) = (priority::FILTER, Stage::Table(TableName::Filter));
     const SECURITY: (i32, Stage) = (priority::SECURITY, Stage::Table(TableName::Security));
     const HELPER: (i32, Stage) = (priority::HELPER, Stage::Helper);
     const SYNPROXY: (i32, Stage) = (priority::SYNPROXY, Stage::Synproxy);
     const CONFIRM: (i32, Stage) = (priority::CONFIRM, Stage::Confirm);
     match hook {
-        Hook::Prerouting => &[RAW, CONNTRACK, MANGLE],
-        Hook::Input => &[MANGLE, FILTER, SECURITY, HELPER, SYNPROXY, CONFIRM],
+        Hook::Prerouting => &[RAW, CONNTRACK, MANGLE, DNAT],
+        Hook::Input => &[MANGLE, FILTER, SECURITY, SNAT, HELPER, SYNPROXY, CONFIRM],
         Hook::Forward => &[MANGLE, FILTER, SECURITY],
-        Hook::Output => &[RAW, CONNTRACK, MANGLE, FILTER, SECURITY],
-        Hook::Postrouting => &[MANGLE, HELPER, SYNPROXY, CONFIRM],
+        Hook::Output => &[RAW, CONNTRACK, MANGLE, DNAT, FILTER, SECURITY],
+        Hook::Postrouting => &[MANGLE, SNAT, HELPER, SYNPROXY, CONFIRM],
     }
 }
 
@@ -92,6 +102,8 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
             Stage::Table(name) => table(walk, *name, hook)?,
             Stage::Conntrack if !walk.is_tracking => {}
             Stage::Conntrack => track_in(walk, hook)?,
+            Stage::Nat if !tables.has_translation() => {}
+            Stage::Nat => nat(walk, hook, tables)?,
             Stage::Helper if !is_helped(walk) => {}
             Stage::Helper => help(walk)?,
             Stage::Synproxy if !is_proxied(walk) => {}
@@ -242,6 +254,36 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
     Ok(())
 }
 
+/// Translates a packet, and sets up the translation of its connection when it is the first of it.
+#[inline(never)]
+fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Result<(), Stop> {
+    let Some(tracked) = walk.tracked else { return Ok(()) };
+    let Some(conn) = tracked.conn else { return Ok(()) };
+    let is_error = nat::is_error(&tracked, walk.parsed);
+    let may_begin = matches!(tracked.state, CtState::New | CtState::Related) && !is_error;
+    let manip = Manip::at(hook);
+    if may_begin && !walk.conntrack.is_set_up(conn, manip) {
+        if tables.contains(TableName::Nat) {
+            table(walk, TableName::Nat, hook)?;
+        }
+        if !walk.conntrack.is_set_up(conn, manip) {
+            walk.conntrack.bind_null(walk.now, conn, manip);
+        }
+    } else if let (Hook::Postrouting, Some(out), false) = (hook, walk.out, is_error)
+        && walk.conntrack.leaves_elsewhere(walk.now, &tracked, out.0)
+    {
+        return Err(Stop::Cause(Cause::Untranslatable));
+    }
+    let before = [walk.parsed.source, walk.parsed.destination];
+    walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop)?;
+    if let Some(begun) = &mut walk.unsummed {
+        let after = [walk.parsed.source, walk.parsed.destination];
+        *begun = checksum::readdressed(*begun, before, after);
+        checksum::begin_tcp(walk.parsed, walk.bytes, *begun);
+    }
+    Ok(())
+}
+
 /// The host as rules of this hook see it.
 #[inline]
 const fn facts<'w, R>(walk: &Walk<'w, R>, hook: Hook) -> Facts<'w> {
@@ -353,5 +395,6 @@ const fn stop(drop: Drop) -> Stop {
         Drop::Malformed => Cause::Malformed,
         Drop::Clash => Cause::NatClash,
         Drop::TableFull => Cause::TableFull,
+        Drop::Translation => Cause::Untranslatable,
     })
 }

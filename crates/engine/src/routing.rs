@@ -460,6 +460,50 @@ impl Routing {
         candidates.find(|network| network.family == family).map(|network| network.address)
     }
 
+    /// The address that the host speaks from on an interface to an address: one of the same network
+    /// before others. Over IPv6 one of the same scope, and then the one with the longest prefix in common
+    /// (RFC 6724, 5).
+    pub(crate) fn address_towards(
+        &self,
+        family: Family,
+        interface: InterfaceIndex,
+        to: Address,
+    ) -> Option<Address> {
+        let there = self.host.interface(interface).into_iter().flat_map(|one| &one.addresses);
+        let mut there = there.filter(|network| network.family == family);
+        let found = match family {
+            Family::V4 => {
+                let near = there.clone().find(|network| network.contains(to));
+                near.or_else(|| there.next())
+            }
+            Family::V6 => {
+                let same_scope = |one: &Network| {
+                    is_link_local_v6(family, one.address) == is_link_local_v6(family, to)
+                };
+                let common = |one: &Network| (number(one.address) ^ number(to)).leading_zeros();
+                let all: Vec<&Network> = there.collect();
+                // Of equals the first: `max_by_key` takes the last.
+                all.into_iter().rev().max_by_key(|one| (same_scope(one), common(one)))
+            }
+        };
+        found.map(|network| network.address).or_else(|| self.address_on(family, interface))
+    }
+
+    /// The first address of an interface; for a link-local destination the first of those.
+    pub(crate) fn first_address(
+        &self,
+        family: Family,
+        interface: InterfaceIndex,
+        to: Address,
+    ) -> Option<Address> {
+        let interface = self.host.interface(self.seen_as(interface))?;
+        let near = is_link_local_v6(family, to);
+        let fits = |one: &&Network| {
+            one.family == family && (!near || is_link_local_v6(family, one.address))
+        };
+        interface.addresses.iter().find(fits).map(|network| network.address)
+    }
+
     /// All hosts on this subnet (RFC 1112). A host that a capture was taken on may have joined any.
     fn joined_v4(&self, group: Address) -> bool {
         self.host.forwarding == Forwarding::Off || group.v4_octets() == [224, 0, 0, 1]

@@ -47,6 +47,14 @@ pub(crate) struct TableSet(u8);
 impl TableSet {
     pub(crate) const NONE: Self = Self(0);
 
+    /// Set at every hook but FORWARD when the table `nat` has a chain anywhere: then connections are
+    /// set up that no rule translates, too.
+    const TRANSLATION: u8 = 1 << 7;
+
+    pub(crate) const fn has_translation(self) -> bool {
+        self.0 & Self::TRANSLATION != 0
+    }
+
     pub(crate) const fn contains(self, name: TableName) -> bool {
         self.0 & 1 << name as u8 != 0
     }
@@ -83,6 +91,12 @@ impl Rules {
                     *slot = Some(place);
                     at_hook.0 |= 1 << table.name as u8;
                 }
+            }
+        }
+        if at_hooks.iter().any(|at_hook| at_hook.contains(TableName::Nat)) {
+            for hook in [Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting] {
+                let at_hook = at_hooks.get_mut(hook as usize);
+                at_hook.into_iter().for_each(|at_hook| at_hook.0 |= TableSet::TRANSLATION);
             }
         }
         let needs = ruleset.needs();

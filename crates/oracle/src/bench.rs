@@ -1,6 +1,7 @@
 //! Both routers side by side.
 
 use crate::compare::{self, Difference};
+use crate::follow::follow;
 use crate::fuzz::coverage::{Before, Coverage};
 use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
@@ -64,11 +65,16 @@ pub(crate) struct Bench {
 struct Nature {
     counts_by_ticks: bool,
     has_zones: bool,
+    translates: bool,
 }
 
 impl Nature {
     fn of(settings: &Settings) -> Self {
-        Self { counts_by_ticks: settings.counts_by_ticks(), has_zones: settings.has_zones() }
+        Self {
+            counts_by_ticks: settings.counts_by_ticks(),
+            has_zones: settings.has_zones(),
+            translates: settings.translates(),
+        }
     }
 }
 
@@ -289,12 +295,17 @@ impl Bench {
                     let bytes = adapted.as_ref().unwrap_or(bytes);
                     self.follow_clock();
                     let tick = self.follow_ticks();
+                    let mut bytes = bytes.clone();
+                    if self.nature.translates {
+                        follow(self.model.table(), self.model.now(), &mut bytes);
+                    }
+                    let bytes = &bytes;
                     let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
+                    self.model.foretell(bytes, &kernel);
                     trial.is_torn |= tick.is_some_and(|tick| {
                         clock::last_tick().is_some_and(|(last, _)| last != tick)
                     });
                     peers.hear(at, &kernel.generated);
-                    self.model.foretell(bytes, &kernel.generated);
                     let mut ours = self.push(*side, bytes);
                     if paused {
                         // Either reaps what has expired when it finds the time.
@@ -449,6 +460,7 @@ fn router(tracking: Tracking) -> io::Result<Kernel> {
         inside: INSIDE.map(str::to_owned).to_vec(),
         backend: Backend::Nft,
         tracking,
+        is_silent: true,
         ..Config::default()
     })?;
     for declared in settings::policies() {
@@ -480,7 +492,7 @@ fn shares_by_name(rules: &str) -> bool {
 /// iptables-restore leaves tables alone that a file does not name; these have to be empty.
 fn with_empty_tables(text: &str) -> String {
     let mut whole = text.to_owned();
-    for table in ["raw", "mangle", "filter", "security"] {
+    for table in ["raw", "mangle", "nat", "filter", "security"] {
         if !text.lines().any(|line| line.strip_prefix('*') == Some(table)) {
             whole += &format!("*{table}\nCOMMIT\n");
         }

@@ -14,7 +14,7 @@ use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{CtStatus, Hook, Tuple, event::Snapshot};
 use keepstate_datapath::sys::tap::Tap;
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
-use keepstate_packet::{Family, L4, Parsed, tcp};
+use keepstate_packet::{Address, Family, L4, Parsed, tcp};
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::process::{Command, Stdio};
@@ -56,6 +56,8 @@ pub struct Config {
     /// Which packets are tracked: all, because the probe asks, or those whose rules ask; then nothing
     /// is said of states.
     pub tracking: Tracking,
+    /// What reaches the host itself ends there: the host answers nothing, which is none of the filter's.
+    pub is_silent: bool,
 }
 
 impl Default for Config {
@@ -66,6 +68,7 @@ impl Default for Config {
             backend: Backend::Nft,
             mtu: ROUTER_MTU,
             tracking: Tracking::Always,
+            is_silent: false,
         }
     }
 }
@@ -100,6 +103,9 @@ impl Kernel {
         configure(&config)?;
         for family in [2, 10] {
             write_sysctl(&format!("net.netfilter.nf_log.{family}"), "nfnetlink_log")?;
+        }
+        if config.is_silent {
+            run("nft", &["-f", "-"], probe::SILENT_HOST)?;
         }
         run("nft", &["-f", "-"], &probe::table(config.tracking))?;
         let index = |name: &str| -> io::Result<u32> {
@@ -667,6 +673,11 @@ fn links(config: &Config) -> String {
 /// The beginnings of the router's addresses towards side A (0) and B (1).
 fn networks(side: usize) -> (&'static str, &'static str) {
     [("100.127.253", "fd4d:4154:a:"), ("100.127.254", "fd4d:4154:b:")][side]
+}
+
+/// Whether an address is the router's, or of its links.
+pub(crate) fn is_router(address: Address) -> bool {
+    matches!(address.0, [100, 127, 253 | 254, ..] | [0xfd, 0x4d, 0x41, 0x54, ..])
 }
 
 fn mac(octets: [u8; 6]) -> String {

@@ -13,6 +13,7 @@ mod beside;
 pub mod compare;
 mod ctnetlink;
 pub mod describe;
+mod follow;
 pub mod fuzz;
 pub mod kernel;
 pub mod logged;

@@ -5,13 +5,14 @@ use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::peers;
 use crate::probe::COMPLAINT;
+use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::policy::Declaration;
-use keepstate_conntrack::{Hook, Sysctls, Table, Tuple, event::Snapshot};
+use keepstate_conntrack::{Hook, Sysctls, Table, Tuple};
 use keepstate_engine::{
     Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Tracking,
     Verdict, command::ChainCounters,
 };
-use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType};
+use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType, Parsed};
 use keepstate_ruleset::model::{Ruleset, TableName};
 use keepstate_ruleset::sets::ipset::Sets;
 use keepstate_ruleset::syntax::ipset::{
@@ -195,11 +196,23 @@ impl Model {
             .map(|sent| (sent.origin, Sent { side: side_of(sent.interface), bytes: sent.bytes }))
     }
 
-    /// Has the engine draw for the next packet what the kernel has drawn for it, as far as that is seen
-    /// in what the kernel has sent.
-    pub(crate) fn foretell(&mut self, packet: &[u8], generated: &[Sent]) {
-        let foretold = peers::foretold(packet, generated, self.engine.conntrack(), self.now);
-        self.engine.foretell_cookie(foretold);
+    /// Has the engine choose as the kernel has chosen, where either draws at random and the kernel's choice
+    /// is one that the engine could make: `kernel` is what it made of `packet`, which is pushed next.
+    pub fn foretell(&mut self, packet: &[u8], kernel: &Observation) {
+        let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
+        let mut outcomes: Vec<_> =
+            new.map(|event| (event.snapshot.original, event.snapshot.reply)).collect();
+        // Not every connection is told of.
+        let tuple = |bytes: &[u8]| Tuple::of(&Parsed::new(bytes).ok()?, bytes);
+        if let ([], [sent]) = (outcomes.as_slice(), kernel.out.as_slice())
+            && let (Some(original), Some(seen)) = (tuple(packet), tuple(&sent.bytes))
+            && original != seen
+        {
+            outcomes.extend(seen.invert().map(|reply| (original, reply)));
+        }
+        self.engine.conntrack_mut().foretell(&outcomes);
+        let cookie = peers::foretold(packet, &kernel.generated, self.engine.conntrack(), self.now);
+        self.engine.foretell_cookie(cookie);
     }
 
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the

@@ -48,6 +48,13 @@ fn log(prefix: &str) -> String {
     format!("log prefix \"{prefix}\" group {GROUP} snaplen {SNAP} queue-threshold 1")
 }
 
+/// Ends what has passed INPUT: what the host would answer is none of the filter's. It has to be there
+/// before tracking is, or the connections of such packets would not be confirmed.
+pub(crate) const SILENT_HOST: &str = "table inet keepstate_end {
+chain input { type filter hook input priority 2147483647; policy drop; }
+}
+";
+
 /// The nftables table. When packets are tracked only where rules need it, it does not ask for their
 /// states: that would be a need.
 pub(crate) fn table(tracking: Tracking) -> String {

@@ -1,6 +1,7 @@
 //! Captures through both, packet by packet.
 
 use crate::compare::{self, Difference};
+use crate::follow::follow;
 use crate::kernel::{Config, Kernel};
 use crate::model::Model;
 use crate::namespace;
@@ -37,6 +38,8 @@ pub struct Setup {
     pub rules: [String; 2],
     /// The networks of [`Config::inside`], to tell where packets come from.
     pub inside: Vec<Network>,
+    /// Have those who answer a translated connection answer what they would have seen of it.
+    pub nat_follow: bool,
     /// Addresses to change before anything else.
     pub moves: Vec<Move>,
     /// Most packets of each capture; `None` for all.
@@ -208,8 +211,11 @@ fn one(
         summary.packets += 1;
         let side = setup.side(parsed.as_ref());
         model.set_time(clock.now());
+        if setup.nat_follow {
+            follow(model.table(), model.now(), &mut bytes);
+        }
         let theirs = kernel.push(side, inside.family, &bytes)?;
-        model.foretell(&bytes, &theirs.generated);
+        model.foretell(&bytes, &theirs);
         let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
         summary.unknown += u64::from(ours.unknown);

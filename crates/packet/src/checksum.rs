@@ -5,7 +5,7 @@
 //! word, as if a zero byte followed.
 
 use crate::read::{be16, field, octets};
-use crate::{Family, L4, Parsed, icmpv6, ipv4, sctp, tcp, udp};
+use crate::{Address, Family, L4, Parsed, icmpv6, ipv4, sctp, tcp, udp};
 
 /// A one's complement sum under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -265,6 +265,14 @@ pub const fn lengthened(begun: u16, before: u32, after: u32) -> u16 {
     !change.apply(!begun)
 }
 
+/// The sum of a pseudo-header when source and destination have changed.
+#[must_use]
+pub fn readdressed(begun: u16, before: [Address; 2], after: [Address; 2]) -> u16 {
+    let pairs = before.iter().zip(&after);
+    let change = pairs.fold(Change::NONE, |change, (old, new)| change.bytes(&old.0, &new.0));
+    !change.apply(!begun)
+}
+
 /// Puts the sum of a pseudo-header in the place of the checksum.
 pub fn begin_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
     put(bytes, parsed.l4_offset as usize + TCP_AT, begun);
@@ -283,7 +291,8 @@ pub fn finish_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
 /// Where a TCP segment has its checksum.
 const TCP_AT: usize = 16;
 
-pub(crate) fn fill_sctp(packet: &mut [u8]) {
+/// Writes the checksum of an SCTP packet, from its common header on; nothing happens where that is cut.
+pub fn fill_sctp(packet: &mut [u8]) {
     let crc = sctp_checksum(packet);
     if let Some(field) = packet.get_mut(8..12) {
         field.copy_from_slice(&crc);

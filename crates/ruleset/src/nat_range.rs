@@ -1,17 +1,17 @@
 //! What the targets that translate addresses have in common: to which addresses and ports, and how
 //! one of them is chosen. No target itself.
 //!
-//! Rules of table nat are read, judged, explained and printed; they are not run: no hook has a stage
-//! for the table, and a file that has any is refused where packets are to go through it
-//! (`TABLE_NOT_RUN`). So `act` of these targets, which stand in no other table, is not reached; what
-//! it would do then is `untranslated`.
+//! Their rules see the first packet of a connection; what they say of it stands in
+//! [`keepstate_conntrack::nat`].
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::evaluate::Traversal;
 use crate::explain::{Piece, Pieces, range};
 use crate::extension::{Arguments, Given, OptionSpec, flag, names, values};
 use crate::verdict::{Step, Verdict};
 use alloc::{format, string::String};
 use core::fmt::Write;
+use keepstate_conntrack::nat::{Manip, Range};
 use keepstate_packet::{Address, Family};
 
 /// `--random`.
@@ -21,10 +21,28 @@ pub(crate) const RANDOM_FULLY: OptionSpec = flag("random-fully", 2);
 /// `--persistent`.
 pub(crate) const PERSISTENT: OptionSpec = flag("persistent", 3);
 
-/// What becomes of a packet that meets such a target outside of the translation: it goes nowhere,
-/// since it must not go on under its old address. It cannot happen, see above.
-pub(crate) const fn untranslated() -> Step {
-    Step::Verdict(Verdict::Drop)
+/// Sets up the translation of the packet's connection, which ends the walk of the table.
+pub(crate) fn set_up(traversal: &mut Traversal<'_>, range: &Range, manip: Manip) -> Step {
+    if let Some(conn) = traversal.tracked.and_then(|tracked| tracked.conn) {
+        traversal.conntrack.set_up(traversal.now, conn, range, manip);
+    }
+    Step::Verdict(Verdict::Accept)
+}
+
+/// A range of one address, with the ports and the choice of a rule.
+pub(crate) fn range_of(address: Address, ports: Option<Ports>, choice: Choice) -> Range {
+    with(Range::of_address(address), ports, choice)
+}
+
+fn with(range: Range, ports: Option<Ports>, choice: Choice) -> Range {
+    Range {
+        ports: ports.map(|ports| (ports.first, ports.last)),
+        // One that was read and forgotten counts as 0.
+        base: ports.and_then(|ports| ports.base),
+        random: choice.random || choice.random_fully,
+        persistent: choice.persistent,
+        ..range
+    }
 }
 
 /// Ports, both ends included.
@@ -193,6 +211,11 @@ impl NatRange {
         };
         let choice = Choice::parse(arguments);
         Some(Self { family: arguments.family, addresses, ports, choice })
+    }
+
+    /// To what it translates.
+    pub(crate) fn range(&self) -> Range {
+        with(Range { addresses: self.addresses, ..Range::default() }, self.ports, self.choice)
     }
 
     /// Appends it as it is read, without a blank before it.

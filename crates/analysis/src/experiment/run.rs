@@ -52,8 +52,11 @@ pub fn run(
     scene: &Scene,
 ) -> Result<Vec<Outcome>, Refusal> {
     let load = || {
-        iptables_save::parse(source, family)
-            .map_err(|faults| Refusal::Fault(fault_text(source, &faults)))
+        let mut ruleset = iptables_save::parse(source, family)
+            .map_err(|faults| Refusal::Fault(fault_text(source, &faults)))?;
+        // In a conversation each end sees the other's own address.
+        ruleset.tables.retain(|table| table.name != TableName::Nat);
+        Ok(ruleset)
     };
     let named = load()?;
     let rules = rule_at.map(|line| rules_at(&named, source, line)).unwrap_or_default();

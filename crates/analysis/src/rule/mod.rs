@@ -324,7 +324,9 @@ fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context:
                 Topic::Why,
                 "why.not-run",
                 format!(
-                    "No conversation was run: the engine does not run table {} yet.",
+                    "No conversation was run: in those told here each end sees the other's own \
+                     address, and table {} changes that. `keepstate replay` shows what it does to a \
+                     capture.",
                     rule.table
                 ),
             );

@@ -62,6 +62,10 @@ pub(crate) struct Arguments {
     /// one [default: all enter on the first]
     #[arg(long, value_name = "ADDR/LEN", conflicts_with = "fuzz")]
     inside: Vec<Prefix>,
+    /// Have those who answer a translated connection answer what they would have seen of it: captures are
+    /// of ends between which nothing is translated
+    #[arg(long, conflicts_with = "fuzz")]
+    nat_follow: bool,
     /// Change addresses first, such as 127.0.0.0/8=10.0.0.0/8: no router forwards loopback
     #[arg(long, value_name = "FROM=TO", value_parser = relocation, conflicts_with = "fuzz")]
     relocate: Vec<Move>,
@@ -252,10 +256,13 @@ fn setup(arguments: &Arguments, terminal: &Terminal) -> Result<Setup, Exit> {
         inside: inside.iter().map(network).collect(),
         mtu: arguments.mtu,
         tracking: arguments.tracking.into(),
+        is_silent: true,
         ..Config::default()
     };
     let (moves, packets_max) = (arguments.relocate.clone(), None);
+    let nat_follow = arguments.nat_follow;
     Ok(Setup {
+        nat_follow,
         config,
         sysctls,
         policies,

@@ -14,6 +14,7 @@ mod flow;
 mod fragments;
 pub(crate) mod grammar;
 mod mutate;
+mod nat;
 pub(crate) mod random;
 pub mod report;
 mod rules;

@@ -1,7 +1,7 @@
 //! Random rule sets in iptables-save form, such as both the kernel and the engine load.
 
-use super::dialogues;
 use super::random::Random;
+use super::{dialogues, nat};
 use keepstate_packet::Family;
 use std::fmt::Write as _;
 
@@ -11,11 +11,19 @@ const RULES_MAX: usize = 7;
 const USER_CHAINS: [&str; 3] = ["one", "two", "three"];
 
 /// A rule set. `dropping` is how many rules in a hundred end a packet's way.
-pub(crate) fn ruleset(random: &mut Random, family: Family, dropping: usize) -> String {
+pub(crate) fn ruleset(
+    random: &mut Random,
+    family: Family,
+    dropping: usize,
+    translates: bool,
+) -> String {
     let mut rules = Rules { random, family, dropping, text: String::new() };
-    rules.raw();
+    rules.raw(!translates);
     rules.mangle();
     rules.filter();
+    if translates {
+        rules.nat();
+    }
     if rules.random.chance(20) {
         rules.table("security", &["FORWARD"], 2, false);
     }
@@ -36,9 +44,9 @@ pub(crate) fn perhaps_asking(random: &mut Random, family: Family, dropping: usiz
     match (family, random.chance(50)) {
         (Family::V6, true) => String::new(),
         (Family::V6, false) => helpers_only(family),
-        (Family::V4, false) => ruleset(random, family, dropping),
+        (Family::V4, false) => ruleset(random, family, dropping, false),
         (Family::V4, true) => {
-            let rules = ruleset(random, family, dropping);
+            let rules = ruleset(random, family, dropping, false);
             let asks = |line: &str| {
                 ASKING.iter().any(|asking| line.contains(asking)) && !line.contains("--notrack")
             };
@@ -55,9 +63,10 @@ struct Rules<'r> {
 }
 
 impl Rules<'_> {
-    fn raw(&mut self) {
+    /// What helpers announce, they write anew in packets that are translated.
+    fn raw(&mut self, helped: bool) {
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
-        if self.random.chance(70) {
+        if helped && self.random.chance(70) {
             for rule in dialogues::rules(self.family) {
                 let more = if self.random.chance(25) {
                     self.random.pick(&[
@@ -152,6 +161,21 @@ impl Rules<'_> {
             ("253", "generic-a"),
         ]);
         (protocol, format!("{name}-{family}"))
+    }
+
+    fn nat(&mut self) {
+        self.line("*nat");
+        let chains = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"];
+        chains.iter().for_each(|chain| self.line(&format!(":{chain} ACCEPT [0:0]")));
+        for chain in chains {
+            let (family, dropping) = (self.family, self.dropping);
+            let text = nat::rules(self.random, family, chain, |random| {
+                let mut rules = Rules { random, family, dropping, text: String::new() };
+                rules.matches(chain, "nat")
+            });
+            self.text.push_str(&text);
+        }
+        self.line("COMMIT");
     }
 
     fn mangle(&mut self) {
@@ -291,7 +315,7 @@ impl Rules<'_> {
             }
         }
         let devices = ["eth0", "eth1", "eth+", "lo"];
-        if self.random.chance(12) && chain != "POSTROUTING" {
+        if self.random.chance(12) && !matches!(chain, "OUTPUT" | "POSTROUTING") {
             let _ = write!(text, "{} -i {}", self.not(), self.random.pick(&devices));
         }
         if self.random.chance(12) && matches!(chain, "FORWARD" | "POSTROUTING") {

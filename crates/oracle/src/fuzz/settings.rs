@@ -138,6 +138,7 @@ impl Settings {
         }
         let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
+        let translates = area == Area::Rules && random.chance(50);
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
             (_, Area::Untracked) => rules::perhaps_asking(random, family, dropping),
             (true, Area::All | Area::Fragments) => rules::helpers_only(family),
@@ -145,7 +146,7 @@ impl Settings {
             (_, Area::Fragments) if family == Family::V6 => rules::helpers_only(family),
             (true, _) if area.is_helpers() => rules::helpers_only(family),
             (true, _) => String::new(),
-            (false, _) => rules::ruleset(random, family, dropping),
+            (false, _) => rules::ruleset(random, family, dropping, translates),
         });
         let cuts = matches!(area, Area::Fragments | Area::Untracked) && random.chance(50);
         let mtu = if cuts { random.pick(&MTUS) } else { ROUTER_MTU };
@@ -187,6 +188,11 @@ impl Settings {
     /// Whether a rule puts connections into zones.
     pub(crate) fn has_zones(&self) -> bool {
         self.rules.iter().any(|rules| rules.contains("--zone"))
+    }
+
+    /// Whether addresses are translated.
+    pub(crate) fn translates(&self) -> bool {
+        self.rules.iter().any(|rules| rules.contains("*nat"))
     }
 
     /// The parameters of modules among [`Self::sysctls`].

@@ -52,13 +52,6 @@ changes nothing. Add a line `COMMIT`, with nothing before or after the word, at 
   security  INPUT FORWARD OUTPUT                            after filter",
         wrong: "*fliter\nCOMMIT\n",
         right: "*filter\nCOMMIT\n";
-    TABLE_NOT_RUN = 104, "the rules of this table cannot be run yet",
-"The rules are read, checked, explained and printed, but addresses are not translated yet. A rule
-set is never run with a part of it missing, so packets are not put through this file.
-
-To try the rest of it, take the section from `*nat` to its `COMMIT` out of a copy.",
-        wrong: "",
-        right: "";
     BAD_CHAIN_LINE = 105, "a chain line cannot be read",
 "A chain is declared as `:NAME POLICY [packets:bytes]`. The policy of a built-in chain is ACCEPT or
 DROP (`-` leaves it as it is); that of a user chain is `-`, since a user chain has none: a packet

@@ -80,6 +80,20 @@ pub trait HostFacts: Debug {
         None
     }
 
+    /// The address that a connection gets which leaves as the packet does (`MASQUERADE`), and the number
+    /// of the interface. `None`: there is none.
+    fn masquerade(&self, packet: &Parsed) -> Option<(Address, u16)> {
+        let _ = packet;
+        None
+    }
+
+    /// The address of the host at which the packet is taken in that came in for somebody else
+    /// (`REDIRECT`): one of the interface that it came in on. `None`: there is none.
+    fn own_address(&self, packet: &Parsed) -> Option<Address> {
+        let _ = packet;
+        None
+    }
+
     /// Whether the packet belongs to a connection of the IPVS load balancer.
     fn is_balanced(&self) -> Option<bool> {
         None

@@ -1,16 +1,15 @@
-//! `DNAT`: sends connections to another destination. Read and printed; see [`crate::nat_range`] for
-//! why it is not run.
+//! `DNAT`: sends connections to another destination.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
-use crate::nat_range::{NatRange, PERSISTENT, RANDOM, untranslated};
+use crate::nat_range::{NatRange, PERSISTENT, RANDOM, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Hook, nat::Manip};
 
 const TO: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("to-destination", TO), RANDOM, PERSISTENT];
@@ -67,8 +66,8 @@ impl Target for Dnat {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
-        untranslated()
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        set_up(traversal, &self.0.range(), Manip::Destination)
     }
 
     fn need(&self, needs: &mut Needs) {

@@ -1,17 +1,20 @@
-//! `MASQUERADE`: gives connections the address of their way out as source. Read and printed; see
-//! [`crate::nat_range`] for why it is not run. As iptables does, it takes a base behind a range of
-//! ports (`10-20/30`) and forgets it.
+//! `MASQUERADE`: gives connections the address of their way out as source. As iptables does, it takes a
+//! base behind a range of ports (`10-20/30`) and forgets it: it is 0 then.
+//!
+//! What a host sends that has no IPv4 address yet is left as it is. Where the way out has no address,
+//! the packet drops.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
-use crate::nat_range::{Choice, Ports, RANDOM, RANDOM_FULLY, explain_lost_base, untranslated};
+use crate::nat_range::{Choice, Ports, RANDOM, RANDOM_FULLY, explain_lost_base, range_of, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
-use crate::verdict::Step;
+use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Direction, Hook, Tuple, nat::Manip};
+use keepstate_packet::{Address, Family};
 
 const TO: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("to-ports", TO), RANDOM, RANDOM_FULLY];
@@ -71,8 +74,21 @@ impl Target for Masquerade {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
-        untranslated()
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let Some(conn) = traversal.tracked.and_then(|tracked| tracked.conn) else {
+            return Step::Verdict(Verdict::Accept);
+        };
+        let original = traversal.conntrack.tuple(conn, Direction::Original);
+        let nobody =
+            |tuple: Tuple| (tuple.family, tuple.source) == (Family::V4, Address::default());
+        if original.is_some_and(nobody) {
+            return Step::Verdict(Verdict::Accept);
+        }
+        let Some((address, interface)) = traversal.host.masquerade(traversal.packet) else {
+            return Step::Verdict(Verdict::Drop);
+        };
+        traversal.conntrack.set_masqueraded(conn, interface);
+        set_up(traversal, &range_of(address, self.ports, self.choice), Manip::Source)
     }
 
     fn need(&self, needs: &mut Needs) {

@@ -1,17 +1,16 @@
-//! `NETMAP`: translates a network to another of the same size, address by address. Read and printed;
-//! see [`crate::nat_range`] for why it is not run. A mask that is no prefix stands for a whole
-//! address, as in iptables.
+//! `NETMAP`: translates a network to another of the same size, address by address. A mask that is no
+//! prefix stands for a whole address, as in iptables.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::model::{Network, TableName};
-use crate::nat_range::untranslated;
+use crate::nat_range::{Choice, range_of, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Hook, nat::Manip};
 use keepstate_packet::{Address, Family};
 
 const TO: u8 = 0;
@@ -84,8 +83,16 @@ impl Target for NetMap {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
-        untranslated()
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let manip = Manip::at(traversal.hook);
+        let now = match manip {
+            Manip::Source => traversal.packet.source,
+            Manip::Destination => traversal.packet.destination,
+        };
+        let number = |address: Address| u128::from_ne_bytes(address.0);
+        let moved = number(self.to.address) | number(now) & !number(self.to.mask);
+        let address = Address(moved.to_ne_bytes());
+        set_up(traversal, &range_of(address, None, Choice::default()), manip)
     }
 
     fn need(&self, needs: &mut Needs) {

@@ -1,17 +1,18 @@
-//! `REDIRECT`: sends connections to this host itself. Read and printed; see [`crate::nat_range`] for
-//! why it is not run.
+//! `REDIRECT`: sends connections to this host itself. Where the interface has no address, the packet
+//! drops.
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
-use crate::nat_range::{Choice, Ports, RANDOM, untranslated};
+use crate::nat_range::{Choice, Ports, RANDOM, range_of, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
-use crate::verdict::Step;
+use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Hook, nat::Manip};
+use keepstate_packet::{Address, Family};
 
 const TO: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("to-ports", TO), RANDOM];
@@ -75,8 +76,14 @@ impl Target for Redirect {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
-        untranslated()
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        let own = match (traversal.hook, traversal.packet.family) {
+            (Hook::Output, Family::V4) => Some(Address::v4([127, 0, 0, 1])),
+            (Hook::Output, Family::V6) => Some(Address(1_u128.to_be_bytes())),
+            _ => traversal.host.own_address(traversal.packet),
+        };
+        let Some(address) = own else { return Step::Verdict(Verdict::Drop) };
+        set_up(traversal, &range_of(address, self.ports, self.choice), Manip::Destination)
     }
 
     fn need(&self, needs: &mut Needs) {

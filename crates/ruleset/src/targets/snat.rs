@@ -1,16 +1,16 @@
-//! `SNAT`: gives connections another source. Read and printed; see [`crate::nat_range`] for why it is
-//! not run. As iptables does, it takes a base behind a range of ports (`10-20/30`) and forgets it.
+//! `SNAT`: gives connections another source. As iptables does, it takes a base behind a range of ports
+//! (`10-20/30`) and forgets it: it is 0 then.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
-use crate::nat_range::{NatRange, PERSISTENT, Ports, RANDOM, RANDOM_FULLY, untranslated};
+use crate::nat_range::{NatRange, PERSISTENT, Ports, RANDOM, RANDOM_FULLY, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String};
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Hook, nat::Manip};
 
 const TO: u8 = 0;
 const OPTIONS: &[OptionSpec] = &[valued("to-source", TO), RANDOM, RANDOM_FULLY, PERSISTENT];
@@ -71,8 +71,8 @@ impl Target for Snat {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
-        untranslated()
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        set_up(traversal, &self.0.range(), Manip::Source)
     }
 
     fn need(&self, needs: &mut Needs) {

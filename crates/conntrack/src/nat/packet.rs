@@ -1,0 +1,127 @@
+//! What becomes of the packets of a translated connection.
+
+use super::{Manip, is_error};
+use crate::conn::{CtStatus, Entry};
+use crate::table::{Drop, Table};
+use crate::tuple::{Direction, Tuple};
+use crate::{Hook, Tracked};
+use keepstate_packet::rewrite::{self, End};
+use keepstate_packet::{Family, L4, Parsed, gre, sctp};
+
+/// Bytes of a GRE header up to the end of the call identifier, which translation wants to be there.
+const GRE_HEADER: usize = 8;
+
+impl Table {
+    /// Translates a packet at a hook, as its connection has it: makes it look like the inverse of the
+    /// other direction. Of an ICMP error what it quotes is translated as well.
+    ///
+    /// # Errors
+    /// [`Drop::Translation`] when it cannot be done: what is to be changed is cut off.
+    #[inline]
+    pub fn translate(
+        &self,
+        hook: Hook,
+        tracked: &Tracked,
+        packet: &mut Parsed,
+        bytes: &mut [u8],
+    ) -> Result<(), Drop> {
+        let (Some(conn), Some(direction)) = (tracked.conn, tracked.direction) else {
+            return Ok(());
+        };
+        let Some(entry) = self.slots.live(conn) else { return Ok(()) };
+        let manip = Manip::at(hook);
+        if is_error(tracked, packet) {
+            return self.translate_error(entry, conn.slot, direction, manip, packet, bytes);
+        }
+        if !entry.is(manip.of(direction)) {
+            return Ok(());
+        }
+        let Some(target) = self.target(entry, conn.slot, direction) else { return Ok(()) };
+        if apply(packet, bytes, &target, manip) { Ok(()) } else { Err(Drop::Translation) }
+    }
+
+    /// What packets of a direction are to look like: the inverse of the other direction.
+    #[inline]
+    pub(super) fn target(&self, entry: &Entry, slot: u32, direction: Direction) -> Option<Tuple> {
+        match direction {
+            Direction::Original => self.slots.cold(slot)?.reply.invert(),
+            Direction::Reply => entry.tuple.invert(),
+        }
+    }
+
+    /// Whether packets of a connection are changed at all, here or elsewhere on their way.
+    #[inline]
+    #[must_use]
+    pub fn is_translated(&self, tracked: &Tracked) -> bool {
+        let both = (CtStatus::SRC_NAT | CtStatus::DST_NAT).0 as u16;
+        let entry = tracked.conn.and_then(|conn| self.slots.live(conn));
+        entry.is_some_and(|entry| entry.status & both != 0)
+    }
+}
+
+/// Gives a packet the ends of a tuple, which is of its protocol. False when it is too short.
+pub fn readdress(packet: &mut Parsed, bytes: &mut [u8], tuple: &Tuple) -> bool {
+    let mut apply = |manip| apply(packet, bytes, tuple, manip);
+    apply(Manip::Source) && apply(Manip::Destination)
+}
+
+/// Gives a packet the source or the destination of a tuple. False when it is too short.
+pub(super) fn apply(packet: &mut Parsed, bytes: &mut [u8], target: &Tuple, manip: Manip) -> bool {
+    let (end, address, port) = match manip {
+        Manip::Source => (End::Source, target.source, target.source_port),
+        Manip::Destination => (End::Destination, target.destination, target.destination_port),
+    };
+    match packet.l4 {
+        L4::Tcp(_) | L4::Udp(_) | L4::UdpLite(_) => rewrite::set_port(packet, bytes, end, port),
+        // The checksum is made anew, right or wrong as it was.
+        L4::Other if packet.protocol == sctp::PROTOCOL => {
+            rewrite::set_port(packet, bytes, end, port);
+        }
+        L4::Icmp(header) if is_icmp_query(header.kind) => {
+            rewrite::set_icmp_identifier(packet, bytes, target.source_port);
+        }
+        L4::Icmpv6(header) if is_icmpv6_query(header.kind) => {
+            rewrite::set_icmp_identifier(packet, bytes, target.source_port);
+        }
+        L4::Other if packet.protocol == gre::PROTOCOL => {
+            if !apply_gre(packet, bytes, target, manip) {
+                return false;
+            }
+        }
+        L4::Icmp(_) | L4::Icmpv6(_) | L4::Other => {}
+        L4::Short | L4::Fragment | L4::NoNextHeader | L4::BrokenChain => {}
+    }
+    rewrite::set_address(packet, bytes, end, address);
+    true
+}
+
+/// The call identifier of PPTP's GRE is its receiver's; other versions have nothing to change.
+fn apply_gre(packet: &mut Parsed, bytes: &mut [u8], target: &Tuple, manip: Manip) -> bool {
+    let header = packet.l4_bytes(bytes);
+    if header.len() < GRE_HEADER {
+        return false;
+    }
+    match (manip, header.get(1).map_or(0, |flags| flags & 7)) {
+        (Manip::Source, _) | (_, 0) => true,
+        (Manip::Destination, 1) => {
+            rewrite::set_l4_bytes(packet, bytes, 6, &target.destination_port.to_be_bytes());
+            true
+        }
+        (Manip::Destination, _) => false,
+    }
+}
+
+/// Whether a type of ICMP has an identifier that is translated (RFC 792, RFC 950).
+pub(super) const fn is_icmp_query(kind: u8) -> bool {
+    matches!(kind, 0 | 8 | 13..=18)
+}
+
+/// Whether a type of ICMPv6 has one (RFC 4443, 4).
+pub(super) const fn is_icmpv6_query(kind: u8) -> bool {
+    matches!(kind, 128 | 129)
+}
+
+/// Whether a family's ICMP is what the packet holds.
+pub(super) const fn is_own_icmp(packet: &Parsed) -> bool {
+    matches!((packet.family, packet.l4), (Family::V4, L4::Icmp(_)) | (Family::V6, L4::Icmpv6(_)))
+}
