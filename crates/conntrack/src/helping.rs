@@ -155,12 +155,52 @@ impl<'a> Helping<'a> {
     }
 }
 
+/// What packets of a connection need on their way out, beyond being confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Care(u8);
+
+impl Care {
+    const SHIFTED: u8 = 1 << 7;
+
+    /// A helper reads them.
+    #[inline]
+    #[must_use]
+    pub const fn is_helped(self) -> bool {
+        self.0 & Entry::HELPED != 0
+    }
+
+    /// SYNPROXY has opened the connection ([`crate::synproxy`]).
+    #[inline]
+    #[must_use]
+    pub const fn is_proxied(self) -> bool {
+        self.0 & Entry::PROXIED != 0
+    }
+
+    /// Their sequence numbers are to be shifted ([`crate::seqadj`]), or will be once SYNPROXY has seen
+    /// them.
+    #[inline]
+    #[must_use]
+    pub const fn may_shift(self) -> bool {
+        self.0 & (Self::SHIFTED | Entry::PROXIED) != 0
+    }
+}
+
 impl Table {
     /// Whether a connection has a helper, so that [`Table::help`] can have anything to do.
     #[inline]
     #[must_use]
     pub fn is_helped(&self, conn: ConnId) -> bool {
         self.slots.live(conn).is_some_and(|entry| entry.has(Entry::HELPED))
+    }
+
+    /// What is to be done to packets of a connection on their way out.
+    #[inline]
+    #[must_use]
+    pub fn care(&self, conn: ConnId) -> Care {
+        self.slots.live(conn).map_or(Care(0), |entry| {
+            let shifted = if entry.is(CtStatus::SEQ_ADJUST) { Care::SHIFTED } else { 0 };
+            Care(entry.flags & (Entry::HELPED | Entry::PROXIED) | shifted)
+        })
     }
 
     /// Runs the connection's helper (last in INPUT and POSTROUTING, before the connection is

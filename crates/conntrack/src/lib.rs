@@ -50,7 +50,7 @@ pub mod zone;
 
 pub use conn::{ConnId, CtStatus};
 pub use event::Event;
-pub use helping::Ways;
+pub use helping::{Care, Ways};
 pub use invalid::{Invalid, Reason};
 pub use sysctl::Sysctls;
 pub use table::Table;

@@ -19,13 +19,6 @@ pub struct Proxied {
 }
 
 impl Table {
-    /// Whether SYNPROXY has opened a connection.
-    #[inline]
-    #[must_use]
-    pub fn is_proxied(&self, conn: ConnId) -> bool {
-        self.slots.live(conn).is_some_and(|entry| entry.has(Entry::PROXIED))
-    }
-
     /// What SYNPROXY knows of a connection; `None` for one that it did not open, or that has gone.
     #[inline]
     #[must_use]

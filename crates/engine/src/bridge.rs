@@ -329,6 +329,7 @@ impl Bridge {
             priority: 0,
             traced: false,
             verified: false,
+            unfinished: &mut None,
             tracked: None,
             template: &mut Template::default(),
             conntrack: &mut self.connections,

@@ -56,7 +56,7 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
     [duplicate.mark, duplicate.secmark, duplicate.priority] = copy.marks;
     (duplicate.out, duplicate.largest_piece) = (Some(out), walk.largest_piece);
     (duplicate.tracked, duplicate.is_duplicate) = (Some(Tracked::UNTRACKED), true);
-    (duplicate.copied_from, duplicate.unsummed) = (walk.interface, walk.unsummed);
+    (duplicate.copied_from, duplicate.unfinished) = (walk.interface, walk.unfinished);
     let sent = traverse(&mut duplicate, Hook::Output)
         .and_then(|()| traverse(&mut duplicate, Hook::Postrouting))
         .and_then(|()| fits(&mut duplicate, out));

@@ -16,8 +16,9 @@ use crate::synproxy;
 use crate::walk::{Stop, Walk};
 use alloc::vec::Vec;
 use keepstate_conntrack::nat::{self, Manip};
-use keepstate_conntrack::{CtState, Hook, Tracked, table::Drop};
-use keepstate_packet::{InterfaceName, checksum};
+use keepstate_conntrack::table::{Drop, Template};
+use keepstate_conntrack::{Care, CtState, Hook, Tracked};
+use keepstate_packet::InterfaceName;
 use keepstate_ruleset::evaluate::{
     Decision, Logged, TableState, Tracing, Traversal, Unknown, evaluate,
 };
@@ -35,12 +36,10 @@ pub enum Stage {
     /// Addresses are translated, of a connection's first packet as the table's chain of this hook has
     /// it.
     Nat,
-    /// The connection's helper reads the packet.
-    Helper,
-    /// SYNPROXY completes what it has opened.
-    Synproxy,
-    /// Sequence numbers are shifted, and a new connection enters the table.
-    Confirm,
+    /// What stands at the end of the ways in and out, from [`priority::HELPER`] to
+    /// [`priority::CONFIRM`]: the connection's helper reads the packet, SYNPROXY completes what it has
+    /// opened, sequence numbers are shifted, and a new connection enters the table.
+    Leave,
 }
 
 /// netfilter's priorities (`enum nf_ip_hook_priorities` of the user-space API).
@@ -77,15 +76,13 @@ pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
     const SNAT: (i32, Stage) = (priority::NAT_SOURCE, Stage::Nat);
     const FILTER: (i32, Stage) = (priority::FILTER, Stage::Table(TableName::Filter));
     const SECURITY: (i32, Stage) = (priority::SECURITY, Stage::Table(TableName::Security));
-    const HELPER: (i32, Stage) = (priority::HELPER, Stage::Helper);
-    const SYNPROXY: (i32, Stage) = (priority::SYNPROXY, Stage::Synproxy);
-    const CONFIRM: (i32, Stage) = (priority::CONFIRM, Stage::Confirm);
+    const LEAVE: (i32, Stage) = (priority::HELPER, Stage::Leave);
     match hook {
         Hook::Prerouting => &[RAW, CONNTRACK, MANGLE, DNAT],
-        Hook::Input => &[MANGLE, FILTER, SECURITY, SNAT, HELPER, SYNPROXY, CONFIRM],
+        Hook::Input => &[MANGLE, FILTER, SECURITY, SNAT, LEAVE],
         Hook::Forward => &[MANGLE, FILTER, SECURITY],
         Hook::Output => &[RAW, CONNTRACK, MANGLE, DNAT, FILTER, SECURITY],
-        Hook::Postrouting => &[MANGLE, SNAT, HELPER, SYNPROXY, CONFIRM],
+        Hook::Postrouting => &[MANGLE, SNAT, LEAVE],
     }
 }
 
@@ -104,11 +101,7 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
             Stage::Conntrack => track_in(walk, hook)?,
             Stage::Nat if !tables.has_translation() => {}
             Stage::Nat => nat(walk, hook, tables)?,
-            Stage::Helper if !is_helped(walk) => {}
-            Stage::Helper => help(walk)?,
-            Stage::Synproxy if !is_proxied(walk) => {}
-            Stage::Synproxy => synproxy::complete(walk)?,
-            Stage::Confirm => confirm(walk)?,
+            Stage::Leave => leave(walk)?,
         }
     }
     Ok(())
@@ -118,8 +111,6 @@ pub(crate) fn traverse<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Resul
 fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Result<(), Stop> {
     let [in_interface, out_interface] = interfaces(walk);
     let facts = facts(walk, hook);
-    let length = walk.parsed.length;
-    let verified = walk.verified || hook == Hook::Input && walk.needs_no_sum();
     let traces = walk.rules.as_ref().is_some_and(|rules| rules.traces());
     let Some((table, state)) = walk.rules.as_deref_mut().and_then(|rules| rules.table(name, hook))
     else {
@@ -139,10 +130,11 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         secmark: walk.secmark,
         priority: walk.priority,
         traced: walk.traced,
-        verified,
+        verified: walk.verified,
+        unfinished: &mut walk.unfinished,
         tracked: match &walk.tracked {
-            None if walk.template.is_proxied => Some(&Tracked::TEMPLATE),
-            tracked => tracked.as_ref(),
+            Some(tracked) => Some(tracked),
+            None => yet_to_be_tracked(&walk.template),
         },
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -162,11 +154,6 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
     walk.traced = traversal.traced;
     walk.verified = traversal.verified;
     let unknown = traversal.unknown;
-    if let Some(begun) = &mut walk.unsummed {
-        // What a rule has changed is not in the sum yet, but for the length.
-        *begun = checksum::lengthened(*begun, length, walk.parsed.length);
-        checksum::begin_tcp(walk.parsed, walk.bytes, *begun);
-    }
     walk.recorder.table_verdict(name, verdict, decision);
     if let Some(unknown) = unknown {
         let is_settled = unknown.is_settled(verdict);
@@ -177,6 +164,12 @@ fn table<R: Recorder>(walk: &mut Walk<'_, R>, name: TableName, hook: Hook) -> Re
         duplicate::send(walk);
     }
     end(walk, verdict, decision.map(|decision| PolicyOrRule { table: name, decision }))
+}
+
+/// What rules see of a packet before tracking: the template that it was made with, if it was.
+#[cold]
+fn yet_to_be_tracked(template: &Template) -> Option<&'static Tracked> {
+    template.is_proxied.then_some(&Tracked::TEMPLATE)
 }
 
 /// What a table's verdict means for the packet.
@@ -209,7 +202,7 @@ fn end<R: Recorder>(
         }
         Verdict::Synproxy(announced) => {
             walk.rule = decided;
-            synproxy::open(walk, &announced)
+            synproxy::open(walk, announced)
         }
     }
 }
@@ -276,10 +269,8 @@ fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Res
     }
     let before = [walk.parsed.source, walk.parsed.destination];
     walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop)?;
-    if let Some(begun) = &mut walk.unsummed {
-        let after = [walk.parsed.source, walk.parsed.destination];
-        *begun = checksum::readdressed(*begun, before, after);
-        checksum::begin_tcp(walk.parsed, walk.bytes, *begun);
+    if let Some(unfinished) = &mut walk.unfinished {
+        unfinished.readdress(before, walk.parsed, walk.bytes);
     }
     Ok(())
 }
@@ -327,6 +318,7 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
         priority: walk.priority,
         traced: walk.traced,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut walk.template,
         conntrack: walk.conntrack,
@@ -339,16 +331,39 @@ fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&Interfac
     walk.log.extend(complained.map(Logged::Line));
 }
 
-#[inline]
-fn is_helped<R>(walk: &Walk<'_, R>) -> bool {
-    let conn = walk.tracked.as_ref().and_then(|tracked| tracked.conn);
-    conn.is_some_and(|conn| walk.conntrack.is_helped(conn))
+#[inline(never)]
+fn leave<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
+    let Some(conn) = walk.tracked.as_ref().and_then(|tracked| tracked.conn) else {
+        return Ok(());
+    };
+    let care = walk.conntrack.care(conn);
+    if care != Care::default() {
+        if care.is_helped() {
+            help(walk)?;
+        }
+        if care.is_proxied() {
+            synproxy::complete(walk)?;
+        }
+        if care.may_shift() {
+            adjust(walk)?;
+        }
+    }
+    confirm(walk)
 }
 
-#[inline]
-fn is_proxied<R>(walk: &Walk<'_, R>) -> bool {
-    let conn = walk.tracked.as_ref().and_then(|tracked| tracked.conn);
-    conn.is_some_and(|conn| walk.conntrack.is_proxied(conn))
+/// Shifts sequence numbers. Those of what the host sends to itself are shifted on the way out alone.
+#[cold]
+#[inline(never)]
+fn adjust<R>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
+    match &walk.tracked {
+        Some(tracked)
+            if walk.hook != Some(Hook::Input)
+                || walk.interface != Some(walk.routing.loopback()) =>
+        {
+            walk.conntrack.adjust(tracked, walk.parsed, walk.bytes).map_err(stop)
+        }
+        _ => Ok(()),
+    }
 }
 
 #[inline(never)]
@@ -370,14 +385,10 @@ fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     }
 }
 
-#[inline(never)]
+#[inline]
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &mut walk.tracked {
         Some(tracked) if tracked.conn.is_some() => {
-            // Numbers of what the host sends to itself are shifted on the way out alone.
-            if walk.hook != Some(Hook::Input) || walk.interface != Some(walk.routing.loopback()) {
-                walk.conntrack.adjust(tracked, walk.parsed, walk.bytes).map_err(stop)?;
-            }
             walk.conntrack.confirm(walk.now, tracked).map_err(stop)?;
             let may_be_new = matches!(tracked.state, CtState::New | CtState::Related);
             if may_be_new && !walk.is_answer {

@@ -84,20 +84,20 @@ impl Options {
 
     /// What is left of a client's offer when the server's is this; the value of the timestamp then
     /// holds the rest of it.
-    fn answered(self, announced: &Announced, clock: u32) -> Self {
-        let mss = self.mss.and(announced.mss);
-        let Some((value, _)) = self.stamps.filter(|_| announced.timestamp) else {
+    fn answered(self, announced: Announced, clock: u32) -> Self {
+        let mss = self.mss.and(announced.mss());
+        let Some((value, _)) = self.stamps.filter(|_| announced.timestamp()) else {
             return Self { mss, ..Self::default() };
         };
-        let window_scale = self.window_scale.filter(|_| announced.window_scale.is_some());
-        let sack_permitted = self.sack_permitted && announced.sack_permitted;
-        let ecn = self.ecn && announced.ecn;
+        let window_scale = self.window_scale.filter(|_| announced.window_scale().is_some());
+        let sack_permitted = self.sack_permitted && announced.sack_permitted();
+        let ecn = self.ecn && announced.ecn();
         let held = window_scale.map_or(stamp::NO_SCALE, u32::from)
             | if sack_permitted { stamp::SACK } else { 0 }
             | if ecn { stamp::ECN } else { 0 };
         Self {
             mss,
-            window_scale: window_scale.and(announced.window_scale),
+            window_scale: window_scale.and(announced.window_scale()),
             sack_permitted,
             stamps: Some((clock & !stamp::OPTIONS | held, value)),
             ecn,
@@ -137,7 +137,7 @@ enum To {
 
 /// What SYNPROXY does with a SYN, and with an ACK that should bring a cookie.
 #[inline(never)]
-pub(crate) fn open<R: Recorder>(walk: &mut Walk<'_, R>, announced: &Announced) -> Result<(), Stop> {
+pub(crate) fn open<R: Recorder>(walk: &mut Walk<'_, R>, announced: Announced) -> Result<(), Stop> {
     let L4::Tcp(header) = walk.parsed.l4 else { return Err(Stop::Rule) };
     let mut offered = Options::of(walk.parsed, walk.bytes);
     if header.flags & tcp::SYN == 0 {
@@ -301,7 +301,7 @@ fn check_header<R>(walk: &Walk<'_, R>, header: &TcpHeader) -> Result<(), Stop> {
     if whole { Ok(()) } else { Err(Stop::Rule) }
 }
 
-/// Translates the server's clock for the client, and back.
+/// Translates the server's clock for the client, and back, wherever it stands.
 fn set_clock(packet: &Parsed, bytes: &mut [u8], direction: Direction, known: Proxied) {
     const STAMPS: (u8, usize) = (8, 10);
     let L4::Tcp(header) = &packet.l4 else { return };
@@ -318,14 +318,14 @@ fn set_clock(packet: &Parsed, bytes: &mut [u8], direction: Direction, known: Pro
             (_, Some(length)) if length < 2 || at + length > end => return,
             (kind, Some(length)) if (*kind, length) == STAMPS => {
                 let by = known.clock_shift;
-                let (at, by) = match direction {
+                let (word, by) = match direction {
                     Direction::Reply => (at + 2, by.wrapping_neg()),
                     Direction::Original => (at + 6, by),
                 };
-                let old = packet.l4_bytes(bytes).get(at..).and_then(<[u8]>::first_chunk);
+                let old = packet.l4_bytes(bytes).get(word..).and_then(<[u8]>::first_chunk);
                 let Some(old) = old.copied().map(u32::from_be_bytes) else { return };
-                rewrite::put_tcp_word(packet, bytes, at, old.wrapping_add(by));
-                return;
+                rewrite::put_tcp_word(packet, bytes, word, old.wrapping_add(by));
+                at += STAMPS.1;
             }
             (_, Some(length)) => at += length,
         }

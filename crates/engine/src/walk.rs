@@ -14,8 +14,9 @@ use crate::{defrag, forward, own, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
+use keepstate_packet::checksum::Unfinished;
 use keepstate_packet::{
-    Family, Instant, L4, LinkInfo, Parsed, checksum, icmp, icmpv6, rewrite, tcp, udp,
+    Address, Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp,
 };
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
@@ -72,8 +73,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_duplicate: bool,
     /// Where the packet came in whose copy it is: answers to the copy are chosen by it.
     pub(crate) copied_from: Option<InterfaceIndex>,
-    /// Its checksum is left to a device: until then the sum of the pseudo-header stands there, this one.
-    pub(crate) unsummed: Option<u16>,
+    /// Its checksum is left to a device.
+    pub(crate) unfinished: Option<Unfinished>,
     /// What the host has made this packet as; `None` for one that came in or that a program sends.
     pub(crate) made: Option<Made>,
 }
@@ -185,7 +186,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             is_copy: false,
             is_duplicate: false,
             copied_from: None,
-            unsummed: None,
+            unfinished: None,
             made: None,
         }
     }
@@ -232,13 +233,19 @@ impl<R: Recorder> Walk<'_, R> {
             let _ = copy;
         }
         traverse(self, Hook::Postrouting)?;
-        if self.routing.is_own(family, destination) { self.come_back() } else { Ok(()) }
+        let comes_back = self.out == Some(self.routing.loopback());
+        if comes_back || self.routing.is_own(family, destination) {
+            self.come_back()
+        } else {
+            Ok(())
+        }
     }
 
     /// The way of what the host itself sends.
     fn way_out(&self) -> Result<InterfaceIndex, Stop> {
         let (family, destination) = (self.parsed.family, self.parsed.destination);
-        if self.routing.is_own(family, destination) {
+        let to_nobody = family == Family::V4 && destination == Address::v4([0; 4]);
+        if to_nobody || self.routing.is_own(family, destination) {
             return Ok(self.routing.loopback());
         }
         self.routing.route_out(family, destination).ok_or(Stop::Cause(Cause::NoRoute))
@@ -267,6 +274,7 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// What reaches the host itself, whole.
     pub(crate) fn arrive(&mut self) -> Result<(), Stop> {
+        self.verified = self.verified || self.is_verified();
         traverse(self, Hook::Input)?;
         if self.routing.host().answers_echo {
             own::answer_echo(self);
@@ -373,11 +381,8 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Whether nobody sums up the packet's segment again: its checksum has been found right by tracking,
     /// but once it is being forwarded that is forgotten, or by a rule.
-    #[inline]
     pub(crate) fn needs_no_sum(&self) -> bool {
-        self.verified
-            || self.unsummed.is_some()
-            || self.hook != Some(Hook::Forward) && self.is_verified()
+        self.verified || self.hook != Some(Hook::Forward) && self.is_verified()
     }
 
     /// Whether tracking has looked at the packet's checksum and found it right.
@@ -406,7 +411,7 @@ impl<R: Recorder> Walk<'_, R> {
             bytes: self.bytes,
             interface: self.interface.or(self.copied_from),
             now: self.now,
-            verified: self.unsummed.is_some() || self.is_verified(),
+            verified: self.verified || self.is_verified(),
         }
     }
 
@@ -428,10 +433,7 @@ impl<R: Recorder> Walk<'_, R> {
     pub(crate) fn send_made(&mut self, sending: Sending) {
         let Sending { mut bytes, made, unsummed, tracked, template, out: back } = sending;
         let Ok(mut parsed) = Parsed::new(&bytes) else { return };
-        let unsummed = unsummed.then(|| checksum::begun_tcp(&parsed));
-        if let Some(begun) = unsummed {
-            checksum::begin_tcp(&parsed, &mut bytes, begun);
-        }
+        let unfinished = unsummed.then(|| Unfinished::begin(&parsed, &mut bytes));
         self.recorder.answer(&bytes);
         if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
             bytes.resize(bytes.len() + ROOM, 0);
@@ -448,7 +450,8 @@ impl<R: Recorder> Walk<'_, R> {
         };
         let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
         (walk.tracked, walk.is_answer, walk.template) = (tracked, tracked.is_some(), template);
-        (walk.made, walk.is_duplicate, walk.unsummed) = (Some(made), self.is_duplicate, unsummed);
+        (walk.made, walk.is_duplicate) = (Some(made), self.is_duplicate);
+        (walk.unfinished, walk.verified) = (unfinished, unsummed);
         let sent = match back {
             Some(back) => {
                 walk.out = Some(back);
@@ -472,8 +475,8 @@ impl<R: Recorder> Walk<'_, R> {
 
     /// Makes the checksum that has been left to the device.
     pub(crate) fn finish(&mut self) {
-        if let Some(begun) = self.unsummed.take() {
-            checksum::finish_tcp(self.parsed, self.bytes, begun);
+        if let Some(unfinished) = self.unfinished.take() {
+            unfinished.finish(self.parsed, self.bytes);
         }
     }
 }

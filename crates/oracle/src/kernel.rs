@@ -7,6 +7,7 @@
 use crate::ctnetlink::Ctnetlink;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::parameters::Parameters;
+use crate::peers;
 use crate::probe::{self, Complaints, Mark, Probe, Record};
 use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
@@ -538,7 +539,7 @@ fn observation(
 ) -> Observation {
     let tracked = records.iter().find_map(|record| match record.mark {
         Mark::Tracked(state, direction) => Some((state, direction)),
-        Mark::Fragment | Mark::Passed | Mark::Leaving(_) => None,
+        Mark::Fragment | Mark::Passed | Mark::Answer | Mark::Leaving(_) => None,
     });
     let passed = tracked.is_some() || records.iter().any(|record| record.mark == Mark::Passed);
     let own = |record: &&Record| record.in_index == 0;
@@ -565,13 +566,15 @@ fn observation(
     } else {
         Fate::Dropped
     };
+    let answer = records.iter().find(|record| record.mark == Mark::Answer);
     Observation {
         fate,
+        drawn: answer.and_then(|answer| peers::drawn(&answer.head)),
         state: tracked.map(|(state, _)| state),
         direction: tracked.and_then(|(_, direction)| direction),
         status: leaves.and_then(|record| match record.mark {
             Mark::Leaving(status) => status,
-            Mark::Fragment | Mark::Passed | Mark::Tracked(..) => None,
+            Mark::Fragment | Mark::Passed | Mark::Answer | Mark::Tracked(..) => None,
         }),
         out,
         generated,

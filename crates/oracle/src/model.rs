@@ -3,7 +3,6 @@
 use crate::kernel::{Config, MAC_NEIGHBOUR, MAC_ROUTER};
 use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
-use crate::peers;
 use crate::probe::COMPLAINT;
 use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::policy::Declaration;
@@ -211,8 +210,7 @@ impl Model {
             outcomes.extend(seen.invert().map(|reply| (original, reply)));
         }
         self.engine.conntrack_mut().foretell(&outcomes);
-        let cookie = peers::foretold(packet, &kernel.generated, self.engine.conntrack(), self.now);
-        self.engine.foretell_cookie(cookie);
+        self.engine.foretell_cookie(kernel.drawn);
     }
 
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
@@ -264,6 +262,7 @@ impl Model {
         let tracked = disposition.tracked.filter(|_| self.tells_states);
         Observation {
             fate,
+            drawn: None,
             state: tracked.map(|tracked| tracked.state),
             direction: tracked.and_then(|tracked| tracked.direction),
             status: None,

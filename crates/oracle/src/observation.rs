@@ -4,6 +4,7 @@ use keepstate_conntrack::{
     CtState, Direction,
     event::{EventKind, Snapshot},
 };
+use keepstate_ruleset::targets::synproxy::cookies::Foretold;
 
 /// The side of the router that a packet comes from or leaves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +69,8 @@ pub struct Observation {
     pub logged: Vec<String>,
     /// Its mark as it left, or reached the router itself.
     pub mark: Option<u32>,
+    /// What the kernel has drawn at random for its answer.
+    pub drawn: Option<Foretold>,
     /// The reason code, where the one who was asked gives any.
     pub reason: Option<&'static str>,
     /// A rule was passed over of which the one who was asked did not know whether it matches, and the

@@ -4,9 +4,8 @@
 
 use crate::fuzz::Step;
 use crate::observation::Sent;
-use keepstate_conntrack::{Direction, Table, Tuple, Zone};
 use keepstate_packet::tcp::{self, TcpOption, TcpOptions};
-use keepstate_packet::{Instant, L4, Parsed, rewrite};
+use keepstate_packet::{L4, Parsed, rewrite};
 use keepstate_ruleset::targets::synproxy::cookies::{Ends, Foretold};
 use std::collections::BTreeMap;
 
@@ -112,61 +111,14 @@ impl Peers {
     }
 }
 
-/// What the kernel has answered a SYN with, for the engine to answer the same. The answer may have met a
-/// connection that SYNPROXY had opened before: then its numbers have been translated on their way
-/// out, or it has been taken for the server's answer, and only the ACK to that is seen.
-pub(crate) fn foretold(
-    syn: &[u8],
-    generated: &[Sent],
-    table: &Table,
-    now: Instant,
-) -> Option<Foretold> {
-    let parsed = Parsed::new(syn).ok()?;
-    let L4::Tcp(header) = &parsed.l4 else { return None };
-    if generated.is_empty() || header.flags & tcp::SYN == 0 {
-        return None;
-    }
-    let answered = ends(&parsed, header, false);
-    // Rules of OUTPUT may have changed its addresses, and taken its options.
-    let mut answers = generated.iter().filter_map(|sent| syn_ack(&sent.bytes));
-    let quoted = || generated.iter().find_map(|sent| syn_ack(quoted(&sent.bytes)?));
-    if let Some((_, cookie, stamp)) = answers.next().or_else(quoted) {
-        let answer = Tuple::of(&parsed, syn)?.invert()?;
-        let Some((conn, direction)) = table.find(now, &answer, Zone::default()) else {
-            return Some(Foretold { cookie, stamp });
-        };
-        let shift = table.shift(conn, direction).unwrap_or_default();
-        let clock = match direction {
-            Direction::Original => 0,
-            Direction::Reply => table.proxied(conn).map_or(0, |known| known.clock_shift),
-        };
-        let stamp = stamp.map(|stamp| stamp.wrapping_add(clock));
-        return Some(Foretold { cookie: cookie.wrapping_sub(shift.before), stamp });
-    }
-    let (mut found, mut begun) = (None, 0);
-    for sent in generated {
-        let Ok(parsed) = Parsed::new(&sent.bytes) else { continue };
-        let L4::Tcp(header) = &parsed.l4 else { continue };
-        let stamps = stamps(&parsed, &sent.bytes);
-        if header.flags != tcp::ACK {
-            continue;
-        }
-        if ends(&parsed, header, false) == answered {
-            found = Some((header.acknowledgment.wrapping_sub(1), stamps.map(|(_, echo)| echo)));
-        } else {
-            begun = stamps.map_or(0, |(value, _)| value);
-        }
-    }
-    // The echo has been translated once too often: by as much as it is ahead of what the other has got.
-    let stamp = |echo: u32| echo.wrapping_add(begun) / 2;
-    found.map(|(cookie, echo)| Foretold { cookie, stamp: echo.map(stamp) })
-}
-
-/// The packet that an ICMP error quotes.
-fn quoted(bytes: &[u8]) -> Option<&[u8]> {
-    let parsed = Parsed::new(bytes).ok()?;
-    let is_message = matches!(parsed.l4, L4::Icmp(_) | L4::Icmpv6(_));
-    is_message.then(|| parsed.l4_bytes(bytes).get(8..))?
+/// What the kernel has drawn for a SYN/ACK of its own, of which this is the beginning.
+pub(crate) fn drawn(head: &[u8]) -> Option<Foretold> {
+    let length = match head.first()? >> 4 {
+        4 => usize::from(*head.get(3)?),
+        _ => 40 + usize::from(*head.get(5)?),
+    };
+    let (_, cookie, stamp) = syn_ack(head.get(..length)?)?;
+    Some(Foretold { cookie, stamp })
 }
 
 /// The time of a segment and the one that it echoes.

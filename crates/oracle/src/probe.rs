@@ -15,6 +15,8 @@ use std::{fmt::Write as _, io};
 const GROUP: u16 = 7788;
 /// Bytes of each packet in a record: enough to know it again after routing.
 const SNAP: usize = 40;
+/// Bytes of a SYN/ACK in a record: with the timestamps of SYNPROXY.
+const ANSWER: usize = 80;
 /// Room for one record.
 const SLOT: usize = 512;
 /// Receive queue, bytes: records of one packet wait there.
@@ -72,7 +74,13 @@ pub(crate) fn table(tracking: Tracking) -> String {
     // Group membership reports of the router itself come by timers, and would be counted by rules.
     t.push_str(
         "chain own { type filter hook output priority -500; policy accept;\n\
-         ip protocol igmp ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n}\n",
+         ip protocol igmp ip daddr 224.0.0.0/4 drop\n ip6 daddr ff00::/8 drop\n jump late\n",
+    );
+    // Before any rule and any other hook: not all of them get far.
+    let _ = writeln!(
+        t,
+        "tcp flags & (syn | ack) == syn | ack log prefix \"m\" group {GROUP} snaplen {ANSWER} \
+         queue-threshold 1\n}}"
     );
     for hook in ["input", "postrouting"] {
         let _ = writeln!(
@@ -144,6 +152,8 @@ pub(crate) enum Mark {
     Passed,
     /// Behind conntrack's hook.
     Tracked(CtState, Option<Direction>),
+    /// A SYN/ACK of the router itself.
+    Answer,
     /// At the end of INPUT or POSTROUTING, with the status of its connection.
     Leaving(Option<u32>),
 }
@@ -157,7 +167,7 @@ pub(crate) struct Record {
     pub(crate) out_index: u32,
     pub(crate) packet_mark: u32,
     /// The first bytes of the packet, zero filled.
-    pub(crate) head: [u8; SNAP],
+    pub(crate) head: [u8; ANSWER],
 }
 
 /// The socket of the probe.
@@ -175,7 +185,7 @@ impl Probe {
 
     fn of_group(group: u16) -> io::Result<Self> {
         let socket = Socket::open(netlink::NETFILTER, QUEUE)?;
-        let mut mode = (SNAP as u32).to_be_bytes().to_vec();
+        let mut mode = (ANSWER as u32).to_be_bytes().to_vec();
         mode.extend([2, 0]); // NFULNL_COPY_PACKET
         for (kind, value) in [(1, vec![1]), (2, mode), (5, 1u32.to_be_bytes().to_vec())] {
             let mut message = Writer::new(MSG_CONFIG, REQUEST_ACK, 0, group);
@@ -265,7 +275,7 @@ fn record(attributes: Attributes<'_>) -> Option<Record> {
         in_index: 0,
         out_index: 0,
         packet_mark: 0,
-        head: [0; SNAP],
+        head: [0; ANSWER],
     };
     for (kind, value) in attributes {
         match kind {
@@ -291,6 +301,7 @@ fn mark(prefix: &str) -> Option<Mark> {
     match letters.next()? {
         'f' => Some(Mark::Fragment),
         'n' => Some(Mark::Passed),
+        'm' => Some(Mark::Answer),
         's' => Some(Mark::Leaving(letters.as_str().parse().ok())),
         'p' => {
             let state = match letters.next()? {

@@ -250,42 +250,47 @@ pub fn fill(parsed: &Parsed, bytes: &mut [u8]) {
     put(segment, rule.at, if zero_is_none { not_zero(checksum) } else { checksum });
 }
 
-/// The sum of the pseudo-header of a TCP segment: what stands in the place of its checksum where a host
-/// leaves the rest to the network card ([`finish_tcp`]).
-#[must_use]
-pub fn begun_tcp(parsed: &Parsed) -> u16 {
-    let length = parsed.length.saturating_sub(parsed.l4_offset);
-    !Sum::pseudo_header(parsed, tcp::PROTOCOL, length).checksum()
+/// The checksum of a TCP segment that its host leaves to the network card: until then the sum of the
+/// pseudo-header stands in its place, and what is changed in the segment changes nothing there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    sum: u16,
+    /// Of the packet, in bytes: it is in the sum.
+    length: u32,
 }
 
-/// The sum of a pseudo-header when the packet has become longer or shorter, in bytes.
-#[must_use]
-pub const fn lengthened(begun: u16, before: u32, after: u32) -> u16 {
-    let change = Change::NONE.number(before as u16, after as u16);
-    !change.apply(!begun)
-}
+impl Unfinished {
+    /// Puts the sum of the pseudo-header into a segment.
+    pub fn begin(parsed: &Parsed, bytes: &mut [u8]) -> Self {
+        let length = parsed.length.saturating_sub(parsed.l4_offset);
+        let sum = !Sum::pseudo_header(parsed, tcp::PROTOCOL, length).checksum();
+        put(bytes, parsed.l4_offset as usize + TCP_AT, sum);
+        Self { sum, length: parsed.length }
+    }
 
-/// The sum of a pseudo-header when source and destination have changed.
-#[must_use]
-pub fn readdressed(begun: u16, before: [Address; 2], after: [Address; 2]) -> u16 {
-    let pairs = before.iter().zip(&after);
-    let change = pairs.fold(Change::NONE, |change, (old, new)| change.bytes(&old.0, &new.0));
-    !change.apply(!begun)
-}
+    /// Puts it there again when something has changed the segment: only its length counts.
+    pub fn begin_again(&mut self, parsed: &Parsed, bytes: &mut [u8]) {
+        let change = Change::NONE.number(self.length as u16, parsed.length as u16);
+        (self.sum, self.length) = (!change.apply(!self.sum), parsed.length);
+        put(bytes, parsed.l4_offset as usize + TCP_AT, self.sum);
+    }
 
-/// Puts the sum of a pseudo-header in the place of the checksum.
-pub fn begin_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
-    put(bytes, parsed.l4_offset as usize + TCP_AT, begun);
-}
+    /// The same when source and destination have changed.
+    pub fn readdress(&mut self, before: [Address; 2], parsed: &Parsed, bytes: &mut [u8]) {
+        let pairs = before.iter().zip([&parsed.source, &parsed.destination]);
+        let change = pairs.fold(Change::NONE, |change, (old, new)| change.bytes(&old.0, &new.0));
+        self.sum = !change.apply(!self.sum);
+        self.begin_again(parsed, bytes);
+    }
 
-/// Makes the checksum of a TCP segment from the sum of its pseudo-header, as network cards do, and what
-/// stands in for one on Linux: never 0.
-pub fn finish_tcp(parsed: &Parsed, bytes: &mut [u8], begun: u16) {
-    let range = parsed.l4_offset as usize..parsed.length as usize;
-    let Some(segment) = bytes.get_mut(range) else { return };
-    put(segment, TCP_AT, begun);
-    let checksum = Sum::ZERO.bytes(segment).checksum();
-    put(segment, TCP_AT, not_zero(checksum));
+    /// Makes the checksum as network cards do, and what stands in for one on Linux: never 0.
+    pub fn finish(mut self, parsed: &Parsed, bytes: &mut [u8]) {
+        self.begin_again(parsed, bytes);
+        let range = parsed.l4_offset as usize..parsed.length as usize;
+        let Some(segment) = bytes.get_mut(range) else { return };
+        let checksum = Sum::ZERO.bytes(segment).checksum();
+        put(segment, TCP_AT, not_zero(checksum));
+    }
 }
 
 /// Where a TCP segment has its checksum.

@@ -28,6 +28,7 @@ use crate::targets::nflog;
 use crate::verdict::{Answer, Step, Verdict};
 use alloc::{boxed::Box, vec::Vec};
 use keepstate_conntrack::{self as conntrack, Hook, Tracked, table::Template};
+use keepstate_packet::checksum::Unfinished;
 use keepstate_packet::ipv6;
 use keepstate_packet::{Address, Family, Instant, InterfaceName, L4, LinkInfo, Parsed};
 
@@ -71,11 +72,24 @@ pub struct Traversal<'a> {
     /// Its checksum has been found right, and is not asked for again: also not once a target has changed
     /// it since.
     pub verified: bool,
+    /// Its checksum is left to the network card: the host itself has made it.
+    pub unfinished: &'a mut Option<Unfinished>,
     /// What LOG, NFLOG and TRACE wrote, oldest first.
     pub log: &'a mut Vec<Logged>,
     /// The first rule of this walk whose match could not be told ([`Answer::Unknown`]), and what
     /// hangs on it.
     pub unknown: Option<Unknown>,
+}
+
+impl Traversal<'_> {
+    /// After a change to the segment behind the IP header: a checksum that is left to the network card does
+    /// not follow.
+    #[inline]
+    pub(crate) fn segment_changed(&mut self) {
+        if let Some(unfinished) = self.unfinished {
+            unfinished.begin_again(self.packet, self.bytes);
+        }
+    }
 }
 
 /// What rules of a bridge read of a frame beside its addresses, which are in [`Traversal::link`].

@@ -103,6 +103,7 @@ pub(crate) fn send(table: &str, hook: Hook, rule: &str, packet: &[u8]) -> After 
         priority: 0,
         traced: false,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

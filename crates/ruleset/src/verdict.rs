@@ -16,20 +16,80 @@ pub enum Verdict {
     Synproxy(Announced),
 }
 
-/// What `SYNPROXY` answers a client in the name of its server.
+/// What `SYNPROXY` answers a client in the name of its server. Small: every verdict has room for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Announced {
-    /// `--mss`, bytes; without it, and so on: what the client offers is not taken up.
-    pub mss: Option<u16>,
-    /// `--wscale`, a shift.
-    pub window_scale: Option<u8>,
-    /// `--sack-perm`.
-    pub sack_permitted: bool,
-    /// `--timestamp`.
-    pub timestamp: bool,
-    /// `--ecn`.
-    pub ecn: bool,
+    mss: u16,
+    window_scale: u8,
+    /// The bits below.
+    given: u8,
 }
+
+impl Announced {
+    const MSS: u8 = 1 << 0;
+    const WINDOW_SCALE: u8 = 1 << 1;
+    const SACK_PERMITTED: u8 = 1 << 2;
+    const TIMESTAMP: u8 = 1 << 3;
+    const ECN: u8 = 1 << 4;
+
+    /// Takes up the client's offer of segments of at most so many bytes (`--mss`).
+    #[must_use]
+    pub const fn with_mss(self, mss: u16) -> Self {
+        Self { mss, given: self.given | Self::MSS, ..self }
+    }
+
+    /// Takes up the client's offer to scale windows, by this shift (`--wscale`).
+    #[must_use]
+    pub const fn with_window_scale(self, window_scale: u8) -> Self {
+        Self { window_scale, given: self.given | Self::WINDOW_SCALE, ..self }
+    }
+
+    /// Takes up the client's offer of selective acknowledgements, timestamps, congestion notification
+    /// (`--sack-perm`, `--timestamp`, `--ecn`).
+    #[must_use]
+    pub const fn with(self, sack_permitted: bool, timestamp: bool, ecn: bool) -> Self {
+        let sack_permitted = if sack_permitted { Self::SACK_PERMITTED } else { 0 };
+        let timestamp = if timestamp { Self::TIMESTAMP } else { 0 };
+        let ecn = if ecn { Self::ECN } else { 0 };
+        Self { given: self.given | sack_permitted | timestamp | ecn, ..self }
+    }
+
+    const fn has(self, bit: u8) -> bool {
+        self.given & bit != 0
+    }
+
+    /// `--mss`, bytes.
+    #[must_use]
+    pub fn mss(self) -> Option<u16> {
+        self.has(Self::MSS).then_some(self.mss)
+    }
+
+    /// `--wscale`, a shift.
+    #[must_use]
+    pub fn window_scale(self) -> Option<u8> {
+        self.has(Self::WINDOW_SCALE).then_some(self.window_scale)
+    }
+
+    /// `--sack-perm`.
+    #[must_use]
+    pub const fn sack_permitted(self) -> bool {
+        self.has(Self::SACK_PERMITTED)
+    }
+
+    /// `--timestamp`.
+    #[must_use]
+    pub const fn timestamp(self) -> bool {
+        self.has(Self::TIMESTAMP)
+    }
+
+    /// `--ecn`.
+    #[must_use]
+    pub const fn ecn(self) -> bool {
+        self.has(Self::ECN)
+    }
+}
+
+const _: () = assert!(size_of::<Step>() <= 8, "a step fits into a register");
 
 /// What `REJECT --reject-with` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,8 @@ use super::tcp::{self, Segment, State};
 use super::{Outcome, Record, Seen};
 use crate::conn::{CtStatus, Entry, ProtocolRecord};
 use crate::event::Changes;
+use crate::seqadj::Shifts;
+use crate::tuple::Direction;
 
 pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
     let segment = match Segment::new(seen.packet, seen.bytes, seen.checksum_ok()) {
@@ -18,7 +20,7 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         state,
         direction: seen.direction,
         status: record.entry.status(),
-        answered_shift: seen.shifts.map(|shifts| *shifts.of(seen.direction.invert())),
+        shifted: seen.shifts.map_or(0, |shifts| shifted(shifts, seen.direction, &segment)),
         is_proxied: record.entry.has(Entry::PROXIED),
     };
     match tcp::packet(seen.sysctls, &known, windows, &segment) {
@@ -33,6 +35,12 @@ pub(super) fn packet(seen: &Seen<'_>, record: &mut Record<'_>) -> Outcome {
         }
         tcp::Outcome::Restart => Outcome::Restart,
     }
+}
+
+/// By how much the numbers were shifted that a segment acknowledges.
+#[cold]
+fn shifted(shifts: &Shifts, direction: Direction, segment: &Segment<'_>) -> u32 {
+    shifts.of(direction.invert()).of(segment.ack.wrapping_sub(1))
 }
 
 fn first(seen: &Seen<'_>, record: &mut Record<'_>, segment: &Segment<'_>) -> Outcome {

@@ -33,7 +33,6 @@ pub use timeout::{SHORTEN_LEFT_MIN, shortened};
 
 use crate::conn::CtStatus;
 use crate::invalid::{Invalid, Reason};
-use crate::seqadj::Shift;
 use crate::sysctl::Sysctls;
 use crate::timeout::Timeout;
 use crate::tuple::Direction;
@@ -155,8 +154,8 @@ pub struct Seen {
     pub direction: Direction,
     /// Status before the segment: SEEN_REPLY is not yet set by the first reply itself.
     pub status: CtStatus,
-    /// How the sequence numbers that the segment acknowledges were shifted, where they were.
-    pub answered_shift: Option<Shift>,
+    /// By how much the numbers that the segment acknowledges were shifted ([`crate::seqadj`]).
+    pub shifted: u32,
     /// SYNPROXY has opened the connection.
     pub is_proxied: bool,
 }
@@ -165,7 +164,7 @@ impl Seen {
     /// Of a connection that nobody has touched.
     #[must_use]
     pub const fn new(state: State, direction: Direction, status: CtStatus) -> Self {
-        Self { state, direction, status, answered_shift: None, is_proxied: false }
+        Self { state, direction, status, shifted: 0, is_proxied: false }
     }
 }
 

@@ -182,6 +182,7 @@ fn traverse<T>(
         priority: 0,
         traced: false,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Table::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

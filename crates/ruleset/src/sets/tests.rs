@@ -59,6 +59,7 @@ fn walk(table: &Table, source: [u8; 4], port: u16) -> (Verdict, u32) {
         priority: 0,
         traced: false,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,

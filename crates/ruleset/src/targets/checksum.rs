@@ -1,6 +1,6 @@
 //! `CHECKSUM`: finishes a checksum that was left to the network card. It looks only at packets that are
-//! known to be unfinished, which no packet here is: what a device hands over so is finished when it
-//! comes in, and handed back as it was. So it changes nothing.
+//! known to be unfinished: here segments that the host itself has made. What a device hands over so is
+//! finished when it comes in, and handed back as it was.
 
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
@@ -26,7 +26,7 @@ and find the checksum wrong. It stands in table mangle.
     -t mangle -A POSTROUTING -p udp --dport 68 -j CHECKSUM --checksum-fill
 
 A checksum that is wrong for another reason is left as it is. Here packets are finished when they come in, so
-the rule changes nothing; it counts.
+of those the rule changes nothing; it counts.
 ";
 
 /// The entry.
@@ -54,7 +54,10 @@ impl Target for Checksum {
         EXTENSION.name
     }
 
-    fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
+    fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
+        if let Some(unfinished) = traversal.unfinished.take() {
+            unfinished.finish(traversal.packet, traversal.bytes);
+        }
         Step::Continue
     }
 

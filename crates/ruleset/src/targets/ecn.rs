@@ -120,6 +120,7 @@ impl Target for Ecn {
         let flags = bit(bit(before, tcp::ECE, self.ece), tcp::CWR, self.cwr);
         if flags != before {
             rewrite::set_tcp_flags(traversal.packet, traversal.bytes, flags);
+            traversal.segment_changed();
         }
         Step::Continue
     }

@@ -85,16 +85,15 @@ pub struct Synproxy(pub Announced);
 fn parse(arguments: &mut Arguments<'_>) -> Option<Box<dyn Target>> {
     let has = |id| arguments.option(id).is_some();
     let (sack_permitted, timestamp, ecn) = (has(SACK), has(TIMESTAMP), has(ECN));
-    let window_scale = match arguments.option(WSCALE) {
-        None => None,
-        Some(given) => Some((arguments.number32(given)? & 0xff) as u8),
-    };
-    let mss = match arguments.option(MSS) {
-        None => None,
-        Some(given) => Some((arguments.number32(given)? & 0xffff) as u16),
-    };
+    let mut announced = Announced::default().with(sack_permitted, timestamp, ecn);
+    if let Some(given) = arguments.option(WSCALE) {
+        announced = announced.with_window_scale((arguments.number32(given)? & 0xff) as u8);
+    }
+    if let Some(given) = arguments.option(MSS) {
+        announced = announced.with_mss((arguments.number32(given)? & 0xffff) as u16);
+    }
     arguments.needs_protocol(&[(tcp::PROTOCOL, "tcp")])?;
-    Some(Box::new(Synproxy(Announced { mss, window_scale, sack_permitted, timestamp, ecn })))
+    Some(Box::new(Synproxy(announced)))
 }
 
 impl Synproxy {
@@ -105,15 +104,15 @@ impl Synproxy {
                 let _ = write!(out, " {dashes}{name}");
             }
         };
-        flag(self.0.sack_permitted, "sack-perm");
-        flag(self.0.timestamp, "timestamp");
-        if let Some(scale) = self.0.window_scale {
+        flag(self.0.sack_permitted(), "sack-perm");
+        flag(self.0.timestamp(), "timestamp");
+        if let Some(scale) = self.0.window_scale() {
             let _ = write!(out, " {dashes}wscale {scale}");
         }
-        if let Some(mss) = self.0.mss {
+        if let Some(mss) = self.0.mss() {
             let _ = write!(out, " {dashes}mss {mss}");
         }
-        if self.0.ecn {
+        if self.0.ecn() {
             let _ = write!(out, " {dashes}ecn");
         }
     }
@@ -157,11 +156,11 @@ impl Target for Synproxy {
 
     fn explain(&self, out: &mut Pieces) {
         let announced = [
-            self.0.mss.map(|mss| format!("a maximum segment size of {mss}")),
-            self.0.window_scale.map(|scale| format!("a window scale of {scale}")),
-            self.0.sack_permitted.then(|| String::from("selective acknowledgements")),
-            self.0.timestamp.then(|| String::from("timestamps")),
-            self.0.ecn.then(|| String::from("congestion notification")),
+            self.0.mss().map(|mss| format!("a maximum segment size of {mss}")),
+            self.0.window_scale().map(|scale| format!("a window scale of {scale}")),
+            self.0.sack_permitted().then(|| String::from("selective acknowledgements")),
+            self.0.timestamp().then(|| String::from("timestamps")),
+            self.0.ecn().then(|| String::from("congestion notification")),
         ];
         let announced: Vec<String> = announced.into_iter().flatten().collect();
         let announcing = match announced.as_slice() {
@@ -265,7 +264,7 @@ mod tests {
             send("filter", Hook::Forward, "-p tcp -j SYNPROXY --mss 1460", &segment(flags)).verdict
         };
         for flags in [0x02, 0x10, 0x18, 0xc2] {
-            let announced = Announced { mss: Some(1460), ..Announced::default() };
+            let announced = Announced::default().with_mss(1460);
             assert_eq!(verdict(flags), Verdict::Synproxy(announced), "{flags:#x}");
         }
         for flags in [0x00, 0x03, 0x04, 0x11, 0x12, 0x14] {

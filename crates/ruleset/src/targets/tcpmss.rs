@@ -183,7 +183,9 @@ impl Target for TcpMss {
     }
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
-        match self.lower(traversal) {
+        let lowered = self.lower(traversal);
+        traversal.segment_changed();
+        match lowered {
             Ok(()) => Step::Continue,
             Err(Unfit) => Step::Verdict(Verdict::Drop),
         }

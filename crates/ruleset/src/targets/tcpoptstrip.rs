@@ -120,6 +120,7 @@ impl Target for TcpOptStrip {
             }
             at += taken;
         }
+        traversal.segment_changed();
         Step::Continue
     }
 

@@ -130,8 +130,7 @@ pub(super) fn fit(
     } else {
         segment.ack
     };
-    let shifted = seen.answered_shift.map_or(0, |shift| shift.of(segment.ack.wrapping_sub(1)));
-    let (ack, sack) = (segment.ack.wrapping_sub(shifted), sack.wrapping_sub(shifted));
+    let (ack, sack) = (segment.ack.wrapping_sub(seen.shifted), sack.wrapping_sub(seen.shifted));
     if (sender.max_window == 0 || segment.has(SYN))
         && first_words(seen, sender, receiver, segment, sack)
     {

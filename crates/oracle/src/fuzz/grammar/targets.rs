@@ -33,7 +33,8 @@ pub(super) const TARGETS: &[Entry] = &[
     Entry::new("RATEEST", beside::rateest),
     Entry::new("REJECT", reject),
     Entry::new("SNPT", prefix).aimed(|random, draft, _| aim::few_addresses(random, draft)),
-    Entry::new("SYNPROXY", |random, _| Some(synproxy(random)))
+    // What comes to the router itself would have the router's own TCP answer as well.
+    Entry::new("SYNPROXY", |random, place| (place.hook == Hook::Forward).then(|| synproxy(random)))
         .of(&["tcp"])
         .aimed(|random, draft, _| aim::tcp_options(random, draft)),
     Entry::new("TCPMSS", tcpmss).of(&["tcp"]).aimed(ports::aim_clamp),

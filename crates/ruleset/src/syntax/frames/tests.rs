@@ -385,6 +385,7 @@ fn met(rule: &str, ethertype: u16, tag: Option<u16>, bytes: &[u8]) -> bool {
         priority: 0,
         traced: false,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() }),

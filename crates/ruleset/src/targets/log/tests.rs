@@ -60,6 +60,7 @@ fn logged(rules: &str, host: &dyn HostFacts, bytes: &[u8]) -> Vec<LogLine> {
         priority: 0,
         traced: false,
         verified: false,
+        unfinished: &mut None,
         tracked: None,
         template: &mut Template::default(),
         conntrack: &mut connections,
