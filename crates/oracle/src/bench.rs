@@ -293,34 +293,9 @@ impl Bench {
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
                     let adapted = peers.adapted(bytes);
                     let bytes = adapted.as_ref().unwrap_or(bytes);
-                    self.follow_clock();
-                    let tick = self.follow_ticks();
-                    let mut bytes = bytes.clone();
-                    if self.nature.translates {
-                        follow(self.model.table(), self.model.now(), &mut bytes);
-                    }
-                    let bytes = &bytes;
-                    let mut kernel = self.kernel.push(*side, family(bytes), bytes)?;
-                    self.model.foretell(bytes, &kernel);
-                    trial.is_torn |= tick.is_some_and(|tick| {
-                        clock::last_tick().is_some_and(|(last, _)| last != tick)
-                    });
-                    peers.hear(at, &kernel.generated);
-                    let mut ours = self.push(*side, bytes);
-                    if paused {
-                        // Either reaps what has expired when it finds the time.
-                        kernel.events.retain(|event| !is_end(event.kind));
-                        ours.events.retain(|event| !is_end(event.kind));
-                    }
-                    self.collected.extend(self.kernel.stray_events()?);
-                    self.take_collected(&mut kernel, &mut ours);
-                    trial.differences = compare::observations(&kernel, &ours);
-                    if ours.unknown {
-                        // All that rules here ask for is declared of the router.
-                        let unknown = Difference::new("unknown", &"", &"a fact");
-                        trial.differences.push(unknown);
-                    }
-                    trial.observations.push(Some((kernel, ours)));
+                    let seen = self.one(*side, bytes, paused, &mut trial)?;
+                    peers.hear(at, &seen.0.generated);
+                    trial.observations.push(Some(seen));
                     if !trial.differences.is_empty() {
                         return Ok(trial);
                     }
@@ -329,6 +304,40 @@ impl Bench {
         }
         trial.differences = self.compare_tables(&trial)?;
         Ok(trial)
+    }
+
+    /// One packet through both, after a pause or not; what differs goes to the trial.
+    fn one(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        paused: bool,
+        trial: &mut Trial,
+    ) -> io::Result<(Observation, Observation)> {
+        self.follow_clock();
+        let tick = self.follow_ticks();
+        let mut bytes = bytes.to_vec();
+        if self.nature.translates {
+            follow(self.model.table(), self.model.now(), &mut bytes);
+        }
+        let mut kernel = self.kernel.push(side, family(&bytes), &bytes)?;
+        self.model.foretell(&bytes, &kernel);
+        trial.is_torn |=
+            tick.is_some_and(|tick| clock::last_tick().is_some_and(|(last, _)| last != tick));
+        let mut ours = self.push(side, &bytes);
+        if paused {
+            // Either reaps what has expired when it finds the time.
+            kernel.events.retain(|event| !is_end(event.kind));
+            ours.events.retain(|event| !is_end(event.kind));
+        }
+        self.collected.extend(self.kernel.stray_events()?);
+        self.take_collected(&mut kernel, &mut ours);
+        trial.differences = compare::observations(&kernel, &ours);
+        if ours.unknown {
+            // All that rules here ask for is declared of the router.
+            trial.differences.push(Difference::new("unknown", &"", &"a fact"));
+        }
+        Ok((kernel, ours))
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this
