@@ -1,9 +1,12 @@
-//! A bump in the wire, with packets in memory: what passes, what is answered, and where to.
+//! A bump in the wire, with packets in memory: what passes, what is answered, and where to; and a router
+//! whose rules send copies.
 
 use keepstate_conntrack::Sysctls;
-use keepstate_datapath::{memory::Memory, run};
-use keepstate_engine::{Engine, Host, InterfaceIndex};
-use keepstate_packet::{Family, Instant, InterfaceName, checksum};
+use keepstate_datapath::memory::{Memory, Segments};
+use keepstate_datapath::router::{Config, Port, Router, neighbours::Key};
+use keepstate_datapath::run;
+use keepstate_engine::{Engine, Forwarding, Host, Interface, InterfaceIndex, Network};
+use keepstate_packet::{Address, Family, Instant, InterfaceName, checksum};
 use keepstate_ruleset::syntax::iptables_save;
 
 const INSIDE: InterfaceIndex = InterfaceIndex(0);
@@ -83,4 +86,37 @@ fn what_is_no_ip_passes_whole() {
     arp.extend([0; 28]);
     let memory = pass(&mut engine(), &[(INSIDE, arp.clone())]);
     assert_eq!(memory.sent, [(None, arp)]);
+}
+
+#[test]
+fn a_router_sends_copies_to_their_gateway() {
+    const OWN: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    let copy = "*mangle\n:PREROUTING ACCEPT [0:0]\n\
+                -A PREROUTING -i in0 -j TEE --gateway 10.0.1.9\nCOMMIT\n";
+    let rules = iptables_save::parse(copy, Family::V4).expect("rules");
+    let interface = |name, octets| Interface {
+        addresses: vec![Network { family: Family::V4, address: Address::v4(octets), prefix: 24 }],
+        ..Interface::new(InterfaceName::new(name).expect("a name"), 1500)
+    };
+    let interfaces = vec![interface("in0", [10, 0, 0, 1]), interface("out0", [10, 0, 1, 1])];
+    let host = Host::new(interfaces, Forwarding::Router);
+    let mut engine = Engine::new([1, 2], host, Sysctls::default(), vec![rules]);
+    let there = |last| {
+        let address = Address::v4([10, 0, 1, last]);
+        (Key { interface: OUTSIDE, family: Family::V4, address }, [2, 0, 0, 0, 1, last])
+    };
+    let port = Port { hardware: OWN, proxied: Vec::new() };
+    let neighbours = vec![there(2), there(9)];
+    let config = Config { ports: vec![port.clone(), port], neighbours, ..Config::default() };
+    let mut segments = Segments::new(2);
+    let packet = udp([10, 0, 0, 7], [10, 0, 1, 2], [1025, 53]);
+    segments.queue(Instant(0), 0, packet.clone());
+    let mut router = Router::new(segments, config);
+    run(&mut engine, &mut router, &mut ()).expect("memory");
+    let packets = router.links().sent.iter().filter(|(.., frame, _)| frame[12..14] == [8, 0]);
+    let sent: Vec<_> = packets.map(|(_, link, frame, _)| (*link, &frame[..])).collect();
+    let [(1, forwarded), (1, copied)] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((&forwarded[..6], &copied[..6]), (&there(2).1[..], &there(9).1[..]));
+    assert_eq!(forwarded[22], 63, "its TTL");
+    assert_eq!(copied[14..], packet[14..], "as it came");
 }

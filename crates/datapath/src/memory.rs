@@ -2,7 +2,7 @@
 
 use crate::{
     batch::{Arrival, Batch, Content},
-    router::links::{Arrived, Links},
+    router::links::{Arrived, LinkState, Links},
     run::{Datapath, Outgoing, Received},
     sys::packet::{Frame, OFFLOAD_LENGTH},
 };
@@ -80,6 +80,7 @@ pub struct Segments {
     count: usize,
     now: Instant,
     end: Instant,
+    down: Option<usize>,
     waiting: VecDeque<(Instant, usize, Vec<u8>, [u8; OFFLOAD_LENGTH])>,
     /// What was sent: when, by which link, the frame, and what is left to a device.
     pub sent: Vec<(Instant, usize, Vec<u8>, [u8; OFFLOAD_LENGTH])>,
@@ -108,6 +109,11 @@ impl Segments {
         self.waiting.push_back((time, link, frame, offload));
     }
 
+    /// A link goes down, and comes up again at once.
+    pub fn take_down(&mut self, link: usize) {
+        self.down = Some(link);
+    }
+
     /// It is not over before `end`.
     pub fn last_until(&mut self, end: Instant) {
         self.end = end;
@@ -132,14 +138,17 @@ impl Links for Segments {
         link: usize,
         frames_max: usize,
         mut take: impl FnMut(Arrived<'_>),
-    ) -> io::Result<()> {
+    ) -> io::Result<LinkState> {
+        if self.down.take_if(|down| *down == link).is_some() {
+            return Ok(LinkState::WentDown);
+        }
         for _ in 0..frames_max {
             let here = |one: &(Instant, usize, Vec<u8>, _)| one.0 <= self.now && one.1 == link;
             let Some(at) = self.waiting.iter().position(here) else { break };
             let Some((_, _, bytes, offload)) = self.waiting.remove(at) else { break };
             take(Arrived { bytes: &bytes, offload, vlan: None });
         }
-        Ok(())
+        Ok(LinkState::Same)
     }
 
     fn wait(&mut self, time: Duration) -> io::Result<()> {

@@ -71,6 +71,20 @@ pub(crate) fn restore(packet: &mut [u8], start: usize, field: usize, before: [u8
     }
 }
 
+/// Leaves to a device again to cut a packet into segments and to finish their checksums, if that had
+/// been left to it.
+pub(crate) fn leave_segmented(offload: [u8; OFFLOAD_LENGTH], packet: &mut [u8]) -> bool {
+    let [flags, kind, _, _, _, _, _, _, field0, field1] = offload;
+    if kind == 0 || flags & NEEDS_CHECKSUM == 0 {
+        return false;
+    }
+    let Ok(parsed) = Parsed::new(packet) else { return false };
+    let start = parsed.l4_offset as usize;
+    let Some(sum) = pseudo_header(packet, start) else { return false };
+    restore(packet, start, usize::from(u16::from_ne_bytes([field0, field1])), sum);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

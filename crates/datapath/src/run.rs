@@ -100,9 +100,9 @@ impl Seen<'_> {
         self.output().into_iter().chain(pieces.map(|one| (one.interface, one.bytes.as_slice())))
     }
 
-    /// Packets that the filter made in answer.
+    /// Packets that the filter made in answer, and copies.
     pub fn answers(&self) -> impl Iterator<Item = &Transmit> {
-        self.transmits().filter(|transmit| transmit.origin == Origin::Made)
+        self.transmits().filter(|transmit| transmit.origin != Origin::Forwarded)
     }
 
     fn transmits(&self) -> impl Iterator<Item = &Transmit> {

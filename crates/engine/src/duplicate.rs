@@ -57,6 +57,7 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
     (duplicate.out, duplicate.largest_piece) = (Some(out), walk.largest_piece);
     (duplicate.tracked, duplicate.is_duplicate) = (Some(Tracked::UNTRACKED), true);
     (duplicate.copied_from, duplicate.unfinished) = (walk.interface, walk.unfinished);
+    duplicate.link.segment = walk.link.segment;
     let sent = traverse(&mut duplicate, Hook::Output)
         .and_then(|()| traverse(&mut duplicate, Hook::Postrouting))
         .and_then(|()| fits(&mut duplicate, out));
@@ -69,7 +70,7 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
     let is_back = walk.routing.is_own(parsed.family, copy.gateway);
     if sent.is_ok() && !is_back {
         bytes.truncate(parsed.length as usize);
-        let (origin, interface, answers) = (Origin::Made, out, walk.answers);
+        let (origin, interface, answers) = (Origin::Copied(copy.gateway), out, walk.answers);
         let largest = Some(walk.largest_piece).filter(|largest| *largest != 0);
         let pieces = match largest {
             // What came in pieces leaves in pieces, which may be cut further.

@@ -2,6 +2,7 @@
 
 use crate::route::InterfaceIndex;
 use alloc::{collections::VecDeque, vec::Vec};
+use keepstate_packet::Address;
 
 /// Most packets that wait to be polled; what is made beyond is lost and counted.
 pub const TRANSMITS_MAX: usize = 1024;
@@ -11,6 +12,8 @@ pub const TRANSMITS_MAX: usize = 1024;
 pub enum Origin {
     /// The filter made it: REJECT's answer, an ICMP error of the router.
     Made,
+    /// A copy that `TEE` has made, for this gateway, wherever the copy itself says that it goes.
+    Copied(Address),
     /// A piece of what leaves, or all of it: the packet handled completed a datagram that came in
     /// fragments, or had to be cut.
     Forwarded,

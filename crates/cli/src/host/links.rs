@@ -2,7 +2,8 @@
 //! for.
 
 use super::{Fault, File, InterfaceEntry, address, gateway, interface_of, network, networks};
-use keepstate_datapath::router::{Device, Hardware, neighbours::Key};
+use keepstate_datapath::router::neighbours::{Key, NEIGHBOURS_MAX};
+use keepstate_datapath::router::{Device, Hardware};
 use keepstate_engine::{Forwarding, Host, InterfaceIndex, Network};
 use keepstate_packet::{Address, Family};
 use serde::Deserialize;
@@ -57,6 +58,10 @@ impl Links {
             })
         });
         let proxied = file.interface.iter().map(|entry| networks(&entry.proxy));
+        if let Some(beyond) = file.neighbour.get(NEIGHBOURS_MAX) {
+            let text = format!("more than {NEIGHBOURS_MAX} neighbours");
+            return Err(Fault::at(&beyond.address, text));
+        }
         let neighbours = file.neighbour.iter().map(|entry| entry.neighbour(host));
         for entry in &file.route {
             let Some(via) = &entry.via else { continue };

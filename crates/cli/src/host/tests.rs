@@ -106,6 +106,18 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn neighbours_are_counted() {
+    const MAX: usize = keepstate_datapath::router::neighbours::NEIGHBOURS_MAX;
+    let with = |count: usize| {
+        let entry = "[[neighbour]]\naddress = \"192.0.2.7\"\nhardware = \"2:0:0:0:0:1\"\n\
+                     interface = \"eth0\"\n";
+        GOOD.split("[[neighbour]]").next().unwrap_or("").to_owned() + &entry.repeat(count)
+    };
+    assert!(parse(&with(MAX)).is_ok());
+    assert!(fault(&with(MAX + 1)).contains("more than 8192 neighbours"));
+}
+
+#[test]
 fn what_no_router_can_be_is_told_when_one_is_wanted() {
     let obstacle = |text: &str| match parse(text) {
         Ok(described) => described.links.obstacle,

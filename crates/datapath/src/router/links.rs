@@ -29,6 +29,15 @@ pub struct Arrived<'a> {
     pub vlan: Option<(u16, u16)>,
 }
 
+/// What has become of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It is as it was.
+    Same,
+    /// It was taken down since it was last asked; it may come up again.
+    WentDown,
+}
+
 /// What a router stands between.
 pub trait Links {
     /// Now.
@@ -49,7 +58,7 @@ pub trait Links {
         link: usize,
         frames_max: usize,
         take: impl FnMut(Arrived<'_>),
-    ) -> io::Result<()>;
+    ) -> io::Result<LinkState>;
 
     /// Waits until a link has a frame, for at most this time.
     ///
@@ -211,19 +220,20 @@ impl Links for Devices {
         link: usize,
         frames_max: usize,
         mut take: impl FnMut(Arrived<'_>),
-    ) -> io::Result<()> {
+    ) -> io::Result<LinkState> {
         match self.links.get(link) {
             Some(Link::Socket(socket)) => {
                 match socket.receive(&mut self.room, frames_max) {
                     Ok(_) => {}
-                    // It may come up again.
-                    Err(error) if error.kind() == io::ErrorKind::NetworkDown => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::NetworkDown => {
+                        return Ok(LinkState::WentDown);
+                    }
                     Err(error) => return Err(error),
                 }
                 for (received, bytes) in self.room.frames() {
                     take(Arrived { bytes, offload: received.offload, vlan: received.vlan });
                 }
-                Ok(())
+                Ok(LinkState::Same)
             }
             Some(Link::Tap(tap)) => {
                 for _ in 0..frames_max {
@@ -239,9 +249,9 @@ impl Links for Devices {
                         Err(error) => return Err(error),
                     }
                 }
-                Ok(())
+                Ok(LinkState::Same)
             }
-            None => Ok(()),
+            None => Ok(LinkState::Same),
         }
     }
 

@@ -33,10 +33,10 @@ use crate::run::{Datapath, Outgoing, Received};
 use crate::sys::packet::{FRAMES_MAX, OFFLOAD_LENGTH};
 use arp::Heard;
 use hops::Hops;
-use keepstate_engine::{Engine, InterfaceIndex, Network, Transmit};
+use keepstate_engine::{Engine, InterfaceIndex, Network, Origin, Transmit};
 use keepstate_packet::ethernet::{self, EthernetHeader, HEADER_LENGTH};
 use keepstate_packet::{Address, Family, Instant, PacketType, link::LinkType};
-use links::Arrived;
+use links::{Arrived, LinkState};
 use neighbours::{Key, Neighbours, Waiting, Whereabouts};
 use outbox::Outbox;
 use std::collections::VecDeque;
@@ -180,12 +180,15 @@ impl<L: Links> Router<L> {
             let link = InterfaceIndex(at as u16);
             let (heard, solicited) = (&mut self.heard, &mut self.solicited);
             let others = &mut self.counts.others;
-            self.links.receive(at, room, |arrived| match sort(port, &arrived) {
+            let state = self.links.receive(at, room, |arrived| match sort(port, &arrived) {
                 Sorted::Packet => push(batch, now, link, &arrived),
                 Sorted::Arp(arp) => heard.push((link, arp)),
                 Sorted::Solicitation => solicited.push((link, arrived.bytes.to_vec())),
                 Sorted::Other => *others += 1,
             })?;
+            if state == LinkState::WentDown {
+                self.neighbours.forget(link);
+            }
         }
         self.turn = (self.turn + 1) % count.max(1);
         Ok(())
@@ -214,7 +217,7 @@ impl<L: Links> Router<L> {
                 self.ask(engine, now, question);
             }
             while let Some(transmit) = engine.poll_transmit() {
-                self.send_transmit(engine, now, &transmit, [0; OFFLOAD_LENGTH]);
+                self.send_transmit(engine, now, transmit, [0; OFFLOAD_LENGTH]);
             }
             if is_silent {
                 return;
@@ -230,9 +233,8 @@ impl<L: Links> Router<L> {
         engine: &Engine,
         now: Instant,
         link: InterfaceIndex,
-        packet: &[u8],
+        (family, destination): (Family, Address),
     ) -> Option<Whereabouts> {
-        let (family, destination) = destination(packet)?;
         if let Some(place) = self.hops.find(link, family, destination)
             && let Some(found) = self.neighbours.at(now, place)
         {
@@ -268,7 +270,8 @@ impl<L: Links> Router<L> {
         if to_all {
             return;
         }
-        match self.resolve(engine, now, link, packet) {
+        let Some(destination) = destination(packet) else { return };
+        match self.resolve(engine, now, link, destination) {
             Some(Whereabouts::Known(to)) => {
                 let header = outbox::header(self.hardware(link), to, packet);
                 if let Some(frame) = batch.frame_mut(index)
@@ -289,21 +292,43 @@ impl<L: Links> Router<L> {
         &mut self,
         engine: &Engine,
         now: Instant,
-        transmit: &Transmit,
+        transmit: Transmit,
         offload: [u8; OFFLOAD_LENGTH],
     ) {
-        let link = transmit.interface;
-        match self.resolve(engine, now, link, &transmit.bytes) {
+        let Transmit { origin, interface: link, bytes, .. } = transmit;
+        let Some((family, destination)) = destination(&bytes) else { return };
+        let destination = match origin {
+            Origin::Copied(gateway) => gateway,
+            Origin::Made | Origin::Forwarded => destination,
+        };
+        match self.resolve(engine, now, link, (family, destination)) {
             Some(Whereabouts::Known(to)) => {
                 let stations = (self.hardware(link), to);
-                self.outbox.push_packet(link, stations, &transmit.bytes, offload);
+                self.outbox.push_packet(link, stations, &bytes, offload);
             }
             Some(Whereabouts::Asked(place)) => {
-                let (bytes, came) = (transmit.bytes.clone(), None);
-                self.neighbours.wait(place, Waiting { bytes, offload, came });
+                self.neighbours.wait(place, Waiting { bytes, offload, came: None });
             }
             Some(Whereabouts::Full) | None => {}
         }
+    }
+
+    /// Sends a packet that the engine has made of one of the batch.
+    fn send_answer(
+        &mut self,
+        engine: &Engine,
+        batch: &Batch,
+        now: Instant,
+        (slot, mut transmit): (usize, Transmit),
+    ) {
+        let mut offload = [0; OFFLOAD_LENGTH];
+        if let (Origin::Copied(_), Some(slot)) = (transmit.origin, batch.slots().get(slot)) {
+            let left = slot.offload.unwrap_or_default();
+            if offload::leave_segmented(left, &mut transmit.bytes) {
+                offload = left;
+            }
+        }
+        self.send_transmit(engine, now, transmit, offload);
     }
 
     /// Sends what has waited for a neighbour.
@@ -353,8 +378,8 @@ impl<L: Links> Datapath for Router<L> {
                 Outgoing::Packet { slot, interface, length } => {
                     self.send_slot(engine, batch, now, (*slot, *interface, *length));
                 }
-                Outgoing::Answer { transmit, .. } => {
-                    self.send_transmit(engine, now, transmit, [0; OFFLOAD_LENGTH]);
+                Outgoing::Answer { slot, transmit } => {
+                    self.send_answer(engine, batch, now, (*slot, transmit.clone()));
                 }
                 Outgoing::Delivered { slot } => self.take_delivered(engine, batch, now, *slot),
                 Outgoing::Other { .. } => {}

@@ -307,6 +307,17 @@ impl Neighbours {
         VecDeque::new()
     }
 
+    /// Forgets the neighbours on a link but those that are always there, and what waits for them.
+    pub fn forget(&mut self, interface: InterfaceIndex) {
+        for at in 0..self.all.len() as u32 {
+            let goes =
+                |one: &Neighbour| one.key.interface == interface && one.state != State::Static;
+            if self.neighbour(at).is_some_and(goes) {
+                self.remove(at);
+            }
+        }
+    }
+
     /// Whether what is known of a neighbour is so new that an ARP reply does not change it.
     #[must_use]
     pub fn is_locked(&self, now: Instant, key: Key) -> bool {

@@ -335,6 +335,20 @@ fn a_packet_that_a_device_cuts_into_segments_passes_whole_when_those_fit() {
 }
 
 #[test]
+fn a_link_that_goes_down_takes_its_neighbours_along() {
+    let mut bed = Bed::new();
+    let asks = arp::request(CLIENT, CLIENT_V4, [10, 0, 1, 1], None).to_vec();
+    bed.pass(&[(INSIDE, asks)], 0);
+    assert_eq!(bed.router.neighbour_count(), 1);
+    bed.router.links_mut().take_down(OUTSIDE);
+    bed.pass(&[], 0);
+    assert_eq!(bed.router.neighbour_count(), 1);
+    bed.router.links_mut().take_down(INSIDE);
+    bed.pass(&[], 0);
+    assert_eq!(bed.router.neighbour_count(), 0);
+}
+
+#[test]
 fn no_more_senders_are_told_at_once_than_are_to_be() {
     let mut bed = Bed::new();
     bed.pass(&[(INSIDE, arp::request(CLIENT, CLIENT_V4, [10, 0, 1, 1], None).to_vec())], 0);

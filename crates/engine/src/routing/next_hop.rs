@@ -6,13 +6,17 @@ use keepstate_packet::{Address, Family};
 
 impl Routing {
     /// The neighbour on the link of `out` that a packet to this address goes to: the gateway of the
-    /// route by that interface, or the address itself. Groups and broadcast addresses are themselves.
+    /// route by that interface, or the address itself. Groups, broadcast and link-local addresses are
+    /// themselves.
     pub(crate) fn next_hop(
         &self,
         family: Family,
         out: InterfaceIndex,
         destination: Address,
     ) -> Address {
+        if is_link_local_v6(family, destination) {
+            return destination;
+        }
         let networks = self.networks(family);
         networks.gateway(out, destination).unwrap_or(destination)
     }
@@ -82,6 +86,26 @@ mod tests {
         host.routes.push(via([192, 0, 2, 0], 24, 0, [10, 0, 1, 9]));
         host.routes.push(Route::new(network([192, 0, 2, 128], 25), InterfaceIndex(0)));
         Routing::new(host)
+    }
+
+    #[test]
+    fn what_is_link_local_needs_no_gateway() {
+        let v6 = |first, last| {
+            let mut octets = [0; 16];
+            (octets[0], octets[1], octets[15]) = (first, 0x80, last);
+            Address::v6(octets)
+        };
+        let interface = Interface::new(InterfaceName::new("a").expect("a name"), 1500);
+        let mut host = Host::new(Vec::from([interface]), Forwarding::Router);
+        let to_all = Network { family: Family::V6, address: Address::default(), prefix: 0 };
+        let out = InterfaceIndex(0);
+        let gateway = Some(v6(0xfe, 9));
+        host.routes.push(Route { gateway, ..Route::new(to_all, out) });
+        let routing = Routing::new(host);
+        assert_eq!(routing.next_hop(Family::V6, out, v6(0x20, 1)), v6(0xfe, 9));
+        assert_eq!(routing.next_hop(Family::V6, out, v6(0xfe, 2)), v6(0xfe, 2));
+        assert!(routing.is_on_link(Family::V6, out, v6(0xfe, 2)));
+        assert!(!routing.is_on_link(Family::V6, out, v6(0x20, 1)));
     }
 
     #[test]

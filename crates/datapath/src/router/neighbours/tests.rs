@@ -153,6 +153,22 @@ fn nobody_moves_what_the_administrator_said() {
 }
 
 #[test]
+fn a_link_that_goes_down_takes_its_neighbours_along() {
+    let mut neighbours = Neighbours::new(1);
+    let elsewhere = Key { interface: InterfaceIndex(2), ..key(1) };
+    neighbours.declare(key(9), THERE);
+    let place = asked(&mut neighbours, at(0.0), key(1));
+    neighbours.wait(place, packet(20));
+    neighbours.hear(at(0.0), key(2), Some(THERE), Said::Question);
+    neighbours.hear(at(0.0), elsewhere, Some(THERE), Said::Question);
+    neighbours.forget(InterfaceIndex(1));
+    assert_eq!(neighbours.len(), 2);
+    assert_eq!((neighbours.deadline(), neighbours.waiting_bytes), (None, 0));
+    assert_eq!(known(&mut neighbours, at(1.0), key(9)), Some(THERE));
+    assert_eq!(known(&mut neighbours, at(1.0), elsewhere), Some(THERE));
+}
+
+#[test]
 fn a_bounded_number_of_packets_waits_and_the_oldest_give_way() {
     let mut neighbours = Neighbours::new(1);
     let place = asked(&mut neighbours, at(0.0), key(1));
