@@ -33,7 +33,7 @@ use crate::run::{Datapath, Outgoing, Received};
 use crate::sys::packet::{FRAMES_MAX, OFFLOAD_LENGTH};
 use arp::Heard;
 use hops::Hops;
-use keepstate_engine::{Engine, InterfaceIndex, Network, Origin, Transmit};
+use keepstate_engine::{Command, Engine, InterfaceIndex, Network, Origin, Transmit};
 use keepstate_packet::ethernet::{self, EthernetHeader, HEADER_LENGTH};
 use keepstate_packet::{Address, Family, Instant, PacketType, link::LinkType};
 use links::{Arrived, LinkState};
@@ -109,6 +109,8 @@ pub struct Router<L> {
     heard: Vec<(InterfaceIndex, Heard)>,
     /// Solicitations for addresses of others that came in with them.
     solicited: Vec<(InterfaceIndex, Vec<u8>)>,
+    /// Links that have gone down.
+    down: Vec<InterfaceIndex>,
     /// Room for packets that nobody can be told of.
     in_vain: Vec<Waiting>,
     /// Which link is the first to be asked for frames.
@@ -134,6 +136,7 @@ impl<L: Links> Router<L> {
             outbox: Outbox::default(),
             heard: Vec::new(),
             solicited: Vec::new(),
+            down: Vec::new(),
             in_vain: Vec::new(),
             turn: 0,
             counts: Counts::default(),
@@ -188,6 +191,7 @@ impl<L: Links> Router<L> {
             })?;
             if state == LinkState::WentDown {
                 self.neighbours.forget(link);
+                self.down.push(link);
             }
         }
         self.turn = (self.turn + 1) % count.max(1);
@@ -197,6 +201,10 @@ impl<L: Links> Router<L> {
     /// What is due, and what the engine wants to send that belongs to no batch.
     fn settle(&mut self, engine: &mut Engine) {
         let now = self.links.now();
+        for link in self.down.drain(..) {
+            // It only counts what it has ended.
+            let _ = engine.handle_command(now, Command::Unmasquerade(link, None));
+        }
         self.neighbours.expire(now, &mut self.in_vain);
         let mut in_vain = std::mem::take(&mut self.in_vain);
         for packet in in_vain.iter_mut().take(REPORTS_MAX) {
