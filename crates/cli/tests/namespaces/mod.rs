@@ -32,7 +32,7 @@ pub(crate) struct Namespace(Child);
 impl Namespace {
     pub(crate) fn new() -> Self {
         let mut command = Command::new("unshare");
-        command.args(["-n", "sh", "-c", "echo; exec sleep 240"]).stdin(Stdio::null());
+        command.args(["-n", "sh", "-c", "echo; exec sleep 400"]).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("unshare");
         // The line says that the namespace is there.
         let mut line = [0];
