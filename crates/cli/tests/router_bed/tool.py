@@ -37,10 +37,11 @@ elif what == 'upload':
     print(one.recv(100).decode())
 elif what == 'serve-peer':
     # Tells who is there.
-    one = socket.create_server((host, port), family=family)
+    one = socket.create_server((host, port), family=family, dualstack_ipv6=True)
     while True:
         peer, address = one.accept()
-        peer.sendall(f'{address[0]} {address[1]}'.encode())
+        known = address[0].removeprefix('::ffff:')
+        peer.sendall(f'{known} {address[1]}'.encode())
         peer.close()
 elif what == 'peer':
     one = socket.create_connection((host, port), timeout=5)
