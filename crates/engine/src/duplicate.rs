@@ -12,7 +12,7 @@ use crate::hooks::traverse;
 use crate::recorder::Recorder;
 use crate::route::InterfaceIndex;
 use crate::transmit::{Origin, Transmit};
-use crate::walk::{Meets, Stop, Walk};
+use crate::walk::{Stop, Walk};
 use crate::{defrag, forward};
 use alloc::vec;
 use keepstate_conntrack::{Hook, Tracked};
@@ -42,22 +42,15 @@ fn one<R: Recorder>(walk: &mut Walk<'_, R>, copy: Copy) {
         bytes.resize(bytes.len() + ROOM, 0);
     }
     walk.recorder.answer(&bytes);
-    let meets = Meets {
-        routing: walk.routing,
-        conntrack: &mut *walk.conntrack,
-        is_tracking: walk.is_tracking,
-        rules: walk.rules.as_deref_mut(),
-        stores: &mut *walk.stores,
-        log: &mut *walk.log,
-        transmits: &mut *walk.transmits,
-        answers: walk.answers,
-    };
-    let mut duplicate = Walk::new(walk.now, meets, &mut *walk.recorder, &mut parsed, &mut bytes);
+    let (now, came, largest_piece) = (walk.now, walk.interface, walk.largest_piece);
+    let (unfinished, segment) = (walk.unfinished, walk.link.segment);
+    let (meets, recorder) = walk.meets();
+    let mut duplicate = Walk::new(now, meets, recorder, &mut parsed, &mut bytes);
     [duplicate.mark, duplicate.secmark, duplicate.priority] = copy.marks;
-    (duplicate.out, duplicate.largest_piece) = (Some(out), walk.largest_piece);
+    (duplicate.out, duplicate.largest_piece) = (Some(out), largest_piece);
     (duplicate.tracked, duplicate.is_duplicate) = (Some(Tracked::UNTRACKED), true);
-    (duplicate.copied_from, duplicate.unfinished) = (walk.interface, walk.unfinished);
-    duplicate.link.segment = walk.link.segment;
+    (duplicate.copied_from, duplicate.unfinished) = (came, unfinished);
+    duplicate.link.segment = segment;
     let sent = traverse(&mut duplicate, Hook::Output)
         .and_then(|()| traverse(&mut duplicate, Hook::Postrouting))
         .and_then(|()| fits(&mut duplicate, out));

@@ -28,17 +28,9 @@ pub(crate) fn answer_echo<R: Recorder>(walk: &mut Walk<'_, R>) {
     let Some(reply) = echo_reply(walk, came) else { return };
     let parsed = &*walk.parsed;
     let by = is_link_local_v6(parsed.family, parsed.source).then_some(came);
-    let meets = Meets {
-        routing: walk.routing,
-        conntrack: &mut *walk.conntrack,
-        is_tracking: walk.is_tracking,
-        rules: walk.rules.as_deref_mut(),
-        stores: &mut *walk.stores,
-        log: &mut *walk.log,
-        transmits: &mut *walk.transmits,
-        answers: walk.answers,
-    };
-    send(walk.now, meets, &mut *walk.recorder, reply, by);
+    let now = walk.now;
+    let (meets, recorder) = walk.meets();
+    send(now, meets, recorder, reply, by);
 }
 
 fn echo_reply<R>(walk: &Walk<'_, R>, came: InterfaceIndex) -> Option<Vec<u8>> {

@@ -12,10 +12,6 @@ use crate::route::{Forwarding, Host, Interface, InterfaceIndex, Network, Route, 
 use alloc::vec::Vec;
 use keepstate_conntrack::Ways;
 use keepstate_packet::{Address, Family, InterfaceName, Parsed};
-use keepstate_ruleset::evaluate::{AddressType, ReversePath};
-
-/// MTU of Linux's loopback interface, in bytes.
-const LOOPBACK_MTU: u32 = 65_536;
 
 /// The number of Linux's loopback interface where the host model does not declare it.
 const LOOPBACK: InterfaceIndex = InterfaceIndex(u16::MAX);

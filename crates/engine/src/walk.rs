@@ -429,15 +429,8 @@ impl<R: Recorder> Walk<'_, R> {
         self.send_made(Sending { bytes, made, unsummed, tracked, template, out });
     }
 
-    /// Sends what the host has made on account of the packet.
-    pub(crate) fn send_made(&mut self, sending: Sending) {
-        let Sending { mut bytes, made, unsummed, tracked, template, out: back } = sending;
-        let Ok(mut parsed) = Parsed::new(&bytes) else { return };
-        let unfinished = unsummed.then(|| Unfinished::begin(&parsed, &mut bytes));
-        self.recorder.answer(&bytes);
-        if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
-            bytes.resize(bytes.len() + ROOM, 0);
-        }
+    /// The parts of the engine for another packet on account of this one, and who is told of its steps.
+    pub(crate) fn meets(&mut self) -> (Meets<'_>, &mut R) {
         let meets = Meets {
             routing: self.routing,
             conntrack: &mut *self.conntrack,
@@ -448,9 +441,23 @@ impl<R: Recorder> Walk<'_, R> {
             transmits: &mut *self.transmits,
             answers: self.answers,
         };
-        let mut walk = Walk::new(self.now, meets, &mut *self.recorder, &mut parsed, &mut bytes);
+        (meets, &mut *self.recorder)
+    }
+
+    /// Sends what the host has made on account of the packet.
+    pub(crate) fn send_made(&mut self, sending: Sending) {
+        let Sending { mut bytes, made, unsummed, tracked, template, out: back } = sending;
+        let Ok(mut parsed) = Parsed::new(&bytes) else { return };
+        let unfinished = unsummed.then(|| Unfinished::begin(&parsed, &mut bytes));
+        self.recorder.answer(&bytes);
+        if self.rules.as_ref().is_some_and(|rules| rules.wants_room()) {
+            bytes.resize(bytes.len() + ROOM, 0);
+        }
+        let (now, was_duplicate) = (self.now, self.is_duplicate);
+        let (meets, recorder) = self.meets();
+        let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut bytes);
         (walk.tracked, walk.is_answer, walk.template) = (tracked, tracked.is_some(), template);
-        (walk.made, walk.is_duplicate) = (Some(made), self.is_duplicate);
+        (walk.made, walk.is_duplicate) = (Some(made), was_duplicate);
         (walk.unfinished, walk.verified) = (unfinished, unsummed);
         let sent = match back {
             Some(back) => {

@@ -1,6 +1,14 @@
 //! What rules ask of the routes: kinds of addresses, the way back, realms, bridges, MTUs.
 
-use super::*;
+use super::{
+    Kind, Routing, connected, is_last_loopback, is_link_local_v6, longest, number, prefix_mask,
+};
+use crate::route::{Forwarding, InterfaceIndex, Network};
+use keepstate_packet::{Address, Family, InterfaceName};
+use keepstate_ruleset::evaluate::{AddressType, ReversePath};
+
+/// MTU of Linux's loopback interface, in bytes.
+const LOOPBACK_MTU: u32 = 65_536;
 
 impl Routing {
     /// See [`keepstate_ruleset::evaluate::HostFacts::address_type`].
