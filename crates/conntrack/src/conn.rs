@@ -115,6 +115,8 @@ impl Entry {
     pub(crate) const TIMED: u8 = 1 << 4;
     /// It was opened in the place of a client ([`crate::synproxy`]).
     pub(crate) const PROXIED: u8 = 1 << 6;
+    /// It was given the address of an interface as its source ([`Cold::masqueraded`]).
+    pub(crate) const MASQUERADED: u8 = 1 << 7;
     /// Its packets and bytes are counted ([`Cold::counters`]).
     pub(crate) const COUNTED: u8 = 1 << 5;
 
@@ -250,9 +252,9 @@ pub(crate) struct Cold {
     pub(crate) expectation_mask: u16,
     /// Its labels, bit by number; `None` when no rule used any as it was made.
     pub(crate) labels: Option<u128>,
-    /// The interface whose address it was given as its source, by the number that the caller knows it
-    /// by; such connections end when the interface goes down.
-    pub(crate) masqueraded: Option<u16>,
+    /// The interface whose address it was given, when [`Entry::MASQUERADED`], by the number that the
+    /// caller knows it by; such connections end when the interface goes down.
+    pub(crate) masqueraded: u16,
     /// Its security mark, 0 for none: a place in the table's list of contexts, from 1.
     pub(crate) secmark: u32,
 }

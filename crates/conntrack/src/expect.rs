@@ -12,6 +12,7 @@ use crate::Table;
 use crate::conn::ConnId;
 use crate::event::{Announcement, Changes, Event, EventKind, ExpectationChanges, Snapshot};
 use crate::helpers::{self, Instance};
+use crate::nat::Following;
 use crate::timeout;
 use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) of_any_master: bool,
     /// The helper that the expected connection gets.
     pub(crate) assigns: Option<Instance>,
+    /// Where the expected connection goes with its master, which is translated.
+    pub(crate) following: Option<Following>,
     /// What is done to the expected connection when it is made.
     pub(crate) fulfilled: Option<Fulfilled>,
 }
@@ -76,6 +79,7 @@ impl Request {
             inactive: false,
             of_any_master: false,
             assigns: None,
+            following: None,
             fulfilled: None,
         }
     }

@@ -69,6 +69,12 @@ impl<'a> Helping<'a> {
         self.table.helped.get_mut(&self.conn)
     }
 
+    /// Whether the connection is translated.
+    pub(crate) fn is_translated(&self) -> bool {
+        let changes = CtStatus::SRC_NAT | CtStatus::DST_NAT;
+        self.table.status(self.conn).is_some_and(|status| status.0 & changes.0 != 0)
+    }
+
     /// Announces a connection.
     ///
     /// # Errors

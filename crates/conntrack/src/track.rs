@@ -388,6 +388,11 @@ impl Table {
             self.masters.insert(conn, master);
         }
         if let Some(expectation) = &expectation
+            && let Some(following) = expectation.request.following
+        {
+            self.follow_master(now, conn, expectation.master, following);
+        }
+        if let Some(expectation) = &expectation
             && let Some(fulfilled) = expectation.request.fulfilled
         {
             fulfilled(self, now, conn, expectation);
@@ -420,7 +425,7 @@ impl Table {
             event_mask,
             expectation_mask,
             labels: self.labels_used.then_some(0),
-            masqueraded: None,
+            masqueraded: 0,
             secmark: 0,
         };
         (entry, cold)

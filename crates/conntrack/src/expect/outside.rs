@@ -124,6 +124,7 @@ impl Table {
             inactive: flags & Announcement::INACTIVE != 0,
             of_any_master: false,
             assigns: None,
+            following: None,
             fulfilled: None,
         };
         let expectation = Expectation {

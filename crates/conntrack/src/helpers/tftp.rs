@@ -8,6 +8,7 @@
 use super::Policy;
 use crate::expect::Request;
 use crate::helping::Helping;
+use crate::nat::Following;
 use crate::table::Drop;
 use crate::tuple::Direction;
 use core::time::Duration;
@@ -27,7 +28,10 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(reply) = helping.tuple_in(Direction::Reply) else { return Ok(()) };
     let place = (reply.destination, reply.destination_port);
     let transfer = Request::new(udp::PROTOCOL, (Some(reply.source), None), place, reply.family);
-    helping.expect_or_drop(transfer)
+    let original = helping.tuple_in(Direction::Original).filter(|_| helping.is_translated());
+    let following =
+        original.map(|tuple| Following { direction: Direction::Reply, port: tuple.source_port });
+    helping.expect_or_drop(Request { following, ..transfer })
 }
 
 #[cfg(test)]

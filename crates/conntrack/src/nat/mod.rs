@@ -10,6 +10,7 @@
 //! Source: the behaviour of Linux 6.18, observed; RFC 4787, RFC 5382 and RFC 5508 for the terms.
 
 mod choice;
+mod follow;
 mod packet;
 mod quoted;
 mod range;
@@ -17,6 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use follow::Following;
 pub use packet::readdress;
 pub use quoted::readdress_quoted;
 pub use range::Range;
@@ -159,10 +161,11 @@ impl Table {
     /// Notes that a connection has the address of an interface as its source: it ends when that goes
     /// down ([`Self::forget_masqueraded`]), and when its packets leave by another one.
     pub fn set_masqueraded(&mut self, conn: ConnId, interface: u16) {
-        if self.slots.live(conn).is_some()
-            && let Some(cold) = self.slots.cold_mut(conn.slot)
-        {
-            cold.masqueraded = Some(interface);
+        let is_new = |entry: &&mut Entry| !entry.is(CtStatus::CONFIRMED);
+        let Some(entry) = self.slots.live_mut(conn).filter(is_new) else { return };
+        entry.flags |= Entry::MASQUERADED;
+        if let Some(cold) = self.slots.cold_mut(conn.slot) {
+            cold.masqueraded = interface;
         }
     }
 
@@ -176,10 +179,13 @@ impl Table {
     ) -> usize {
         let all = self.standing(Instant(0));
         let is_one = |conn: &&ConnId| {
-            self.slots.cold(conn.slot).is_some_and(|cold| {
-                let has = address.is_none_or(|address| cold.reply.destination == address);
-                cold.masqueraded == Some(interface) && has
-            })
+            let masqueraded = |entry: &Entry| entry.has(Entry::MASQUERADED);
+            let is_masqueraded = self.slots.live(**conn).is_some_and(masqueraded);
+            is_masqueraded
+                && self.slots.cold(conn.slot).is_some_and(|cold| {
+                    let has = address.is_none_or(|address| cold.reply.destination == address);
+                    cold.masqueraded == interface && has
+                })
         };
         let gone: Vec<ConnId> = all.iter().filter(is_one).copied().collect();
         gone.iter().filter(|conn| self.delete(now, **conn)).count()
@@ -192,12 +198,11 @@ impl Table {
         else {
             return false;
         };
-        let is_translated = |entry: &Entry| entry.is(CtStatus::SRC_NAT);
-        if !self.slots.live(conn).is_some_and(is_translated) {
+        let masqueraded = |entry: &Entry| entry.has(Entry::MASQUERADED);
+        if !self.slots.live(conn).is_some_and(masqueraded) {
             return false;
         }
-        let from = self.slots.cold(conn.slot).and_then(|cold| cold.masqueraded);
-        let elsewhere = from.is_some_and(|interface| interface != out);
+        let elsewhere = self.slots.cold(conn.slot).is_some_and(|cold| cold.masqueraded != out);
         if elsewhere {
             self.delete(now, conn);
         }

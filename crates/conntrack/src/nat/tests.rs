@@ -10,12 +10,20 @@ struct Gateway {
     now: Instant,
     source: Option<Range>,
     destination: Option<Range>,
+    /// The interface whose address connections are given.
+    masquerades: Option<u16>,
 }
 
 impl Gateway {
     fn new() -> Self {
         let table = Table::new([3, 4], Sysctls::default());
-        Self { table, now: Instant(1_000_000_000_000), source: None, destination: None }
+        Self {
+            table,
+            now: Instant(1_000_000_000_000),
+            source: None,
+            destination: None,
+            masquerades: None,
+        }
     }
 
     fn masking(addresses: (&str, &str), ports: Option<(u16, u16)>) -> Self {
@@ -37,6 +45,9 @@ impl Gateway {
             let manip = Manip::at(hook);
             let begins = matches!(tracked.state, CtState::New | CtState::Related)
                 && !is_error(&tracked, &parsed);
+            if let (Some(conn), Some(interface)) = (tracked.conn, self.masquerades) {
+                self.table.set_masqueraded(conn, interface);
+            }
             if let (true, Some(conn)) = (begins, tracked.conn)
                 && !self.table.is_set_up(conn, manip)
             {
@@ -226,12 +237,14 @@ fn two_translations_on_one_connection_and_back() {
 #[test]
 fn masqueraded_connections_end_with_their_interface() {
     let mut gateway = Gateway::masking(("203.0.113.1", "203.0.113.1"), None);
-    for number in 1..=3 {
+    for (number, interface) in [(1, Some(1)), (2, Some(1)), (3, None)] {
+        gateway.masquerades = interface;
         gateway.send(&client(number).udp((4000, 53), b"a")).expect("it leaves");
     }
+    // Later packets change nothing of it.
+    gateway.masquerades = Some(1);
+    gateway.send(&client(3).udp((4000, 53), b"a")).expect("it leaves");
     let all = gateway.table.connections(gateway.now);
-    gateway.table.set_masqueraded(all[0], 1);
-    gateway.table.set_masqueraded(all[1], 1);
     let (now, table) = (gateway.now, &mut gateway.table);
     assert_eq!(table.forget_masqueraded(now, 0, None), 0);
     assert_eq!(table.forget_masqueraded(now, 1, Some(v4("203.0.113.2"))), 0);
@@ -252,4 +265,30 @@ fn what_is_foretold_has_a_limit() {
     };
     table.foretell(&[(tuple, tuple); FORETOLD_MAX + 1]);
     assert_eq!(table.nat.foretold.len(), FORETOLD_MAX);
+}
+
+/// As many connections to one server as there are ports, from as many clients with the same port. Each
+/// has another one; nearly all ports serve, and all are there again when the connections have gone.
+#[test]
+fn ports_run_out_and_come_back() {
+    const FREE: usize = 65_536 - 1024;
+    let mut gateway = Gateway::masking(("203.0.113.1", "203.0.113.1"), None);
+    gateway.table.set_events_max(0);
+    for _ in 0..2 {
+        let mut seen = std::vec![false; 65_536];
+        for number in 0..=u16::MAX {
+            let [high, low] = number.to_be_bytes();
+            let client = Peers::new(&std::format!("10.9.{high}.{low}"), "198.51.100.1");
+            if let Some((_, port)) = gateway.seen(&client.udp((4000, 53), b"")) {
+                let before = core::mem::replace(&mut seen[usize::from(port)], true);
+                assert!(!before && port >= 1024, "{port}");
+            }
+        }
+        let served = seen.iter().filter(|seen| **seen).count();
+        assert_eq!(gateway.table.count(), served);
+        // A search ends before it has tried all.
+        assert!(served > FREE - FREE / 50, "{served}");
+        gateway.table.flush(gateway.now);
+        assert_eq!((gateway.table.count(), gateway.table.kept_beside_count()), (0, 0));
+    }
 }
