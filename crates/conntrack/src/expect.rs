@@ -37,7 +37,7 @@ pub(crate) struct Request {
     pub(crate) of_any_master: bool,
     /// The helper that the expected connection gets.
     pub(crate) assigns: Option<Instance>,
-    /// Where the expected connection goes with its master, which is translated.
+    /// Where the expected connection goes when its master is translated.
     pub(crate) following: Option<Following>,
     /// What is done to the expected connection when it is made.
     pub(crate) fulfilled: Option<Fulfilled>,
@@ -82,6 +82,11 @@ impl Request {
             following: None,
             fulfilled: None,
         }
+    }
+
+    /// The same at another port.
+    pub(crate) fn at_port(self, port: u16) -> Self {
+        Self { tuple: Tuple { destination_port: port, ..self.tuple }, ..self }
     }
 
     fn announcement(&self) -> Announcement {

@@ -7,9 +7,14 @@ use crate::table::{Drop, Table};
 use crate::timeout::{self, Timeout};
 use crate::tuple::{Direction, Tuple};
 use crate::{CtState, Tracked};
+use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
+use core::ops::Range;
 use core::time::Duration;
-use keepstate_packet::{Address, Instant, Parsed};
+use keepstate_packet::{Address, Instant, L4, Parsed};
+
+/// Most bytes of a packet: what the length field of IPv4 can say.
+const PACKET_LENGTH_MAX: usize = 65_535;
 
 /// Where packets go, as far as a helper asks.
 pub trait Ways: Debug {
@@ -36,6 +41,8 @@ pub(crate) struct Helping<'a> {
     pub(crate) packet: &'a Parsed,
     bytes: &'a [u8],
     ways: &'a dyn Ways,
+    /// What the packet is to be from its upper-layer header on, where that changes.
+    said: Option<Vec<u8>>,
 }
 
 impl<'a> Helping<'a> {
@@ -47,6 +54,36 @@ impl<'a> Helping<'a> {
     /// What the packet carries above its upper-layer header.
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.packet.payload(self.bytes)
+    }
+
+    /// The payload as it has become: [`Self::payload`] and what was said instead.
+    pub(crate) fn said(&self) -> &[u8] {
+        let head = self.head_length();
+        self.said.as_deref().map_or(self.payload(), |said| said.get(head..).unwrap_or(&[]))
+    }
+
+    /// Bytes of the upper-layer header.
+    fn head_length(&self) -> usize {
+        self.upper_layer().len() - self.payload().len()
+    }
+
+    /// Says something else in the place of some bytes of [`Self::said`].
+    ///
+    /// # Errors
+    /// [`Drop::Helper`] when the packet would be longer than a packet can be, or the bytes are not there.
+    pub(crate) fn say(&mut self, part: Range<usize>, instead: &[u8]) -> Result<(), Drop> {
+        let head = self.head_length();
+        let part = head + part.start..head + part.end;
+        let upper = self.upper_layer();
+        let before = self.packet.l4_offset as usize;
+        let said = self.said.get_or_insert_with(|| upper.to_vec());
+        let longer = instead.len().saturating_sub(part.len());
+        let fits = before + said.len() + longer <= PACKET_LENGTH_MAX;
+        if !fits || part.start > part.end || part.end > said.len() {
+            return Err(self.refuse("cannot mangle packet"));
+        }
+        said.splice(part, instead.iter().copied());
+        Ok(())
     }
 
     /// The connection's tuple in the direction of the packet.
@@ -98,6 +135,26 @@ impl<'a> Helping<'a> {
     /// [`Drop::Helper`].
     pub(crate) fn expect_or_drop(&mut self, request: Request) -> Result<(), Drop> {
         self.expect(request).map_err(|_| self.refuse("cannot add expectation"))
+    }
+
+    /// The same at any port from the announced one on, where that is taken: 128 of them are tried. The
+    /// port that it comes to.
+    ///
+    /// # Errors
+    /// [`Drop::Helper`] when all that were tried are taken, or a limit is reached.
+    pub(crate) fn expect_somewhere(&mut self, request: Request) -> Result<u16, Drop> {
+        const ATTEMPTS_MAX: u16 = 128;
+        let count = u16::MAX - request.tuple.destination_port;
+        let mut tuple = request.tuple;
+        for attempt in 0..=count.min(ATTEMPTS_MAX) {
+            match self.expect(Request { tuple, ..request }) {
+                Ok(()) => return Ok(tuple.destination_port),
+                Err(Refused::Clash) => {}
+                Err(Refused::Already | Refused::Full) => break,
+            }
+            tuple.destination_port = self.table.draw_expected(&request.tuple, count, attempt == 0);
+        }
+        Err(self.refuse("all ports in use"))
     }
 
     /// Has the packet dropped, and the log say why.
@@ -212,6 +269,10 @@ impl Table {
     /// Runs the connection's helper (last in INPUT and POSTROUTING, before the connection is
     /// confirmed).
     ///
+    /// What the packet is to be from its upper-layer header on, where the helper of a translated
+    /// connection has it say something else. Checksums are not made, nor are lengths changed but in TCP's
+    /// sequence numbers, which shift for what comes behind.
+    ///
     /// # Errors
     /// [`Drop::Helper`] when the helper wants the packet dropped: it could be read only in part, or
     /// what it announces cannot be expected.
@@ -223,12 +284,12 @@ impl Table {
         packet: &Parsed,
         bytes: &[u8],
         ways: &dyn Ways,
-    ) -> Result<(), Drop> {
+    ) -> Result<Option<Vec<u8>>, Drop> {
         match tracked.conn {
             Some(conn) if self.is_helped(conn) => {
                 self.help_connection(now, tracked, conn, packet, bytes, ways)
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -240,16 +301,25 @@ impl Table {
         packet: &Parsed,
         bytes: &[u8],
         ways: &dyn Ways,
-    ) -> Result<(), Drop> {
-        let Some(direction) = tracked.direction else { return Ok(()) };
+    ) -> Result<Option<Vec<u8>>, Drop> {
+        let Some(direction) = tracked.direction else { return Ok(None) };
         // ICMP errors are none of a helper's business.
         if (tracked.state, direction) == (CtState::Related, Direction::Reply) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(cold) = self.slots.cold(conn.slot) else { return Ok(()) };
-        let Some(helper) = cold.helper else { return Ok(()) };
-        let Some(help) = helper.helper().map(|helper| helper.help) else { return Ok(()) };
-        let state = tracked.state;
-        help(&mut Helping { table: self, now, conn, helper, state, direction, packet, bytes, ways })
+        let Some(cold) = self.slots.cold(conn.slot) else { return Ok(None) };
+        let Some(helper) = cold.helper else { return Ok(None) };
+        let Some(help) = helper.helper().map(|helper| helper.help) else { return Ok(None) };
+        let (state, said) = (tracked.state, None);
+        let table = &mut *self;
+        let mut helping =
+            Helping { table, now, conn, helper, state, direction, packet, bytes, ways, said };
+        help(&mut helping)?;
+        let said = helping.said;
+        if let (Some(said), L4::Tcp(header)) = (&said, &packet.l4) {
+            let by = (said.len() as u32).wrapping_sub(packet.l4_bytes(bytes).len() as u32);
+            self.shift_from(conn, direction, header.sequence, by);
+        }
+        Ok(said)
     }
 }

@@ -73,7 +73,7 @@ impl Wire {
             packet,
             &Elsewhere { broadcast_prefix: self.broadcast_prefix },
         );
-        match helped.and_then(|()| self.table.confirm(self.now, &mut tracked)) {
+        match helped.and_then(|_| self.table.confirm(self.now, &mut tracked)) {
             Ok(()) => Ok(tracked),
             Err(drop) => {
                 self.table.discard(self.now, &tracked);

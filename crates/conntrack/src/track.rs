@@ -388,11 +388,6 @@ impl Table {
             self.masters.insert(conn, master);
         }
         if let Some(expectation) = &expectation
-            && let Some(following) = expectation.request.following
-        {
-            self.follow_master(now, conn, expectation.master, following);
-        }
-        if let Some(expectation) = &expectation
             && let Some(fulfilled) = expectation.request.fulfilled
         {
             fulfilled(self, now, conn, expectation);

@@ -5,28 +5,30 @@ pub(crate) mod room;
 
 mod host;
 mod own;
+mod pieces;
 mod sets;
 
 use crate::{
     answer::Report,
     cause::Cause,
     command::{Command, CommandError, Reply},
-    defrag::{self, Datagram, Defrag, Expired, Gathered},
+    defrag::{Defrag, Expired},
     event::{Event, Timer},
+    helped,
     receive::{self, Refused},
     recorder::Recorder,
     route::{Forwarding, Host, InterfaceIndex},
     routing::Routing,
     rules::{Rules, RulesByFamily},
     tracking::{self, Tracking},
-    transmit::{Bounded, Origin, TRANSMITS_MAX, Transmit},
+    transmit::{Bounded, TRANSMITS_MAX, Transmit},
     walk::{self, Meets, Stop, Walk},
 };
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use keepstate_conntrack::table::Prepared;
-use keepstate_conntrack::{self as conntrack, CtState, Hook, Sysctls, Tracked, Zone};
-use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed, sctp, tcp};
+use keepstate_conntrack::{self as conntrack, Hook, Sysctls, Tracked, Zone};
+use keepstate_packet::{Family, Instant, LinkInfo, Malformed, Parsed};
 use keepstate_ruleset::{
     evaluate::{Decision, Logged, Stores, TableState},
     model::{ChainIndex, Ruleset, TableName},
@@ -179,13 +181,17 @@ pub struct Engine {
     provided: sets::Provided,
     tracking: Tracking,
     tracked: tracking::Tracked,
-    transmits: Bounded<Transmit>,
+    pub(crate) transmits: Bounded<Transmit>,
     log: Bounded<Logged>,
     /// What rules wrote in the walk that is under way.
     lines: Vec<Logged>,
     cause_counts: [u64; Cause::ALL.len()],
     /// Room for the batch that is under way: [`BATCH_MAX`] slots.
     batch: Vec<Slot>,
+    /// Buffers for packets that become longer on their way.
+    pub(crate) spares: Vec<Vec<u8>>,
+    /// How many of them the last walk did not use.
+    pub(crate) spares_left: usize,
     /// When time was last let pass.
     swept: Instant,
 }
@@ -232,6 +238,8 @@ impl Engine {
             lines: Vec::new(),
             cause_counts: [0; Cause::ALL.len()],
             batch: vec![Slot { parsed: Err(Malformed::Short), prepared: None }; BATCH_MAX],
+            spares: vec![Vec::new(); helped::SPARES],
+            spares_left: helped::SPARES,
             swept: Instant::default(),
         };
         for ruleset in rulesets {
@@ -260,6 +268,8 @@ impl Engine {
             lines,
             cause_counts,
             batch: _,
+            spares: _,
+            spares_left: _,
             swept,
         } = self;
         *defrag = Defrag::default();
@@ -419,7 +429,10 @@ impl Engine {
             Ok(parsed) if self.wants_room(parsed) => {
                 self.walk_with_room(now, packet, parsed, prepared, answers, recorder)
             }
-            Ok(parsed) => self.walk(now, packet, parsed, Came::Whole(prepared), answers, recorder),
+            Ok(parsed) => {
+                let came = Came::Whole(prepared);
+                self.walk_whole(now, packet, parsed, came, answers, recorder)
+            }
             Err(refused) => self.refuse(now, packet, refused, answers, recorder),
         };
         if let Some(cause) = disposition.cause
@@ -431,6 +444,24 @@ impl Engine {
             self.lines.drain(..).for_each(|line| self.log.push(line));
         }
         disposition
+    }
+
+    /// [`Self::walk`] of a packet that leaves as it is.
+    #[inline(always)]
+    fn walk_whole<R: Recorder>(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet<'_>,
+        parsed: &mut Parsed,
+        came: Came<'_>,
+        answers: u32,
+        recorder: &mut R,
+    ) -> Disposition {
+        let disposition = self.walk(now, packet, parsed, came, answers, recorder);
+        match self.spares_left {
+            helped::SPARES => disposition,
+            _ => self.send_spared(parsed, answers, disposition),
+        }
     }
 
     #[inline(always)]
@@ -461,7 +492,10 @@ impl Engine {
             Came::Whole(prepared) => (prepared, 0),
             Came::InPieces(largest) => (None, largest),
         };
-        match walk.walk() {
+        walk.spares = &mut self.spares;
+        let result = walk.walk();
+        self.spares_left = walk.spares.len();
+        match result {
             Err(Stop::ForHost) => self.gather_for_host(now, packet, parsed, answers, recorder),
             result => walk.end(result),
         }
@@ -473,142 +507,6 @@ impl Engine {
         let is_own =
             |_: &InterfaceIndex| self.routing.is_declared_local(parsed.family, parsed.source);
         packet.interface.filter(|interface| !is_own(interface))
-    }
-
-    /// What becomes of a fragment: the one that completes a datagram stands for all of it.
-    #[cold]
-    fn gather<R: Recorder>(
-        &mut self,
-        now: Instant,
-        packet: &mut Packet<'_>,
-        parsed: &mut Parsed,
-        answers: u32,
-        recorder: &mut R,
-    ) -> Disposition {
-        self.expire_fragments(now, answers);
-        let limits = self.conntrack.sysctls().fragments;
-        let interface = self.incoming(packet, parsed);
-        let gathered = self.defrag.gather(now, &limits, parsed, packet.bytes, interface);
-        let (verdict, cause) = match gathered {
-            Gathered::Alone => {
-                return self.walk(now, packet, parsed, Came::Whole(None), answers, recorder);
-            }
-            Gathered::Whole(datagram) => {
-                return self.complete(now, packet, datagram, answers, recorder);
-            }
-            Gathered::Held => (Verdict::Held, None),
-            // A header cut short is seen before anything could be held.
-            Gathered::Discarded(Cause::Short) => (Verdict::Drop, Some(Cause::Short)),
-            Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
-        };
-        recorder.end(verdict, cause);
-        Disposition { verdict, cause, ..Disposition::dropped(Cause::Malformed) }
-    }
-
-    /// What becomes of an IPv4 fragment for the host itself that nothing has gathered yet: INPUT sees
-    /// whole datagrams.
-    #[cold]
-    fn gather_for_host<R: Recorder>(
-        &mut self,
-        now: Instant,
-        packet: &mut Packet<'_>,
-        parsed: &Parsed,
-        answers: u32,
-        recorder: &mut R,
-    ) -> Disposition {
-        self.expire_fragments(now, answers);
-        let limits = self.conntrack.sysctls().fragments;
-        let interface = self.incoming(packet, parsed);
-        let hook = Some(Hook::Prerouting);
-        let gathered = self.defrag.gather(now, &limits, parsed, packet.bytes, interface);
-        let (verdict, cause) = match gathered {
-            Gathered::Whole(mut datagram) => {
-                let Ok(mut parsed) = Parsed::new(&datagram.bytes) else {
-                    return Disposition { hook, ..Disposition::dropped(Cause::Malformed) };
-                };
-                let meets = Meets {
-                    routing: &self.routing,
-                    conntrack: &mut self.conntrack,
-                    is_tracking: false,
-                    rules: self.rules.of_mut(parsed.family).as_mut(),
-                    stores: &mut self.stores,
-                    log: &mut self.lines,
-                    transmits: &mut self.transmits,
-                    answers,
-                };
-                let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut datagram.bytes);
-                (walk.link, walk.mark) = (packet.link, packet.mark);
-                walk.interface = interface;
-                let result = walk.arrive();
-                return walk.end(result);
-            }
-            Gathered::Held | Gathered::Alone => (Verdict::Held, None),
-            Gathered::Discarded(cause) => (Verdict::Held, Some(cause)),
-        };
-        recorder.end(verdict, cause);
-        Disposition { verdict, cause, hook, ..Disposition::dropped(Cause::Malformed) }
-    }
-
-    fn complete<R: Recorder>(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        mut datagram: Datagram,
-        answers: u32,
-        recorder: &mut R,
-    ) -> Disposition {
-        let Ok(mut parsed) = Parsed::joined(&datagram.bytes) else {
-            return Disposition::dropped(Cause::Malformed);
-        };
-        let (interface, link, mark) = (packet.interface, packet.link, packet.mark);
-        let before = parsed.length;
-        if self.wants_room(&parsed) {
-            datagram.bytes.resize(datagram.bytes.len() + room::ROOM, 0);
-        }
-        let bytes = &mut datagram.bytes;
-        let mut whole = Packet { bytes, interface, family: None, link, mark };
-        let came = Came::InPieces(datagram.largest as u32);
-        let disposition = self.walk(now, &mut whole, &mut parsed, came, answers, recorder);
-        datagram.bytes.truncate(parsed.length as usize);
-        if parsed.length > before {
-            datagram.forget_cuts();
-        }
-        if let Some(Output { interface, .. }) = disposition.output {
-            let mtu = self.host().interface(interface).map_or(u32::MAX, |one| one.mtu);
-            self.draw_together(&mut datagram, &parsed, disposition.tracked.as_ref());
-            let pieces = match defrag::cut(&datagram, &parsed, mtu) {
-                Ok(pieces) => pieces,
-                Err(cause) => {
-                    let (verdict, cause) = (Verdict::Drop, Some(cause));
-                    return Disposition { verdict, cause, output: None, ..disposition };
-                }
-            };
-            for bytes in pieces.unwrap_or_else(|| vec![datagram.bytes]) {
-                let origin = Origin::Forwarded;
-                self.transmits.push(Transmit { origin, interface, answers, bytes });
-            }
-        }
-        Disposition { output: None, ..disposition }
-    }
-
-    /// Who on Linux wants to have more of a datagram in one piece than its first one may hold: who
-    /// looks for a TCP socket, SCTP's checksum, helpers.
-    fn draw_together(&self, datagram: &mut Datagram, parsed: &Parsed, tracked: Option<&Tracked>) {
-        const TCP_HEADER: usize = 20;
-        let tracked = tracked.filter(|tracked| tracked.state != CtState::Untracked);
-        match parsed.protocol {
-            tcp::PROTOCOL if parsed.family == Family::V4 => {
-                datagram.draw_header(parsed, TCP_HEADER);
-            }
-            sctp::PROTOCOL if tracked.is_some() && self.conntrack.sysctls().checksum => {
-                datagram.draw_header(parsed, sctp::HEADER_LENGTH);
-            }
-            _ => {}
-        }
-        let data = !parsed.payload(&datagram.bytes).is_empty();
-        if tracked.is_some_and(|tracked| self.conntrack.was_joined(tracked, data)) {
-            datagram.forget_cuts();
-        }
     }
 
     /// What becomes of a packet that the IP layer refuses before any hook.

@@ -10,6 +10,7 @@ use crate::cause::Cause;
 use crate::duplicate;
 use crate::engine::{PolicyOrRule, UnknownMatch};
 use crate::facts::Facts;
+use crate::helped;
 use crate::recorder::Recorder;
 use crate::rules::TableSet;
 use crate::synproxy;
@@ -299,7 +300,11 @@ fn complain_in<R>(walk: &mut Walk<'_, R>, hook: Hook) {
 /// Logs what tracking has to say of a packet that it finds INVALID.
 #[cold]
 #[inline(never)]
-fn complain<R>(walk: &mut Walk<'_, R>, hook: Hook, interfaces: [Option<&InterfaceName>; 2]) {
+pub(crate) fn complain<R>(
+    walk: &mut Walk<'_, R>,
+    hook: Hook,
+    interfaces: [Option<&InterfaceName>; 2],
+) {
     let complaints = walk.conntrack.take_complaints();
     let [in_interface, out_interface] = interfaces;
     let facts = facts(walk, hook);
@@ -338,14 +343,16 @@ fn leave<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     };
     let care = walk.conntrack.care(conn);
     if care != Care::default() {
-        if care.is_helped() {
-            help(walk)?;
-        }
+        let is_changed = care.is_helped() && helped::help(walk)?;
+        let care = if is_changed { walk.conntrack.care(conn) } else { care };
         if care.is_proxied() {
             synproxy::complete(walk)?;
         }
         if care.may_shift() {
             adjust(walk)?;
+        }
+        if is_changed {
+            helped::renew(walk);
         }
     }
     confirm(walk)
@@ -366,25 +373,6 @@ fn adjust<R>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     }
 }
 
-#[inline(never)]
-fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
-    match &walk.tracked {
-        Some(tracked) if tracked.conn.is_some() => {
-            let own = walk.interface.is_none() && !walk.is_copy;
-            let out = walk.out.filter(|out| *out != walk.routing.loopback());
-            let ways = walk.routing.ways(walk.parsed.family, out, own);
-            let (now, parsed, bytes) = (walk.now, &*walk.parsed, &*walk.bytes);
-            let helped = walk.conntrack.help(now, tracked, parsed, bytes, &ways);
-            helped.map_err(|dropped| {
-                // The kernel names no interface here.
-                complain(walk, Hook::Prerouting, [None; 2]);
-                stop(dropped)
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
 #[inline]
 fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     match &mut walk.tracked {
@@ -400,7 +388,7 @@ fn confirm<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     }
 }
 
-const fn stop(drop: Drop) -> Stop {
+pub(crate) const fn stop(drop: Drop) -> Stop {
     Stop::Cause(match drop {
         Drop::Helper => Cause::HelperDropped,
         Drop::Malformed => Cause::Malformed,

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod event;
 mod facts;
 mod forward;
+mod helped;
 pub mod hooks;
 mod options;
 mod own;

@@ -40,6 +40,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) recorder: &'w mut R,
     pub(crate) parsed: &'w mut Parsed,
     pub(crate) bytes: &'w mut [u8],
+    /// Where the packet can go on once it has become longer than what it lies in.
+    pub(crate) spares: &'w mut [Vec<u8>],
     pub(crate) link: LinkInfo,
     pub(crate) mark: u32,
     pub(crate) secmark: u32,
@@ -166,6 +168,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             recorder,
             parsed,
             bytes,
+            spares: &mut [],
             link: LinkInfo::default(),
             mark: 0,
             secmark: 0,
@@ -340,7 +343,10 @@ impl<R: Recorder> Walk<'_, R> {
                 if with == RejectWith::TcpReset {
                     subject.verified = self.needs_no_sum();
                 }
-                let answer = reject::answer(self.routing, &subject, with);
+                let mut answer = reject::answer(self.routing, &subject, with);
+                // Before what the host sends has a device, Linux sends no error of a target's own.
+                let is_own_error = matches!(with, RejectWith::Icmpv6HeaderField(_));
+                answer = answer.filter(|_| !is_own_error || self.hook != Some(Hook::Output));
                 if let (RejectWith::TcpReset, Some(_), Some(tracked)) =
                     (with, &answer, &self.tracked)
                 {

@@ -209,7 +209,11 @@ impl Model {
         {
             outcomes.extend(seen.invert().map(|reply| (original, reply)));
         }
-        self.engine.conntrack_mut().foretell(&outcomes);
+        let announced = kernel.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
+        let announced: Vec<_> = announced.map(|event| event.snapshot.original).collect();
+        let conntrack = self.engine.conntrack_mut();
+        conntrack.foretell(&outcomes);
+        conntrack.foretell_expected(&announced);
         self.engine.foretell_cookie(kernel.drawn);
     }
 

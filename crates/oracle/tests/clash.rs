@@ -144,7 +144,7 @@ impl Ours {
         let parsed = Parsed::new(packet).expect("an IP packet");
         let helped = self.table.help(self.now, &tracked, &parsed, packet, &NoWays);
         let left: Result<(), Drop> =
-            helped.and_then(|()| self.table.confirm(self.now, &mut tracked));
+            helped.and_then(|_| self.table.confirm(self.now, &mut tracked));
         if left.is_err() {
             self.table.discard(self.now, &tracked);
         }

@@ -40,6 +40,12 @@ impl Address {
         Written(self, family)
     }
 
+    /// As RFC 5952 writes it.
+    #[must_use]
+    pub const fn compressed(self, family: Family) -> Compressed {
+        Compressed(self, family)
+    }
+
     /// As the standard library's type.
     #[must_use]
     pub const fn ip(self, family: Family) -> core::net::IpAddr {
@@ -64,6 +70,36 @@ impl core::fmt::Display for Written {
         let [head @ .., a, b, c, d] = address.0;
         let compatible = family == Family::V6 && head == [0; 12] && [a, b] != [0; 2];
         if compatible { write!(f, "::{a}.{b}.{c}.{d}") } else { address.ip(family).fmt(f) }
+    }
+}
+
+/// An address as RFC 5952 writes it, with the last 32 bits like an IPv4 address where that is embedded
+/// (RFC 4291, 2.5.5.2; RFC 5214, 6.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Compressed(Address, Family);
+
+impl core::fmt::Display for Compressed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self(address, family) = *self;
+        let [head @ .., a, b, c, d] = address.0;
+        let [.., universal, 0, 0x5e, 0xfe] = head else { return self.plain(f) };
+        if family == Family::V4 || universal & !2 != 0 {
+            return self.plain(f);
+        }
+        // Two groups of which nothing is left out stand in for the four octets.
+        let mut plain = address.0;
+        if let Some(last) = plain.last_chunk_mut() {
+            *last = [0xff; 4];
+        }
+        let text = alloc::format!("{}", ipv6(plain));
+        let head = text.strip_suffix("ffff:ffff").unwrap_or(&text);
+        write!(f, "{head}{a}.{b}.{c}.{d}")
+    }
+}
+
+impl Compressed {
+    fn plain(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(&self.0.ip(self.1), f)
     }
 }
 

@@ -250,6 +250,25 @@ pub fn fill(parsed: &Parsed, bytes: &mut [u8]) {
     put(segment, rule.at, if zero_is_none { not_zero(checksum) } else { checksum });
 }
 
+/// Makes the checksum of a TCP segment or UDP datagram anew, right or wrong as it was; it is never 0 then.
+/// UDP without one stays without.
+pub fn renew(parsed: &Parsed, bytes: &mut [u8]) {
+    let has_one = match &parsed.l4 {
+        L4::Tcp(_) => true,
+        L4::Udp(_) => be16(bytes, parsed.l4_offset as usize + 6).is_some_and(|sum| sum != 0),
+        _ => false,
+    };
+    let range = parsed.l4_offset as usize..parsed.length as usize;
+    let (Some(rule), Some(segment), true) = (Rule::of(parsed), bytes.get_mut(range), has_one)
+    else {
+        return;
+    };
+    put(segment, rule.at, 0);
+    let length = segment.len() as u32;
+    let pseudo = Sum::pseudo_header(parsed, parsed.protocol, length);
+    put(segment, rule.at, not_zero(pseudo.bytes(segment).checksum()));
+}
+
 /// The checksum of a TCP segment that its host leaves to the network card: until then the sum of the
 /// pseudo-header stands in its place, and what is changed in the segment changes nothing there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

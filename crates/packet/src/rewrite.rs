@@ -169,6 +169,32 @@ pub fn insert_tcp_option(parsed: &mut Parsed, bytes: &mut [u8], option: [u8; 4])
     true
 }
 
+/// Replaces everything from the upper-layer header on. The lengths of the IP header and of UDP follow, and
+/// the IPv4 header's checksum; that of TCP or UDP is left to [`checksum::renew`]. False, and nothing is done,
+/// where `bytes` has no room or a packet cannot be so long.
+pub fn set_upper_layer(parsed: &mut Parsed, bytes: &mut [u8], upper: &[u8]) -> bool {
+    let start = parsed.l4_offset as usize;
+    let end = start + upper.len();
+    let (length_at, length) = match parsed.family {
+        Family::V4 => (2, end),
+        Family::V6 => (4, end.saturating_sub(crate::ipv6::HEADER_LENGTH)),
+    };
+    let (Ok(length), Some(target)) = (u16::try_from(length), bytes.get_mut(start..end)) else {
+        return false;
+    };
+    target.copy_from_slice(upper);
+    parsed.length = end as u32;
+    if let L4::Udp(header) = &mut parsed.l4 {
+        header.length = upper.len() as u16;
+        checksum::put(bytes, start + 4, header.length);
+    }
+    let change = replace(bytes, length_at, &length.to_be_bytes());
+    if parsed.family == Family::V4 {
+        follow(bytes, checksum::IPV4_AT, |header| change.apply(header));
+    }
+    true
+}
+
 /// Sets the identifier of an ICMP or ICMPv6 query or answer.
 pub fn set_icmp_identifier(parsed: &mut Parsed, bytes: &mut [u8], identifier: u16) {
     let (L4::Icmp(icmp) | L4::Icmpv6(icmp)) = &mut parsed.l4 else { return };

@@ -11,6 +11,8 @@ use crate::helping::Helping;
 use crate::table::Drop;
 use crate::timeout::Timeout;
 use crate::tuple::Direction;
+use alloc::format;
+use core::ops::Range;
 use core::time::Duration;
 use keepstate_packet::tcp;
 
@@ -31,20 +33,37 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(original) = helping.tuple_in(Direction::Original) else { return Ok(()) };
     let payload = helping.payload();
     let Some(line) = after(payload, CONNECT) else { return Ok(()) };
-    let Some(end) = line.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
-    let line = line.get(..end).unwrap_or(line);
-    let mut refused = None;
-    for told in KINDS.iter().filter_map(|kind| after(line, kind)) {
-        let port = number(told);
+    let Some(length) = line.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+    let start = payload.len() - line.len();
+    let mut outcome = Ok(());
+    for kind in KINDS {
+        // The line ends where it ended, whatever was said before.
+        let said = helping.said();
+        let line = said.get(start..).map_or(said, |rest| rest.get(..length).unwrap_or(rest));
+        let Some(told) = after(line, kind) else { continue };
+        let (port, digits) = number(told);
         if port == 0 {
             break;
         }
+        let at = start + line.len() - told.len();
         let place = (original.destination, port);
         let source = (Some(original.source), None);
         let data = Request::new(tcp::PROTOCOL, source, place, original.family);
-        refused = helping.expect_or_drop(data).err().or(refused);
+        if helping.is_translated() {
+            // What comes later makes good what was refused.
+            outcome = say_port(helping, data, at..at + digits);
+        } else if let Err(refused) = helping.expect_or_drop(data) {
+            outcome = Err(refused);
+        }
     }
-    refused.map_or(Ok(()), Err)
+    outcome
+}
+
+/// Expects a connection at the port that stands here, or another one.
+fn say_port(helping: &mut Helping<'_>, data: Request, part: Range<usize>) -> Result<(), Drop> {
+    let port = helping.expect_somewhere(data.following(Direction::Original))?;
+    let said = helping.say(part, format!("{port}").as_bytes());
+    said.inspect_err(|_| helping.withdraw(&data.at_port(port)))
 }
 
 /// What stands after the first `words`.
@@ -61,10 +80,11 @@ fn after<'a>(text: &'a [u8], words: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// The port that a text begins with; 0 for none.
-fn number(text: &[u8]) -> u16 {
+/// The port that a text begins with, 0 for none, and how many digits it has.
+fn number(text: &[u8]) -> (u16, usize) {
     let digits = text.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |n: u32, digit| n * 10 + u32::from(digit - b'0')) as u16
+    let length = digits.clone().count();
+    (digits.fold(0, |n: u32, digit| n * 10 + u32::from(digit - b'0')) as u16, length)
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use crate::expect::Request;
 use crate::helping::Helping;
 use crate::table::Drop;
 use crate::tuple::{Direction, Tuple};
+use alloc::format;
+use alloc::string::String;
 use core::net::Ipv6Addr;
+use core::ops::Range;
 use core::time::Duration;
 use keepstate_packet::{Address, Family, L4, tcp};
 
@@ -62,36 +65,65 @@ const fn is_before(a: u32, b: u32) -> bool {
 }
 
 /// An announcement as it stands in the text.
-type Place = (Address, u16);
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    address: Address,
+    port: u16,
+    /// Where it stands.
+    text: Range<usize>,
+}
+
+impl Place {
+    /// So many bytes further on.
+    fn behind(mut self, length: usize) -> Self {
+        self.text = self.text.start + length..self.text.end + length;
+        self
+    }
+}
+
 /// Reads an announcement behind its introduction; given is the speaker's own address.
 type Read = fn(&[u8], Family, Address) -> Option<Place>;
+/// Writes an announcement.
+type Write = fn(Address, u16, Family) -> String;
 
-/// How an announcement begins (in any case), what is skipped up to, and what reads it.
+/// How an announcement begins (in any case), what is skipped up to, what reads it, and what writes
+/// another one.
 struct Introduction {
     words: &'static str,
     skip_to: Option<u8>,
     read: Read,
+    write: Write,
 }
 
 /// What clients say, then what servers say.
 const INTRODUCTIONS: [[Introduction; 2]; 2] = [
     [
-        Introduction { words: "PORT", skip_to: Some(b' '), read: port },
-        Introduction { words: "EPRT", skip_to: Some(b' '), read: extended_port },
+        Introduction { words: "PORT", skip_to: Some(b' '), read: port, write: write_six },
+        Introduction {
+            words: "EPRT",
+            skip_to: Some(b' '),
+            read: extended_port,
+            write: write_extended_port,
+        },
     ],
     [
-        Introduction { words: "227 ", skip_to: None, read: passive },
-        Introduction { words: "229 ", skip_to: Some(b'('), read: extended_passive },
+        Introduction { words: "227 ", skip_to: None, read: passive, write: write_six },
+        Introduction {
+            words: "229 ",
+            skip_to: Some(b'('),
+            read: extended_passive,
+            write: write_extended_passive,
+        },
     ],
 ];
 
 /// What the beginning of a line tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Told {
     Nothing,
     /// It begins like an announcement (with these words) and is none, or not yet.
     Part(&'static str),
-    Place(Place),
+    Place(Place, Write),
 }
 
 pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
@@ -120,25 +152,39 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     if payload.last() == Some(&b'\n') {
         starts.remember(header.sequence.wrapping_add(payload.len() as u32));
     }
-    match told {
-        Told::Place((address, port)) if address == tuple.source => {
-            let place = (inverse.destination, port);
-            helping.expect_or_drop(announce(&inverse, place))
-        }
-        Told::Place(place) if helping.table.sysctls.modules.ftp_loose => {
-            helping.expect_or_drop(announce(&inverse, place))
-        }
-        _ => Ok(()),
-    }
+    let Told::Place(place, write) = told else { return Ok(()) };
+    let told = if place.address == tuple.source {
+        inverse.destination
+    } else if helping.table.sysctls.modules.ftp_loose {
+        place.address
+    } else {
+        return Ok(());
+    };
+    announce(helping, &inverse, told, place, write)
 }
 
-/// The data connection comes from the other side, from any port.
-fn announce(inverse: &Tuple, place: Place) -> Request {
-    Request::new(tcp::PROTOCOL, (Some(inverse.source), None), place, inverse.family)
+/// The data connection comes from the other side, from any port. Where the control connection is
+/// translated, the other side is told to where.
+fn announce(
+    helping: &mut Helping<'_>,
+    inverse: &Tuple,
+    told: Address,
+    place: Place,
+    write: Write,
+) -> Result<(), Drop> {
+    let to = (told, place.port);
+    let data = Request::new(tcp::PROTOCOL, (Some(inverse.source), None), to, inverse.family);
+    if !helping.is_translated() {
+        return helping.expect_or_drop(data);
+    }
+    let port = helping.expect_somewhere(data.following(helping.direction.invert()))?;
+    let instead = write(inverse.destination, port, inverse.family);
+    let said = helping.say(place.text, instead.as_bytes());
+    said.inspect_err(|_| helping.withdraw(&data.at_port(port)))
 }
 
 fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: Address) -> Told {
-    for Introduction { words, skip_to, read } in introductions {
+    for Introduction { words, skip_to, read, write } in introductions {
         let length = line.len().min(words.len());
         let begins =
             line.iter().zip(words.as_bytes()).take(length).all(|(a, b)| a.eq_ignore_ascii_case(b));
@@ -150,10 +196,9 @@ fn listen(introductions: &[Introduction], line: &[u8], family: Family, speaker: 
             None => Some(rest),
             Some(byte) => after(rest, *byte),
         });
-        return match rest.and_then(|rest| read(rest, family, speaker)) {
-            Some(place) => Told::Place(place),
-            None => Told::Part(words),
-        };
+        let place = rest
+            .and_then(|rest| Some(read(rest, family, speaker)?.behind(line.len() - rest.len())));
+        return place.map_or(Told::Part(words), |place| Told::Place(place, *write));
     }
     Told::Nothing
 }
@@ -172,12 +217,13 @@ fn port(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
 /// The same somewhere in the answer, ended by anything (RFC 1123, 4.1.2.6).
 fn passive(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
     let first = text.iter().position(u8::is_ascii_digit)?;
-    six_numbers(text.get(first..)?, speaker, None)
+    Some(six_numbers(text.get(first..)?, speaker, None)?.behind(first))
 }
 
 fn six_numbers(text: &[u8], speaker: Address, end: Option<u8>) -> Option<Place> {
-    let [a, b, c, d, high, low] = numbers(text, b',', end)?.0;
-    Some((with_ipv4(speaker, [a, b, c, d]), (high << 8 | low) as u16))
+    let ([a, b, c, d, high, low], length) = numbers(text, b',', end)?;
+    let address = with_ipv4(speaker, [a, b, c, d]);
+    Some(Place { address, port: (high << 8 | low) as u16, text: 0..length })
 }
 
 /// An address whose first four octets are these. Over IPv6 the others stay the speaker's: the
@@ -222,20 +268,20 @@ fn extended_port(text: &[u8], family: Family, speaker: Address) -> Option<Place>
     if !is_delimiter(delimiter) || *second != delimiter {
         return None;
     }
-    match (family, kind) {
+    let (address, length) = match (family, kind) {
         (Family::V4, b'1') => {
             let (octets, length) = numbers(rest, b'.', Some(delimiter))?;
-            let port = delimited_port(rest.get(length + 1..)?, delimiter)?;
-            Some((with_ipv4(speaker, octets), port))
+            (with_ipv4(speaker, octets), length)
         }
         (Family::V6, b'2') => {
             let length = rest.iter().position(|b| *b == delimiter)?;
-            let address = ipv6(rest.get(..length)?)?;
-            let port = delimited_port(rest.get(length + 1..)?, delimiter)?;
-            Some((address, port))
+            (ipv6(rest.get(..length)?)?, length)
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    let behind = rest.get(length + 1..)?;
+    let (port, port_length) = delimited_port(behind, delimiter)?;
+    Some(Place { address, port, text: 0..text.len() - behind.len() + port_length })
 }
 
 /// An IPv6 address (RFC 4291, 2.2) whose groups and IPv4 octets may have any number of leading
@@ -261,7 +307,8 @@ fn ipv6(text: &[u8]) -> Option<Address> {
 fn extended_passive(text: &[u8], _: Family, speaker: Address) -> Option<Place> {
     match text {
         [a, b, c, rest @ ..] if is_delimiter(*a) && a == b && b == c && !rest.is_empty() => {
-            Some((speaker, delimited_port(rest, *a)?))
+            let (port, length) = delimited_port(rest, *a)?;
+            Some(Place { address: speaker, port, text: 0..text.len() - rest.len() + length })
         }
         _ => None,
     }
@@ -272,11 +319,29 @@ const fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_graphic() && !byte.is_ascii_digit()
 }
 
-/// A port other than 0, up to the delimiter.
-fn delimited_port(text: &[u8], delimiter: u8) -> Option<u16> {
+/// A port other than 0, and how far it goes: to the delimiter, which is counted.
+fn delimited_port(text: &[u8], delimiter: u8) -> Option<(u16, usize)> {
     let length = text.iter().position(|b| !b.is_ascii_digit())?;
     let port = number(text.get(..length)?) as u16;
-    (text.get(length) == Some(&delimiter) && port != 0).then_some(port)
+    (text.get(length) == Some(&delimiter) && port != 0).then_some((port, length + 1))
+}
+
+fn write_six(address: Address, port: u16, _: Family) -> String {
+    let [a, b, c, d] = address.v4_octets();
+    let [high, low] = port.to_be_bytes();
+    format!("{a},{b},{c},{d},{high},{low}")
+}
+
+fn write_extended_port(address: Address, port: u16, family: Family) -> String {
+    let number = match family {
+        Family::V4 => 1,
+        Family::V6 => 2,
+    };
+    format!("|{number}|{}|{port}|", address.compressed(family))
+}
+
+fn write_extended_passive(_: Address, port: u16, _: Family) -> String {
+    format!("|||{port}|")
 }
 
 #[cfg(test)]

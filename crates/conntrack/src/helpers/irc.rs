@@ -15,6 +15,8 @@ use crate::sysctl::module::Modules;
 use crate::table::Drop;
 use crate::timeout::waited;
 use crate::tuple::Direction;
+use alloc::format;
+use core::ops::Range;
 use core::time::Duration;
 use keepstate_packet::{Address, L4, tcp};
 
@@ -41,8 +43,13 @@ const DCC: &[u8] = b"\x01DCC ";
 /// The kinds of offer.
 const OFFERS: [&[u8]; 5] = [b"SEND ", b"CHAT ", b"MOVE ", b"TSEND ", b"SCHAT "];
 
-/// The address and port of an offer.
-type Place = (u32, u16);
+/// The address and port of an offer, and where they stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    address: u32,
+    port: u16,
+    text: Range<usize>,
+}
 
 pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let (CtState::Established, Direction::Original, L4::Tcp(_)) =
@@ -53,14 +60,20 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let (Some(original), Some(reply)) = (helping.tuple(), helping.inverse()) else { return Ok(()) };
     let payload = helping.payload();
     let text = payload.get(..SEARCH_MAX).unwrap_or(payload);
-    let own = |(address, port): &Place| {
-        let address = Address::v4(address.to_be_bytes());
-        *port != 0 && (address == original.source || address == reply.destination)
+    let own = |place: &Place| {
+        let address = Address::v4(place.address.to_be_bytes());
+        place.port != 0 && (address == original.source || address == reply.destination)
     };
-    let Some((_, port)) = offer(text, own) else { return Ok(()) };
-    let place = (reply.destination, port);
+    let Some(offered) = offer(text, own) else { return Ok(()) };
+    let place = (reply.destination, offered.port);
     let connection = Request::new(tcp::PROTOCOL, (None, None), place, reply.family);
-    helping.expect_or_drop(connection)
+    if !helping.is_translated() {
+        return helping.expect_or_drop(connection);
+    }
+    let port = helping.expect_somewhere(connection.following(Direction::Reply))?;
+    let address = u32::from_be_bytes(reply.destination.v4_octets());
+    let said = helping.say(offered.text, format!("{address} {port}").as_bytes());
+    said.inspect_err(|_| helping.withdraw(&connection.at_port(port)))
 }
 
 /// The first offer, if it is `own`.
@@ -85,14 +98,14 @@ fn offer(segment: &[u8], own: impl Fn(&Place) -> bool) -> Option<Place> {
         };
         rest = text.strip_prefix(DCC)?;
         if let Some(told) = OFFERS.iter().find_map(|kind| rest.strip_prefix(*kind)) {
-            return place(told).filter(own);
+            return place(told, segment.len() - told.len()).filter(own);
         }
     }
     None
 }
 
-/// `NAME ADDRESS PORT`, and a line feed somewhere behind.
-fn place(text: &[u8]) -> Option<Place> {
+/// `NAME ADDRESS PORT`, and a line feed somewhere behind; the text stands `at` bytes from the start.
+fn place(text: &[u8], at: usize) -> Option<Place> {
     let name = text.iter().position(|byte| *byte == b' ')?;
     // The first byte may be the space, wherever it stands.
     if name > 0 && text.len() - name < PLACE_ROOM {
@@ -104,8 +117,9 @@ fn place(text: &[u8]) -> Option<Place> {
     }
     let (address, rest) = number(numbers);
     let blanks = rest.iter().position(|byte| *byte != b' ')?;
-    let (port, _) = number(rest.get(blanks..)?);
-    Some((address, port as u16))
+    let (port, behind) = number(rest.get(blanks..)?);
+    let text = at + name + 1..at + text.len() - behind.len();
+    Some(Place { address, port: port as u16, text })
 }
 
 /// Decimal digits, and what follows them; none are 0, what is too large wraps around.

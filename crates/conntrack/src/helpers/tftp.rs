@@ -6,9 +6,9 @@
 //! way, what it announced goes with it. As observed on Linux 6.18.
 
 use super::Policy;
-use crate::expect::Request;
+use crate::expect::{Fulfilled, Request};
 use crate::helping::Helping;
-use crate::nat::Following;
+use crate::nat::{Following, follow_master};
 use crate::table::Drop;
 use crate::tuple::Direction;
 use core::time::Duration;
@@ -28,10 +28,15 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(reply) = helping.tuple_in(Direction::Reply) else { return Ok(()) };
     let place = (reply.destination, reply.destination_port);
     let transfer = Request::new(udp::PROTOCOL, (Some(reply.source), None), place, reply.family);
-    let original = helping.tuple_in(Direction::Original).filter(|_| helping.is_translated());
-    let following =
-        original.map(|tuple| Following { direction: Direction::Reply, port: tuple.source_port });
-    helping.expect_or_drop(Request { following, ..transfer })
+    match helping.tuple_in(Direction::Original).filter(|_| helping.is_translated()) {
+        None => helping.expect_or_drop(transfer),
+        Some(original) => {
+            let direction = Direction::Reply;
+            let following = Some(Following { direction, port: original.source_port });
+            let fulfilled: Option<Fulfilled> = Some(follow_master);
+            helping.expect_or_drop(Request { following, fulfilled, ..transfer })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,33 +2,40 @@
 
 use super::{Manip, Range};
 use crate::conn::ConnId;
+use crate::expect::{Expectation, Request};
 use crate::table::Table;
 use crate::tuple::Direction;
 use keepstate_packet::Instant;
 
-/// How an expected connection goes where its master goes.
+/// Where an expected connection goes, which is announced as it is seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Following {
     /// The direction of the master's packets that it goes with.
     pub(crate) direction: Direction,
-    /// The port that it comes to.
+    /// The port (or key of GRE) that it comes to.
     pub(crate) port: u16,
 }
 
-impl Table {
-    /// Sets up an expected connection: it seems to come from where the master's packets of that direction
-    /// seem to come from, and goes where they go. No rule is asked for it.
-    pub(crate) fn follow_master(
-        &mut self,
-        now: Instant,
-        conn: ConnId,
-        master: ConnId,
-        following: Following,
-    ) {
-        let Following { direction, port } = following;
-        let Some(seen) = self.tuple(master, direction.invert()) else { return };
-        self.set_up(now, conn, &Range::of_address(seen.destination), Manip::Source);
-        let to = Range { ports: Some((port, port)), ..Range::of_address(seen.source) };
-        self.set_up(now, conn, &to, Manip::Destination);
+impl Request {
+    /// The same for a connection that goes where the packets of its master go in a direction, to the port
+    /// that is announced now.
+    pub(crate) fn following(self, direction: Direction) -> Self {
+        let following = Following { direction, port: self.tuple.destination_port };
+        Self { following: Some(following), fulfilled: Some(follow_master), ..self }
     }
+}
+
+/// Sets up an expected connection: it seems to come from where its master's packets of that direction
+/// seem to come from, and goes where they go. No rule is asked for it.
+pub(crate) fn follow_master(
+    table: &mut Table,
+    now: Instant,
+    conn: ConnId,
+    expectation: &Expectation,
+) {
+    let Some(Following { direction, port }) = expectation.request.following else { return };
+    let Some(seen) = table.tuple(expectation.master, direction.invert()) else { return };
+    table.set_up(now, conn, &Range::of_address(seen.destination), Manip::Source);
+    let to = Range { ports: Some((port, port)), ..Range::of_address(seen.source) };
+    table.set_up(now, conn, &to, Manip::Destination);
 }

@@ -18,7 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use follow::Following;
+pub(crate) use follow::{Following, follow_master};
 pub use packet::readdress;
 pub use quoted::readdress_quoted;
 pub use range::Range;
@@ -100,6 +100,8 @@ pub(crate) struct Nat {
     draws: u64,
     /// Original and reply tuples of connections of which it is known what they come to.
     foretold: Vec<(Tuple, Tuple)>,
+    /// Tuples that are known to be announced.
+    foretold_expected: Vec<Tuple>,
 }
 
 impl Nat {
@@ -215,6 +217,26 @@ impl Table {
     pub fn foretell(&mut self, outcomes: &[(Tuple, Tuple)]) {
         self.nat.foretold.clear();
         self.nat.foretold.extend(outcomes.iter().take(FORETOLD_MAX));
+    }
+
+    /// Says the same of connections that are about to be announced.
+    pub fn foretell_expected(&mut self, announced: &[Tuple]) {
+        self.nat.foretold_expected.clear();
+        self.nat.foretold_expected.extend(announced.iter().take(FORETOLD_MAX));
+    }
+
+    /// Another port for a connection that is announced at one which is taken, of `count` from that one on:
+    /// the foretold one at first, where it is one of them.
+    pub(crate) fn draw_expected(&mut self, tuple: &Tuple, count: u16, is_first: bool) -> u16 {
+        let first = tuple.destination_port;
+        let alike = |told: &&Tuple| Tuple { destination_port: first, ..**told } == *tuple;
+        let told = self.nat.foretold_expected.iter().find(alike).filter(|_| is_first);
+        let told = told.map(|told| told.destination_port);
+        let lies_in = |port: &u16| port.checked_sub(first).is_some_and(|at| at < count);
+        told.filter(lies_in).unwrap_or_else(|| {
+            let drawn = u32::from(self.nat.draw(&self.keys)) * u32::from(count) >> 16;
+            first.wrapping_add(drawn as u16)
+        })
     }
 
     /// Takes a connection that ends out of the index by source.

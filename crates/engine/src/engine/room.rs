@@ -38,7 +38,7 @@ impl Engine {
         let (link, mark) = (packet.link, packet.mark);
         let mut roomy = Packet { bytes: &mut bytes, interface, family, link, mark };
         let came = Came::Whole(prepared);
-        let disposition = self.walk(now, &mut roomy, parsed, came, answers, recorder);
+        let disposition = self.walk_whole(now, &mut roomy, parsed, came, answers, recorder);
         if let (true, Some(Output { interface, .. })) = (parsed.length > before, disposition.output)
         {
             bytes.truncate(parsed.length as usize);

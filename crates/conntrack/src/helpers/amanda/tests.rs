@@ -71,15 +71,15 @@ fn an_answer_of_any_kind_lets_the_connection_live_for_master_timeout() {
 
 #[test]
 fn numbers() {
-    let cases: [(&[u8], u16); 8] = [
-        (b"2001 ", 2001),
-        (b"2001", 2001),
-        (b"65535", 65_535),
-        (b"65536", 0),
-        (b"70000", 4464),
-        (b"123456", 12_345),
-        (b"", 0),
-        (b" 1", 0),
+    let cases: [(&[u8], (u16, usize)); 8] = [
+        (b"2001 ", (2001, 4)),
+        (b"2001", (2001, 4)),
+        (b"65535", (65_535, 5)),
+        (b"65536", (0, 5)),
+        (b"70000", (4464, 5)),
+        (b"123456", (12_345, 5)),
+        (b"", (0, 0)),
+        (b" 1", (0, 0)),
     ];
     for (text, expected) in cases {
         assert_eq!(number(text), expected);

@@ -99,7 +99,11 @@ fn no_line_makes_it_panic() {
         for from in 0..=end {
             let found = offer(whole.as_bytes().get(from..end).expect("within"), any);
             let is_whole = from == 0 && end == whole.len();
-            assert_eq!(found, is_whole.then_some((OWN, 2001)), "{from}..{end}");
+            let told = found.as_ref().map(|place| {
+                (place.address, place.port, whole.get(place.text.clone()).expect("within"))
+            });
+            let text = format!("{OWN} 2001");
+            assert_eq!(told, is_whole.then_some((OWN, 2001, text.as_str())), "{from}..{end}");
         }
     }
 }
