@@ -130,7 +130,7 @@ pub(crate) struct Expectation {
 
 impl Expectation {
     /// Whether a packet with this tuple and in this zone is meant.
-    fn takes(&self, tuple: &Tuple, zone: Zone) -> bool {
+    pub(crate) fn takes(&self, tuple: &Tuple, zone: Zone) -> bool {
         let Request { tuple: expected, mask, .. } = &self.request;
         zones_equal(self.zone, zone) && equal_under(tuple, expected, [mask, mask])
     }
@@ -196,6 +196,11 @@ impl Expectations {
     /// Those with the destination of `tuple`, newest first.
     fn at(&self, tuple: &Tuple) -> impl Iterator<Item = (&Key, &Expectation)> {
         self.all.range(key(tuple, 0)..=key(tuple, u64::MAX)).rev()
+    }
+
+    /// All, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Expectation> {
+        self.all.values()
     }
 
     /// Those of a master, oldest first.

@@ -4,7 +4,7 @@ use super::{Manip, Range};
 use crate::conn::ConnId;
 use crate::expect::{Expectation, Request};
 use crate::table::Table;
-use crate::tuple::Direction;
+use crate::tuple::{Direction, Tuple};
 use keepstate_packet::Instant;
 
 /// Where an expected connection goes, which is announced as it is seen from outside.
@@ -38,4 +38,21 @@ pub(crate) fn follow_master(
     table.set_up(now, conn, &Range::of_address(seen.destination), Manip::Source);
     let to = Range { ports: Some((port, port)), ..Range::of_address(seen.source) };
     table.set_up(now, conn, &to, Manip::Destination);
+}
+
+impl Table {
+    /// How a connection was announced outside that is expected to come to the place where this tuple
+    /// goes, inside of its translated master.
+    #[must_use]
+    pub fn announced_as(&self, tuple: &Tuple) -> Option<Tuple> {
+        self.expectations.iter().find_map(|expectation| {
+            let Request { tuple: announced, following, .. } = &expectation.request;
+            let Following { direction, port } = (*following)?;
+            let to = self.tuple(expectation.master, direction.invert())?.source;
+            let Tuple { destination, destination_port, .. } = *announced;
+            let is_it = (to, port) == (tuple.destination, tuple.destination_port);
+            let as_announced = Tuple { destination, destination_port, ..*tuple };
+            (is_it && expectation.takes(&as_announced, expectation.zone)).then_some(as_announced)
+        })
+    }
 }

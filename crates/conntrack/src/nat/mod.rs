@@ -234,7 +234,7 @@ impl Table {
         let told = told.map(|told| told.destination_port);
         let lies_in = |port: &u16| port.checked_sub(first).is_some_and(|at| at < count);
         told.filter(lies_in).unwrap_or_else(|| {
-            let drawn = u32::from(self.nat.draw(&self.keys)) * u32::from(count) >> 16;
+            let drawn = (u32::from(self.nat.draw(&self.keys)) * u32::from(count)) >> 16;
             first.wrapping_add(drawn as u16)
         })
     }
