@@ -130,7 +130,7 @@ pub(crate) struct Expectation {
 
 impl Expectation {
     /// Whether a packet with this tuple and in this zone is meant.
-    pub(crate) fn takes(&self, tuple: &Tuple, zone: Zone) -> bool {
+    fn takes(&self, tuple: &Tuple, zone: Zone) -> bool {
         let Request { tuple: expected, mask, .. } = &self.request;
         zones_equal(self.zone, zone) && equal_under(tuple, expected, [mask, mask])
     }

@@ -1,7 +1,7 @@
 //! Both routers side by side.
 
 use crate::compare::{self, Difference};
-use crate::follow::follow;
+use crate::follow::Follower;
 use crate::fuzz::coverage::{Before, Coverage};
 use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
@@ -58,6 +58,8 @@ pub(crate) struct Bench {
     /// How far the clock that tells of ticks lags behind them: the least that was seen.
     tick_lag: Duration,
     coverage: Coverage,
+    /// The ends of the trial's conversations, where addresses are translated.
+    follower: Follower,
 }
 
 /// What rules of some settings are like.
@@ -106,6 +108,7 @@ impl Bench {
             first_tick: None,
             tick_lag: TICK,
             coverage: Coverage::default(),
+            follower: Follower::default(),
         };
         bench.set_sysctls()?;
         Ok(bench)
@@ -272,6 +275,7 @@ impl Bench {
         let mut trial = Trial::default();
         let mut paused = false;
         let mut peers = Peers::new(packets, &self.settings.rules);
+        self.follower = Follower::default();
         for (at, step) in packets.iter().enumerate() {
             match step {
                 Step::Sleep(duration) => {
@@ -316,9 +320,10 @@ impl Bench {
     ) -> io::Result<(Observation, Observation)> {
         self.follow_clock();
         let tick = self.follow_ticks();
-        let mut bytes = bytes.to_vec();
+        let (mut side, mut bytes) = (side, bytes.to_vec());
         if self.nature.translates {
-            follow(self.model.table(), self.model.now(), &mut bytes);
+            let now = self.model.now();
+            self.follower.follow(self.model.table(), now, &mut side, &mut bytes);
         }
         let mut kernel = self.kernel.push(side, family(&bytes), &bytes)?;
         self.model.foretell(&bytes, &kernel);
@@ -373,6 +378,9 @@ impl Bench {
         let before =
             if zoned { None } else { Before::of(self.model.table(), self.model.now(), bytes) };
         let ours = self.model.push(side, family(bytes), bytes);
+        if self.nature.translates {
+            self.coverage.translated(side, bytes, &ours);
+        }
         if let Some(before) = &before {
             let after = Before::of(self.model.table(), self.model.now(), bytes);
             self.coverage.packet(before, after.as_ref(), bytes, &ours);

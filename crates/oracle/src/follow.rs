@@ -2,85 +2,132 @@
 //! that they answer.
 //!
 //! Captures and generated conversations are of ends that talk to each other untranslated. What the
-//! table says of their connections tells what the far end has seen.
+//! table says of their connections tells what the far end has seen: where to it answers, which sequence
+//! numbers it acknowledges, what of announced connections was announced to it.
 
 use crate::kernel::is_router;
-use keepstate_conntrack::{Direction, Table, Tuple, Zone, nat};
+use crate::observation::Side;
+use crate::peers;
+use keepstate_conntrack::{ConnId, Direction, Table, Tuple, Zone, nat};
 use keepstate_packet::rewrite::{self, End};
-use keepstate_packet::{Instant, L4, Parsed, tcp};
+use keepstate_packet::{Address, Instant, L4, Parsed};
+use std::collections::BTreeMap;
 
-/// Has an answer to a packet of a translated connection go where it would have gone, and acknowledge what it
-/// would have acknowledged; an ICMP error quote what it would have quoted; a connection that was announced
-/// begin where it was announced. Pieces of datagrams stay as they are.
-pub(crate) fn follow(table: &Table, now: Instant, packet: &mut [u8]) {
-    let Ok(mut parsed) = Parsed::new(packet) else { return };
-    if parsed.fragment.is_some() {
-        return;
-    }
-    if let Some(quoted) = table.quoted(&parsed, packet) {
-        if let Some(seen) = reply(table, now, &quoted).and_then(|reply| reply.invert()) {
-            nat::readdress_quoted(&mut parsed, packet, &seen);
-            rewrite::set_address(&mut parsed, packet, End::Destination, seen.source);
+/// The ends of all conversations.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    /// How the first packets of conversations went, by how they were written.
+    sent: BTreeMap<Tuple, Tuple>,
+}
+
+impl Follower {
+    /// Has a packet go where its sender would have it go, from the side where that one is; an answer
+    /// acknowledge what it would acknowledge, and an ICMP error quote what it would have quoted. Pieces
+    /// of datagrams stay as they are.
+    pub(crate) fn follow(
+        &mut self,
+        table: &Table,
+        now: Instant,
+        side: &mut Side,
+        packet: &mut [u8],
+    ) {
+        let Ok(mut parsed) = Parsed::new(packet) else { return };
+        if parsed.fragment.is_some() {
+            return;
         }
-        return;
+        let came_from = parsed.source;
+        if let Some(quoted) = table.quoted(&parsed, packet) {
+            self.quote(table, now, &quoted, &mut parsed, packet);
+        } else if let Some(tuple) = Tuple::of(&parsed, packet) {
+            self.address(table, now, &tuple, &mut parsed, packet);
+        }
+        if parsed.source != came_from {
+            *side = side_of(parsed.source);
+        }
     }
-    let Some(tuple) = Tuple::of(&parsed, packet) else { return };
-    if let Some(seen) = tuple.invert().and_then(|answered| seen(table, now, &answered)) {
-        nat::readdress(&mut parsed, packet, &seen);
-    } else if let Some(announced) = table.announced_as(&tuple) {
-        nat::readdress(&mut parsed, packet, &announced);
-    }
-    acknowledge(table, now, &mut parsed, packet);
-}
 
-/// What somebody sees of a translated connection, who answers the tuple: of one that he does not belong to
-/// the inside of.
-fn seen(table: &Table, now: Instant, answered: &Tuple) -> Option<Tuple> {
-    reply(table, now, answered).or_else(|| {
-        // A connection that was announced comes from outside: it begins with what was seen there.
-        let (conn, direction) = table.find(now, answered, Zone::default())?;
-        let original = table.tuple(conn, Direction::Original)?;
-        let is_begun = direction == Direction::Reply && !is_router(answered.source);
-        (is_begun && Some(original) != answered.invert()).then_some(original)
-    })
-}
-
-/// Has a TCP segment acknowledge what has come to its sender: where what the other side said was made
-/// longer or shorter, that has other numbers.
-fn acknowledge(table: &Table, now: Instant, parsed: &mut Parsed, packet: &mut [u8]) {
-    const SACK: u8 = 5;
-    let L4::Tcp(header) = parsed.l4 else { return };
-    let shift = Tuple::of(parsed, packet).and_then(|tuple| {
-        let (conn, direction) = table.find(now, &tuple, Zone::default())?;
-        table.shift(conn, direction.invert())
-    });
-    let Some(shift) = shift.filter(|_| header.flags & tcp::ACK != 0) else { return };
-    let seen = |number: u32| number.wrapping_add(shift.of(number));
-    rewrite::put_tcp_word(parsed, packet, 8, seen(header.acknowledgment));
-    let end = usize::from(header.header_length);
-    let mut at = tcp::HEADER_LENGTH_MIN;
-    while let Some([kind, rest @ ..]) = parsed.l4_bytes(packet).get(at..end) {
-        let length = match (kind, rest.first()) {
-            (1, _) => 1,
-            (0, _) | (_, None | Some(0 | 1)) => return,
-            (_, Some(length)) => usize::from(*length),
-        };
-        if *kind == SACK && at + length <= end {
-            for edge in (at + 2..at + length).step_by(4) {
-                let number = parsed.l4_bytes(packet).get(edge..).and_then(<[u8]>::first_chunk);
-                let Some(number) = number.copied().map(u32::from_be_bytes) else { break };
-                rewrite::put_tcp_word(parsed, packet, edge, seen(number));
+    fn address(
+        &mut self,
+        table: &Table,
+        now: Instant,
+        tuple: &Tuple,
+        parsed: &mut Parsed,
+        packet: &mut [u8],
+    ) {
+        if let Some(original) = self.sent.get(tuple).copied() {
+            if original != *tuple {
+                nat::readdress(parsed, packet, &original);
             }
+            if let Some((conn, Direction::Original)) = table.find(now, &original, Zone::default()) {
+                acknowledge(table, conn, Direction::Original, packet);
+            }
+            return;
         }
-        at += length;
+        let asked = tuple.invert().and_then(|asked| self.sent.get(&asked)).copied();
+        if let Some((conn, reply)) = asked.and_then(|asked| answer(table, now, &asked)) {
+            if reply != *tuple {
+                nat::readdress(parsed, packet, &reply);
+            }
+            return acknowledge(table, conn, Direction::Reply, packet);
+        }
+        let goes = match table.announced_for(tuple) {
+            Some((expected, mask)) => {
+                let is_given = mask.source != Address::default();
+                let source = if is_given { expected.source } else { tuple.source };
+                Tuple { source, source_port: tuple.source_port, ..expected }
+            }
+            None => *tuple,
+        };
+        if goes != *tuple {
+            nat::readdress(parsed, packet, &goes);
+        }
+        self.sent.insert(*tuple, goes);
+    }
+
+    fn quote(
+        &self,
+        table: &Table,
+        now: Instant,
+        quoted: &Tuple,
+        parsed: &mut Parsed,
+        packet: &mut [u8],
+    ) {
+        let seen = match (self.sent.get(quoted), quoted.invert().and_then(|q| self.sent.get(&q))) {
+            (Some(original), _) => {
+                answer(table, now, original).and_then(|(_, reply)| reply.invert())
+            }
+            (None, Some(original)) => original.invert(),
+            (None, None) => None,
+        };
+        let Some(seen) = seen.filter(|seen| seen != quoted) else { return };
+        if parsed.source == quoted.destination {
+            rewrite::set_address(parsed, packet, End::Source, seen.destination);
+        }
+        rewrite::set_address(parsed, packet, End::Destination, seen.source);
+        nat::readdress_quoted(parsed, packet, &seen);
     }
 }
 
-/// The reply tuple of the connection that has this one in its original direction, where it is translated.
-fn reply(table: &Table, now: Instant, original: &Tuple) -> Option<Tuple> {
+/// The connection that has this tuple in its original direction, and the reply tuple.
+fn answer(table: &Table, now: Instant, original: &Tuple) -> Option<(ConnId, Tuple)> {
     let (conn, direction) = table.find(now, original, Zone::default())?;
     let reply = table.tuple(conn, Direction::Reply)?;
     // The router itself answers nobody here.
     let is_followed = direction == Direction::Original && !is_router(reply.source);
-    (is_followed && Some(reply) != original.invert()).then_some(reply)
+    is_followed.then_some((conn, reply))
+}
+
+/// Has a segment that goes in a direction acknowledge what its sender has seen of the other one's numbers.
+fn acknowledge(table: &Table, conn: ConnId, direction: Direction, packet: &mut [u8]) {
+    let Some(shift) = table.shift(conn, direction.invert()) else { return };
+    let Ok(mut parsed) = Parsed::new(packet) else { return };
+    if matches!(parsed.l4, L4::Tcp(_)) {
+        peers::acknowledge(&mut parsed, packet, |number| number.wrapping_add(shift.of(number)));
+    }
+}
+
+/// Where an address is at home.
+fn side_of(address: Address) -> Side {
+    let inside = matches!(address.0, [10, ..] | [0xfd, 0, 0, 0x0a, ..]);
+    if inside { Side::A } else { Side::B }
 }

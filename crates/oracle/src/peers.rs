@@ -58,39 +58,18 @@ impl Peers {
             return None;
         }
         let mut bytes = bytes.to_vec();
-        let number = |by: u32, old: u32| old.wrapping_add(by).to_be_bytes();
-        rewrite::set_l4_bytes(&mut parsed, &mut bytes, 8, &number(heard.by, header.acknowledgment));
-        let end = usize::from(header.header_length);
-        let mut at = tcp::HEADER_LENGTH_MIN;
-        while let Some([kind, length, ..]) = parsed.l4_bytes(&bytes).get(at..end) {
-            let (kind, length) = (*kind, usize::from(*length));
-            if kind == 0 || kind != 1 && (length < 2 || at + length > end) {
-                break;
+        let by = heard.by;
+        acknowledge(&mut parsed, &mut bytes, |number| number.wrapping_add(by));
+        let (end, mut at) = (usize::from(header.header_length), tcp::HEADER_LENGTH_MIN);
+        while let Some((kind, length)) = option(&parsed, &bytes, at, end) {
+            if (kind, length) == (8, 10)
+                && let Some(stamp) = heard.stamp
+            {
+                let echo = word(&parsed, &bytes, at + 6);
+                let clock = *heard.clock.get_or_insert_with(|| stamp.wrapping_sub(echo));
+                put_word(&mut parsed, &mut bytes, at + 6, echo.wrapping_add(clock));
             }
-            let words = |at: usize| {
-                let old = parsed.l4_bytes(&bytes).get(at..).and_then(<[u8]>::first_chunk);
-                old.copied().map_or(0, u32::from_be_bytes)
-            };
-            let mut changes = Vec::new();
-            match (kind, length) {
-                (1, _) => {}
-                (5, _) => {
-                    let edges = (at + 2..at + length).step_by(4).filter(|e| e + 4 <= at + length);
-                    changes.extend(edges.map(|edge| (edge, number(heard.by, words(edge)))));
-                }
-                (8, 10) => {
-                    let echo = words(at + 6);
-                    let clock = heard
-                        .stamp
-                        .map(|stamp| *heard.clock.get_or_insert_with(|| stamp.wrapping_sub(echo)));
-                    changes.extend(clock.map(|clock| (at + 6, number(clock, echo))));
-                }
-                _ => {}
-            }
-            for (at, new) in changes {
-                rewrite::set_l4_bytes(&mut parsed, &mut bytes, at, &new);
-            }
-            at += if kind == 1 { 1 } else { length };
+            at += length;
         }
         Some(bytes)
     }
@@ -109,6 +88,48 @@ impl Peers {
             }
         }
     }
+}
+
+/// Has a segment acknowledge other numbers than it does, in the blocks of SACK options too.
+pub(crate) fn acknowledge(parsed: &mut Parsed, bytes: &mut [u8], other: impl Fn(u32) -> u32) {
+    let L4::Tcp(header) = parsed.l4 else { return };
+    if header.flags & tcp::ACK == 0 {
+        return;
+    }
+    put_word(parsed, bytes, 8, other(header.acknowledgment));
+    let (end, mut at) = (usize::from(header.header_length), tcp::HEADER_LENGTH_MIN);
+    while let Some((kind, length)) = option(parsed, bytes, at, end) {
+        if kind == 5 {
+            for edge in (at + 2..at + length).step_by(4).filter(|edge| edge + 4 <= at + length) {
+                let number = word(parsed, bytes, edge);
+                put_word(parsed, bytes, edge, other(number));
+            }
+        }
+        at += length;
+    }
+}
+
+/// Kind and length of the option at a place of a header that ends there; none behind the last one that
+/// can be read.
+fn option(parsed: &Parsed, bytes: &[u8], at: usize, end: usize) -> Option<(u8, usize)> {
+    match parsed.l4_bytes(bytes).get(at..end)? {
+        [0, ..] | [] => None,
+        [1, ..] => Some((1, 1)),
+        [kind, length, rest @ ..] => {
+            let length = usize::from(*length);
+            (2..=rest.len() + 2).contains(&length).then_some((*kind, length))
+        }
+        [_] => None,
+    }
+}
+
+fn word(parsed: &Parsed, bytes: &[u8], at: usize) -> u32 {
+    let found = parsed.l4_bytes(bytes).get(at..).and_then(<[u8]>::first_chunk);
+    found.copied().map_or(0, u32::from_be_bytes)
+}
+
+fn put_word(parsed: &mut Parsed, bytes: &mut [u8], at: usize, value: u32) {
+    rewrite::set_l4_bytes(parsed, bytes, at, &value.to_be_bytes());
 }
 
 /// What the kernel has drawn for a SYN/ACK of its own, of which this is the beginning.

@@ -1,7 +1,7 @@
 //! Captures through both, packet by packet.
 
 use crate::compare::{self, Difference};
-use crate::follow::follow;
+use crate::follow::Follower;
 use crate::kernel::{Config, Kernel};
 use crate::model::Model;
 use crate::namespace;
@@ -185,7 +185,7 @@ fn one(
     let mut capture = Capture::open(file)
         .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
     let clock = SystemClock::start();
-    let mut number = 0;
+    let (mut number, mut follower) = (0, Follower::default());
     while setup.packets_max.is_none_or(|most| number < most)
         && let Some(frame) = capture.next_frame()
     {
@@ -209,10 +209,10 @@ fn one(
         let is_fragment = parsed.is_some_and(|parsed| parsed.fragment.is_some());
         summary.fragments += u64::from(is_fragment);
         summary.packets += 1;
-        let side = setup.side(parsed.as_ref());
+        let mut side = setup.side(parsed.as_ref());
         model.set_time(clock.now());
         if setup.nat_follow {
-            follow(model.table(), model.now(), &mut bytes);
+            follower.follow(model.table(), model.now(), &mut side, &mut bytes);
         }
         let theirs = kernel.push(side, inside.family, &bytes)?;
         model.foretell(&bytes, &theirs);

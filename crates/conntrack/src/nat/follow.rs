@@ -41,18 +41,20 @@ pub(crate) fn follow_master(
 }
 
 impl Table {
-    /// How a connection was announced outside that is expected to come to the place where this tuple
-    /// goes, inside of its translated master.
+    /// What is announced to the outside of a connection that would go to the destination of `tuple` if nobody
+    /// translated anything: the expected tuple and the mask of its source.
     #[must_use]
-    pub fn announced_as(&self, tuple: &Tuple) -> Option<Tuple> {
-        self.expectations.iter().find_map(|expectation| {
-            let Request { tuple: announced, following, .. } = &expectation.request;
-            let Following { direction, port } = (*following)?;
-            let to = self.tuple(expectation.master, direction.invert())?.source;
-            let Tuple { destination, destination_port, .. } = *announced;
-            let is_it = (to, port) == (tuple.destination, tuple.destination_port);
-            let as_announced = Tuple { destination, destination_port, ..*tuple };
-            (is_it && expectation.takes(&as_announced, expectation.zone)).then_some(as_announced)
-        })
+    pub fn announced_for(&self, tuple: &Tuple) -> Option<(Tuple, Tuple)> {
+        let mut all = self.expectations.iter();
+        let found = all.find(|one| {
+            let Some(Following { direction, port }) = one.request.following else { return false };
+            let inside = self.tuple(one.master, direction.invert()).map(|seen| seen.source);
+            let asked = self.tuple(one.master, direction).map(|seen| seen.destination);
+            let expected = &one.request.tuple;
+            (expected.family, expected.protocol) == (tuple.family, tuple.protocol)
+                && port == tuple.destination_port
+                && [inside, asked].contains(&Some(tuple.destination))
+        });
+        found.map(|one| (one.request.tuple, one.request.mask))
     }
 }

@@ -7,10 +7,11 @@ mod grid;
 mod others;
 mod sctp;
 mod tcp;
+mod translation;
 
 use super::Area;
 use super::dialogues::{DIALOGUES, Messages};
-use crate::observation::Observation;
+use crate::observation::{Observation, Side};
 use grid::Grid;
 use keepstate_conntrack::helpers::Name;
 use keepstate_conntrack::proto::sctp::Association;
@@ -29,6 +30,8 @@ pub struct Coverage {
     others: Grid,
     types: Grid,
     messages: Vec<(&'static Messages, Grid)>,
+    translated: Grid,
+    shapes: Grid,
 }
 
 impl Default for Coverage {
@@ -44,6 +47,8 @@ impl Default for Coverage {
             others: others::grid(),
             types: others::types(),
             messages: kinds.map(grid).collect(),
+            translated: translation::grid(),
+            shapes: translation::shapes(),
         }
     }
 }
@@ -130,14 +135,28 @@ impl Coverage {
         }
     }
 
+    /// Counts what became of a packet under translation.
+    pub(crate) fn translated(&mut self, side: Side, packet: &[u8], seen: &Observation) {
+        let Ok(parsed) = Parsed::new(packet) else { return };
+        for cell in translation::cells(&parsed, packet, seen) {
+            self.translated.visit(cell);
+        }
+        for cell in translation::shapes_of(side, &parsed, packet, seen) {
+            self.shapes.visit(cell);
+        }
+    }
+
     /// Adds what another run has visited.
     pub fn add(&mut self, other: &Self) {
-        let tables = [&mut self.tcp, &mut self.sctp, &mut self.others, &mut self.types];
-        for (grid, other) in
-            tables.into_iter().zip([&other.tcp, &other.sctp, &other.others, &other.types])
-        {
-            grid.add(other);
-        }
+        let pairs = [
+            (&mut self.tcp, &other.tcp),
+            (&mut self.sctp, &other.sctp),
+            (&mut self.others, &other.others),
+            (&mut self.types, &other.types),
+            (&mut self.translated, &other.translated),
+            (&mut self.shapes, &other.shapes),
+        ];
+        pairs.into_iter().for_each(|(grid, other)| grid.add(other));
         for ((_, grid), (_, other)) in self.messages.iter_mut().zip(&other.messages) {
             grid.add(other);
         }
@@ -151,6 +170,7 @@ impl Coverage {
             let is_it = |one: &Messages| std::ptr::eq(one, messages);
             let mut drawn = DIALOGUES.iter().zip(0..).filter(|(dialogue, at)| match area {
                 Area::Helper(only) => only == *at,
+                Area::Nat => dialogue.translated,
                 _ => dialogue.settled && (wide || area == Area::Helpers),
             });
             drawn.any(|(dialogue, _)| dialogue.messages.iter().any(is_it))
@@ -159,13 +179,12 @@ impl Coverage {
         let types = (wide || area == Area::Icmp).then_some(&self.types);
         let tcp = (wide || area == Area::Tcp).then_some(&self.tcp);
         let sctp = (wide || area == Area::Sctp).then_some(&self.sctp);
+        let translation = (area == Area::Nat).then_some([&self.translated, &self.shapes]);
         let helpers = self.messages.iter().filter(|(m, _)| of_helper(m)).map(|(_, grid)| grid);
-        tcp.into_iter().chain(sctp).chain(others).chain(types).chain(helpers).fold(
-            String::new(),
-            |mut text, grid| {
-                let _ = write!(text, "{grid}");
-                text
-            },
-        )
+        let trackers = tcp.into_iter().chain(sctp).chain(others).chain(types).chain(helpers);
+        trackers.chain(translation.into_iter().flatten()).fold(String::new(), |mut text, grid| {
+            let _ = write!(text, "{grid}");
+            text
+        })
     }
 }

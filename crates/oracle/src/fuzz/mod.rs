@@ -12,6 +12,7 @@ pub(crate) mod draft;
 mod extensions;
 mod flow;
 mod fragments;
+mod gateway;
 pub(crate) mod grammar;
 mod mutate;
 mod nat;
@@ -70,11 +71,13 @@ pub enum Area {
     Untracked,
     /// Rules of every match and target, and packets at their edges.
     Extensions,
+    /// Address translation.
+    Nat,
 }
 
 impl Area {
     /// The areas that are no single helper's, by their names.
-    const WIDE: [(&'static str, Self); 12] = [
+    const WIDE: [(&'static str, Self); 13] = [
         ("all", Self::All),
         ("tcp", Self::Tcp),
         ("sctp", Self::Sctp),
@@ -87,6 +90,7 @@ impl Area {
         ("fragments", Self::Fragments),
         ("untracked", Self::Untracked),
         ("extensions", Self::Extensions),
+        ("nat", Self::Nat),
     ];
 
     /// All areas by their names.
@@ -190,7 +194,8 @@ pub fn steps(seed: u64, area: Area, number: u64, settings: &Settings) -> Vec<Ste
         }
         sent.push((draft.side, bytes));
     }
-    if matches!(area, Area::Fragments | Area::Untracked) {
+    let cut = area == Area::Nat && random.chance(12);
+    if cut || matches!(area, Area::Fragments | Area::Untracked) {
         sent = fragments::cut(sent, 40, random);
         sent.truncate(PACKETS_MAX);
     }
@@ -208,6 +213,7 @@ pub fn steps(seed: u64, area: Area, number: u64, settings: &Settings) -> Vec<Ste
 
 fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
     let kind = match area {
+        Area::Nat if random.chance(60) => return gateway::conversation(random),
         Area::Tcp => 0,
         Area::Sctp => 50,
         Area::Udp => 60,
@@ -220,6 +226,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         | Area::Expiry
         | Area::Fragments
         | Area::Untracked
+        | Area::Nat
         | Area::Extensions => random.below(100),
     };
     match kind {
@@ -228,6 +235,7 @@ fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {
         60..75 => datagram::udp(random),
         75..85 => datagram::queries(random),
         85..89 => datagram::neighbours(random),
+        89..97 if area == Area::Nat => dialogues::translated(random),
         89..97 => dialogues::any(random),
         _ => datagram::generic(random),
     }
@@ -256,6 +264,7 @@ fn interleave(conversations: Vec<Vec<Draft>>, random: &mut Random) -> Vec<Draft>
 fn with_errors(drafts: &mut Vec<Draft>, area: Area, random: &mut Random) {
     let percent = match area {
         Area::Icmp => 25,
+        Area::Nat => 10,
         Area::Generic | Area::Sctp => 8,
         Area::Rules | Area::All | Area::Expiry | Area::Fragments => 3,
         _ => 1,

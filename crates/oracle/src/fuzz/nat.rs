@@ -7,6 +7,63 @@ use std::fmt::Write as _;
 /// Most rules of one chain.
 const RULES_MAX: usize = 3;
 
+/// Prefixes translated without regard to connections (RFC 6296).
+pub(crate) const PREFIXES: &str = "\
+-A PREROUTING -d 2001:c::/48 -j DNPT --src-pfx 2001:c::/48 --dst-pfx fd00:a::/48
+-A POSTROUTING -s fd00:a::2/128 -j SNPT --src-pfx fd00:a::/48 --dst-pfx 2001:c::/48
+";
+
+/// What a gateway has: what comes from inside leaves as one, some ports lead inside, from inside as well.
+/// One of the clients has the address of another.
+pub(crate) fn gateway(random: &mut Random, family: Family) -> String {
+    let (outside, inside, servers, client, other) = match family {
+        Family::V4 => ("203.0.113.1", "10.0.0.0/8", "10.1.0.1-10.1.0.2", "10.1.0.1", "10.1.0.2"),
+        Family::V6 => ("2001:c::1", "fd00:a::/32", "fd00:a::1-fd00:a::2", "fd00:a::1", "fd00:a::2"),
+    };
+    let mut text = String::new();
+    if random.chance(60) {
+        let narrow = random.pick(&["", ":1024-1026", ":2000-2003", ":40000-40031"]);
+        let protocols = if narrow.is_empty() { ["tcp", "udp"] } else { ["udp", "tcp"] };
+        for protocol in protocols {
+            let to = match family {
+                _ if narrow.is_empty() => servers.to_owned(),
+                Family::V4 => format!("{servers}{narrow}"),
+                Family::V6 => format!("[{servers}]{narrow}"),
+            };
+            let _ = writeln!(
+                text,
+                "-A PREROUTING -d {outside} -p {protocol} -j DNAT --to-destination {to}"
+            );
+        }
+        let _ = writeln!(text, "-A PREROUTING -d {outside} -j DNAT --to-destination {client}");
+    }
+    if random.chance(40) {
+        let _ = writeln!(text, "-A POSTROUTING -s {client} -j SNAT --to-source {other}");
+    }
+    if random.chance(60) {
+        let _ = writeln!(text, "-A POSTROUTING -s {inside} -d {inside} -j MASQUERADE");
+    }
+    let flags = choice(random, &[" --random", " --random-fully"]);
+    match random.below(3) {
+        0 => {
+            let _ = writeln!(text, "-A POSTROUTING -o eth1 -j MASQUERADE{flags}");
+        }
+        1 => {
+            let ports = ports(random);
+            for protocol in ["tcp", "udp", "sctp"] {
+                let _ = writeln!(
+                    text,
+                    "-A POSTROUTING -o eth1 -p {protocol} -j MASQUERADE --to-ports {ports}{flags}"
+                );
+            }
+        }
+        _ => {
+            let _ = writeln!(text, "-A POSTROUTING -o eth1 -j SNAT --to-source {outside}{flags}");
+        }
+    }
+    text
+}
+
 /// The rules of a chain, in iptables-save form; `matches` gives the conditions of each.
 pub(crate) fn rules(
     random: &mut Random,

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 /// Most rules of one chain.
 const RULES_MAX: usize = 7;
+/// How many of a hundred tables nat are a gateway's, and something behind it.
+const GATEWAY_PERCENT: usize = 40;
 /// User chains of the filter table; later ones are called from earlier ones.
 const USER_CHAINS: [&str; 3] = ["one", "two", "three"];
 
@@ -18,8 +20,8 @@ pub(crate) fn ruleset(
     translates: bool,
 ) -> String {
     let mut rules = Rules { random, family, dropping, text: String::new() };
-    rules.raw(!translates);
-    rules.mangle();
+    rules.raw(translates);
+    rules.mangle(translates);
     rules.filter();
     if translates {
         rules.nat();
@@ -32,7 +34,7 @@ pub(crate) fn ruleset(
 
 /// The rules that assign helpers, and no others.
 pub(crate) fn helpers_only(family: Family) -> String {
-    let rules: Vec<_> = dialogues::rules(family).collect();
+    let rules: Vec<_> = dialogues::rules(family, false).collect();
     let rules = rules.join("\n");
     format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
 }
@@ -63,11 +65,10 @@ struct Rules<'r> {
 }
 
 impl Rules<'_> {
-    /// What helpers announce, they write anew in packets that are translated.
-    fn raw(&mut self, helped: bool) {
+    fn raw(&mut self, translates: bool) {
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
-        if helped && self.random.chance(70) {
-            for rule in dialogues::rules(self.family) {
+        if self.random.chance(if translates { 90 } else { 70 }) {
+            for rule in dialogues::rules(self.family, translates) {
                 let more = if self.random.chance(25) {
                     self.random.pick(&[
                         " --zone 2",
@@ -167,6 +168,10 @@ impl Rules<'_> {
         self.line("*nat");
         let chains = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"];
         chains.iter().for_each(|chain| self.line(&format!(":{chain} ACCEPT [0:0]")));
+        if self.random.chance(GATEWAY_PERCENT) {
+            let text = nat::gateway(self.random, self.family);
+            self.text.push_str(&text);
+        }
         for chain in chains {
             let (family, dropping) = (self.family, self.dropping);
             let text = nat::rules(self.random, family, chain, |random| {
@@ -178,10 +183,23 @@ impl Rules<'_> {
         self.line("COMMIT");
     }
 
-    fn mangle(&mut self) {
-        if self.random.chance(60) {
+    fn mangle(&mut self, translates: bool) {
+        let prefixes = translates && self.family == Family::V6 && self.random.chance(15);
+        if prefixes || self.random.chance(60) {
             self.table("mangle", &["PREROUTING", "FORWARD", "POSTROUTING"], 3, false);
         }
+        if prefixes {
+            // Before the others, which may end the way of a packet.
+            let at = self.rules_begin();
+            self.text.insert_str(at, nat::PREFIXES);
+        }
+    }
+
+    /// Where the rules of the table that was written last begin.
+    fn rules_begin(&self) -> usize {
+        let table = self.text.rfind('*').unwrap_or(0);
+        let chains = self.text[table..].rfind("\n:").map_or(table, |at| table + at + 1);
+        self.text[chains..].find('\n').map_or(self.text.len(), |at| chains + at + 1)
     }
 
     fn filter(&mut self) {

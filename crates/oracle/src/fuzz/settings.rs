@@ -136,9 +136,10 @@ impl Settings {
             }
             return Self { sysctls, rules, ..Self::default() };
         }
-        let plain = area != Area::Rules && random.chance(if area == Area::All { 40 } else { 80 });
+        let ruled = matches!(area, Area::Rules | Area::Nat);
+        let plain = !ruled && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
-        let translates = area == Area::Rules && random.chance(50);
+        let translates = area == Area::Nat || area == Area::Rules && random.chance(50);
         let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
             (_, Area::Untracked) => rules::perhaps_asking(random, family, dropping),
             (true, Area::All | Area::Fragments) => rules::helpers_only(family),
@@ -148,7 +149,11 @@ impl Settings {
             (true, _) => String::new(),
             (false, _) => rules::ruleset(random, family, dropping, translates),
         });
-        let cuts = matches!(area, Area::Fragments | Area::Untracked) && random.chance(50);
+        let cuts = match area {
+            Area::Fragments | Area::Untracked => random.chance(50),
+            Area::Nat => random.chance(25),
+            _ => false,
+        };
         let mtu = if cuts { random.pick(&MTUS) } else { ROUTER_MTU };
         let tracking =
             if area == Area::Untracked { Tracking::WhenNeeded } else { Tracking::Always };

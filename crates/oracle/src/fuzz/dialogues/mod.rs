@@ -28,6 +28,9 @@ pub(crate) struct Dialogue {
     /// False while engine and kernel are known to differ (docs/differences-from-linux.md): then only
     /// `--only NAME` draws it.
     pub(crate) settled: bool,
+    /// What its helpers say is written anew in packets that are translated: else no rules assign them
+    /// beside a table nat.
+    pub(crate) translated: bool,
 }
 
 /// The kinds of message that one helper reads, and how to tell them apart.
@@ -55,6 +58,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: ftp::conversation,
         messages: &[ftp::MESSAGES],
         settled: true,
+        translated: true,
     },
     Dialogue {
         name: "h323",
@@ -66,6 +70,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: h323::conversation,
         messages: &h323::MESSAGES,
         settled: true,
+        translated: false,
     },
     Dialogue {
         name: "sip",
@@ -73,6 +78,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: sip::conversation,
         messages: &[sip::MESSAGES],
         settled: true,
+        translated: false,
     },
     Dialogue {
         name: "tftp",
@@ -80,6 +86,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: tftp::conversation,
         messages: &[tftp::MESSAGES],
         settled: true,
+        translated: true,
     },
     Dialogue {
         name: "irc",
@@ -87,6 +94,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: irc::conversation,
         messages: &[irc::MESSAGES],
         settled: true,
+        translated: true,
     },
     Dialogue {
         name: "amanda",
@@ -94,6 +102,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: amanda::conversation,
         messages: &[amanda::MESSAGES],
         settled: true,
+        translated: true,
     },
     Dialogue {
         name: "sane",
@@ -101,6 +110,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: sane::conversation,
         messages: &[sane::MESSAGES],
         settled: true,
+        translated: true,
     },
     Dialogue {
         name: "pptp",
@@ -108,12 +118,15 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: pptp::conversation,
         messages: &[pptp::MESSAGES],
         settled: true,
+        translated: false,
     },
 ];
 
-/// The rules of the raw table that assign every helper to its port.
-pub(crate) fn rules(family: Family) -> impl Iterator<Item = String> {
-    let all = DIALOGUES.iter().flat_map(|dialogue| dialogue.assignments);
+/// The rules of the raw table that assign every helper to its port, or those that may stand beside a table
+/// nat.
+pub(crate) fn rules(family: Family, translates: bool) -> impl Iterator<Item = String> {
+    let drawn = DIALOGUES.iter().filter(move |dialogue| dialogue.translated || !translates);
+    let all = drawn.flat_map(|dialogue| dialogue.assignments);
     let here = all.filter(move |(.., families)| families.contains(&family));
     here.map(|(protocol, port, helper, _)| {
         format!("-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}")
@@ -124,6 +137,12 @@ pub(crate) fn rules(family: Family) -> impl Iterator<Item = String> {
 pub(crate) fn any(random: &mut Random) -> Vec<Draft> {
     let settled: Vec<_> = DIALOGUES.iter().filter(|dialogue| dialogue.settled).collect();
     (settled[random.below(settled.len())].conversation)(random)
+}
+
+/// A dialogue of a helper that reads it under translation too.
+pub(crate) fn translated(random: &mut Random) -> Vec<Draft> {
+    let drawn: Vec<_> = DIALOGUES.iter().filter(|dialogue| dialogue.translated).collect();
+    (drawn[random.below(drawn.len())].conversation)(random)
 }
 
 /// A text of which one in twenty has a wrong character, one the wrong case, one is cut, and one is

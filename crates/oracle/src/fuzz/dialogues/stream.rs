@@ -5,11 +5,16 @@ use crate::fuzz::flow::Flow;
 use crate::fuzz::random::Random;
 use keepstate_packet::tcp::{ACK, FIN, PSH, RST, SYN};
 
+/// How many of a hundred connections have SACK.
+const SACK_PERCENT: usize = 50;
+
 /// A connection that was opened, and all that was said so far.
 pub(super) struct Stream<'r> {
     pub(super) random: &'r mut Random,
     pub(super) flow: Flow,
     next: [u32; 2],
+    /// Both ends acknowledge blocks (RFC 2018).
+    sacks: bool,
     pub(super) drafts: Vec<Draft>,
 }
 
@@ -17,7 +22,8 @@ impl<'r> Stream<'r> {
     /// Opens a connection; end 0 is the client.
     pub(super) fn open(random: &'r mut Random, flow: Flow) -> Self {
         let next = [random.word(), random.word()];
-        let mut stream = Self { random, flow, next, drafts: Vec::new() };
+        let sacks = random.chance(SACK_PERCENT);
+        let mut stream = Self { random, flow, next, sacks, drafts: Vec::new() };
         stream.segment(0, SYN, b"");
         stream.segment(1, SYN | ACK, b"");
         stream.segment(0, ACK, b"");
@@ -26,7 +32,7 @@ impl<'r> Stream<'r> {
 
     /// A connection of its own, such as a datagram has announced: opened, used and ended.
     pub(super) fn alone(random: &'r mut Random, flow: Flow) -> Vec<Draft> {
-        let mut stream = Stream { random, flow, next: [0; 2], drafts: Vec::new() };
+        let mut stream = Stream { random, flow, next: [0; 2], sacks: false, drafts: Vec::new() };
         stream.another(flow);
         stream.drafts
     }
@@ -41,7 +47,9 @@ impl<'r> Stream<'r> {
     /// Something said, in one segment or in two, sometimes sent again.
     pub(super) fn say(&mut self, end: usize, bytes: &[u8]) {
         let cut = self.random.below(bytes.len().max(1));
-        if self.random.chance(8) {
+        if self.sacks && self.random.chance(12) {
+            self.say_lost(end, bytes);
+        } else if self.random.chance(8) {
             self.segment(end, ACK | PSH, &bytes[..cut]);
             self.segment(end, ACK | PSH, &bytes[cut..]);
         } else {
@@ -54,6 +62,27 @@ impl<'r> Stream<'r> {
         if self.random.chance(50) {
             self.segment(1 - end, ACK, b"");
         }
+    }
+
+    /// Something said that does not arrive: what comes behind it is acknowledged by SACK until it is sent
+    /// again.
+    fn say_lost(&mut self, end: usize, bytes: &[u8]) {
+        let mut before = self.next;
+        let first = self.next[end];
+        self.segment(end, ACK | PSH, bytes);
+        let lost = self.next[end];
+        self.segment(end, ACK | PSH, b"more\r\n");
+        let behind = self.next[end];
+        for _ in 0..=self.random.below(2) {
+            let mut options = vec![1, 1, 5, 10];
+            options.extend(lost.to_be_bytes());
+            options.extend(behind.to_be_bytes());
+            self.segment(1 - end, ACK, b"");
+            if let Some(Body::Tcp(segment)) = self.drafts.last_mut().map(|draft| &mut draft.body) {
+                (segment.acknowledgment, segment.options) = (first, options);
+            }
+        }
+        self.draft(self.flow, &mut before, end, ACK | PSH, bytes);
     }
 
     /// Another connection, such as one that was announced: opened, used and ended.
@@ -82,6 +111,11 @@ impl<'r> Stream<'r> {
         self.next = next;
     }
 
+    fn options(&self, flags: u8) -> Vec<u8> {
+        let permitted = self.sacks && flags & SYN != 0;
+        if permitted { vec![2, 4, 5, 0xb4, 4, 2] } else { Vec::new() }
+    }
+
     fn draft(&mut self, flow: Flow, next: &mut [u32; 2], end: usize, flags: u8, payload: &[u8]) {
         let segment = Segment {
             source_port: flow.ports[end],
@@ -91,6 +125,7 @@ impl<'r> Stream<'r> {
             flags,
             window: 29_200,
             payload: payload.to_vec(),
+            options: self.options(flags),
             ..Segment::default()
         };
         next[end] =
