@@ -101,12 +101,17 @@ impl Datagram {
         self.cuts.clear();
     }
 
-    /// The first `length` bytes of its upper-layer header are drawn into the first piece, where
-    /// there are so many: it is cut anew when that has fewer.
+    /// The first `length` bytes from its upper-layer header on are drawn into the first piece, where
+    /// there are so many. Where that ends between units of eight, all is cut anew.
     pub(crate) fn draw_header(&mut self, parsed: &Parsed, length: usize) {
         let end = parsed.l4_offset as usize + length;
         if self.cuts.first().is_some_and(|cut| *cut < end) && self.bytes.len() >= end {
-            self.forget_cuts();
+            if length.is_multiple_of(8) {
+                self.cuts.retain(|cut| *cut > end);
+                self.cuts.insert(0, end);
+            } else {
+                self.forget_cuts();
+            }
         }
     }
 }

@@ -104,6 +104,11 @@ impl Rules {
         Self { ruleset, states, places, at_hooks, wants_room, traces }
     }
 
+    /// Whether connections are set up for translation.
+    pub(crate) fn translates(&self) -> bool {
+        self.at_hooks.iter().any(|at_hook| at_hook.has_translation())
+    }
+
     /// Whether a rule may make packets longer.
     #[inline]
     pub(crate) const fn wants_room(&self) -> bool {

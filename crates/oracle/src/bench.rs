@@ -7,9 +7,10 @@ use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel};
 use crate::model::Model;
-use crate::observation::{EventView, Observation, Side};
+use crate::observation::{EventView, Fate, Observation, Side};
 use crate::peers::Peers;
-use keepstate_conntrack::event::EventKind;
+use keepstate_conntrack::CtState;
+use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_datapath::clock::{self, SystemClock};
 use keepstate_datapath::sys;
 use keepstate_engine::Tracking;
@@ -326,7 +327,8 @@ impl Bench {
             self.follower.follow(self.model.table(), now, &mut side, &mut bytes);
         }
         let mut kernel = self.kernel.push(side, family(&bytes), &bytes)?;
-        self.model.foretell(&bytes, &kernel);
+        let there = self.untold(&kernel)?;
+        self.model.foretell(&bytes, &kernel, &there);
         trial.is_torn |=
             tick.is_some_and(|tick| clock::last_tick().is_some_and(|(last, _)| last != tick));
         let mut ours = self.push(side, &bytes);
@@ -343,6 +345,20 @@ impl Bench {
             trial.differences.push(Difference::new("unknown", &"", &"a fact"));
         }
         Ok((kernel, ours))
+    }
+
+    /// The kernel's table, where a packet may have begun a translated connection there and nothing was told
+    /// of it.
+    fn untold(&self, kernel: &Observation) -> io::Result<Vec<Snapshot>> {
+        let begins = matches!(kernel.state, Some(CtState::New | CtState::Related));
+        let told = kernel.events.iter().any(|event| event.kind == EventKind::New);
+        if !self.nature.translates || !begins || told || kernel.fate == Fate::Dropped {
+            return Ok(Vec::new());
+        }
+        let all = self.kernel.connections()?;
+        let table = self.model.table();
+        let is_known = |one: &Snapshot| table.find(self.model.now(), &one.original, one.zone);
+        Ok(all.into_iter().filter(|one| is_known(one).is_none()).collect())
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this

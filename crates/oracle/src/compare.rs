@@ -279,9 +279,7 @@ pub fn connection(s: &Snapshot) -> String {
         )
     };
     let mut text = format!("proto {} {}", s.original.protocol, tuple(&s.original));
-    if s.reply.source != s.original.destination
-        || s.reply.source_port != s.original.destination_port
-    {
+    if s.original.invert() != Some(s.reply) {
         text += &format!(" reply {}", tuple(&s.reply));
     }
     text += &format!(" status {:#x}", s.status.0);

@@ -8,8 +8,8 @@ use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, Tuple};
 use keepstate_engine::{
-    Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route, Tracking,
-    Verdict, command::ChainCounters,
+    Cause, Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route,
+    Tracking, Verdict, command::ChainCounters,
 };
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType, Parsed};
 use keepstate_ruleset::model::{Ruleset, TableName};
@@ -196,12 +196,14 @@ impl Model {
     }
 
     /// Has the engine choose as the kernel has chosen, where either draws at random and the kernel's choice
-    /// is one that the engine could make: `kernel` is what it made of `packet`, which is pushed next.
-    pub fn foretell(&mut self, packet: &[u8], kernel: &Observation) {
+    /// is one that the engine could make: `kernel` is what it made of `packet`, which is pushed next, `there`
+    /// what is in its table where it is not known to have told of all.
+    pub fn foretell(&mut self, packet: &[u8], kernel: &Observation, there: &[Snapshot]) {
         let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
         let mut outcomes: Vec<_> =
             new.map(|event| (event.snapshot.original, event.snapshot.reply)).collect();
         // Not every connection is told of.
+        outcomes.extend(there.iter().map(|snapshot| (snapshot.original, snapshot.reply)));
         let tuple = |bytes: &[u8]| Tuple::of(&Parsed::new(bytes).ok()?, bytes);
         if let ([], [sent]) = (outcomes.as_slice(), kernel.out.as_slice())
             && let (Some(original), Some(seen)) = (tuple(packet), tuple(&sent.bytes))
@@ -254,6 +256,16 @@ impl Model {
         let fate = match disposition.verdict {
             Verdict::Accept if !out.is_empty() => Fate::Forwarded,
             Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
+            // The kernel is asked before helpers and the end of INPUT have their say.
+            Verdict::Drop
+                if disposition.hook == Some(Hook::Input)
+                    && matches!(
+                        disposition.cause,
+                        Some(Cause::HelperDropped | Cause::NatClash | Cause::TableFull)
+                    ) =>
+            {
+                Fate::Local
+            }
             // From outside, what waits behind PREROUTING is as if it were dropped there.
             Verdict::Held if disposition.hook.is_some() => Fate::Dropped,
             Verdict::Held => Fate::Held,

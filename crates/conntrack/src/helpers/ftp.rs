@@ -337,7 +337,15 @@ fn write_extended_port(address: Address, port: u16, family: Family) -> String {
         Family::V4 => 1,
         Family::V6 => 2,
     };
-    format!("|{number}|{}|{port}|", address.compressed(family))
+    // With all its zeros.
+    let address = match family {
+        Family::V4 => format!("{}", address.written(family)),
+        Family::V6 => {
+            let [a, b, c, d, e, f, g, h] = Ipv6Addr::from(address.0).segments();
+            format!("{a:04x}:{b:04x}:{c:04x}:{d:04x}:{e:04x}:{f:04x}:{g:04x}:{h:04x}")
+        }
+    };
+    format!("|{number}|{address}|{port}|")
 }
 
 fn write_extended_passive(_: Address, port: u16, _: Family) -> String {

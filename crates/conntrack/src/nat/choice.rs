@@ -207,7 +207,9 @@ impl Table {
         let (Some(entry), Some(cold)) = (self.slots.live(conn), self.slots.cold(conn.slot)) else {
             return true;
         };
-        let crossed = other.tuple == cold.reply && other_cold.reply == entry.tuple;
+        let crossed = other.tuple == cold.reply
+            && other_cold.reply == entry.tuple
+            && other.zone == entry.zone;
         is_translated || !crossed
     }
 

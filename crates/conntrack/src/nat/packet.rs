@@ -1,12 +1,13 @@
 //! What becomes of the packets of a translated connection.
 
+use super::quoted::upper_layer_v6;
 use super::{Manip, is_error};
 use crate::conn::{CtStatus, Entry};
 use crate::table::{Drop, Table};
 use crate::tuple::{Direction, Tuple};
 use crate::{Hook, Tracked};
 use keepstate_packet::rewrite::{self, End};
-use keepstate_packet::{Family, L4, Parsed, gre, sctp};
+use keepstate_packet::{Family, L4, Parsed, gre, icmp, icmpv6, ipv4, ipv6, sctp, tcp, udp};
 
 /// Bytes of a GRE header up to the end of the call identifier, which translation wants to be there.
 const GRE_HEADER: usize = 8;
@@ -38,6 +39,34 @@ impl Table {
         }
         let Some(target) = self.target(entry, conn.slot, direction) else { return Ok(()) };
         if apply(packet, bytes, &target, manip) { Ok(()) } else { Err(Drop::Translation) }
+    }
+
+    /// How much of a packet, from its upper-layer header on, Linux wants in one piece to translate it: of an
+    /// ICMP error always, of others where anything is to be changed.
+    #[must_use]
+    pub fn drawn_by_translation(&self, tracked: &Tracked, packet: &Parsed, bytes: &[u8]) -> usize {
+        let is_translated = self.is_translated(tracked);
+        if !is_error(tracked, packet) {
+            let available = packet.l4_bytes(bytes).len();
+            return if is_translated { header_of(packet.protocol, available) } else { 0 };
+        }
+        let quoted = packet.l4_bytes(bytes).get(icmp::HEADER_LENGTH..).unwrap_or_default();
+        let (header, upper) = match packet.family {
+            Family::V4 => {
+                let length = quoted.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+                (ipv4::HEADER_LENGTH_MIN, Some(length))
+            }
+            Family::V6 => (ipv6::HEADER_LENGTH, upper_layer_v6(quoted)),
+        };
+        let entry = tracked.conn.and_then(|conn| self.slots.live(conn));
+        let inside = match (entry, upper.filter(|_| is_translated)) {
+            (Some(entry), Some(at)) => {
+                let available = quoted.len().saturating_sub(at);
+                at + header_of(entry.tuple.protocol, available)
+            }
+            _ => 0,
+        };
+        icmp::HEADER_LENGTH + header.max(inside)
     }
 
     /// What packets of a direction are to look like: the inverse of the other direction.
@@ -93,6 +122,24 @@ pub(super) fn apply(packet: &mut Parsed, bytes: &mut [u8], target: &Tuple, manip
     }
     rewrite::set_address(packet, bytes, end, address);
     true
+}
+
+/// How much of an upper-layer header has to be in one piece, of what is there.
+const fn header_of(protocol: u8, available: usize) -> usize {
+    /// Ports, or whatever stands in their place.
+    const BEGINNING: usize = 8;
+    match protocol {
+        tcp::PROTOCOL if available >= tcp::HEADER_LENGTH_MIN => tcp::HEADER_LENGTH_MIN,
+        sctp::PROTOCOL if available >= sctp::HEADER_LENGTH => sctp::HEADER_LENGTH,
+        tcp::PROTOCOL
+        | sctp::PROTOCOL
+        | udp::PROTOCOL
+        | udp::PROTOCOL_LITE
+        | icmp::PROTOCOL
+        | icmpv6::PROTOCOL
+        | gre::PROTOCOL => BEGINNING,
+        _ => 0,
+    }
 }
 
 /// The call identifier of PPTP's GRE is its receiver's; other versions have nothing to change.

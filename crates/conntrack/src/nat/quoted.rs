@@ -107,7 +107,7 @@ fn translate_quoted(family: Family, quoted: &mut [u8], tuple: &Tuple, manip: Man
 }
 
 /// Where the upper-layer header of a quoted IPv6 packet begins; `None` where there is none to change.
-fn upper_layer_v6(quoted: &[u8]) -> Option<usize> {
+pub(super) fn upper_layer_v6(quoted: &[u8]) -> Option<usize> {
     let mut headers = ipv6::ExtensionHeaders::of(quoted);
     for extension in headers.by_ref() {
         if ipv6::fragment(quoted, &extension).is_some_and(|fragment| fragment.offset != 0) {

@@ -5,6 +5,7 @@ use crate::Verdict;
 use crate::cause::Cause;
 use crate::defrag::{self, Datagram, Gathered};
 use crate::recorder::Recorder;
+use crate::rules::Rules;
 use crate::transmit::{Origin, Transmit};
 use crate::walk::{Meets, Walk};
 use alloc::vec;
@@ -133,7 +134,7 @@ impl Engine {
     }
 
     /// Who on Linux wants to have more of a datagram in one piece than its first one may hold: who
-    /// looks for a TCP socket, SCTP's checksum, helpers.
+    /// looks for a TCP socket, SCTP's checksum, translation, helpers.
     pub(super) fn draw_together(
         &self,
         datagram: &mut Datagram,
@@ -150,6 +151,11 @@ impl Engine {
                 datagram.draw_header(parsed, sctp::HEADER_LENGTH);
             }
             _ => {}
+        }
+        let translates = self.rules.of(parsed.family).is_some_and(Rules::translates);
+        if let Some(tracked) = tracked.filter(|_| translates) {
+            let length = self.conntrack.drawn_by_translation(tracked, parsed, &datagram.bytes);
+            datagram.draw_header(parsed, length);
         }
         let data = !parsed.payload(&datagram.bytes).is_empty();
         if tracked.is_some_and(|tracked| self.conntrack.was_joined(tracked, data)) {

@@ -185,9 +185,10 @@ impl Settings {
     /// Whether what a rule remembers hangs on the ticks of the kernel's clock.
     pub(crate) fn counts_by_ticks(&self) -> bool {
         let names = ["connlimit", "hashlimit", "limit", "recent"];
-        let named =
-            |rules: &String| names.iter().any(|name| rules.contains(&format!(" -m {name} ")));
-        self.rules.iter().any(named)
+        // A day has so many ticks that none of them counts.
+        let waits = |rule: &str| !rule.contains(" -m limit --limit 1/day");
+        let named = |rule: &str| names.iter().any(|name| rule.contains(&format!(" -m {name} ")));
+        self.rules.iter().any(|rules| rules.lines().any(|rule| waits(rule) && named(rule)))
     }
 
     /// Whether a rule puts connections into zones.
