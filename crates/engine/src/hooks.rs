@@ -55,10 +55,10 @@ pub mod priority {
     pub const NAT_DESTINATION: i32 = -100;
     /// filter.
     pub const FILTER: i32 = 0;
-    /// security.
-    pub const SECURITY: i32 = 50;
     /// nat, where it is the source that changes.
     pub const NAT_SOURCE: i32 = 100;
+    /// security, as iptables-nft registers its chains (iptables-legacy: 50).
+    pub const SECURITY: i32 = 150;
     /// Conntrack helpers.
     pub const HELPER: i32 = 300;
     /// SYNPROXY, just before the last.
@@ -80,7 +80,7 @@ pub const fn stages(hook: Hook) -> &'static [(i32, Stage)] {
     const LEAVE: (i32, Stage) = (priority::HELPER, Stage::Leave);
     match hook {
         Hook::Prerouting => &[RAW, CONNTRACK, MANGLE, DNAT],
-        Hook::Input => &[MANGLE, FILTER, SECURITY, SNAT, LEAVE],
+        Hook::Input => &[MANGLE, FILTER, SNAT, SECURITY, LEAVE],
         Hook::Forward => &[MANGLE, FILTER, SECURITY],
         Hook::Output => &[RAW, CONNTRACK, MANGLE, DNAT, FILTER, SECURITY],
         Hook::Postrouting => &[MANGLE, SNAT, LEAVE],

@@ -8,8 +8,8 @@ use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Hook, Sysctls, Table, Tuple};
 use keepstate_engine::{
-    Cause, Command, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet, Reply, Route,
-    Tracking, Verdict, command::ChainCounters,
+    Cause, Command, Disposition, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet,
+    Reply, Route, Tracking, Verdict, command::ChainCounters,
 };
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, PacketType, Parsed};
 use keepstate_ruleset::model::{Ruleset, TableName};
@@ -253,28 +253,7 @@ impl Model {
         }
         // The kernel's are read off one side, then off the other.
         generated.sort_by_key(|sent| sent.side as u8);
-        let fate = match disposition.verdict {
-            Verdict::Accept if !out.is_empty() => Fate::Forwarded,
-            Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
-            // The kernel is asked before helpers and the end of INPUT have their say.
-            Verdict::Drop
-                if disposition.hook == Some(Hook::Input)
-                    && matches!(
-                        disposition.cause,
-                        Some(Cause::HelperDropped | Cause::NatClash | Cause::TableFull)
-                    ) =>
-            {
-                Fate::Local
-            }
-            // From outside, what waits behind PREROUTING is as if it were dropped there.
-            Verdict::Held if disposition.hook.is_some() => Fate::Dropped,
-            Verdict::Held => Fate::Held,
-            Verdict::Accept
-            | Verdict::Drop
-            | Verdict::Reject
-            | Verdict::Queue
-            | Verdict::Stolen => Fate::Dropped,
-        };
+        let fate = fate(&disposition, !out.is_empty());
         let tracked = disposition.tracked.filter(|_| self.tells_states);
         Observation {
             fate,
@@ -442,6 +421,30 @@ fn chains(ruleset: &Ruleset) -> Chains {
         }
     }
     all
+}
+
+/// What became of a packet, as it is seen from outside.
+fn fate(disposition: &Disposition, leaves: bool) -> Fate {
+    match disposition.verdict {
+        Verdict::Accept if leaves => Fate::Forwarded,
+        Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
+        // The kernel is asked before helpers and the end of INPUT have their say.
+        Verdict::Drop
+            if disposition.hook == Some(Hook::Input)
+                && matches!(
+                    disposition.cause,
+                    Some(Cause::HelperDropped | Cause::NatClash | Cause::TableFull)
+                ) =>
+        {
+            Fate::Local
+        }
+        // From outside, what waits behind PREROUTING is as if it were dropped there.
+        Verdict::Held if disposition.hook.is_some() => Fate::Dropped,
+        Verdict::Held => Fate::Held,
+        Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Queue | Verdict::Stolen => {
+            Fate::Dropped
+        }
+    }
 }
 
 fn side_of(interface: InterfaceIndex) -> Side {

@@ -188,7 +188,9 @@ impl Table {
                 return false;
             }
             direction = way;
-            !(entry.tuple == original && same_zone(entry.zone, zone))
+            // One hash stands for both directions: the zone may be that of the other one.
+            let is_here = entry.zone.id_in(way) == zone.id_in(Direction::Reply);
+            is_here && !(entry.tuple == original && same_zone(entry.zone, zone))
         });
         expired.into_iter().for_each(|slot| self.destroy(now, slot));
         found.map(|slot| (slot, direction))

@@ -19,9 +19,9 @@ pub(crate) fn ruleset(
     dropping: usize,
     translates: bool,
 ) -> String {
-    let mut rules = Rules { random, family, dropping, text: String::new() };
-    rules.raw(translates);
-    rules.mangle(translates);
+    let mut rules = Rules { random, family, dropping, translates, text: String::new() };
+    rules.raw();
+    rules.mangle();
     rules.filter();
     if translates {
         rules.nat();
@@ -61,11 +61,13 @@ struct Rules<'r> {
     random: &'r mut Random,
     family: Family,
     dropping: usize,
+    translates: bool,
     text: String,
 }
 
 impl Rules<'_> {
-    fn raw(&mut self, translates: bool) {
+    fn raw(&mut self) {
+        let translates = self.translates;
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
         if self.random.chance(if translates { 90 } else { 70 }) {
             for rule in dialogues::rules(self.family, translates) {
@@ -161,6 +163,8 @@ impl Rules<'_> {
             ("esp", "generic-a"),
             ("253", "generic-a"),
         ]);
+        // Of the other one the kernel makes connections that end as they begin.
+        let name = if self.translates && name == "udp-b" { "udp-a" } else { name };
         (protocol, format!("{name}-{family}"))
     }
 
@@ -175,7 +179,8 @@ impl Rules<'_> {
         for chain in chains {
             let (family, dropping) = (self.family, self.dropping);
             let text = nat::rules(self.random, family, chain, |random| {
-                let mut rules = Rules { random, family, dropping, text: String::new() };
+                let (translates, text) = (true, String::new());
+                let mut rules = Rules { random, family, dropping, translates, text };
                 rules.matches(chain, "nat")
             });
             self.text.push_str(&text);
@@ -183,8 +188,8 @@ impl Rules<'_> {
         self.line("COMMIT");
     }
 
-    fn mangle(&mut self, translates: bool) {
-        let prefixes = translates && self.family == Family::V6 && self.random.chance(15);
+    fn mangle(&mut self) {
+        let prefixes = self.translates && self.family == Family::V6 && self.random.chance(15);
         if prefixes || self.random.chance(60) {
             self.table("mangle", &["PREROUTING", "FORWARD", "POSTROUTING"], 3, false);
         }

@@ -154,6 +154,10 @@ impl Settings {
             Area::Nat => random.chance(25),
             _ => false,
         };
+        if area == Area::Nat {
+            // One that ends as it begins is not there when the kernel is asked what became of it.
+            sysctls.retain(|(_, value)| !value.starts_with('-'));
+        }
         let mtu = if cuts { random.pick(&MTUS) } else { ROUTER_MTU };
         let tracking =
             if area == Area::Untracked { Tracking::WhenNeeded } else { Tracking::Always };
