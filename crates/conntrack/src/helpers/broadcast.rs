@@ -5,7 +5,7 @@
 //! the interface that it leaves on. The expectation serves until its time is up, once for each host
 //! that answers from the helper's port. As observed on Linux 6.18.
 
-use super::Policy;
+use super::{Policy, snmp};
 use crate::expect::Request;
 use crate::helping::Helping;
 use crate::sysctl::module::Modules;
@@ -45,7 +45,7 @@ pub(super) fn help_netbios_ns(helping: &mut Helping<'_>) -> Result<(), Drop> {
 pub(super) fn help_snmp(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let seconds = helping.table.sysctls.modules.snmp_timeout;
     help(helping, SNMP_PORT, seconds);
-    Ok(())
+    snmp::help(helping)
 }
 
 /// Expects answers from `port`, and lets the connection of the query live as long as they may come.

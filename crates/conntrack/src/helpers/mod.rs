@@ -12,6 +12,7 @@ pub mod irc;
 pub mod pptp;
 pub mod sane;
 pub mod sip;
+pub mod snmp;
 pub mod tftp;
 
 pub use crate::instance::{Instance, Name};
@@ -136,6 +137,15 @@ pub static HELPERS: &[Helper] = &[
         policies: &[broadcast::SNMP],
         memory: || Memory::Nothing,
         help: broadcast::help_snmp,
+    },
+    Helper {
+        name: "snmp_trap",
+        protocol: udp::PROTOCOL,
+        port: snmp::TRAP_PORT,
+        families: &[Family::V4],
+        policies: &[snmp::TRAP],
+        memory: || Memory::Nothing,
+        help: snmp::help,
     },
     Helper {
         name: "pptp",

@@ -16,6 +16,7 @@ use crate::CtState;
 use crate::conn::ConnId;
 use crate::expect::{Expectation, Request};
 use crate::helping::Helping;
+use crate::nat::{Following, Manip, Range};
 use crate::proto::gre::Mapping;
 use crate::table::{Drop, Table};
 use crate::tuple::{Direction, Tuple};
@@ -32,6 +33,9 @@ pub(crate) struct Control {
     call: Call,
     pns_call: u16,
     pac_call: u16,
+    /// What the two chose themselves, of a translated control connection: the PAC knows `pns_call`.
+    own_pns_call: u16,
+    own_pac_call: u16,
     /// Its entries of the key map, that of the original direction first.
     mappings: [Option<Mapping>; 2],
 }
@@ -74,6 +78,30 @@ enum Message {
     IncomingCallConnected { peer: u16 },
     CallClearRequest,
     CallDisconnectNotify,
+    WanErrorNotify,
+    SetLinkInfo,
+}
+
+impl Message {
+    /// Where the identifier stands that is translated, in bytes from the start of the body, of those by
+    /// which the PAC is told that of the PNS or tells it.
+    const fn translated_at(self) -> Option<usize> {
+        match self {
+            Self::OutgoingCallRequest { .. }
+            | Self::IncomingCallReply { .. }
+            | Self::CallClearRequest
+            | Self::IncomingCallConnected { .. }
+            | Self::CallDisconnectNotify
+            | Self::WanErrorNotify
+            | Self::SetLinkInfo => Some(0),
+            Self::OutgoingCallReply { .. } => Some(2),
+            Self::StartRequest
+            | Self::StartReply { .. }
+            | Self::StopRequest
+            | Self::StopReply { .. }
+            | Self::IncomingCallRequest { .. } => None,
+        }
+    }
 }
 
 /// What follows from a message.
@@ -86,6 +114,9 @@ enum Follows {
     Clear,
 }
 
+/// Octets of a message before its body.
+const HEADER: usize = 12;
+
 pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let (CtState::Established, L4::Tcp(_)) = (helping.state, helping.packet.l4) else {
         return Ok(());
@@ -93,21 +124,38 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let Some(message) = message(helping.payload(), helping.direction) else { return Ok(()) };
     let Some(Memory::Pptp(control)) = helping.memory() else { return Ok(()) };
     match control.hear(message) {
-        Follows::Nothing => {}
-        Follows::Expect => {
-            let (pns_call, pac_call) = (control.pns_call, control.pac_call);
-            expect_call(helping, pns_call, pac_call);
-        }
-        Follows::Clear => clear(helping.table, helping.now, helping.conn),
+        None => return Ok(()),
+        Some(Follows::Nothing) => {}
+        Some(Follows::Expect) => expect_call(helping),
+        Some(Follows::Clear) => clear(helping.table, helping.now, helping.conn),
     }
-    Ok(())
+    if helping.is_translated() { translate(helping, message) } else { Ok(()) }
+}
+
+/// Translates the call identifier of the PNS: what it chose becomes the port that its control connection
+/// has outside.
+fn translate(helping: &mut Helping<'_>, message: Message) -> Result<(), Drop> {
+    let Some(reply) = helping.tuple_in(Direction::Reply) else { return Ok(()) };
+    let direction = helping.direction;
+    let Some(Memory::Pptp(control)) = helping.memory() else { return Ok(()) };
+    if let Message::OutgoingCallRequest { .. } = message {
+        control.own_pns_call = control.pns_call;
+        control.pns_call = reply.destination_port;
+    }
+    let call = match direction {
+        Direction::Original => control.pns_call,
+        Direction::Reply => control.own_pns_call,
+    };
+    let Some(at) = message.translated_at() else { return Ok(()) };
+    let at = HEADER + at;
+    helping.say(at..at + 2, &call.to_be_bytes())
 }
 
 /// Reads the message at the beginning of a segment (RFC 2637, 2) that goes in this direction.
 fn message(segment: &[u8], direction: Direction) -> Option<Message> {
     const CONTROL: [u8; 2] = [0, 1];
     const MAGIC: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
-    let (header, body) = segment.split_first_chunk::<12>()?;
+    let (header, body) = segment.split_first_chunk::<HEADER>()?;
     let [_, _, kind @ .., a, b, c, d, number_high, number, _, _] = header;
     if *kind != CONTROL || [*a, *b, *c, *d] != MAGIC || *number_high != 0 {
         return None;
@@ -160,13 +208,15 @@ fn from_pac(number: u8, body: &Body<'_>) -> Option<Message> {
         9 => body.of(208, Message::IncomingCallRequest { call }),
         11 => body.of(16, Message::IncomingCallConnected { peer: body.half(0) }),
         13 => body.of(136, Message::CallDisconnectNotify),
+        14 => body.of(28, Message::WanErrorNotify),
+        15 => body.of(12, Message::SetLinkInfo),
         _ => None,
     }
 }
 
 impl Control {
-    /// Goes on to the next state, where the message fits the present one.
-    fn hear(&mut self, message: Message) -> Follows {
+    /// Goes on to the next state; `None` when the message does not fit the present one.
+    fn hear(&mut self, message: Message) -> Option<Follows> {
         let established = self.connection == Connection::Established;
         match message {
             Message::StartRequest if self.connection == Connection::None => {
@@ -186,7 +236,7 @@ impl Control {
             Message::OutgoingCallReply { call, peer, ok }
                 if established && self.expects_outgoing_reply(peer) =>
             {
-                return self.outgoing_reply(call, ok);
+                return Some(self.outgoing_reply(call, ok));
             }
             Message::IncomingCallRequest { call } if established => {
                 self.call = Call::IncomingRequested;
@@ -200,16 +250,17 @@ impl Control {
                 if established && self.expects_connected(peer) =>
             {
                 self.call = Call::IncomingEstablished;
-                return Follows::Expect;
+                return Some(Follows::Expect);
             }
             Message::CallClearRequest if established => self.call = Call::ClearRequested,
             Message::CallDisconnectNotify => {
                 self.call = Call::None;
-                return Follows::Clear;
+                return Some(Follows::Clear);
             }
-            _ => {}
+            Message::WanErrorNotify | Message::SetLinkInfo => {}
+            _ => return None,
         }
-        Follows::Nothing
+        Some(Follows::Nothing)
     }
 
     fn expects_outgoing_reply(&self, peer: u16) -> bool {
@@ -239,14 +290,25 @@ impl Control {
 }
 
 /// Expects GRE in both directions and enters the keys, or does neither.
-fn expect_call(helping: &mut Helping<'_>, pns_call: u16, pac_call: u16) {
+fn expect_call(helping: &mut Helping<'_>) {
     let (Some(original), Some(reply)) =
         (helping.tuple_in(Direction::Original), helping.tuple_in(Direction::Reply))
     else {
         return;
     };
-    let to_pac = request(&original, pns_call, pac_call);
-    let to_pns = request(&reply, pac_call, pns_call);
+    let is_translated = helping.is_translated();
+    let Some(Memory::Pptp(control)) = helping.memory() else { return };
+    let Control { pns_call, pac_call, .. } = *control;
+    let (to_pac, to_pns) = if is_translated {
+        control.own_pac_call = pac_call;
+        let own_pns_call = control.own_pns_call;
+        (
+            translated(&original, [own_pns_call, pac_call], (Direction::Original, pns_call)),
+            translated(&reply, [pac_call, pns_call], (Direction::Reply, own_pns_call)),
+        )
+    } else {
+        (request(&original, pns_call, pac_call), request(&reply, pac_call, pns_call))
+    };
     if helping.expect(to_pac).is_err() {
         return;
     }
@@ -267,6 +329,15 @@ fn request(tuple: &Tuple, source_key: u16, destination_key: u16) -> Request {
     Request { fulfilled: Some(fulfilled), ..request }
 }
 
+/// The same of a translated control connection; `following` has the key that the other side of the
+/// translation knows of the PNS.
+fn translated(tuple: &Tuple, keys: [u16; 2], following: (Direction, u16)) -> Request {
+    let [source_key, destination_key] = keys;
+    let (direction, port) = following;
+    let following = Some(Following { direction, port });
+    Request { following, fulfilled: Some(follow), ..request(tuple, source_key, destination_key) }
+}
+
 /// One direction of a call has begun: the other one is not expected any more.
 fn fulfilled(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expectation) {
     let zone = table.zone(conn).unwrap_or_default();
@@ -274,6 +345,26 @@ fn fulfilled(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expect
         // It may have been fulfilled before, or never been there.
         let _ = table.delete_expectation(now, &other, zone);
     }
+}
+
+/// The same behind translation, where the call goes where its control connection goes.
+fn follow(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expectation) {
+    let Some(Following { direction, port }) = expectation.request.following else { return };
+    let Some(seen) = table.tuple(expectation.master, direction.invert()) else { return };
+    let Some(Memory::Pptp(control)) = table.helped.get(&expectation.master) else { return };
+    let keys = match direction {
+        Direction::Original => [control.pac_call, control.pns_call],
+        Direction::Reply => [control.own_pns_call, control.own_pac_call],
+    };
+    let other = request(&seen, keys[0], keys[1]).tuple;
+    let zone = table.zone(conn).unwrap_or_default();
+    let _ = table.delete_expectation(now, &other, zone);
+    let with_key =
+        |of, range: Range| Range { ports: (direction == of).then_some((port, port)), ..range };
+    let source = with_key(Direction::Original, Range::of_address(seen.destination));
+    table.set_up(now, conn, &source, Manip::Source);
+    let destination = with_key(Direction::Reply, Range::of_address(seen.source));
+    table.set_up(now, conn, &destination, Manip::Destination);
 }
 
 /// Enters the keys of both directions. False when entries about other packets are in the way: what
