@@ -9,6 +9,7 @@ mod irc;
 mod pptp;
 mod sane;
 mod sip;
+mod snmp;
 mod stream;
 mod tftp;
 
@@ -118,7 +119,18 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: pptp::conversation,
         messages: &[pptp::MESSAGES],
         settled: true,
-        translated: false,
+        translated: true,
+    },
+    Dialogue {
+        name: "snmp",
+        assignments: &[
+            ("udp", 161, "snmp", &[Family::V4]),
+            ("udp", 162, "snmp_trap", &[Family::V4]),
+        ],
+        conversation: snmp::conversation,
+        messages: &snmp::MESSAGES,
+        settled: true,
+        translated: true,
     },
 ];
 
