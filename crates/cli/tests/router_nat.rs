@@ -1,7 +1,6 @@
 //! Address translation by `keepstate run` as a router, set beside the kernel in its place with the same
-//! rules: port forwards with hairpin, an address that nobody has, FTP that needs no address rewritten,
-//! traceroute and path MTU discovery through a masquerading gateway. What real programs see at either
-//! end must be the same.
+//! rules: FTP and TFTP with their helpers, a port forward with hairpin, traceroute and path MTU
+//! discovery through a masquerading gateway. What real programs see at either end must be the same.
 
 mod namespaces;
 mod router_bed;
@@ -17,6 +16,7 @@ const RULES: &str = "\
 :PREROUTING ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
 -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
+-A PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp
 COMMIT
 *nat
 :PREROUTING ACCEPT [0:0]
@@ -88,7 +88,12 @@ const SCENARIOS: &[Scenario] = &[
     at(At::Client, "nobody there, v6", "ping -c 1 -W 5 fd07:2::77", "Address unreachable"),
     at(At::Client, "FTP, PASV", "curl -s -m 5 --disable-epsv ftp://10.7.2.2/hello", "hello"),
     at(At::Client, "FTP, EPSV", "curl -s -m 5 ftp://10.7.2.2/hello", "hello"),
+    at(At::Client, "FTP, PORT", "curl -s -m 5 --disable-eprt -P - ftp://10.7.2.2/hello", "hello"),
+    at(At::Client, "FTP, EPRT", "curl -s -m 5 -P - ftp://10.7.2.2/hello", "hello"),
     at(At::Client, "FTP, passive, v6", "curl -s -m 5 ftp://[fd07:2::2]/hello", "hello"),
+    at(At::Client, "FTP, active, v6", "curl -s -m 5 -P - ftp://[fd07:2::2]/hello", "hello"),
+    at(At::Client, "TFTP", "python3 TOOL tftp 10.7.2.2 69", "10.7.2.2 1500 True"),
+    at(At::Client, "TFTP, v6", "python3 TOOL tftp fd07:2::2 69", "fd07:2::2 1500 True"),
     at(At::Server, "a port forward", "python3 TOOL peer 10.7.2.1 80", "10.7.2.2 same port"),
     at(At::Server, "a port forward, v6", "python3 TOOL peer fd07:2::1 80", "fd07:2::2 same port"),
     at(At::Client, "the same from inside", "python3 TOOL peer 10.7.2.1 80", "10.7.3.1 same port"),
@@ -97,10 +102,18 @@ const SCENARIOS: &[Scenario] = &[
     at(At::Server, "to the client", "python3 TOOL peer 10.7.2.1 8080", "10.7.2.2 same port"),
     at(
         At::Server,
+        "FTP inside, PASV",
+        "curl -s -m 5 --no-ftp-skip-pasv-ip --disable-epsv ftp://10.7.2.1/hello",
+        "hello",
+    ),
+    at(At::Server, "FTP inside, EPSV", "curl -s -m 5 ftp://10.7.2.1/hello", "hello"),
+    at(
+        At::Server,
         "FTP inside, PORT",
         "curl -s -m 5 --disable-eprt -P - ftp://10.7.2.1/hello",
         "hello",
     ),
+    at(At::Server, "FTP inside, v6", "curl -s -m 5 ftp://[fd07:2::1]/hello", "hello"),
     at(At::Server, "FTP inside, active, v6", "curl -s -m 5 -P - ftp://[fd07:2::1]/hello", "hello"),
 ];
 
@@ -133,13 +146,15 @@ fn real_programs_behind_a_gateway_see_what_they_see_behind_the_kernel() {
     }
 }
 
-/// The bed with FTP at the server and in the DMZ, and those who tell who is there.
+/// The bed with FTP at the server and in the DMZ, TFTP, and those who tell who is there.
 fn bed(folder: &Folder) -> Bed {
     let mut bed = Bed::new(folder);
     for (end, words) in [
         (At::Server, "serve-peer :: 7"),
         (At::Dmz, "serve-peer :: 81"),
         (At::Client, "serve-peer :: 80"),
+        (At::Server, "serve-tftp 10.7.2.2 69"),
+        (At::Server, "serve-tftp fd07:2::2 69"),
     ] {
         bed.serve(end, folder, words);
     }
