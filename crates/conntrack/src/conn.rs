@@ -231,30 +231,31 @@ pub(crate) struct Slot {
     pub(crate) record: ProtocolRecord,
 }
 
-/// What few packets of a connection need.
+/// What few packets of a connection need; all of a translated one need its beginning.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Cold {
     /// Tuple of the reply direction.
     pub(crate) reply: Tuple,
-    /// What reads it, when [`Entry::HELPED`].
-    pub(crate) helper: Option<Instance>,
+    /// The interface whose address it was given, when [`Entry::MASQUERADED`], by the number that the
+    /// caller knows it by; such connections end when the interface goes down.
+    pub(crate) masqueraded: u16,
     /// Index of its timeout policy, when [`Entry::TIMED`].
     pub(crate) policy: u16,
-    /// Packets and bytes, original then reply, when [`Entry::COUNTED`].
-    pub(crate) counters: [(u64, u64); 2],
-    /// Number of the connection, in the order of their first packets.
-    pub(crate) number: u64,
-    /// Confirmed, nanoseconds; 0 when `nf_conntrack_timestamp` was off.
-    pub(crate) started: u64,
     /// [`crate::event::Changes`] that are told.
     pub(crate) event_mask: u16,
     /// [`crate::event::ExpectationChanges`] that are told of what it expects.
     pub(crate) expectation_mask: u16,
-    /// Its labels, bit by number; `None` when no rule used any as it was made.
-    pub(crate) labels: Option<u128>,
-    /// The interface whose address it was given, when [`Entry::MASQUERADED`], by the number that the
-    /// caller knows it by; such connections end when the interface goes down.
-    pub(crate) masqueraded: u16,
     /// Its security mark, 0 for none: a place in the table's list of contexts, from 1.
     pub(crate) secmark: u32,
+    /// What reads it, when [`Entry::HELPED`].
+    pub(crate) helper: Option<Instance>,
+    /// Number of the connection, in the order of their first packets.
+    pub(crate) number: u64,
+    /// Confirmed, nanoseconds; 0 when `nf_conntrack_timestamp` was off.
+    pub(crate) started: u64,
+    /// Packets and bytes, original then reply, when [`Entry::COUNTED`].
+    pub(crate) counters: [(u64, u64); 2],
+    /// Its labels, bit by number; `None` when no rule used any as it was made.
+    pub(crate) labels: Option<u128>,
 }

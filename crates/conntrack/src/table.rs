@@ -6,7 +6,7 @@
 //! the whole batch, so that the cache misses of its packets overlap; then
 //! [`Table::track_prepared`] for one after the other, with the results of one by one.
 
-use crate::conn::{ConnId, CtStatus, Entry, ProtocolRecord, Slot};
+use crate::conn::{Cold, ConnId, CtStatus, Entry, ProtocolRecord, Slot};
 use crate::conncount::Counts;
 use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
 use crate::expect::Expectations;
@@ -308,6 +308,23 @@ impl Table {
         }
     }
 
+    /// Whether connections may be translated, so that [`Self::touch_reply`] has anything to do.
+    #[inline]
+    #[must_use]
+    pub fn translates(&self) -> bool {
+        self.nat.is_in_use()
+    }
+
+    /// Fourth stage of a batch: the same for the answers' ends of a translated connection.
+    #[inline]
+    pub fn touch_reply(&self, prepared: &Prepared) {
+        let Some(slot) = prepared.supposed else { return };
+        if self.slots.entry(slot).is_some_and(|entry| entry.has(Entry::TRANSLATED)) {
+            let ends = |cold: &Cold| (cold.reply.source.0[0], cold.masqueraded);
+            core::hint::black_box(self.slots.cold(slot).map(ends));
+        }
+    }
+
     /// The connection that has this tuple in either direction, and in which.
     #[must_use]
     pub fn find(&self, now: Instant, tuple: &Tuple, zone: Zone) -> Option<(ConnId, Direction)> {
@@ -573,7 +590,6 @@ impl Table {
     }
 
     /// The same for a connection whose reply is no mere inverse.
-    #[cold]
     fn direction_translated(&self, slot: u32, tuple: &Tuple, zone: Zone) -> Option<Direction> {
         let (entry, cold) = (self.slots.entry(slot)?, self.slots.cold(slot)?);
         let found = entry.direction(tuple, Some(&cold.reply), zone);

@@ -393,6 +393,10 @@ impl Engine {
             prepared.for_each(|prepared| self.conntrack.touch_bucket(prepared));
             let prepared = batch.iter_mut().take(piece.len()).filter_map(|s| s.prepared.as_mut());
             prepared.for_each(|prepared| self.conntrack.touch_entry(prepared));
+            if self.conntrack.translates() {
+                let prepared = batch.iter().take(piece.len()).filter_map(|s| s.prepared.as_ref());
+                prepared.for_each(|prepared| self.conntrack.touch_reply(prepared));
+            }
             for (slot, packet) in batch.iter_mut().zip(piece) {
                 let Slot { parsed, prepared } = slot;
                 let prepared = prepared.as_ref();

@@ -253,6 +253,9 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
 fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Result<(), Stop> {
     let Some(tracked) = walk.tracked else { return Ok(()) };
     let Some(conn) = tracked.conn else { return Ok(()) };
+    if tracked.state == CtState::Established && !walk.conntrack.is_changed(hook, &tracked) {
+        return Ok(());
+    }
     let is_error = nat::is_error(&tracked, walk.parsed);
     let may_begin = matches!(tracked.state, CtState::New | CtState::Related) && !is_error;
     let manip = Manip::at(hook);
@@ -268,11 +271,13 @@ fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Res
     {
         return Err(Stop::Cause(Cause::Untranslatable));
     }
+    let Some(mut unfinished) = walk.unfinished.take() else {
+        return walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop);
+    };
     let before = [walk.parsed.source, walk.parsed.destination];
     walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop)?;
-    if let Some(unfinished) = &mut walk.unfinished {
-        unfinished.readdress(before, walk.parsed, walk.bytes);
-    }
+    unfinished.readdress(before, walk.parsed, walk.bytes);
+    walk.unfinished = Some(unfinished);
     Ok(())
 }
 

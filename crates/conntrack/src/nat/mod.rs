@@ -105,6 +105,11 @@ pub(crate) struct Nat {
 }
 
 impl Nat {
+    #[inline]
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.by_source.is_empty()
+    }
+
     fn draw(&mut self, keys: &Keys) -> u16 {
         self.draws = self.draws.wrapping_add(1);
         keys.draw(self.draws)

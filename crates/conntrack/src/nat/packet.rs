@@ -37,6 +37,21 @@ impl Table {
         if !entry.is(manip.of(direction)) {
             return Ok(());
         }
+        if matches!(packet.l4, L4::Tcp(_) | L4::Udp(_)) {
+            let other = match direction {
+                Direction::Original => self.slots.cold(conn.slot).map(|cold| &cold.reply),
+                Direction::Reply => Some(&entry.tuple),
+            };
+            if let Some(other) = other {
+                // The inverse of the other direction.
+                let (end, address, port) = match manip {
+                    Manip::Source => (End::Source, other.destination, other.destination_port),
+                    Manip::Destination => (End::Destination, other.source, other.source_port),
+                };
+                rewrite::set_end(packet, bytes, end, address, port);
+            }
+            return Ok(());
+        }
         let Some(target) = self.target(entry, conn.slot, direction) else { return Ok(()) };
         if apply(packet, bytes, &target, manip) { Ok(()) } else { Err(Drop::Translation) }
     }
@@ -67,6 +82,18 @@ impl Table {
             _ => 0,
         };
         icmp::HEADER_LENGTH + header.max(inside)
+    }
+
+    /// Whether anything is to be done to a packet at a hook, of a connection that is set up: it is changed
+    /// there, or has to leave where its address is.
+    #[inline]
+    #[must_use]
+    pub fn is_changed(&self, hook: Hook, tracked: &Tracked) -> bool {
+        let (Some(conn), Some(direction)) = (tracked.conn, tracked.direction) else { return false };
+        self.slots.live(conn).is_some_and(|entry| {
+            let leaves = hook == Hook::Postrouting && entry.has(Entry::MASQUERADED);
+            leaves || entry.is(Manip::at(hook).of(direction))
+        })
     }
 
     /// What packets of a direction are to look like: the inverse of the other direction.

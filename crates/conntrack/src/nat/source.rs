@@ -34,6 +34,11 @@ pub(super) struct BySource {
 }
 
 impl BySource {
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The slots under this hash, the newest first; others may be among them.
     pub(super) fn under(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
         let first = self.heads.get(self.chain(hash as u32)).copied().unwrap_or(NONE);

@@ -102,6 +102,35 @@ fn udp_lite_outside_its_coverage() {
 }
 
 proptest! {
+    /// Both at once is one after the other.
+    #[test]
+    fn an_end_is_its_port_and_its_address(
+        segment in vec(any::<u8>(), 0..48),
+        is_v4: bool,
+        protocol in prop::sample::select(&PROTOCOLS[..]),
+        is_source: bool,
+        address: [u8; 16],
+        port: u16,
+        sum: Option<bool>,
+    ) {
+        let family = if is_v4 { Family::V4 } else { Family::V6 };
+        let mut at_once = packet(family, protocol, &segment);
+        let at = if is_v4 { 20 } else { 40 } + if protocol == 17 { 6 } else { 16 };
+        if let (Some(full), Some(field)) = (sum, at_once.get_mut(at..at + 2)) {
+            field.fill(if full { 0xff } else { 0 });
+        }
+        let mut one_by_one = at_once.clone();
+        let end = if is_source { End::Source } else { End::Destination };
+        let [a, b, c, d, ..] = address;
+        let address = if is_v4 { Address::v4([a, b, c, d]) } else { Address::v6(address) };
+        let mut parsed = [Parsed::new(&at_once).unwrap(); 2];
+        set_end(&mut parsed[0], &mut at_once, end, address, port);
+        set_port(&mut parsed[1], &mut one_by_one, end, port);
+        set_address(&mut parsed[1], &mut one_by_one, end, address);
+        prop_assert_eq!(at_once, one_by_one);
+        prop_assert_eq!(parsed[0], parsed[1]);
+    }
+
     #[test]
     fn everything_stays_in_step(
         v6: bool,
