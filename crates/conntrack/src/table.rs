@@ -672,7 +672,7 @@ fn entries_max(max: u32) -> usize {
 }
 
 /// Bytes of memory that a connection takes in its slot, without the index.
-pub const CONNECTION_BYTES: usize = size_of::<Slot>() + size_of::<crate::conn::Cold>();
+pub const CONNECTION_BYTES: usize = size_of::<Slot>() + size_of::<Cold>();
 
 #[cfg(test)]
 mod tests;

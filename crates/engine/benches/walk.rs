@@ -123,9 +123,29 @@ fn complement(sum: u32) -> [u8; 2] {
     (!(sum as u16)).to_be_bytes()
 }
 
-fn engine(translates: bool) -> Engine {
+/// The rules of table nat.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nat {
+    None,
+    /// [`NAT`].
+    Many,
+    /// One address for all.
+    One,
+}
+
+impl Nat {
+    fn rules(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Many => NAT.to_owned(),
+            Self::One => NAT.replace("-198.19.255.255", ""),
+        }
+    }
+}
+
+fn engine(nat: Nat) -> Engine {
     let name = |name| InterfaceName::new(name).expect("a short name");
-    let rules = if translates { [NAT, RULES].concat() } else { RULES.to_owned() };
+    let rules = nat.rules() + RULES;
     let rules = iptables_save::parse(&rules, Family::V4).expect("rules that parse");
     let sysctls = Sysctls { max: 1 << 21, ..Sysctls::default() };
     let host = Host::router(name("eth0"), name("eth1"));
@@ -149,7 +169,7 @@ const LATER: Instant = START.plus(Duration::from_secs(3));
 
 /// The rules, with `count` connections that have seen both directions.
 fn established(tcp: bool, count: u32) -> Engine {
-    let mut engine = engine(false);
+    let mut engine = engine(Nat::None);
     let steps: &[(Kind, bool, Instant)] = if tcp {
         &[(SYN, false, START), (SYN_ACK, true, START), (ACK, false, START)]
     } else {
@@ -256,8 +276,8 @@ fn established_tcp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
 
 /// New connections beside `count` that are alive: time goes on so that as many expire as are made,
 /// and is let pass when the engine wants it.
-fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool, translates: bool) {
-    let mut engine = engine(translates);
+fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool, nat: Nat) {
+    let mut engine = engine(nat);
     let frame = Frame::new(if tcp { SYN } else { Kind::Udp });
     let timeouts = &engine.conntrack().sysctls().timeouts;
     let life = if tcp { timeouts.tcp_syn_sent } else { timeouts.udp };
@@ -298,32 +318,39 @@ fn new(bencher: Bencher<'_, '_>, tcp: bool, count: u32, batched: bool, translate
 
 #[divan::bench(args = COUNTS)]
 fn new_udp_by_ones(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, false, count, false, false);
+    new(bencher, false, count, false, Nat::None);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_udp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, false, count, true, false);
+    new(bencher, false, count, true, Nat::None);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_tcp_by_ones(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, true, count, false, false);
+    new(bencher, true, count, false, Nat::None);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_tcp_by_batches(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, true, count, true, false);
+    new(bencher, true, count, true, Nat::None);
 }
 
 #[divan::bench(args = COUNTS)]
 fn new_udp_translated_by_batches(bencher: Bencher<'_, '_>, count: u32) {
-    new(bencher, false, count, true, true);
+    new(bencher, false, count, true, Nat::Many);
+}
+
+/// Of the ports that one address has towards a server, so many are taken: all clients have the same few,
+/// so that nearly every one is given another.
+#[divan::bench(args = [1_000, 16_000, 32_000, 48_000, 60_000])]
+fn new_udp_behind_one_address_by_batches(bencher: Bencher<'_, '_>, count: u32) {
+    new(bencher, false, count, true, Nat::One);
 }
 
 /// Connections that are translated, of which both directions have been seen.
 fn translated(count: u32) -> Engine {
-    let mut engine = engine(true);
+    let mut engine = engine(Nat::Many);
     let frame = Frame::new(Kind::Udp);
     let mut bytes = [0; FRAME];
     for number in 0..count {
