@@ -14,7 +14,6 @@ use crate::table::Drop;
 use crate::tuple::Direction;
 use alloc::vec::Vec;
 use core::time::Duration;
-use keepstate_packet::L4;
 
 /// Port of the receivers of notifications.
 pub(super) const TRAP_PORT: u16 = 162;
@@ -28,7 +27,8 @@ const VERSION_MAX: u8 = 1;
 
 /// Has the addresses of a message follow the translation of its connection.
 pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
-    let (L4::Udp(header), true) = (helping.packet.l4, helping.is_translated()) else {
+    // Linux takes an ICMP error that goes the original way for a datagram.
+    let (Some(header), true) = (Header::of(helping.upper_layer()), helping.is_translated()) else {
         return Ok(());
     };
     let is_reply = helping.direction == Direction::Reply;
@@ -55,6 +55,22 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     let (from, to) = (from.v4_octets(), to.v4_octets());
     let is_one = |at: &usize| payload.get(*at..*at + ADDRESS) == Some(&from);
     addresses.into_iter().filter(is_one).try_for_each(|at| helping.say(at..at + ADDRESS, &to))
+}
+
+/// The header of UDP, or what stands in its place.
+struct Header {
+    source_port: u16,
+    destination_port: u16,
+    length: u16,
+}
+
+impl Header {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let [a, b, c, d, e, f, _, _] = *bytes.first_chunk()?;
+        let [source_port, destination_port, length] =
+            [[a, b], [c, d], [e, f]].map(u16::from_be_bytes);
+        Some(Self { source_port, destination_port, length })
+    }
 }
 
 /// Where the addresses of a message are; `None` when it cannot be read.
