@@ -67,6 +67,8 @@ const SCENARIOS: &[Scenario] = &[
     at(At::Client, "an upload", "python3 TOOL upload 10.7.2.2 80", ""),
     at(At::Client, "up a narrow way", "python3 TOOL upload 10.7.3.2 80", "3000000"),
     at(At::Client, "up a narrow way, v6", "python3 TOOL upload fd07:3::2 80", "3000000"),
+    at(At::Client, "no port of the router", "curl -s -m 2 http://10.7.1.1/; echo $?", "7"),
+    at(At::Client, "no port of the router, v6", "curl -s -m 2 http://[fd07:1::1]/; echo $?", "7"),
     at(At::Client, "a reset", "curl -s -m 2 http://10.7.2.2:81/; echo $?", "7"),
     at(At::Client, "an error", "curl -s -m 2 http://10.7.2.2:82/; echo $?", "7"),
     at(At::Client, "an error, v6", "curl -s -m 2 http://[fd07:2::2]:82/; echo $?", "7"),

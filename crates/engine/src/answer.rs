@@ -6,7 +6,8 @@ use crate::route::{Forwarding, InterfaceIndex};
 use crate::routing::{Routing, is_link_local_v6};
 use alloc::vec::Vec;
 use keepstate_packet::checksum::{self, Sum};
-use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, ipv6, tcp};
+use keepstate_packet::tcp::{self, TcpHeader};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6, ipv6};
 
 /// Most bytes of an ICMP error with its IP header (RFC 1812, 4.3.2.3), where the way out takes as many.
 pub(crate) const ICMP_ERROR_MAX: usize = 576;
@@ -228,31 +229,77 @@ pub(crate) fn reset(routing: &Routing, subject: &Subject<'_>) -> Option<Vec<u8>>
     if !both_one || segment.flags & tcp::RST != 0 || !checksum_right(subject) {
         return None;
     }
-    let (sequence, acknowledgment, flags) = if segment.flags & tcp::ACK != 0 {
-        (segment.acknowledgment, 0, tcp::RST)
-    } else {
-        let length = parsed.l4_bytes(subject.bytes).len() as u32;
-        let controls =
-            u32::from(segment.flags & tcp::SYN != 0) + u32::from(segment.flags & tcp::FIN != 0);
-        let end = segment
-            .sequence
-            .wrapping_add(controls)
-            .wrapping_add(length)
-            .wrapping_sub(u32::from(segment.header_length));
-        (0, end, tcp::RST | tcp::ACK)
-    };
-    let mut bytes = Vec::with_capacity(20);
-    bytes.extend_from_slice(&segment.destination_port.to_be_bytes());
-    bytes.extend_from_slice(&segment.source_port.to_be_bytes());
-    bytes.extend_from_slice(&sequence.to_be_bytes());
-    bytes.extend_from_slice(&acknowledgment.to_be_bytes());
-    bytes.extend_from_slice(&[5 << 4, flags, 0, 0, 0, 0, 0, 0]);
+    let bytes = reset_of(segment, parsed.l4_bytes(subject.bytes).len());
     let ends = [parsed.destination, parsed.source];
     let mut out = self::segment(routing, parsed.family, ends, &bytes);
     if parsed.family == Family::V6 {
         let sum = pseudo_header_v6(parsed.destination, parsed.source, tcp::PROTOCOL, bytes.len());
         seal(&mut out, 40 + 16, sum, 40);
     }
+    Some(out)
+}
+
+/// The reset that a segment of so many bytes is due (RFC 9293, 3.10.7.1), without its checksum.
+pub(crate) fn reset_of(segment: &TcpHeader, length: usize) -> [u8; tcp::HEADER_LENGTH_MIN] {
+    let (sequence, acknowledgment, flags) = if segment.flags & tcp::ACK != 0 {
+        (segment.acknowledgment, 0, tcp::RST)
+    } else {
+        let controls =
+            u32::from(segment.flags & tcp::SYN != 0) + u32::from(segment.flags & tcp::FIN != 0);
+        let end = segment
+            .sequence
+            .wrapping_add(controls)
+            .wrapping_add(length as u32)
+            .wrapping_sub(u32::from(segment.header_length));
+        (0, end, tcp::RST | tcp::ACK)
+    };
+    let [a, b] = segment.destination_port.to_be_bytes();
+    let [c, d] = segment.source_port.to_be_bytes();
+    let [e, f, g, h] = u32::to_be_bytes(sequence);
+    let [i, j, k, l] = u32::to_be_bytes(acknowledgment);
+    [a, b, c, d, e, f, g, h, i, j, k, l, 5 << 4, flags, 0, 0, 0, 0, 0, 0]
+}
+
+/// What the host's own TCP answers to a segment that no socket of it takes: a reset, marked with the
+/// service class of the segment. `None` for a reset, for a segment that is damaged or was not sent to
+/// one host, for one with a signature (RFC 2385), whose key no socket gives, and over IPv6 for one to any
+/// router of a subnet.
+pub(crate) fn reset_by_host(routing: &Routing, parsed: &Parsed, bytes: &[u8]) -> Option<Vec<u8>> {
+    const SIGNATURE: u8 = 19;
+    let L4::Tcp(segment) = &parsed.l4 else { return None };
+    let family = parsed.family;
+    let length = parsed.l4_bytes(bytes).len();
+    let is_whole = (tcp::HEADER_LENGTH_MIN..=length).contains(&segment.header_length.into());
+    let is_told = routing.is_local(family, parsed.destination)
+        && routing.is_for_one(family, parsed.source)
+        && is_unicast(parsed, parsed.source)
+        && segment.flags & tcp::RST == 0
+        && is_whole
+        && checksum::verify(parsed, parsed.packet(bytes)) == checksum::Verified::Valid;
+    let signed = |option| matches!(option, tcp::TcpOption::Other { kind: SIGNATURE, data } if data.len() == 16);
+    if !is_told || tcp::TcpOptions::of(parsed, bytes).any(signed) {
+        return None;
+    }
+    // What the network may say of congestion is not sent back.
+    const CONGESTION: u8 = 0b11;
+    let tos = parsed.tos & !CONGESTION;
+    let ends = [parsed.destination, parsed.source];
+    let mut out = self::segment(routing, family, ends, &reset_of(segment, length));
+    let at = match (family, out.as_mut_slice()) {
+        (Family::V4, [_, byte, ..]) => {
+            *byte = tos;
+            seal_ipv4(out.get_mut(..20)?);
+            20
+        }
+        (Family::V6, [first, second, ..]) => {
+            (*first, *second) = (*first | tos >> 4, *second | tos << 4);
+            40
+        }
+        _ => return None,
+    };
+    let made = Parsed::new(&out).ok()?;
+    let sum = Sum::pseudo_header(&made, tcp::PROTOCOL, tcp::HEADER_LENGTH_MIN as u32);
+    seal(&mut out, at + 16, sum, at);
     Some(out)
 }
 

@@ -1,22 +1,27 @@
-//! What the host itself says besides the errors of [`crate::answer`]: echo replies, and packets of
-//! those who stand around the engine (neighbour discovery). Each walks through OUTPUT and POSTROUTING.
+//! What the host itself says besides the errors of [`crate::answer`]: echo replies, resets for segments
+//! that nobody takes, and packets of those who stand around the engine (neighbour discovery). Each walks
+//! through OUTPUT and POSTROUTING.
 //!
 //! Echo (RFC 792; RFC 4443, 4.2) is answered as Linux does it: from the address that was asked, not for
 //! what IPv4 sends to all, over IPv6 also for what a group is asked; a request with a wrong checksum is
 //! not. Options of IPv4 are not echoed. What is longer than the way out takes leaves in pieces.
 
+use crate::answer;
 use crate::defrag::{self, Datagram};
+use crate::facts::Made;
 use crate::hooks::traverse;
 use crate::recorder::Recorder;
 use crate::route::InterfaceIndex;
 use crate::routing::is_link_local_v6;
 use crate::transmit::{Origin, Transmit};
-use crate::walk::{Meets, Walk};
+use crate::walk::{Meets, Sending, Walk};
 use alloc::vec;
 use alloc::vec::Vec;
-use keepstate_conntrack::Hook;
+use keepstate_conntrack::{Hook, table::Template};
 use keepstate_packet::checksum::{self, Sum, Verified};
+use keepstate_packet::link::PacketType;
 use keepstate_packet::{Address, Family, Instant, L4, Parsed, icmp, icmpv6};
+use keepstate_ruleset::evaluate::Ends;
 
 /// Answers an echo request that has reached the host.
 #[cold]
@@ -31,6 +36,26 @@ pub(crate) fn answer_echo<R: Recorder>(walk: &mut Walk<'_, R>) {
     let now = walk.now;
     let (meets, recorder) = walk.meets();
     send(now, meets, recorder, reply, by);
+}
+
+/// Answers a TCP segment that has reached the host and that no declared socket takes, as a closed port
+/// does: a stranger among connections, too, such as one that was not translated back.
+#[cold]
+pub(crate) fn answer_segment<R: Recorder>(walk: &mut Walk<'_, R>) {
+    let (parsed, routing) = (&*walk.parsed, walk.routing);
+    let Some(ends) = Ends::of_received(parsed) else { return };
+    let is_taken = routing.host().sockets.iter().any(|socket| socket.holds(&ends));
+    if is_taken || walk.link.packet_type != PacketType::Unicast {
+        return;
+    }
+    let Some(bytes) = answer::reset_by_host(routing, parsed, walk.bytes) else { return };
+    // Linux sends it over IPv4 from a socket that it keeps for that.
+    let made = match parsed.family {
+        Family::V4 => Made::Error,
+        Family::V6 => Made::Reset,
+    };
+    let template = Template::default();
+    walk.send_made(Sending { bytes, made, unsummed: false, tracked: None, template, out: None });
 }
 
 fn echo_reply<R>(walk: &Walk<'_, R>, came: InterfaceIndex) -> Option<Vec<u8>> {

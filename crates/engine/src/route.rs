@@ -132,6 +132,9 @@ pub struct Host {
     pub queues: Vec<u16>,
     /// It answers echo requests to its addresses that INPUT lets through (RFC 792, RFC 4443).
     pub answers_echo: bool,
+    /// Its own TCP answers segments that INPUT lets through and none of [`Self::sockets`] takes, as a closed
+    /// port does: with a reset (RFC 9293, 3.10.7.1).
+    pub answers_tcp: bool,
     /// The processor that works on all packets; unknown when `None`.
     pub cpu: Option<u32>,
     /// The time zone that the kernel keeps, in minutes west of Greenwich; unknown when `None`.
@@ -167,6 +170,7 @@ impl Host {
             policies: Vec::new(),
             queues: Vec::new(),
             answers_echo: false,
+            answers_tcp: false,
             cpu: None,
             minutes_west: None,
         }

@@ -282,6 +282,9 @@ impl<R: Recorder> Walk<'_, R> {
         if self.routing.host().answers_echo {
             own::answer_echo(self);
         }
+        if self.routing.host().answers_tcp && matches!(self.parsed.l4, L4::Tcp(_)) {
+            own::answer_segment(self);
+        }
         Ok(())
     }
 

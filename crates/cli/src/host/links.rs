@@ -13,7 +13,7 @@ use toml::Spanned;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OwnTraffic {
-    /// Neighbours and echo requests are answered, the rest is dropped.
+    /// Neighbours and echo requests are answered, TCP that no socket takes is reset, the rest is dropped.
     #[default]
     Answer,
     /// Neighbours are answered, all else is dropped.

@@ -177,6 +177,7 @@ impl File {
             policies: self.policy.iter().map(PolicyEntry::policy).collect::<Result<_, _>>()?,
             queues: self.queues.clone(),
             answers_echo: false,
+            answers_tcp: false,
             cpu: self.cpu,
             minutes_west: self.minutes_west,
             interfaces,

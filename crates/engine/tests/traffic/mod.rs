@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod endpoint;
+
 use keepstate_conntrack::Sysctls;
 use keepstate_engine::{Disposition, Engine, Host, InterfaceIndex, Packet};
 use keepstate_packet::checksum::{self, Sum};
@@ -92,6 +94,18 @@ pub(crate) fn tcp_with(
     numbers: (u32, u32),
     options: &[u8],
 ) -> Vec<u8> {
+    tcp_whole(source, destination, flags, numbers, options, &[])
+}
+
+/// The same with data.
+pub(crate) fn tcp_whole(
+    source: ([u8; 4], u16),
+    destination: ([u8; 4], u16),
+    flags: u8,
+    numbers: (u32, u32),
+    options: &[u8],
+    data: &[u8],
+) -> Vec<u8> {
     let mut l4 = Vec::new();
     l4.extend(source.1.to_be_bytes());
     l4.extend(destination.1.to_be_bytes());
@@ -100,6 +114,7 @@ pub(crate) fn tcp_with(
     let words = 5 + u8::try_from(options.len() / 4).unwrap();
     l4.extend([words << 4, flags, 0x20, 0, 0, 0, 0, 0]);
     l4.extend(options);
+    l4.extend(data);
     sealed(source.0, destination.0, 6, l4, 16)
 }
 

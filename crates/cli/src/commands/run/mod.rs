@@ -42,9 +42,10 @@ need no addresses, and nothing else should forward between them.
 
 A host file is that of `replay`; for a router it may also say:
   own_traffic = "answer"              what is for the router itself and INPUT lets through: echo requests
-                                      are answered, the rest is dropped; "drop": nothing is answered but
-                                      who asks for its Ethernet address; "kernel": not even that, for
-                                      this machine's kernel has the addresses, too
+                                      are answered, TCP that no [[socket]] takes is reset, the rest is
+                                      dropped; "drop": nothing is answered but who asks for its Ethernet
+                                      address; "kernel": not even that, for this machine's kernel has the
+                                      addresses, too
   [[interface]]
   name = "eth0"
   mtu = 1500                          that of the device without

@@ -72,6 +72,7 @@ impl Shape {
             interface.mtu = *mtu;
         }
         host.answers_echo = links.own_traffic == OwnTraffic::Answer;
+        host.answers_tcp = host.answers_echo;
         let ports = devices.hardware().iter().zip(links.proxied);
         let config = Config {
             ports: ports.map(|(hardware, proxied)| Port { hardware: *hardware, proxied }).collect(),
