@@ -9,7 +9,9 @@
 
 use crate::tuple::{Direction, Tuple, inverse_type};
 use crate::zone::Zone;
+use core::hash::Hasher;
 use keepstate_packet::{Address, Family};
+use siphasher::sip::SipHasher24;
 
 /// The secret keys.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +59,12 @@ impl Keys {
         fold(end ^ self.0[4], rest ^ self.0[3])
     }
 
-    /// A number drawn: another one for each `count`.
+    /// A number drawn: another one for each `count`. Ports are made of them, which nobody must be able to
+    /// tell from the ones before (RFC 6056, 3.3.4): SipHash makes them.
     pub(crate) fn draw(&self, count: u64) -> u16 {
-        (fold(count ^ self.0[2], self.0[0]) >> 24) as u16
+        let mut hasher = SipHasher24::new_with_keys(self.0[2], self.0[4]);
+        hasher.write_u64(count);
+        hasher.finish() as u16
     }
 
     #[inline]

@@ -235,7 +235,7 @@ impl Table {
     /// of GRE, shifts of sequence numbers. It goes when they go.
     #[must_use]
     pub fn kept_beside_count(&self) -> usize {
-        let of_rules = self.shifts.len() + self.proxied.len();
+        let of_rules = self.shifts.len() + self.proxied.len() + self.nat.count();
         self.helped.len() + self.masters.len() + self.gre_keys.count() + of_rules
     }
 

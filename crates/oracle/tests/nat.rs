@@ -24,6 +24,8 @@ const PUBLIC: &str = "203.0.113.1";
 struct Both {
     kernel: Kernel,
     model: Model,
+    /// Both have drawn the same, so that tables and counters are to be the same.
+    draw_alike: bool,
 }
 
 impl Both {
@@ -41,9 +43,11 @@ impl Both {
             kernel.load_rules(Family::V4, &rules)?;
             let rules = [rules, String::new()];
             let model = Model::new(kernel.config(), &[], &rules).map_err(std::io::Error::other)?;
-            let mut both = Self { kernel, model };
+            let mut both = Self { kernel, model, draw_alike: true };
             work(&mut both);
-            both.compare_ends();
+            if both.draw_alike {
+                both.compare_ends();
+            }
             Ok::<(), std::io::Error>(())
         });
         match ran {
@@ -306,5 +310,55 @@ fn a_tftp_transfer_follows_its_request() {
             assert_eq!(sender(&data), (server.to_owned(), 5000));
             both.send(&udp((client, 4000), (server, 5000), b"\0\x04\0\x01"));
         }
+    });
+}
+
+/// As many connections to one server as there are ports, from as many clients with the same one. Either
+/// router draws for itself: nearly all find a port, no two the same; once they have gone, all ports are there
+/// again.
+#[test]
+fn ports_run_out_as_they_do_in_the_kernel() {
+    const LOWEST: usize = 1024;
+    const PORTS: usize = 65_536 - LOWEST;
+    let rules = format!("-A POSTROUTING -o eth1 -j SNAT --to-source {PUBLIC}\n");
+    let buckets = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_buckets");
+    let buckets = buckets.ok().and_then(|text| text.trim().parse::<usize>().ok());
+    if buckets.is_some_and(|buckets| buckets < PORTS) {
+        eprintln!(
+            "skipped: the kernel's table is too small to hold so many (nf_conntrack_buckets)"
+        );
+        return;
+    }
+    Both::run(&rules, |both| {
+        for (name, value) in [("nf_conntrack_udp_timeout", "600"), ("nf_conntrack_events", "0")] {
+            both.kernel.set_sysctl(name, value).expect("a sysctl");
+            both.model.set_sysctl(name, value).expect("a sysctl");
+        }
+        for asked in [65_536, 2_000] {
+            let mut served = [vec![false; 65_536], vec![false; 65_536]];
+            for number in 0..asked {
+                let client = std::net::Ipv4Addr::from(0x0a00_0000 + number + 1).to_string();
+                let packet = udp((&client, 4000), (SERVER, 53), b"");
+                let kernel = both.kernel.push(Side::A, Family::V4, &packet).expect("push");
+                let ours = both.model.push(Side::A, Family::V4, &packet);
+                for (served, seen) in served.iter_mut().zip([&kernel, &ours]) {
+                    let Some(sent) = seen.out.first() else { continue };
+                    let (_, port) = sender(&sent.bytes);
+                    let before = std::mem::replace(&mut served[usize::from(port)], true);
+                    assert!(!before && usize::from(port) >= LOWEST, "{port}");
+                }
+            }
+            let [kernels, ours] = served.map(|served| served.iter().filter(|one| **one).count());
+            println!("of {asked} the kernel served {kernels}, keepstate {ours}");
+            let all = PORTS.min(asked as usize);
+            assert!(ours.abs_diff(kernels) <= all / 100 && ours >= all - all / 50);
+            assert_eq!(both.kernel.connections().expect("dump").len(), kernels);
+            assert_eq!(both.model.connections().len(), ours);
+            both.kernel.flush().expect("flush");
+            both.model.flush();
+            let table = both.model.table();
+            assert_eq!((table.count(), table.kept_beside_count()), (0, 0));
+        }
+        both.draw_alike = false;
     });
 }

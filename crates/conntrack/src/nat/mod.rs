@@ -105,6 +105,11 @@ pub(crate) struct Nat {
 }
 
 impl Nat {
+    /// Connections whose source was set up.
+    pub(crate) const fn count(&self) -> usize {
+        self.by_source.count()
+    }
+
     #[inline]
     pub(crate) fn is_in_use(&self) -> bool {
         !self.by_source.is_empty()

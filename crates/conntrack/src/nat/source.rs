@@ -34,6 +34,11 @@ pub(super) struct BySource {
 }
 
 impl BySource {
+    /// Connections in it.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
     #[inline]
     pub(super) const fn is_empty(&self) -> bool {
         self.count == 0
