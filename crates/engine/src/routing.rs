@@ -159,7 +159,13 @@ impl Networks {
         networks
     }
 
+    /// No route makes a group, or what is the host's own loopback, anything else.
     fn octet(&self, octet: usize) -> Octet {
+        let is_whole = |entry: &&Entry| entry.mask << 8 == 0;
+        let whole = self.beginning_with(octet).iter().find(is_whole).map(|entry| entry.kind);
+        if let Some(Kind::Multicast | Kind::Loopback) = whole {
+            return Octet::All(whole);
+        }
         match self.beginning_with(octet).first() {
             None => Octet::All(None),
             Some(entry) if entry.mask << 8 == 0 => Octet::All(Some(entry.kind)),

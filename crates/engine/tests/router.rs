@@ -2,8 +2,10 @@
 //! they end, the bytes that leave, the answers the router makes.
 
 use keepstate_conntrack::{Hook, Sysctls};
-use keepstate_engine::{Disposition, Engine, Host, InterfaceIndex, Packet, Verdict};
-use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo};
+use keepstate_engine::{
+    Disposition, Engine, Host, InterfaceIndex, Network, Packet, Route, Verdict,
+};
+use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo};
 use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::syntax::iptables_save;
 
@@ -301,4 +303,26 @@ fn a_later_fragment_of_an_extension_header_has_no_protocol() {
     let text = "*filter\n-A FORWARD -m state --state NEW\n-A FORWARD ! -p ipcomp -j DROP\nCOMMIT\n";
     let (disposition, _) = run(&mut engine(vec![rules(text, Family::V6)]), &mut packet);
     assert_eq!(disposition.verdict, Verdict::Accept);
+}
+
+/// A group stays one, and the host's own loopback its own, whatever the routes say: as in the record, where
+/// there are none to them.
+#[test]
+fn routes_make_no_unicast_address_of_a_group() {
+    let mut host = Host::router(name("eth0"), name("eth1"));
+    let default = *host.routes.first().expect("a default route");
+    for octets in [[239, 0, 0, 0], [224, 0, 0, 0], [127, 5, 0, 0]] {
+        let address = Address::v4(octets);
+        let destination = Network { family: Family::V4, address, prefix: 12 };
+        host.routes.push(Route { destination, ..default });
+    }
+    let mut engine = Engine::new([1, 2], host, Sysctls::default(), Vec::new());
+    let names = ["src_224.0.0.1", "src_127.0.0.1", "dst_239.1.1.1", "dst_127.0.0.1"];
+    let mut count = 0;
+    for case in cases().iter().filter(|case| case.rules == "none" && names.contains(&case.name)) {
+        let (disposition, _) = run(&mut engine, &mut case.packet.clone());
+        assert_eq!((disposition.verdict, case.fate), (Verdict::Drop, "dropped"), "{}", case.name);
+        count += 1;
+    }
+    assert_eq!(count, names.len());
 }
