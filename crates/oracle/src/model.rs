@@ -57,8 +57,8 @@ impl Model {
         host.interfaces.iter_mut().for_each(|interface| interface.mtu = config.mtu);
         // What settimeofday(2) says of it; systems of today say nothing.
         host.minutes_west = Some(0);
-        // No program listens there, and the kernel says so.
-        host.answers_tcp = true;
+        // No program listens there, and the kernel says so, unless it is told to keep silent.
+        host.answers_tcp = !config.is_silent;
         for network in &config.inside {
             let destination =
                 parse_network(network).ok_or_else(|| format!("{network}: not a network"))?;
