@@ -1,7 +1,8 @@
 //! What anybody says to a conntrack helper: one connection with it, any payloads from both ends in
 //! any order, and on the connections that it announces. No panic, and every limit holds.
 //!
-//! The input begins with a helper's name, `6` for IPv6 or anything else for IPv4, and a colon (few
+//! The input begins with a helper's name, `6` for IPv6 or anything else for IPv4 (`n` and `N`: the same,
+//! and the connections are translated), and a colon (few
 //! expectations may wait) or a semicolon (more than one class of any helper may have); then records: a
 //! byte (bit 0: which end; bit 1: sent again, the place in the stream stays; bit 3: a byte more of
 //! length; bits 4-7: seconds that pass), the length, the payload.
@@ -28,9 +29,13 @@ fuzz_target!(|data: &[u8]| {
     let few = rest.first() != Some(&b';');
     rest = rest.strip_prefix(if few { b":" } else { b";" }).unwrap_or(rest);
     let (helper, family) = helper(name);
+    let is_translated = matches!(name.last(), Some(b'n' | b'N'));
     let expect_max = if few { FEW_EXPECTATIONS } else { MANY_EXPECTATIONS };
     let sysctls = Sysctls { expect_max, ..Sysctls::default() };
     let mut between = Between::new(helper, helper.protocol, family, sysctls);
+    if is_translated {
+        between.translate();
+    }
     let mut first = Connection::with(helper, helper.protocol, family);
     between.open(&mut first);
     let mut further = None;
@@ -68,6 +73,6 @@ fn helper(name: &[u8]) -> (&'static Helper, Family) {
     let named = HELPERS.iter().find(|one| one.name.as_bytes() == plain && one.port != 0);
     let any = name.iter().map(|byte| usize::from(*byte)).sum::<usize>() % HELPERS.len();
     let helper = named.unwrap_or(&HELPERS[any]);
-    let six = *family == b'6' && helper.families.contains(&Family::V6);
+    let six = matches!(family, b'6' | b'N') && helper.families.contains(&Family::V6);
     (helper, if six { Family::V6 } else { Family::V4 })
 }

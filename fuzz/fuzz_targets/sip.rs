@@ -1,6 +1,6 @@
 //! Any messages on one SIP connection: no panic, and every limit holds.
 //!
-//! The first byte chooses: bit 0 TCP or UDP, bit 1 IPv6 or IPv4, bits 2 to 4 the options of the module.
+//! The first byte chooses: bit 0 TCP or UDP, bit 1 IPv6 or IPv4, bits 2 to 4 the options of the module, bit 5 translation.
 //! The rest is what is said, divided by bytes of 255; of each piece the first byte says who speaks (bit
 //! 0) and how many seconds pass before (the others). 10.0.0.1 or fd00::1 calls 10.0.0.2 or fd00::2.
 #![no_main]
@@ -32,6 +32,9 @@ fuzz_target!(|data: &[u8]| {
     let is_it = |helper: &&Helper| (helper.name, helper.protocol) == ("sip", protocol);
     let helper = HELPERS.iter().find(is_it).expect("there is one");
     let mut between = Between::new(helper, protocol, family, sysctls);
+    if choice & 0x20 != 0 {
+        between.translate();
+    }
     let mut connection = Connection::new(protocol, [end(family, 1, 20_000), end(family, 2, 5060)]);
     between.open(&mut connection);
     for piece in said.split(|byte| *byte == 255) {

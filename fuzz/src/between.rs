@@ -3,11 +3,15 @@
 use crate::{ACK, GRE, Limits, SYN, TCP};
 use keepstate_conntrack::helpers::{Helper, Instance};
 use keepstate_conntrack::table::Template;
-use keepstate_conntrack::{Hook, Sysctls, Table, Ways};
+use keepstate_conntrack::nat::{self, Manip, Range};
+use keepstate_conntrack::{Direction, Hook, Sysctls, Table, Tuple, Ways, Zone};
 use keepstate_packet::{Address, Family, Instant, Parsed};
 
 /// Most connections of a table.
 const CONNECTIONS_MAX: u32 = 8;
+
+/// Most bytes of a packet.
+const LENGTH_MAX: usize = 65_535;
 
 const CLIENT_PORT: u16 = 20_001;
 
@@ -81,6 +85,8 @@ pub struct Between {
     /// Protocol and port of the connections that get it.
     of: (u8, u16),
     bytes: Vec<u8>,
+    /// What connections are given as their source, when they are translated.
+    outside: Option<Address>,
 }
 
 impl Between {
@@ -97,7 +103,17 @@ impl Between {
             ..Template::default()
         };
         let (limits, of) = (Limits::of(&table), (protocol, port_of(helper)));
-        Self { now: Instant(1), table, limits, family, assigned, of, bytes: Vec::new() }
+        let (bytes, outside) = (Vec::new(), None);
+        Self { now: Instant(1), table, limits, family, assigned, of, bytes, outside }
+    }
+
+    /// Has the connections translated from now on: they come from another address, to which they are
+    /// answered.
+    pub fn translate(&mut self) {
+        self.outside = Some(match self.family {
+            Family::V4 => Address::v4([203, 0, 113, 1]),
+            Family::V6 => Address::v6(*b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"),
+        });
     }
 
     /// A TCP handshake; nothing for other protocols.
@@ -139,20 +155,41 @@ impl Between {
 
     fn send(&mut self, connection: &Connection, end: usize, flags: u8, text: &[u8]) {
         self.write(connection, end, flags, text);
-        let parsed = Parsed::new(&self.bytes).expect("it is well made");
+        let mut parsed = Parsed::new(&self.bytes).expect("it is well made");
+        self.answer_outside(&mut parsed);
         let to = (connection.protocol, connection.ends[1 - end].1);
         let template = if to == self.of { self.assigned } else { Template::default() };
         let (table, now, bytes) = (&mut self.table, self.now, &self.bytes);
         table.expire(now, 1);
         if let Ok(mut tracked) = table.track_in(now, Hook::Prerouting, &parsed, bytes, &template) {
+            if let (Some(outside), Some(conn)) = (self.outside, tracked.conn) {
+                table.set_up(now, conn, &Range::of_address(outside), Manip::Source);
+            }
             let helped = table.help(now, &tracked, &parsed, bytes, &Network);
-            if helped.and_then(|()| table.confirm(now, &mut tracked)).is_err() {
+            if let Ok(Some(said)) = &helped {
+                assert!(parsed.l4_offset as usize + said.len() <= LENGTH_MAX, "a packet stays one");
+            }
+            if helped.and_then(|_| table.confirm(now, &mut tracked)).is_err() {
                 table.discard(now, &tracked);
             }
         }
         while table.poll_event().is_some() {}
         Limits::hold_complaints(table);
         self.limits.hold(table, now);
+    }
+
+    /// Has an answer to a translated connection go where that seems to come from.
+    fn answer_outside(&mut self, parsed: &mut Parsed) {
+        if self.outside.is_none() {
+            return;
+        }
+        let answered = Tuple::of(parsed, &self.bytes).and_then(|tuple| tuple.invert());
+        let found = answered.and_then(|of| self.table.find(self.now, &of, Zone::default()));
+        if let Some((conn, Direction::Original)) = found
+            && let Some(reply) = self.table.tuple(conn, Direction::Reply)
+        {
+            nat::readdress(parsed, &mut self.bytes, &reply);
+        }
     }
 
     fn write(&mut self, connection: &Connection, end: usize, flags: u8, text: &[u8]) {
