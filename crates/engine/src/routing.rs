@@ -339,16 +339,18 @@ impl Routing {
             Some(Kind::Local | Kind::Anycast) => Routed::Local,
             Some(Kind::Multicast) if self.joined_v6(interface, packet.destination) => Routed::Local,
             Some(Kind::Multicast) => Routed::Dropped(Cause::NoRoute),
-            Some(Kind::Loopback) => Routed::Dropped(Cause::Martian),
             Some(Kind::Unicast(out))
                 if out == interface || !is_link_local_v6(Family::V6, packet.destination) =>
             {
                 self.pass_on(out)
             }
-            Some(Kind::Unspecified) => match self.route_out(Family::V6, packet.destination) {
-                Some(out) => self.pass_on(out),
-                None => self.nowhere(),
-            },
+            // What comes with such a destination is dropped before: it was translated to that.
+            Some(Kind::Unspecified | Kind::Loopback) => {
+                match self.route_out(Family::V6, packet.destination) {
+                    Some(out) => self.pass_on(out),
+                    None => self.nowhere(),
+                }
+            }
             Some(Kind::Unicast(_) | Kind::Broadcast) | None => self.nowhere(),
         }
     }
@@ -420,6 +422,13 @@ impl Routing {
         matches!(self.networks(family).kind(address), Some(Kind::Local | Kind::Anycast))
     }
 
+    /// Whether what the host sends to an address comes in on its loopback interface.
+    pub(crate) fn comes_back(&self, family: Family, address: Address) -> bool {
+        let to_nobody = family == Family::V4 && address == Address::v4([0; 4]);
+        let kind = self.networks(family).kind(address);
+        to_nobody || matches!(kind, Some(Kind::Local | Kind::Anycast | Kind::Loopback))
+    }
+
     /// Whether an address is among those of [`Host::local`].
     #[inline]
     pub(crate) fn is_declared_local(&self, family: Family, address: Address) -> bool {
@@ -472,6 +481,10 @@ impl Routing {
         interface: InterfaceIndex,
         to: Address,
     ) -> Option<Address> {
+        if family == Family::V6 && self.comes_back(family, to) {
+            // It speaks to itself (RFC 6724, 5, rule 1).
+            return Some(to);
+        }
         let there = self.host.interface(interface).into_iter().flat_map(|one| &one.addresses);
         let mut there = there.filter(|network| network.family == family);
         let found = match family {

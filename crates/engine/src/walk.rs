@@ -15,9 +15,7 @@ use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
 use keepstate_packet::checksum::Unfinished;
-use keepstate_packet::{
-    Address, Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp,
-};
+use keepstate_packet::{Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
     verdict::RejectWith,
@@ -203,6 +201,11 @@ impl<R: Recorder> Walk<'_, R> {
             return self.send();
         }
         traverse(self, Hook::Prerouting)?;
+        self.go_on()
+    }
+
+    /// From behind PREROUTING on.
+    fn go_on(&mut self) -> Result<(), Stop> {
         let interface = self.interface.unwrap_or(InterfaceIndex(0));
         let routed = self.routing.route_in(self.parsed, self.routing.seen_as(interface));
         self.recorder.routed(&routed);
@@ -247,8 +250,7 @@ impl<R: Recorder> Walk<'_, R> {
     /// The way of what the host itself sends.
     fn way_out(&self) -> Result<InterfaceIndex, Stop> {
         let (family, destination) = (self.parsed.family, self.parsed.destination);
-        let to_nobody = family == Family::V4 && destination == Address::v4([0; 4]);
-        if to_nobody || self.routing.is_own(family, destination) {
+        if self.routing.comes_back(family, destination) {
             return Ok(self.routing.loopback());
         }
         self.routing.route_out(family, destination).ok_or(Stop::Cause(Cause::NoRoute))
@@ -261,8 +263,14 @@ impl<R: Recorder> Walk<'_, R> {
         (self.interface, self.out) = (self.out, None);
         self.finish();
         self.link = LinkInfo { source: NOBODY, destination: NOBODY, ..LinkInfo::default() };
+        if self.tracked.is_some_and(|tracked| tracked.state == CtState::Invalid) {
+            // Of what tracking made nothing it has kept nothing: it looks again.
+            (self.tracked, self.prepared) = (None, None);
+        }
+        let destination = self.parsed.destination;
         traverse(self, Hook::Prerouting)?;
-        self.deliver()
+        // An answer that is translated there has no way yet.
+        if self.parsed.destination == destination { self.deliver() } else { self.go_on() }
     }
 
     #[inline(never)]

@@ -5,16 +5,16 @@ use crate::follow::Follower;
 use crate::fuzz::coverage::{Before, Coverage};
 use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
-use crate::kernel::{Backend, Config, Kernel};
+use crate::kernel::{Backend, Config, Kernel, is_own};
 use crate::model::Model;
 use crate::observation::{EventView, Fate, Observation, Side};
 use crate::peers::Peers;
-use keepstate_conntrack::CtState;
 use keepstate_conntrack::event::{EventKind, Snapshot};
+use keepstate_conntrack::{CtState, Direction, Tuple};
 use keepstate_datapath::clock::{self, SystemClock};
 use keepstate_datapath::sys;
 use keepstate_engine::Tracking;
-use keepstate_packet::Family;
+use keepstate_packet::{Family, L4, Parsed};
 use std::{io, thread, time::Duration};
 
 /// Most trials until one is not held up.
@@ -222,7 +222,7 @@ impl Bench {
             .iter()
             .map(|step| match step {
                 Step::Sleep(duration) => *duration,
-                Step::Packet { .. } => Duration::ZERO,
+                Step::Packet { .. } | Step::Forget(_) => Duration::ZERO,
             })
             .sum();
         let mut tries = 0;
@@ -266,7 +266,7 @@ impl Bench {
     fn steps(&mut self, packets: &[Step]) -> io::Result<Trial> {
         let before = packets.iter().filter_map(|step| match step {
             Step::Packet { bytes, .. } => Some(bytes.as_slice()),
-            Step::Sleep(_) => None,
+            Step::Sleep(_) | Step::Forget(_) => None,
         });
         let from = self.identification;
         self.identification = from.wrapping_add(identifications(before));
@@ -293,6 +293,13 @@ impl Bench {
                         return Ok(trial);
                     }
                 }
+                Step::Forget(tuple) => {
+                    trial.differences = self.forget(tuple)?;
+                    trial.observations.push(None);
+                    if !trial.differences.is_empty() {
+                        return Ok(trial);
+                    }
+                }
                 Step::Packet { side, bytes } => {
                     let renumbered = renumber(bytes, from);
                     let bytes = renumbered.as_ref().unwrap_or(bytes);
@@ -311,6 +318,24 @@ impl Bench {
         Ok(trial)
     }
 
+    /// Has both forget the connection that began with a packet like this, where there is one.
+    fn forget(&mut self, written: &Tuple) -> io::Result<Vec<Difference>> {
+        let original = self.follower.original(written);
+        let found = match self.kernel.connection(&original) {
+            // No connection begins with such a packet.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+            found => found?,
+        };
+        if found.is_none_or(|found| found.original != original) {
+            return Ok(Vec::new());
+        }
+        self.kernel.stray_events()?;
+        self.kernel.delete(&original)?;
+        self.model.delete(&original);
+        let (kernel, ours) = (self.kernel.stray_events()?, self.model.events());
+        Ok(compare::stray(&kernel, &ours))
+    }
+
     /// One packet through both, after a pause or not; what differs goes to the trial.
     fn one(
         &mut self,
@@ -326,12 +351,18 @@ impl Bench {
             let now = self.model.now();
             self.follower.follow(self.model.table(), now, &mut side, &mut bytes);
         }
-        let mut kernel = self.kernel.push(side, family(&bytes), &bytes)?;
-        let there = self.untold(&kernel)?;
+        let own = self.nature.translates && is_sent_by_host(&bytes, self.settings.mtu);
+        let mut kernel = if own {
+            self.kernel.send(&bytes)?
+        } else {
+            self.kernel.push(side, family(&bytes), &bytes)?
+        };
+        let there = self.untold(&kernel, own)?;
         self.model.foretell(&bytes, &kernel, &there);
         trial.is_torn |=
             tick.is_some_and(|tick| clock::last_tick().is_some_and(|(last, _)| last != tick));
-        let mut ours = self.push(side, &bytes);
+        let mut ours =
+            if own { self.model.push_own(family(&bytes), &bytes) } else { self.push(side, &bytes) };
         if paused {
             // Either reaps what has expired when it finds the time.
             kernel.events.retain(|event| !is_end(event.kind));
@@ -349,16 +380,20 @@ impl Bench {
 
     /// The kernel's table, where a packet may have begun a translated connection there and nothing was told
     /// of it.
-    fn untold(&self, kernel: &Observation) -> io::Result<Vec<Snapshot>> {
-        let begins = matches!(kernel.state, Some(CtState::New | CtState::Related));
+    fn untold(&self, kernel: &Observation, own: bool) -> io::Result<Vec<Snapshot>> {
+        let begins = matches!(kernel.state, Some(CtState::New | CtState::Related))
+            && kernel.fate != Fate::Dropped;
         let told = kernel.events.iter().any(|event| event.kind == EventKind::New);
-        if !self.nature.translates || !begins || told || kernel.fate == Fate::Dropped {
+        if !self.nature.translates || told || !(begins || own) {
             return Ok(Vec::new());
         }
         let all = self.kernel.connections()?;
         let table = self.model.table();
-        let is_known = |one: &Snapshot| table.find(self.model.now(), &one.original, one.zone);
-        Ok(all.into_iter().filter(|one| is_known(one).is_none()).collect())
+        let is_known = |one: &Snapshot| {
+            let found = table.find(self.model.now(), &one.original, one.zone);
+            found.and_then(|(conn, _)| table.tuple(conn, Direction::Reply)) == Some(one.reply)
+        };
+        Ok(all.into_iter().filter(|one| !is_known(one)).collect())
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this
@@ -546,6 +581,30 @@ fn refused_lines(said: &str) -> Vec<usize> {
 
 fn family(packet: &[u8]) -> Family {
     if packet.first().is_some_and(|first| first >> 4 == 6) { Family::V6 } else { Family::V4 }
+}
+
+/// Whether a packet is one that the host itself can send.
+fn is_sent_by_host(packet: &[u8], mtu: u32) -> bool {
+    let Ok(parsed) = Parsed::new(packet) else { return false };
+    let header = match parsed.family {
+        Family::V4 => 20,
+        Family::V6 => 40,
+    };
+    is_own(parsed.source)
+        && parsed.length as usize == packet.len()
+        && packet.len() <= mtu as usize
+        && parsed.l4_offset == header
+        && parsed.fragment.is_none()
+        && !tells_of_pieces(&parsed)
+}
+
+/// Whether a packet says that the time of fragments is up, which the probe keeps from the rules.
+const fn tells_of_pieces(packet: &Parsed) -> bool {
+    match (packet.family, &packet.l4) {
+        (Family::V4, L4::Icmp(header)) => header.kind == 11 && header.code == 1,
+        (Family::V6, L4::Icmpv6(header)) => header.kind == 3 && header.code == 1,
+        _ => false,
+    }
 }
 
 fn is_end(kind: EventKind) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::observation::{EventView, Fate, Observation, Sent};
 use keepstate_conntrack::event::{EventKind, Snapshot};
-use keepstate_conntrack::{CtStatus, Direction, Zone};
-use keepstate_packet::{Family, ipv6};
+use keepstate_conntrack::{CtStatus, Direction, Tuple, Zone};
+use keepstate_packet::{Address, Family, ipv6};
 use std::fmt::Debug;
 
 /// How far the two views of a timeout may lie apart, seconds: each rounds in its own way.
@@ -82,6 +82,14 @@ pub fn late_answers(mut kernel: Vec<Sent>, mut ours: Vec<Sent>) -> Vec<Differenc
     ours.sort_by_key(order);
     let mut found = Vec::new();
     sent("late answer", &kernel, &ours, true, &mut found);
+    found
+}
+
+/// What the two do not share of what they told outside of any packet.
+#[must_use]
+pub fn stray(kernel: &[EventView], ours: &[EventView]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    events(kernel, ours, &mut found);
     found
 }
 
@@ -260,24 +268,21 @@ pub fn tables(mut kernel: Vec<Snapshot>, mut ours: Vec<Snapshot>) -> Vec<Differe
     }
 }
 
+/// A tuple in a few words.
+#[must_use]
+pub fn tuple(t: &Tuple) -> String {
+    let six = t.family == Family::V6;
+    let end = |address: Address, port: u16| {
+        let ip = address.ip(t.family);
+        if six { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    };
+    let from = end(t.source, t.source_port);
+    format!("{from} > {}", end(t.destination, t.destination_port))
+}
+
 /// A connection in one line.
 #[must_use]
 pub fn connection(s: &Snapshot) -> String {
-    let family = s.original.family;
-    let tuple = |t: &keepstate_conntrack::Tuple| {
-        let port = |port: u16, bracket: bool| {
-            if bracket { format!("]:{port}") } else { format!(":{port}") }
-        };
-        let six = family == Family::V6;
-        let open = if six { "[" } else { "" };
-        format!(
-            "{open}{}{} > {open}{}{}",
-            t.source.ip(family),
-            port(t.source_port, six),
-            t.destination.ip(family),
-            port(t.destination_port, six)
-        )
-    };
     let mut text = format!("proto {} {}", s.original.protocol, tuple(&s.original));
     if s.original.invert() != Some(s.reply) {
         text += &format!(" reply {}", tuple(&s.reply));

@@ -5,12 +5,11 @@
 //! table says of their connections tells what the far end has seen: where to it answers, which sequence
 //! numbers it acknowledges, what of announced connections was announced to it.
 
-use crate::kernel::is_router;
 use crate::observation::Side;
 use crate::peers;
 use keepstate_conntrack::{ConnId, Direction, Table, Tuple, Zone, nat};
 use keepstate_packet::rewrite::{self, End};
-use keepstate_packet::{Address, Instant, L4, Parsed};
+use keepstate_packet::{Address, Family, Instant, L4, Parsed};
 use std::collections::BTreeMap;
 
 /// The ends of all conversations.
@@ -46,6 +45,11 @@ impl Follower {
         }
     }
 
+    /// How the first packet of a conversation went.
+    pub(crate) fn original(&self, written: &Tuple) -> Tuple {
+        self.sent.get(written).copied().unwrap_or(*written)
+    }
+
     fn address(
         &mut self,
         table: &Table,
@@ -67,6 +71,7 @@ impl Follower {
         if let Some((conn, reply)) = asked.and_then(|asked| answer(table, now, &asked)) {
             if reply != *tuple {
                 nat::readdress(parsed, packet, &reply);
+                speak_of(parsed, packet, tuple.source, reply.source);
             }
             return acknowledge(table, conn, Direction::Reply, packet);
         }
@@ -112,9 +117,7 @@ impl Follower {
 fn answer(table: &Table, now: Instant, original: &Tuple) -> Option<(ConnId, Tuple)> {
     let (conn, direction) = table.find(now, original, Zone::default())?;
     let reply = table.tuple(conn, Direction::Reply)?;
-    // The router itself answers nobody here.
-    let is_followed = direction == Direction::Original && !is_router(reply.source);
-    is_followed.then_some((conn, reply))
+    (direction == Direction::Original).then_some((conn, reply))
 }
 
 /// Has a segment that goes in a direction acknowledge what its sender has seen of the other one's numbers.
@@ -123,6 +126,30 @@ fn acknowledge(table: &Table, conn: ConnId, direction: Direction, packet: &mut [
     let Ok(mut parsed) = Parsed::new(packet) else { return };
     if matches!(parsed.l4, L4::Tcp(_)) {
         peers::acknowledge(&mut parsed, packet, |number| number.wrapping_add(shift.of(number)));
+    }
+}
+
+/// Has somebody speak of his own address who was known by another one: where both are as long as text, or
+/// all that follows would have other numbers.
+fn speak_of(parsed: &mut Parsed, packet: &mut [u8], known: Address, own: Address) {
+    if known == own || parsed.family == Family::V6 {
+        return;
+    }
+    for separator in [",", "."] {
+        let [old, new] = [known, own].map(|address| {
+            let [a, b, c, d] = address.v4_octets().map(|octet| octet.to_string());
+            [a, b, c, d].join(separator)
+        });
+        if old.len() != new.len() {
+            continue;
+        }
+        let head = parsed.l4_bytes(packet).len() - parsed.payload(packet).len();
+        let windows = parsed.payload(packet).windows(old.len()).enumerate();
+        let found: Vec<usize> =
+            windows.filter(|(_, w)| *w == old.as_bytes()).map(|w| w.0).collect();
+        for at in found {
+            rewrite::set_l4_bytes(parsed, packet, head + at, new.as_bytes());
+        }
     }
 }
 

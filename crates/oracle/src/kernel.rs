@@ -13,7 +13,7 @@ use keepstate_conntrack::expect::NewExpectation;
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::table::Statistics;
 use keepstate_conntrack::{CtStatus, Hook, Tuple, event::Snapshot};
-use keepstate_datapath::sys::tap::Tap;
+use keepstate_datapath::sys::{raw, tap::Tap};
 use keepstate_engine::{Tracking, route::ROUTER_MTU};
 use keepstate_packet::{Address, Family, L4, Parsed, tcp};
 use std::io::{self, Write as _};
@@ -80,6 +80,7 @@ pub struct Kernel {
     config: Config,
     taps: [Tap; 2],
     indexes: [u32; 2],
+    own: raw::Sender,
     probe: Probe,
     complaints: Complaints,
     conntrack: Ctnetlink,
@@ -118,6 +119,7 @@ impl Kernel {
         Ok(Self {
             taps,
             indexes,
+            own: raw::Sender::open()?,
             probe: Probe::open()?,
             complaints: Complaints::open()?,
             conntrack: Ctnetlink::open()?,
@@ -268,6 +270,20 @@ impl Kernel {
         self.discard_stray()?;
         let frame = frame(side, family, packet);
         self.taps[side as usize].write(&frame)?;
+        self.observe(packet)
+    }
+
+    /// Has the router itself send a packet (from the IP header on). What leaves of it is
+    /// [`Observation::generated`].
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn send(&mut self, packet: &[u8]) -> io::Result<Observation> {
+        self.discard_stray()?;
+        if let Ok(parsed) = Parsed::new(packet) {
+            // What is dropped on its way is an error to a program.
+            let _ = self.own.send(parsed.destination.ip(parsed.family), packet);
+        }
         self.observe(packet)
     }
 
@@ -676,6 +692,17 @@ fn links(config: &Config) -> String {
 /// The beginnings of the router's addresses towards side A (0) and B (1).
 fn networks(side: usize) -> (&'static str, &'static str) {
     [("100.127.253", "fd4d:4154:a:"), ("100.127.254", "fd4d:4154:b:")][side]
+}
+
+/// Whether an address is one that the router has.
+pub(crate) fn is_own(address: Address) -> bool {
+    match address.0 {
+        [100, 127, 253 | 254, host, ..] => host == 1,
+        [0xfd, 0x4d, 0x41, 0x54, 0, 0x0a | 0x0b, rest @ ..] => {
+            rest == [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        }
+        _ => false,
+    }
 }
 
 /// Whether an address is the router's, or of its links.

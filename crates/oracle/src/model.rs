@@ -5,8 +5,9 @@ use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::probe::COMPLAINT;
 use keepstate_conntrack::event::{EventKind, Snapshot};
+use keepstate_conntrack::nat::Outcome;
 use keepstate_conntrack::policy::Declaration;
-use keepstate_conntrack::{Hook, Sysctls, Table, Tuple};
+use keepstate_conntrack::{CtStatus, Hook, Sysctls, Table, Tuple};
 use keepstate_engine::{
     Cause, Command, Disposition, Engine, Event, Host, InterfaceIndex, Network, Origin, Packet,
     Reply, Route, Tracking, Verdict, command::ChainCounters,
@@ -202,23 +203,40 @@ impl Model {
     /// what is in its table where it is not known to have told of all.
     pub fn foretell(&mut self, packet: &[u8], kernel: &Observation, there: &[Snapshot]) {
         let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
-        let mut outcomes: Vec<_> =
-            new.map(|event| (event.snapshot.original, event.snapshot.reply)).collect();
+        let mut outcomes: Vec<_> = new.map(|event| outcome(&event.snapshot)).collect();
         // Not every connection is told of.
-        outcomes.extend(there.iter().map(|snapshot| (snapshot.original, snapshot.reply)));
+        outcomes.extend(there.iter().map(outcome));
         let tuple = |bytes: &[u8]| Tuple::of(&Parsed::new(bytes).ok()?, bytes);
+        let original = tuple(packet);
         if let ([], [sent]) = (outcomes.as_slice(), kernel.out.as_slice())
-            && let (Some(original), Some(seen)) = (tuple(packet), tuple(&sent.bytes))
+            && let (Some(original), Some(seen)) = (original, tuple(&sent.bytes))
             && original != seen
         {
-            outcomes.extend(seen.invert().map(|reply| (original, reply)));
+            let outcome = |reply| Outcome { original, reply, changes_source: false };
+            outcomes.extend(seen.invert().map(outcome));
         }
+        outcomes.extend(original.and_then(|original| self.clashing(&original, kernel)));
         let announced = kernel.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
         let announced: Vec<_> = announced.map(|event| event.snapshot.original).collect();
         let conntrack = self.engine.conntrack_mut();
         conntrack.foretell(&outcomes);
         conntrack.foretell_expected(&announced);
         self.engine.foretell_cookie(kernel.drawn);
+    }
+
+    /// The outcome of a packet that was dropped because what it announces is expected already: there its
+    /// draw is seen.
+    fn clashing(&self, original: &Tuple, kernel: &Observation) -> Option<Outcome> {
+        let is_clash = |line: &String| line.ends_with("cannot add expectation");
+        if kernel.fate != Fate::Dropped || !kernel.complaints.iter().any(is_clash) {
+            return None;
+        }
+        let all = self.table().expectations(self.now);
+        let expected = all.iter().map(|one| one.original).find(|expected| {
+            (expected.family, expected.protocol) == (original.family, original.protocol)
+        })?;
+        let reply = Tuple { source_port: 0, ..expected };
+        Some(Outcome { original: *original, reply, changes_source: true })
     }
 
     /// Pushes a packet (from the IP header on) into the router from `side`. `family` is what the
@@ -239,12 +257,31 @@ impl Model {
             mark: 0,
         };
         let disposition = self.engine.handle_packet(self.now, packet);
+        self.observe(&disposition, &bytes)
+    }
+
+    /// Has the host itself send a packet (from the IP header on): as [`crate::kernel::Kernel::send`] tells
+    /// of it.
+    pub fn push_own(&mut self, family: Family, packet: &[u8]) -> Observation {
+        let mut bytes = packet.to_vec();
+        let (link, family) = (LinkInfo::default(), Some(family));
+        let packet = Packet { bytes: &mut bytes, interface: None, family, link, mark: 0 };
+        let disposition = self.engine.handle_packet(self.now, packet);
+        let mut seen = self.observe(&disposition, &bytes);
+        seen.generated.extend(std::mem::take(&mut seen.out));
+        seen.generated.sort_by_key(|sent| sent.side as u8);
+        let fate = Fate::Dropped;
+        Observation { fate, state: None, direction: None, mark: None, ..seen }
+    }
+
+    /// What became of the packet that was pushed last, whose bytes are these now.
+    fn observe(&mut self, disposition: &Disposition, bytes: &[u8]) -> Observation {
         let output = disposition.output;
         let (events, complaints, logged) = self.told();
         let mut out: Vec<_> = output
             .map(|output| Sent {
                 side: side_of(output.interface),
-                bytes: bytes.get(..output.length as usize).unwrap_or(&bytes).to_vec(),
+                bytes: bytes.get(..output.length as usize).unwrap_or(bytes).to_vec(),
             })
             .into_iter()
             .collect();
@@ -255,7 +292,7 @@ impl Model {
         }
         // The kernel's are read off one side, then off the other.
         generated.sort_by_key(|sent| sent.side as u8);
-        let fate = fate(&disposition, !out.is_empty());
+        let fate = fate(disposition, !out.is_empty());
         let tracked = disposition.tracked.filter(|_| self.tells_states);
         Observation {
             fate,
@@ -425,17 +462,27 @@ fn chains(ruleset: &Ruleset) -> Chains {
     all
 }
 
+fn outcome(told: &Snapshot) -> Outcome {
+    let changes_source = told.status.contains(CtStatus::SRC_NAT);
+    Outcome { original: told.original, reply: told.reply, changes_source }
+}
+
 /// What became of a packet, as it is seen from outside.
 fn fate(disposition: &Disposition, leaves: bool) -> Fate {
     match disposition.verdict {
         Verdict::Accept if leaves => Fate::Forwarded,
         Verdict::Accept if disposition.hook == Some(Hook::Input) => Fate::Local,
-        // The kernel is asked before helpers and the end of INPUT have their say.
+        // The kernel is asked before helpers, shifts and the end of INPUT have their say.
         Verdict::Drop
             if disposition.hook == Some(Hook::Input)
                 && matches!(
                     disposition.cause,
-                    Some(Cause::HelperDropped | Cause::NatClash | Cause::TableFull)
+                    Some(
+                        Cause::HelperDropped
+                            | Cause::NatClash
+                            | Cause::TableFull
+                            | Cause::Malformed
+                    )
                 ) =>
         {
             Fate::Local

@@ -8,7 +8,7 @@
 use super::range::{port, with_port};
 use super::{Manip, Range};
 use crate::conn::{ConnId, CtStatus, Entry, ProtocolRecord};
-use crate::proto::tcp::State;
+use crate::proto::{self, tcp::State};
 use crate::table::Table;
 use crate::timeout;
 use crate::tuple::{Direction, Tuple, has_ports};
@@ -98,7 +98,10 @@ impl Table {
         let mut tuple = tuple;
         loop {
             if draws {
-                if let Some(told) = self.foretold(now, conn, &tuple, (first, count), manip) {
+                let told = self.foretold(conn, &tuple, (first, count), manip);
+                if let Some(told) = told
+                    && !self.is_held(now, conn, &told, ATTEMPTS_LAST)
+                {
                     return told;
                 }
                 offset = self.nat.draw(&self.keys);
@@ -112,7 +115,9 @@ impl Table {
                 offset = offset.wrapping_add(1);
             }
             if attempts >= count || attempts < ROUND_MIN {
-                return tuple;
+                // Where the last of the tries ends is drawn as well.
+                let told = self.foretold(conn, &tuple, (first, count), manip);
+                return told.filter(|_| draws).unwrap_or(tuple);
             }
             attempts /= 2;
             draws = true;
@@ -147,21 +152,26 @@ impl Table {
         }
     }
 
-    /// The foretold outcome, if it is one that could be drawn here.
+    /// The foretold outcome, if it is one of the ports that are searched.
     fn foretold(
-        &mut self,
-        now: Instant,
+        &self,
         conn: ConnId,
         tuple: &Tuple,
         (first, count): (u16, u32),
         manip: Manip,
     ) -> Option<Tuple> {
         let original = self.slots.live(conn)?.tuple;
-        let told = self.nat.foretold.iter().find(|(of, _)| *of == original)?.1;
-        let wanted = port(&told.invert()?, manip)?;
+        let told = self.nat.foretold.iter().find(|told| told.original == original)?;
+        let seen = told.reply.invert()?;
+        // The identifier of an ICMP query belongs to both ends: the last draw of it is known.
+        let is_query = matches!(original.protocol, icmp::PROTOCOL | icmpv6::PROTOCOL);
+        let again = told.changes_source && seen.source == original.source;
+        if is_query && manip == Manip::Destination && again {
+            return None;
+        }
+        let wanted = port(&seen, manip)?;
         let lies_in = u32::from(wanted).checked_sub(first.into()).is_some_and(|at| at < count);
-        let tuple = with_port(tuple, manip, wanted);
-        (lies_in && !self.is_held(now, conn, &tuple, ATTEMPTS_LAST)).then_some(tuple)
+        lies_in.then(|| with_port(tuple, manip, wanted))
     }
 
     /// Whether another connection has the tuple of the answers to this one. One that has expired is
@@ -197,7 +207,8 @@ impl Table {
     }
 
     /// The same for the tuple that a connection has anyway: two that each answer the other, untranslated,
-    /// are one conversation whose first packets met, and keep their tuples.
+    /// are one conversation whose first packets met, and keep their tuples, where the protocol lets one join
+    /// the other.
     fn is_taken_anew(&mut self, now: Instant, conn: ConnId, tuple: &Tuple) -> bool {
         let Some((taker, _)) = self.taker(now, conn, tuple) else { return false };
         let (Some(other), Some(other_cold)) = (self.slots.entry(taker), self.slots.cold(taker))
@@ -209,10 +220,8 @@ impl Table {
         let (Some(entry), Some(cold)) = (self.slots.live(conn), self.slots.cold(conn.slot)) else {
             return true;
         };
-        let crossed = other.tuple == cold.reply
-            && other_cold.reply == entry.tuple
-            && other.zone == entry.zone;
-        is_translated || !crossed
+        let crossed = other.tuple == cold.reply && other_cold.reply == entry.tuple;
+        is_translated || !crossed || !proto::tracker(entry.tuple.protocol).may_join
     }
 
     /// The same as [`Self::is_taken`], with so many attempts left: towards the end of a search a

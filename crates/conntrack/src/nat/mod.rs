@@ -92,14 +92,25 @@ impl Manip {
     }
 }
 
+/// What a connection comes to that is about to be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its original tuple.
+    pub original: Tuple,
+    /// What its reply tuple will be.
+    pub reply: Tuple,
+    /// Whether its source is translated, be it to another port only.
+    pub changes_source: bool,
+}
+
 /// What translation keeps beside the connections. Empty until one is set up.
 #[derive(Debug, Default)]
 pub(crate) struct Nat {
     by_source: BySource,
     /// Numbers drawn so far.
     draws: u64,
-    /// Original and reply tuples of connections of which it is known what they come to.
-    foretold: Vec<(Tuple, Tuple)>,
+    /// Connections of which it is known what they come to.
+    foretold: Vec<Outcome>,
     /// Tuples that are known to be announced.
     foretold_expected: Vec<Tuple>,
 }
@@ -221,10 +232,9 @@ impl Table {
         elsewhere
     }
 
-    /// Says what connections come to that are about to be set up: their original tuples and what their
-    /// reply tuples will be. Where a port is drawn at random, that of the reply tuple is taken if it is
+    /// Says what connections come to that are about to be set up. Where a port is drawn at random, that of the reply tuple is taken if it is
     /// one of those that could be drawn. What was said before is forgotten.
-    pub fn foretell(&mut self, outcomes: &[(Tuple, Tuple)]) {
+    pub fn foretell(&mut self, outcomes: &[Outcome]) {
         self.nat.foretold.clear();
         self.nat.foretold.extend(outcomes.iter().take(FORETOLD_MAX));
     }

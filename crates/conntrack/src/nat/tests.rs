@@ -172,7 +172,8 @@ fn what_is_foretold_is_taken_when_it_could_be_drawn() {
             family: Family::V4,
         };
         let reply = tuple("203.0.113.1", (port, 53)).invert().expect("an answer");
-        gateway.table.foretell(&[(tuple("10.0.0.1", (4000, 53)), reply)]);
+        let original = tuple("10.0.0.1", (4000, 53));
+        gateway.table.foretell(&[Outcome { original, reply, changes_source: true }]);
         gateway.seen(&client(1).udp((4000, 53), b"a")).expect("it leaves").1
     };
     assert_eq!((outcome(5777), outcome(5000), outcome(6000)), (5777, 5000, 6000));
@@ -263,7 +264,8 @@ fn what_is_foretold_has_a_limit() {
         protocol: 17,
         family: Family::V4,
     };
-    table.foretell(&[(tuple, tuple); FORETOLD_MAX + 1]);
+    let outcome = Outcome { original: tuple, reply: tuple, changes_source: true };
+    table.foretell(&[outcome; FORETOLD_MAX + 1]);
     assert_eq!(table.nat.foretold.len(), FORETOLD_MAX);
 }
 

@@ -6,6 +6,7 @@ pub mod interface;
 pub mod namespace;
 pub mod netlink;
 pub mod packet;
+pub mod raw;
 pub mod signal;
 pub mod tap;
 pub mod tick;

@@ -5,9 +5,10 @@ use super::draft::{Body, Draft, ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE};
 use super::flow::{self, Flow};
 use super::random::Random;
 use super::{aim, datagram, dialogues, sctp, tcp};
+use crate::kernel::{is_own, is_router};
 use crate::observation::Side;
 use keepstate_packet::tcp::{ACK, FIN, PSH, RST, SYN};
-use keepstate_packet::{Address, Family};
+use keepstate_packet::{Address, Family, Parsed};
 
 /// Most ends that ask one server at a time.
 const CLIENTS_MAX: usize = 48;
@@ -20,7 +21,8 @@ const OSPF: u8 = 89;
 pub(super) fn conversation(random: &mut Random) -> Vec<Draft> {
     match random.below(10) {
         0..4 => dialogues::translated(random),
-        4..7 => crowd(random),
+        4..6 => crowd(random),
+        6 => of_host(random),
         _ => known_outside(random),
     }
 }
@@ -115,6 +117,48 @@ fn opened(random: &mut Random, flow: Flow) -> Vec<Draft> {
     say(random, 1, FIN | ACK, server, client.wrapping_add(1), b"");
     say(random, 0, ACK, client.wrapping_add(1), server.wrapping_add(1), b"");
     drafts
+}
+
+/// What the host itself says to others, and what they answer.
+fn of_host(random: &mut Random) -> Vec<Draft> {
+    let mut drafts = match random.below(6) {
+        0 | 1 => datagram::udp(random),
+        2 => datagram::queries(random),
+        3 => dialogues::translated(random),
+        4 => datagram::generic(random),
+        _ => tcp::conversation(random),
+    };
+    let Some(first) = drafts.first().map(|draft| draft.network) else { return drafts };
+    let own = own(first.family, random.pick(&[Side::A, Side::B]));
+    let (asked, asks) = (first.destination, random.chance(75));
+    for draft in &mut drafts {
+        let network = &mut draft.network;
+        for address in [&mut network.source, &mut network.destination] {
+            if (*address != asked) == asks {
+                *address = own;
+            }
+        }
+    }
+    drafts
+}
+
+/// Whether a packet comes from, or goes to, somebody on a link of the host, who is not there.
+pub(super) fn is_of_a_neighbour(packet: &[u8]) -> bool {
+    let Ok(parsed) = Parsed::new(packet) else { return false };
+    [parsed.source, parsed.destination].iter().any(|one| is_router(*one) && !is_own(*one))
+}
+
+/// The host's own address towards a side.
+fn own(family: Family, side: Side) -> Address {
+    match family {
+        Family::V4 => Address::v4([100, 127, 253 + side as u8, 1]),
+        Family::V6 => {
+            let mut octets = [0; 16];
+            octets[..6].copy_from_slice(&[0xfd, 0x4d, 0x41, 0x54, 0, 0x0a + side as u8]);
+            octets[15] = 1;
+            Address::v6(octets)
+        }
+    }
 }
 
 /// Somebody asks an address that leads inside, from outside or from inside.

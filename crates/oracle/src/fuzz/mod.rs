@@ -33,6 +33,8 @@ pub use settings::Settings;
 use crate::observation::Side;
 use dialogues::DIALOGUES;
 use draft::Draft;
+use keepstate_conntrack::Tuple;
+use keepstate_packet::Parsed;
 use random::Random;
 use std::time::Duration;
 
@@ -144,6 +146,8 @@ pub enum Step {
     },
     /// Time passes.
     Sleep(Duration),
+    /// Somebody forgets the connection that began with a packet like this.
+    Forget(Tuple),
 }
 
 /// Of so many scenarios of [`Area::All`] and [`Area::Fragments`] one is about expiry: pauses are
@@ -194,9 +198,11 @@ pub fn steps(seed: u64, area: Area, number: u64, settings: &Settings) -> Vec<Ste
         }
         sent.push((draft.side, bytes));
     }
-    // Of an ICMPv6 error in pieces the kernel's NPT changes what is quoted as far as the first one goes.
-    let whole = settings.rules.iter().any(|rules| rules.contains("NPT "));
-    let cut = area == Area::Nat && random.chance(12) && !whole;
+    if area == Area::Nat {
+        // There are no neighbours to look for.
+        sent.retain(|(_, bytes)| !gateway::is_of_a_neighbour(bytes));
+    }
+    let cut = area == Area::Nat && random.chance(12) && may_be_cut(settings);
     if cut || matches!(area, Area::Fragments | Area::Untracked) {
         sent = fragments::cut(sent, 40, random);
         sent.truncate(PACKETS_MAX);
@@ -206,11 +212,33 @@ pub fn steps(seed: u64, area: Area, number: u64, settings: &Settings) -> Vec<Ste
     }
     let packet = |(side, bytes)| Step::Packet { side, bytes };
     let mut steps: Vec<Step> = sent.into_iter().map(packet).collect();
+    if area == Area::Nat && random.chance(8) && !settings.has_zones() {
+        forget_some(&mut steps, random);
+    }
     let waits = area == Area::Extensions && random.chance(4) && settings.has_memory();
     if waits || about_expiry(area, number) {
         steps.insert(random.below(steps.len() + 1), Step::Sleep(random.pick(&PAUSES)));
     }
     steps
+}
+
+/// Has connections forgotten while their packets go on.
+fn forget_some(steps: &mut Vec<Step>, random: &mut Random) {
+    for _ in 0..=random.below(2) {
+        let at = random.below(steps.len() + 1);
+        let begun = random.below(at.max(1));
+        let Some(Step::Packet { bytes, .. }) = steps.get(begun) else { continue };
+        let tuple = Parsed::new(bytes).ok().and_then(|parsed| Tuple::of(&parsed, bytes));
+        if let Some(tuple) = tuple {
+            steps.insert(at, Step::Forget(tuple));
+        }
+    }
+}
+
+/// Of an ICMPv6 error in pieces the kernel's NPT changes what is quoted as far as the first one goes.
+fn may_be_cut(settings: &Settings) -> bool {
+    let [_, six] = &settings.rules;
+    !six.contains("NPT ") && !six.lines().any(settings::reads_upper_layer)
 }
 
 fn conversation(area: Area, random: &mut Random) -> Vec<Draft> {

@@ -28,6 +28,9 @@ pub fn text(seed: u64, area: Area, finding: &Finding) -> String {
             Step::Sleep(duration) => {
                 let _ = writeln!(text, "  {number:3} sleep {:.1} s", duration.as_secs_f64());
             }
+            Step::Forget(tuple) => {
+                let _ = writeln!(text, "  {number:3} forget {}", compare::tuple(tuple));
+            }
             Step::Packet { side, bytes } => {
                 let _ = writeln!(text, "  {number:3} {}", describe::packet(*side, bytes));
                 let _ = writeln!(text, "      bytes  {}", compare::hex(bytes));

@@ -70,8 +70,9 @@ impl Rules<'_> {
         let translates = self.translates;
         self.text.push_str("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
         if self.random.chance(if translates { 90 } else { 70 }) {
+            let percent = if translates && self.random.chance(75) { 0 } else { 25 };
             for rule in dialogues::rules(self.family, translates) {
-                let more = if self.random.chance(25) {
+                let more = if self.random.chance(percent) {
                     self.random.pick(&[
                         " --zone 2",
                         " --zone-orig 1",

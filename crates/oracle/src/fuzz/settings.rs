@@ -140,7 +140,7 @@ impl Settings {
         let plain = !ruled && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };
         let translates = area == Area::Nat || area == Area::Rules && random.chance(50);
-        let rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
+        let mut rules = [Family::V4, Family::V6].map(|family| match (plain, area) {
             (_, Area::Untracked) => rules::perhaps_asking(random, family, dropping),
             (true, Area::All | Area::Fragments) => rules::helpers_only(family),
             // Of a later IPv6 fragment iptables-nft looks for ports in the IPv6 header.
@@ -155,6 +155,15 @@ impl Settings {
             _ => false,
         };
         if area == Area::Nat {
+            if random.chance(30) {
+                // So that fragments can come.
+                let [_, six] = &mut rules;
+                *six = six
+                    .lines()
+                    .filter(|line| !reads_upper_layer(line))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+            }
             // One that ends as it begins is not there when the kernel is asked what became of it.
             sysctls.retain(|(_, value)| !value.starts_with('-'));
         }
@@ -218,6 +227,14 @@ impl Settings {
             (name, set.map_or(values[0], |(_, value)| value.as_str()))
         })
     }
+}
+
+/// Whether a rule looks for an upper-layer header: in what is left of an IPv6 datagram that was not put
+/// together iptables-nft looks for it in the IPv6 header.
+pub(super) fn reads_upper_layer(rule: &str) -> bool {
+    const MATCHES: [&str; 5] = ["tcp", "udp", "multiport", "icmp6", "sctp"];
+    let asks = MATCHES.iter().any(|name| rule.contains(&format!(" -m {name} ")));
+    asks && !rule.contains(" -j CT --helper ")
 }
 
 #[cfg(test)]

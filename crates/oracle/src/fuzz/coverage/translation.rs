@@ -38,7 +38,8 @@ pub(super) fn grid() -> Grid {
                 ("icmp" | "icmpv6", "destination port") => {
                     Some("an ICMP query has one identifier, its source")
                 }
-                ("icmp" | "icmpv6", "nothing free") => Some("no rule set narrows the identifiers"),
+                ("icmpv6" | "udplite", "nothing free") => Some("no rule can narrow the ports"),
+                ("udplite", "destination port") => Some("no rule can give ports of UDP-Lite"),
                 _ => None,
             };
             (name.to_owned(), what, why)
