@@ -15,6 +15,7 @@ pub mod prose;
 pub mod recognise;
 pub mod render;
 pub mod rule;
+pub mod trace;
 pub mod witness;
 
 pub use answer::Answer;

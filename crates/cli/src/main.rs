@@ -11,6 +11,7 @@ mod policies;
 mod report;
 mod rulesets;
 mod sets;
+mod setting;
 mod store;
 mod terminal;
 

@@ -5,7 +5,7 @@
 //! connections it has held, so that a [`ConnId`] of one that has gone finds nothing.
 
 use crate::conn::{Cold, ConnId, Entry, ProtocolRecord, Slot};
-use crate::proto::sctp;
+use crate::proto::{sctp, tcp};
 use alloc::vec::Vec;
 
 /// Most connections, whatever `nf_conntrack_max` says (0 stands for no limit there).
@@ -151,6 +151,17 @@ impl Slots {
     }
 
     /// What the SCTP tracker remembers of a connection that is still there.
+    pub(crate) fn windows(&self, conn: ConnId) -> Option<&tcp::Record> {
+        self.live(conn)?;
+        match &self.slots.get(conn.slot as usize)?.record {
+            ProtocolRecord::Tcp(record) => Some(record),
+            ProtocolRecord::None
+            | ProtocolRecord::Sctp(_)
+            | ProtocolRecord::Udp { .. }
+            | ProtocolRecord::Gre { .. } => None,
+        }
+    }
+
     pub(crate) fn association(&self, conn: ConnId) -> Option<&sctp::Association> {
         self.live(conn)?;
         match &self.slots.get(conn.slot as usize)?.record {

@@ -426,6 +426,12 @@ impl Table {
         self.slots.association(conn)
     }
 
+    /// What the TCP tracker remembers of a connection; `None` when it has gone, and of other protocols.
+    #[must_use]
+    pub fn windows(&self, conn: ConnId) -> Option<&proto::tcp::Record> {
+        self.slots.windows(conn)
+    }
+
     /// The zone of a connection; `None` when it has gone.
     #[must_use]
     pub fn zone(&self, conn: ConnId) -> Option<Zone> {

@@ -224,7 +224,7 @@ impl Batch {
     }
 
     /// Frame number `index`, as the engine takes it.
-    pub(crate) fn engine_packet(&mut self, index: usize) -> Option<(Instant, Packet<'_>)> {
+    pub fn engine_packet(&mut self, index: usize) -> Option<(Instant, Packet<'_>)> {
         let slot = self.slots.get(index)?;
         let bytes = self.bytes.get_mut(slot.packet())?;
         Some((slot.time, slot.engine_packet(bytes)?))

@@ -272,12 +272,15 @@ fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Res
         return Err(Stop::Cause(Cause::Untranslatable));
     }
     let Some(mut unfinished) = walk.unfinished.take() else {
-        return walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop);
+        walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop)?;
+        walk.recorder.translated(hook, walk.parsed, walk.bytes);
+        return Ok(());
     };
     let before = [walk.parsed.source, walk.parsed.destination];
     walk.conntrack.translate(hook, &tracked, walk.parsed, walk.bytes).map_err(stop)?;
     unfinished.readdress(before, walk.parsed, walk.bytes);
     walk.unfinished = Some(unfinished);
+    walk.recorder.translated(hook, walk.parsed, walk.bytes);
     Ok(())
 }
 

@@ -139,7 +139,10 @@ pub(crate) fn send<R: Recorder>(
     if let (Err(_), Some(tracked)) = (sent, &tracked) {
         meets.conntrack.discard(now, tracked);
     }
-    let (Ok(()), Some(interface)) = (sent, out) else { return };
+    let leaves = out.filter(|_| sent.is_ok());
+    let packet = bytes.get(..parsed.length as usize).unwrap_or(&bytes);
+    recorder.answered(leaves.map(|out| (out, packet)));
+    let Some(interface) = leaves else { return };
     let Some(mtu) = meets.routing.host().interface(interface).map(|one| one.mtu) else { return };
     bytes.truncate(parsed.length as usize);
     let pieces = match bytes.len() > mtu as usize {

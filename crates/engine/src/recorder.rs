@@ -1,8 +1,9 @@
 //! Follows a packet on its way; the unit type records nothing and compiles to nothing.
 
-use crate::{cause::Cause, engine::Verdict, route::Routed};
+use crate::route::{InterfaceIndex, Routed};
+use crate::{cause::Cause, engine::Verdict};
 use keepstate_conntrack::{Hook, Tracked};
-use keepstate_packet::Family;
+use keepstate_packet::{Family, Parsed};
 use keepstate_ruleset::{
     evaluate::{self, Decision},
     model::TableName,
@@ -37,6 +38,11 @@ pub trait Recorder: evaluate::Recorder {
     fn routed(&mut self, routed: &Routed) {
         let _ = routed;
     }
+    /// The packet's addresses, ports or identifiers have been looked at for translation, and this is what
+    /// it is now.
+    fn translated(&mut self, hook: Hook, packet: &Parsed, bytes: &[u8]) {
+        let _ = (hook, packet, bytes);
+    }
     /// The packet's connection is in the table, perhaps since just now.
     fn confirmed(&mut self, tracked: &Tracked) {
         let _ = tracked;
@@ -45,6 +51,10 @@ pub trait Recorder: evaluate::Recorder {
     /// OUTPUT and POSTROUTING follows.
     fn answer(&mut self, bytes: &[u8]) {
         let _ = bytes;
+    }
+    /// The walk of the answer is over: where it leaves, and what it is then; `None` where it does not.
+    fn answered(&mut self, leaves: Option<(InterfaceIndex, &[u8])>) {
+        let _ = leaves;
     }
     /// The walk is over.
     fn end(&mut self, verdict: Verdict, cause: Option<Cause>) {

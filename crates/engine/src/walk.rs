@@ -491,7 +491,9 @@ impl<R: Recorder> Walk<'_, R> {
         let (out, unknown) = (walk.out, walk.unknown);
         self.note_unknown(unknown);
         bytes.truncate(parsed.length as usize);
-        if let (Ok(()), Some(interface)) = (sent, out) {
+        let leaves = out.filter(|_| sent.is_ok());
+        self.recorder.answered(leaves.map(|out| (out, &*bytes)));
+        if let Some(interface) = leaves {
             let (origin, answers) = (Origin::Made, self.answers);
             self.transmits.push(Transmit { origin, interface, answers, bytes });
         }

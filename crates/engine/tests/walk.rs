@@ -10,7 +10,7 @@ use keepstate_engine::{
 };
 use keepstate_packet::{Address, Family, checksum};
 use keepstate_ruleset::evaluate::{self, Decision};
-use keepstate_ruleset::model::{ChainIndex, TableName};
+use keepstate_ruleset::model::TableName;
 use std::time::Duration;
 use traffic::{START, name, packet, router, rules, send, tcp, udp};
 
@@ -282,8 +282,9 @@ fn an_error_is_no_larger_than_the_way_back_takes() {
 struct Heard(Vec<String>);
 
 impl evaluate::Recorder for Heard {
-    fn rule(&mut self, _: ChainIndex, rule: u32, failed: Option<u32>) {
-        self.0.push(format!("rule {rule} {failed:?}"));
+    fn rule(&mut self, looked: evaluate::Looked<'_>, _: &evaluate::Traversal<'_>) {
+        let failed = looked.failed.map(|(number, _)| number);
+        self.0.push(format!("rule {} {failed:?}", looked.number));
     }
 }
 

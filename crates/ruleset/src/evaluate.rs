@@ -149,11 +149,24 @@ pub enum Passed {
     Policy(ChainIndex),
 }
 
+/// A rule that was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'r> {
+    /// Its chain.
+    pub chain: ChainIndex,
+    /// Its number, from 0.
+    pub number: u32,
+    /// The rule.
+    pub rule: &'r Rule,
+    /// The first match that did not say yes, and what it said: from 1, 0 is the header. `None`: all did.
+    pub failed: Option<(u32, Answer)>,
+}
+
 /// Follows an evaluation; the unit type records nothing and compiles to nothing.
 pub trait Recorder {
-    /// A rule was looked at; `failed` names the first match (0 is the header) that said no.
-    fn rule(&mut self, chain: ChainIndex, rule: u32, failed: Option<u32>) {
-        let _ = (chain, rule, failed);
+    /// A rule was looked at, by the packet as it is now.
+    fn rule(&mut self, looked: Looked<'_>, traversal: &Traversal<'_>) {
+        let _ = (looked, traversal);
     }
     /// A chain's policy decided.
     fn policy(&mut self, chain: ChainIndex) {
@@ -280,8 +293,9 @@ fn walk<R: Recorder>(
     traversal: &mut Traversal<'_>,
     recorder: &mut R,
 ) -> Result<Step, Hotdrop> {
+    let looked = |failed| Looked { chain: at.chain, number: at.number, rule, failed };
     if !header_matches(&rule.header, traversal) {
-        recorder.rule(at.chain, at.number, Some(0));
+        recorder.rule(looked(Some((0, Answer::No))), traversal);
         return Ok(Step::Continue);
     }
     let slot = at.row.wrapping_add(at.number as usize);
@@ -293,7 +307,7 @@ fn walk<R: Recorder>(
     if !rule.matches.is_empty()
         && let Err((number, answer)) = ask(rule, state, slot, traversal)
     {
-        recorder.rule(at.chain, at.number, Some(number));
+        recorder.rule(looked(Some((number, answer))), traversal);
         return match answer {
             Answer::Hotdrop => Err(Hotdrop),
             Answer::Unknown => {
@@ -303,7 +317,7 @@ fn walk<R: Recorder>(
             Answer::No | Answer::Yes => Ok(Step::Continue),
         };
     }
-    recorder.rule(at.chain, at.number, None);
+    recorder.rule(looked(None), traversal);
     state.count(slot, u64::from(traversal.packet.length));
     recorder.passed(Passed::Rule(at.chain, at.number), traversal);
     Ok(match &rule.target {

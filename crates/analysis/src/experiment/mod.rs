@@ -8,6 +8,7 @@ mod run;
 mod setting;
 
 pub use run::{Refusal, RuleAt, run};
+pub(crate) use run::{direction_name, state_name, verdict_name};
 pub use setting::{Setting, kind_of};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};

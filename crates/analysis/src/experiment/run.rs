@@ -9,7 +9,7 @@ use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, UnknownMatch, 
 use keepstate_engine::{Event, recorder};
 use keepstate_packet::{Family, Instant};
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
-use keepstate_ruleset::evaluate::{self, Decision};
+use keepstate_ruleset::evaluate::{self, Decision, Looked, Traversal};
 use keepstate_ruleset::model::{ChainIndex, Ruleset, TableName, builtin_name};
 use keepstate_ruleset::syntax::iptables_save;
 
@@ -164,9 +164,9 @@ pub(crate) struct Trail {
 }
 
 impl evaluate::Recorder for Trail {
-    fn rule(&mut self, chain: ChainIndex, rule: u32, failed: Option<u32>) {
-        if let (Some(table), None) = (self.table, failed) {
-            self.hits.push((table, chain, rule));
+    fn rule(&mut self, looked: Looked<'_>, _: &Traversal<'_>) {
+        if let (Some(table), None) = (self.table, looked.failed) {
+            self.hits.push((table, looked.chain, looked.number));
         }
     }
 }
@@ -252,14 +252,14 @@ pub(crate) const fn state_name(state: CtState) -> &'static str {
     }
 }
 
-const fn direction_name(direction: Direction) -> &'static str {
+pub(crate) const fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Original => "original",
         Direction::Reply => "reply",
     }
 }
 
-const fn verdict_name(verdict: Verdict) -> &'static str {
+pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Accept => "accept",
         Verdict::Drop => "drop",

@@ -1,7 +1,7 @@
 //! How an answer is printed. A format is a file here and a line in [`RENDERERS`].
 
 mod json;
-mod text;
+pub(crate) mod text;
 
 use crate::answer::Answer;
 

@@ -5,11 +5,7 @@ use crate::answer::{Answer, ChainTold, Experiment, Fact, Outcome, RuleTold, Run,
 use std::fmt::Write;
 
 pub(super) fn render(answer: &Answer, style: &Style) -> String {
-    let mut page = Page {
-        out: String::new(),
-        width: style.width.clamp(WIDTH_MIN, WIDTH_MAX),
-        color: style.color,
-    };
+    let mut page = Page::new(style);
     for line in answer.input.trim_end().lines().take(INPUT_LINES_MAX) {
         page.line(&format!("    {}", printable(line)));
     }
@@ -45,23 +41,28 @@ const INPUT_LINES_MAX: usize = 12;
 /// Columns between the columns of a table.
 const GAP: usize = 2;
 
-struct Page {
-    out: String,
+pub(crate) struct Page {
+    pub(crate) out: String,
     width: usize,
     color: bool,
 }
 
 impl Page {
-    fn line(&mut self, text: &str) {
+    pub(crate) fn new(style: &Style) -> Self {
+        let width = style.width.clamp(WIDTH_MIN, WIDTH_MAX);
+        Self { out: String::new(), width, color: style.color }
+    }
+
+    pub(crate) fn line(&mut self, text: &str) {
         self.out.push_str(text.trim_end());
         self.out.push('\n');
     }
 
-    fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.out.push('\n');
     }
 
-    fn paint(&self, code: u8, text: &str) -> String {
+    pub(crate) fn paint(&self, code: u8, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
 
@@ -136,7 +137,7 @@ impl Page {
         self.hanging(head, text, indent);
     }
 
-    fn hanging(&mut self, head: &str, text: &str, indent: usize) {
+    pub(crate) fn hanging(&mut self, head: &str, text: &str, indent: usize) {
         let mut line = head.to_string();
         let mut empty = true;
         for word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -319,6 +320,6 @@ fn notes(outcome: &Outcome) -> Vec<String> {
 }
 
 /// Control characters made visible, so that a pasted line cannot steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

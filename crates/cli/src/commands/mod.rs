@@ -9,6 +9,7 @@ pub(crate) mod iptables;
 pub(crate) mod nfacct;
 mod replay;
 mod run;
+mod trace;
 mod verify;
 
 use crate::{exit::Exit, terminal::Terminal};
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Say exactly what a rule, a rule set, a connection line or a log line means
     Explain(explain::Arguments),
+    /// Tell the way of each packet, step by step, with reasons
+    Trace(trace::Arguments),
     /// Print rule files and scripts of iptables commands in another form
     Convert(convert::Arguments),
     /// Look at and change a connection table, with the verbs and options of conntrack(8)
@@ -76,6 +79,7 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, terminal),
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
+            Self::Trace(arguments) => trace::run(arguments, terminal),
             Self::Convert(arguments) => convert::run(arguments, terminal),
             Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
             Self::Iptables(arguments) => iptables::verb("iptables", arguments, terminal),

@@ -1,7 +1,7 @@
 //! `keepstate verify`: the same packets through this machine's own kernel.
 
-use super::replay::Tracking;
 use crate::host::Prefix;
+use crate::setting::Tracking;
 use crate::{
     beside,
     exit::Exit,

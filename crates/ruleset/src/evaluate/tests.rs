@@ -470,8 +470,9 @@ fn the_recorder_sees_each_rule_and_what_refused_it() {
     #[derive(Default)]
     struct Steps(Vec<String>);
     impl Recorder for Steps {
-        fn rule(&mut self, chain: ChainIndex, rule: u32, failed: Option<u32>) {
-            self.0.push(format!("{}:{rule} {failed:?}", chain.0));
+        fn rule(&mut self, looked: Looked<'_>, _: &Traversal<'_>) {
+            let failed = looked.failed.map(|(number, _)| number);
+            self.0.push(format!("{}:{} {failed:?}", looked.chain.0, looked.number));
         }
         fn policy(&mut self, chain: ChainIndex) {
             self.0.push(format!("policy {}", chain.0));

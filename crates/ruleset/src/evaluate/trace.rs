@@ -5,7 +5,7 @@
 //! What surprises: a rule without any condition that accepts, drops or returns is no `rule` but called as the
 //! end of its chain is, `return`, or `policy` in a built-in chain.
 
-use super::{Logged, Passed, Recorder, Traversal};
+use super::{Logged, Looked, Passed, Recorder, Traversal};
 use crate::model::{ChainIndex, HeaderMatch, Jump, Rule, Table};
 use crate::targets::log;
 use alloc::format;
@@ -52,8 +52,8 @@ fn is_unconditional(rule: &Rule) -> bool {
 }
 
 impl<R: Recorder> Recorder for Tracing<'_, R> {
-    fn rule(&mut self, chain: ChainIndex, rule: u32, failed: Option<u32>) {
-        self.recorder.rule(chain, rule, failed);
+    fn rule(&mut self, looked: Looked<'_>, traversal: &Traversal<'_>) {
+        self.recorder.rule(looked, traversal);
     }
 
     fn policy(&mut self, chain: ChainIndex) {

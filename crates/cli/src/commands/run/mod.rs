@@ -3,7 +3,7 @@
 
 mod shape;
 
-use super::replay::{Tracking, set_sysctl};
+use crate::setting::{Tracking, set_sysctl};
 use crate::{
     beside,
     exit::Exit,
