@@ -198,6 +198,11 @@ impl Expectations {
         self.all.range(key(tuple, 0)..=key(tuple, u64::MAX)).rev()
     }
 
+    /// Whether exactly this tuple is expected.
+    pub(crate) fn has(&self, tuple: &Tuple) -> bool {
+        self.at(tuple).any(|(_, expectation)| expectation.request.tuple == *tuple)
+    }
+
     /// All, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Expectation> {
         self.all.values()

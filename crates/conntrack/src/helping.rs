@@ -62,6 +62,11 @@ impl<'a> Helping<'a> {
         self.said.as_deref().map_or(self.payload(), |said| said.get(head..).unwrap_or(&[]))
     }
 
+    /// The packet from its upper-layer header on, as it has become.
+    pub(crate) fn said_whole(&self) -> &[u8] {
+        self.said.as_deref().unwrap_or(self.upper_layer())
+    }
+
     /// Bytes of the upper-layer header.
     fn head_length(&self) -> usize {
         self.upper_layer().len() - self.payload().len()
@@ -138,23 +143,28 @@ impl<'a> Helping<'a> {
     }
 
     /// The same at any port from the announced one on, where that is taken: 128 of them are tried. The
-    /// port that it comes to.
-    ///
-    /// # Errors
-    /// [`Drop::Helper`] when all that were tried are taken, or a limit is reached.
-    pub(crate) fn expect_somewhere(&mut self, request: Request) -> Result<u16, Drop> {
+    /// port that it comes to; `None` when all that were tried are taken, or a limit is reached.
+    pub(crate) fn expect_at_some_port(&mut self, request: Request) -> Option<u16> {
         const ATTEMPTS_MAX: u16 = 128;
         let count = u16::MAX - request.tuple.destination_port;
         let mut tuple = request.tuple;
         for attempt in 0..=count.min(ATTEMPTS_MAX) {
             match self.expect(Request { tuple, ..request }) {
-                Ok(()) => return Ok(tuple.destination_port),
+                Ok(()) => return Some(tuple.destination_port),
                 Err(Refused::Clash) => {}
                 Err(Refused::Already | Refused::Full) => break,
             }
             tuple.destination_port = self.table.draw_expected(&request.tuple, count, attempt == 0);
         }
-        Err(self.refuse("all ports in use"))
+        None
+    }
+
+    /// The same; the packet drops when there is no such port.
+    ///
+    /// # Errors
+    /// [`Drop::Helper`].
+    pub(crate) fn expect_somewhere(&mut self, request: Request) -> Result<u16, Drop> {
+        self.expect_at_some_port(request).ok_or_else(|| self.refuse("all ports in use"))
     }
 
     /// Has the packet dropped, and the log say why.

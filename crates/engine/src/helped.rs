@@ -37,11 +37,11 @@ pub(crate) fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<bool, Stop> {
     }
 }
 
-/// Puts what the packet says now in the place of what it said.
+/// Puts what the packet says now in the place of what it said. One that came in pieces goes on as one.
 #[cold]
 fn say<R>(walk: &mut Walk<'_, R>, said: &[u8]) -> Result<(), Stop> {
     let length = walk.parsed.l4_offset as usize + said.len();
-    if length > walk.parsed.length as usize {
+    if length > walk.parsed.length as usize || walk.largest_piece > 0 {
         let spares = core::mem::take(&mut walk.spares);
         if let Some((spare, rest)) = spares.split_first_mut() {
             spare.clear();

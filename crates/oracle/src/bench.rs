@@ -7,7 +7,7 @@ use crate::fuzz::grammar::beside::ACCOUNTS;
 use crate::fuzz::{INSIDE, Settings, Step, identifications, renumber, settings};
 use crate::kernel::{Backend, Config, Kernel, is_own};
 use crate::model::Model;
-use crate::observation::{EventView, Fate, Observation, Side};
+use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::peers::Peers;
 use keepstate_conntrack::event::{EventKind, Snapshot};
 use keepstate_conntrack::{CtState, Direction, Tuple};
@@ -357,7 +357,8 @@ impl Bench {
         } else {
             self.kernel.push(side, family(&bytes), &bytes)?
         };
-        let there = self.untold(&kernel, own)?;
+        let mut there = self.untold(&kernel, own)?;
+        there.extend(self.untold_expectations(&bytes, &kernel)?);
         self.model.foretell(&bytes, &kernel, &there);
         trial.is_torn |=
             tick.is_some_and(|tick| clock::last_tick().is_some_and(|(last, _)| last != tick));
@@ -380,7 +381,7 @@ impl Bench {
 
     /// The kernel's table, where a packet may have begun a translated connection there and nothing was told
     /// of it.
-    fn untold(&self, kernel: &Observation, own: bool) -> io::Result<Vec<Snapshot>> {
+    fn untold(&mut self, kernel: &Observation, own: bool) -> io::Result<Vec<Snapshot>> {
         let begins = matches!(kernel.state, Some(CtState::New | CtState::Related))
             && kernel.fate != Fate::Dropped;
         let told = kernel.events.iter().any(|event| event.kind == EventKind::New);
@@ -388,12 +389,33 @@ impl Bench {
             return Ok(Vec::new());
         }
         let all = self.kernel.connections()?;
+        // Listing them, the kernel removes those that have expired.
+        self.reaped.extend(self.model.reap().into_iter().filter(|event| is_end(event.kind)));
         let table = self.model.table();
         let is_known = |one: &Snapshot| {
             let found = table.find(self.model.now(), &one.original, one.zone);
             found.and_then(|(conn, _)| table.tuple(conn, Direction::Reply)) == Some(one.reply)
         };
         Ok(all.into_iter().filter(|one| !is_known(one)).collect())
+    }
+
+    /// What the kernel expects that is not expected here, where a helper had the packet say something else
+    /// and nothing was told of what it announces.
+    fn untold_expectations(
+        &self,
+        packet: &[u8],
+        kernel: &Observation,
+    ) -> io::Result<Vec<Snapshot>> {
+        let told = kernel.events.iter().any(|event| event.kind == EventKind::ExpectNew);
+        let payload =
+            |bytes: &[u8]| Parsed::new(bytes).map_or(Vec::new(), |p| p.payload(bytes).to_vec());
+        let says = |sent: &Sent| payload(&sent.bytes) != payload(packet);
+        if !self.nature.translates || told || !kernel.out.iter().any(says) {
+            return Ok(Vec::new());
+        }
+        let known = self.model.table().expectations(self.model.now());
+        let is_known = |one: &Snapshot| known.iter().any(|own| own.original == one.original);
+        Ok(self.kernel.expectations()?.into_iter().filter(|one| !is_known(one)).collect())
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this

@@ -200,12 +200,14 @@ impl Model {
 
     /// Has the engine choose as the kernel has chosen, where either draws at random and the kernel's choice
     /// is one that the engine could make: `kernel` is what it made of `packet`, which is pushed next, `there`
-    /// what is in its table where it is not known to have told of all.
+    /// what is in its tables of connections and expectations where it is not known to have told of all.
     pub fn foretell(&mut self, packet: &[u8], kernel: &Observation, there: &[Snapshot]) {
         let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
         let mut outcomes: Vec<_> = new.map(|event| outcome(&event.snapshot)).collect();
         // Not every connection is told of.
-        outcomes.extend(there.iter().map(outcome));
+        let (expected, begun): (Vec<_>, Vec<_>) =
+            there.iter().partition(|snapshot| snapshot.announcement.is_some());
+        outcomes.extend(begun.into_iter().map(outcome));
         let tuple = |bytes: &[u8]| Tuple::of(&Parsed::new(bytes).ok()?, bytes);
         let original = tuple(packet);
         if let ([], [sent]) = (outcomes.as_slice(), kernel.out.as_slice())
@@ -217,7 +219,8 @@ impl Model {
         }
         outcomes.extend(original.and_then(|original| self.clashing(&original, kernel)));
         let announced = kernel.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
-        let announced: Vec<_> = announced.map(|event| event.snapshot.original).collect();
+        let announced = announced.map(|event| event.snapshot.original);
+        let announced: Vec<_> = announced.chain(expected.iter().map(|one| one.original)).collect();
         let conntrack = self.engine.conntrack_mut();
         conntrack.foretell(&outcomes);
         conntrack.foretell_expected(&announced);

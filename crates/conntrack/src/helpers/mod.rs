@@ -171,7 +171,7 @@ pub static HELPERS: &[Helper] = &[
         port: 1720,
         families: BOTH,
         policies: &[h323::q931::POLICY],
-        memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
+        memory: || Memory::Tpkt(h323::tpkt::Call::default()),
         help: h323::q931::help,
     },
     Helper {
@@ -181,7 +181,7 @@ pub static HELPERS: &[Helper] = &[
         port: 0,
         families: BOTH,
         policies: &[h323::h245::POLICY],
-        memory: || Memory::Tpkt(h323::tpkt::Announced::default()),
+        memory: || Memory::Tpkt(h323::tpkt::Call::default()),
         help: h323::h245::help,
     },
 ];
@@ -208,7 +208,7 @@ pub(crate) enum Memory {
     Sane(sane::Asked),
     Pptp(pptp::Control),
     Ras(h323::ras::Registration),
-    Tpkt(h323::tpkt::Announced),
+    Tpkt(h323::tpkt::Call),
 }
 
 /// What a new connection's helper remembers of it.

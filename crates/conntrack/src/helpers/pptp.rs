@@ -334,7 +334,7 @@ fn request(tuple: &Tuple, source_key: u16, destination_key: u16) -> Request {
 fn translated(tuple: &Tuple, keys: [u16; 2], following: (Direction, u16)) -> Request {
     let [source_key, destination_key] = keys;
     let (direction, port) = following;
-    let following = Some(Following { direction, port });
+    let following = Some(Following { direction, port, address: None });
     Request { following, fulfilled: Some(follow), ..request(tuple, source_key, destination_key) }
 }
 
@@ -349,7 +349,7 @@ fn fulfilled(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expect
 
 /// The same behind translation, where the call goes where its control connection goes.
 fn follow(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expectation) {
-    let Some(Following { direction, port }) = expectation.request.following else { return };
+    let Some(Following { direction, port, .. }) = expectation.request.following else { return };
     let Some(seen) = table.tuple(expectation.master, direction.invert()) else { return };
     let Some(Memory::Pptp(control)) = table.helped.get(&expectation.master) else { return };
     let keys = match direction {

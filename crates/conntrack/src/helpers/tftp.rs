@@ -32,7 +32,8 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
         None => helping.expect_or_drop(transfer),
         Some(original) => {
             let direction = Direction::Reply;
-            let following = Some(Following { direction, port: original.source_port });
+            let following =
+                Some(Following { direction, port: original.source_port, address: None });
             let fulfilled: Option<Fulfilled> = Some(follow_master);
             helping.expect_or_drop(Request { following, fulfilled, ..transfer })
         }

@@ -249,11 +249,13 @@ impl Table {
     /// the foretold one at first, where it is one of them.
     pub(crate) fn draw_expected(&mut self, tuple: &Tuple, count: u16, is_first: bool) -> u16 {
         let first = tuple.destination_port;
-        let alike = |told: &&Tuple| Tuple { destination_port: first, ..**told } == *tuple;
-        let told = self.nat.foretold_expected.iter().find(alike).filter(|_| is_first);
-        let told = told.map(|told| told.destination_port);
-        let lies_in = |port: &u16| port.checked_sub(first).is_some_and(|at| at < count);
-        told.filter(lies_in).unwrap_or_else(|| {
+        let lies_in = |port: u16| port.checked_sub(first).is_some_and(|at| at < count);
+        let mut foretold = self.nat.foretold_expected.iter().filter(|told| {
+            Tuple { destination_port: first, ..**told } == *tuple && lies_in(told.destination_port)
+        });
+        // One that was announced by the same packet is there already.
+        let told = foretold.find(|told| is_first && !self.expectations.has(told));
+        told.map(|told| told.destination_port).unwrap_or_else(|| {
             let drawn = (u32::from(self.nat.draw(&self.keys)) * u32::from(count)) >> 16;
             first.wrapping_add(drawn as u16)
         })

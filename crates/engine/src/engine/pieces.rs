@@ -110,6 +110,7 @@ impl Engine {
         let disposition = self.walk(now, &mut whole, &mut parsed, came, answers, recorder);
         if let Some(bytes) = self.take_spared(&parsed) {
             datagram.bytes = bytes;
+            datagram.forget_cuts();
         }
         datagram.bytes.truncate(parsed.length as usize);
         if parsed.length != before {

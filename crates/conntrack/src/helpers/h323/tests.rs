@@ -1,6 +1,8 @@
 //! What Linux 6.18 made of these messages, each the first of its connection, from 10.1.0.2 to
 //! 10.2.0.2.
 
+mod translated;
+
 use crate::Sysctls;
 use crate::helpers;
 use crate::testing::{Peers, Wire};

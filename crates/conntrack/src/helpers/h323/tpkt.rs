@@ -7,10 +7,10 @@
 //! Rules can assign the H.245 helper to UDP only. It reads a datagram as the TCP segment that it
 //! would be.
 
+use super::{Both, Message, Ports};
 use crate::helpers::Memory;
 use crate::helping::Helping;
 use crate::table::Drop;
-use crate::tuple::Direction;
 use keepstate_packet::L4;
 
 const HEADER: usize = 4;
@@ -18,76 +18,74 @@ const HEADER: usize = 4;
 /// those of the whole header in fours.
 const TCP_HEADER: usize = 20;
 
-/// Octets announced by a header that came alone, original direction first; 0 for none.
+/// What is remembered of a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Announced([u16; 2]);
-
-impl Announced {
-    fn of(&mut self, direction: Direction) -> &mut u16 {
-        let [original, reply] = &mut self.0;
-        match direction {
-            Direction::Original => original,
-            Direction::Reply => reply,
-        }
-    }
+pub(crate) struct Call {
+    /// Octets announced by a header that came alone.
+    announced: Both,
+    pub(super) ports: Ports,
 }
 
 /// Hands every message of a segment over, until one says that the rest of the segment is not to be
 /// read (`false`) or has the packet dropped.
 pub(super) fn each(
     helping: &mut Helping<'_>,
-    mut hear: impl FnMut(&mut Helping<'_>, &[u8]) -> Result<bool, Drop>,
+    mut hear: impl FnMut(&mut Helping<'_>, &mut Message) -> Result<bool, Drop>,
 ) -> Result<(), Drop> {
-    let mut segment = Segment { rest: data(helping), first: true };
-    loop {
-        let direction = helping.direction;
-        let Some(Memory::Tpkt(announced)) = helping.memory() else { return Ok(()) };
-        let Some(message) = segment.next(announced.of(direction)) else { return Ok(()) };
-        if !hear(helping, message)? {
-            return Ok(());
+    let head = head_length(helping);
+    let mut last = None;
+    while let Some(mut message) = next(helping, head, last.as_ref()) {
+        if !hear(helping, &mut message)? {
+            break;
         }
+        last = Some(message);
+    }
+    Ok(())
+}
+
+/// What is remembered of the connection.
+pub(super) fn call_of<'h>(helping: &'h mut Helping<'_>) -> Option<&'h mut Call> {
+    match helping.memory() {
+        Some(Memory::Tpkt(call)) => Some(call),
+        _ => None,
     }
 }
 
-/// The data of the segment.
-fn data<'a>(helping: &Helping<'a>) -> &'a [u8] {
-    if matches!(helping.packet.l4, L4::Tcp(_)) {
-        return helping.payload();
-    }
+/// Octets of the header of the segment.
+fn head_length(helping: &Helping<'_>) -> usize {
     let segment = helping.upper_layer();
-    let Some(header) = segment.first_chunk::<TCP_HEADER>() else { return &[] };
-    segment.get(4 * usize::from(header[12] >> 4)..).unwrap_or(&[])
+    if matches!(helping.packet.l4, L4::Tcp(_)) {
+        return segment.len() - helping.payload().len();
+    }
+    let header: Option<&[u8; TCP_HEADER]> = segment.first_chunk();
+    header.map_or(segment.len(), |header| 4 * usize::from(header[12] >> 4))
 }
 
-/// A segment.
-struct Segment<'a> {
-    /// What has not been looked at.
-    rest: &'a [u8],
-    first: bool,
-}
-
-impl<'a> Segment<'a> {
-    /// The next message; `announced` is that of the packet's direction.
-    fn next(&mut self, announced: &mut u16) -> Option<&'a [u8]> {
-        let first = core::mem::replace(&mut self.first, false);
-        let [3, 0, high, low, ..] = *self.rest else {
-            let before = core::mem::take(announced);
-            return if first && before > 0 { self.take(0, usize::from(before)) } else { None };
-        };
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let alone = self.rest.len() == HEADER;
-        if first && alone && length > HEADER {
-            *announced = (length - HEADER) as u16;
-            return None;
-        }
-        *announced = 0;
-        if !first && alone { None } else { self.take(HEADER, length) }
+/// The message behind the last one of a segment, or its first.
+fn next(helping: &mut Helping<'_>, head: usize, last: Option<&Message>) -> Option<Message> {
+    let (begin, place) =
+        last.map_or((head, 0), |last| (last.begin + last.length, last.place + last.length));
+    let whole = helping.said_whole();
+    let left = whole.len().saturating_sub(head + place);
+    let opening = whole.get(begin..).and_then(<[u8]>::first_chunk::<HEADER>).copied();
+    let opening = opening.filter(|_| left >= HEADER);
+    let direction = helping.direction;
+    let announced = call_of(helping)?.announced.of_mut(direction);
+    let before = usize::from(core::mem::take(announced));
+    let Some([3, 0, high, low]) = opening else {
+        let continues = last.is_none() && (1..=left).contains(&before);
+        return continues.then_some(Message { begin, length: before, place });
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if left == HEADER && last.is_none() && length > HEADER {
+        *announced = (length - HEADER) as u16;
+        return None;
     }
-
-    /// From `from` to `to`, if that is there.
-    fn take(&mut self, from: usize, to: usize) -> Option<&'a [u8]> {
-        let message = self.rest.get(from..to)?;
-        self.rest = self.rest.get(to..)?;
-        Some(message)
-    }
+    let alone = left == HEADER && last.is_some();
+    let is_there = !alone && (HEADER..=left).contains(&length);
+    is_there.then_some(Message {
+        begin: begin + HEADER,
+        length: length.saturating_sub(HEADER),
+        place: place + HEADER,
+    })
 }

@@ -71,7 +71,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: h323::conversation,
         messages: &h323::MESSAGES,
         settled: true,
-        translated: false,
+        translated: true,
     },
     Dialogue {
         name: "sip",

@@ -15,8 +15,8 @@ use Type::{
 pub const FAST_START_MAX: usize = 30;
 /// Messages of `h245Control` that are heard.
 pub const H245_CONTROL_MAX: usize = 4;
-/// Items of `callSignalAddress` that are heard.
-pub const CALL_SIGNAL_ADDRESSES_MAX: usize = 10;
+/// Items of `callSignalAddress` and of `rasAddress` that are heard.
+pub const ADDRESSES_MAX: usize = 10;
 
 // ---- Addresses, names, identifiers.
 
@@ -57,7 +57,10 @@ const TRANSPORT_ADDRESS: Type = Type::Choice(&Choice {
 const OTHER_ADDRESS: Type = Unheard(&TRANSPORT_ADDRESS);
 const H245_ADDRESS: Type = Heard(Mark::H245Address, &TRANSPORT_ADDRESS);
 const CALL_SIGNAL_ADDRESS: Type = Heard(Mark::CallSignalAddress, &TRANSPORT_ADDRESS);
-const CALL_SIGNAL_ADDRESSES: Type = SequenceOf(&CALL_SIGNAL_ADDRESS, CALL_SIGNAL_ADDRESSES_MAX);
+const CALL_SIGNAL_ADDRESSES: Type = SequenceOf(&CALL_SIGNAL_ADDRESS, ADDRESSES_MAX);
+const RAS_ADDRESS: Type = Heard(Mark::RasAddress, &TRANSPORT_ADDRESS);
+const SOURCE_ADDRESS: Type = Heard(Mark::SourceCallSignalAddress, &TRANSPORT_ADDRESS);
+const DEST_ADDRESS: Type = Heard(Mark::DestCallSignalAddress, &TRANSPORT_ADDRESS);
 
 const H221_NON_STANDARD: Type = Type::Sequence(&sequence(
     &[Always(Integer(0, 255)), Always(Integer(0, 255)), Always(Integer(0, 65_535))],
@@ -191,7 +194,7 @@ const SETUP: Type = Type::Sequence(&sequence(
         Optional(ALIASES),
         Always(ENDPOINT_TYPE),
         Optional(ALIASES),
-        Optional(OTHER_ADDRESS),
+        Optional(DEST_ADDRESS),
         Optional(ALIASES),
         // destExtraCRV
         Optional(SequenceOf(&Integer(0, 65_535), 0)),
@@ -202,8 +205,7 @@ const SETUP: Type = Type::Sequence(&sequence(
         Always(CALL_TYPE),
     ],
     26,
-    // sourceCallSignalAddress is read, though nothing is done with it.
-    &[(0, OTHER_ADDRESS), (6, FAST_START), (9, Stop)],
+    &[(0, SOURCE_ADDRESS), (6, FAST_START), (9, Stop)],
 ));
 const PROCEEDING_ROOT: &[Component] =
     &[Always(PROTOCOL_IDENTIFIER), Always(ENDPOINT_TYPE), Optional(H245_ADDRESS)];
@@ -277,6 +279,21 @@ pub const USER_INFORMATION: Type =
 
 // ---- Registration, admission and status.
 
+const GATEKEEPER_REQUEST: Type = Type::Sequence(&sequence(
+    &[
+        Always(REQUEST_SEQUENCE_NUMBER),
+        Always(PROTOCOL_IDENTIFIER),
+        Optional(NON_STANDARD_PARAMETER),
+        Always(RAS_ADDRESS),
+        // endpointType
+        Always(Stop),
+        Optional(Stop),
+        Optional(Stop),
+        Optional(Stop),
+    ],
+    10,
+    &[],
+));
 const GATEKEEPER_CONFIRM: Type = Type::Sequence(&sequence(
     &[
         Always(REQUEST_SEQUENCE_NUMBER),
@@ -295,7 +312,7 @@ const REGISTRATION_REQUEST: Type = Type::Sequence(&sequence(
         Optional(NON_STANDARD_PARAMETER),
         Always(Boolean),
         Always(CALL_SIGNAL_ADDRESSES),
-        Always(SequenceOf(&OTHER_ADDRESS, 0)),
+        Always(SequenceOf(&RAS_ADDRESS, ADDRESSES_MAX)),
         Always(ENDPOINT_TYPE),
         Optional(ALIASES),
         Optional(IDENTIFIER),
@@ -309,7 +326,7 @@ const REGISTRATION_CONFIRM: Type = Type::Sequence(&sequence(
         Always(REQUEST_SEQUENCE_NUMBER),
         Always(PROTOCOL_IDENTIFIER),
         Optional(NON_STANDARD_PARAMETER),
-        Always(SequenceOf(&OTHER_ADDRESS, 0)),
+        Always(CALL_SIGNAL_ADDRESSES),
         Optional(ALIASES),
         Optional(IDENTIFIER),
         Always(IDENTIFIER),
@@ -320,12 +337,32 @@ const REGISTRATION_CONFIRM: Type = Type::Sequence(&sequence(
 const UNREGISTRATION_REQUEST: Type = Type::Sequence(&sequence(
     &[
         Always(REQUEST_SEQUENCE_NUMBER),
-        Always(SequenceOf(&OTHER_ADDRESS, 0)),
+        Always(CALL_SIGNAL_ADDRESSES),
         Optional(Stop),
         Optional(Stop),
         Optional(Stop),
     ],
     10,
+    &[],
+));
+const ADMISSION_REQUEST: Type = Type::Sequence(&sequence(
+    &[
+        Always(REQUEST_SEQUENCE_NUMBER),
+        Always(CALL_TYPE),
+        Optional(CALL_MODEL),
+        Always(IDENTIFIER),
+        Optional(ALIASES),
+        Optional(DEST_ADDRESS),
+        // destExtraCallInfo, srcInfo
+        Optional(ALIASES),
+        Always(ALIASES),
+        Optional(SOURCE_ADDRESS),
+        // bandWidth
+        Always(Stop),
+        Optional(Stop),
+        Optional(Stop),
+    ],
+    26,
     &[],
 ));
 const ADMISSION_CONFIRM: Type = Type::Sequence(&sequence(
@@ -341,6 +378,18 @@ const ADMISSION_CONFIRM: Type = Type::Sequence(&sequence(
     21,
     &[],
 ));
+const LOCATION_REQUEST: Type = Type::Sequence(&sequence(
+    &[
+        Always(REQUEST_SEQUENCE_NUMBER),
+        Optional(IDENTIFIER),
+        Always(ALIASES),
+        Optional(NON_STANDARD_PARAMETER),
+        // replyAddress
+        Always(RAS_ADDRESS),
+    ],
+    12,
+    &[(0, Stop)],
+));
 const LOCATION_CONFIRM: Type = Type::Sequence(&sequence(
     &[
         Always(REQUEST_SEQUENCE_NUMBER),
@@ -351,12 +400,27 @@ const LOCATION_CONFIRM: Type = Type::Sequence(&sequence(
     15,
     &[],
 ));
+const INFO_REQUEST_RESPONSE: Type = Type::Sequence(&sequence(
+    &[
+        Optional(NON_STANDARD_PARAMETER),
+        Always(REQUEST_SEQUENCE_NUMBER),
+        Always(ENDPOINT_TYPE),
+        Always(IDENTIFIER),
+        Always(RAS_ADDRESS),
+        Always(CALL_SIGNAL_ADDRESSES),
+        // endpointAlias, perCallInfo
+        Optional(Stop),
+        Optional(Stop),
+    ],
+    7,
+    &[],
+));
 
 /// RasMessage, as far as the helper does anything: the other messages are not read beyond their
 /// number.
 pub const RAS_MESSAGE: Type = Type::Choice(&Choice {
     root: &[
-        Null,
+        Heard(Mark::GatekeeperRequest, &GATEKEEPER_REQUEST),
         Heard(Mark::GatekeeperConfirm, &GATEKEEPER_CONFIRM),
         Null,
         Heard(Mark::RegistrationRequest, &REGISTRATION_REQUEST),
@@ -365,7 +429,7 @@ pub const RAS_MESSAGE: Type = Type::Choice(&Choice {
         Heard(Mark::UnregistrationRequest, &UNREGISTRATION_REQUEST),
         Null,
         Null,
-        Null,
+        Heard(Mark::AdmissionRequest, &ADMISSION_REQUEST),
         Heard(Mark::AdmissionConfirm, &ADMISSION_CONFIRM),
         Null,
         Null,
@@ -374,11 +438,12 @@ pub const RAS_MESSAGE: Type = Type::Choice(&Choice {
         Null,
         Null,
         Null,
-        Null,
+        Heard(Mark::LocationRequest, &LOCATION_REQUEST),
         Heard(Mark::LocationConfirm, &LOCATION_CONFIRM),
         Null,
+        // infoRequest
         Null,
-        Null,
+        Heard(Mark::InfoRequestResponse, &INFO_REQUEST_RESPONSE),
         Null,
         Null,
     ],

@@ -13,6 +13,8 @@ pub(super) struct Say {
     pub(super) message: Option<Mark>,
     pub(super) address: Address,
     pub(super) port: u16,
+    /// Where the speaker listens himself.
+    pub(super) own: (Address, u16),
 }
 
 /// A value as it is encoded.
@@ -28,6 +30,8 @@ pub(super) struct Encoder<'r> {
     left: usize,
 }
 
+/// Of so many lists of addresses one begins with the loopback address, per cent.
+const LOOPBACK: usize = 12;
 /// How likely something is that the helper has no interest in, per cent.
 const IDLE: usize = 12;
 /// Octets of one message beyond which nothing optional is added.
@@ -92,6 +96,12 @@ impl Encoder<'_> {
             Type::Heard(mark @ (Mark::Ipv4 | Mark::Ipv6), _) => self.address(*mark),
             Type::Heard(Mark::TimeToLive, Type::Integer(low, high)) => {
                 self.time_to_live(*low, *high)
+            }
+            Type::Heard(Mark::RasAddress, kind) if self.random.chance(85) => {
+                let say = self.say;
+                (self.say.address, self.say.port) = say.own;
+                self.value(kind);
+                self.say = say;
             }
             Type::Heard(_, kind) | Type::Unheard(kind) => self.value(kind),
         }
@@ -264,15 +274,22 @@ impl Encoder<'_> {
             2 if self.wants(item) && self.random.chance(10) => self.random.pick(&[29, 30, 31, 35]),
             _ => 1 + self.random.below(2),
         };
-        let port = self.say.port;
+        let Say { address, port, .. } = self.say;
+        let is_addresses = matches!(item, Type::Heard(Mark::CallSignalAddress, _));
+        let loopback =
+            is_addresses && self.say.family == Family::V4 && self.random.chance(LOOPBACK);
         self.determinant(count);
         for n in 0..count {
+            self.say.address = match loopback && n == 0 {
+                true => Address::v4([127, 0, 0, 1]),
+                false => address,
+            };
             if self.random.chance(70) {
                 self.say.port = port.wrapping_add(2 * n as u16);
             }
             self.value(item);
         }
-        self.say.port = port;
+        (self.say.address, self.say.port) = (address, port);
     }
 
     fn choice(&mut self, choice: &Choice) {
@@ -364,12 +381,16 @@ impl Encoder<'_> {
     fn wants(&self, kind: &Type) -> bool {
         let message = |mark: &Mark| {
             let messages = [
+                Mark::GatekeeperRequest,
                 Mark::GatekeeperConfirm,
                 Mark::RegistrationRequest,
                 Mark::RegistrationConfirm,
                 Mark::UnregistrationRequest,
+                Mark::AdmissionRequest,
                 Mark::AdmissionConfirm,
+                Mark::LocationRequest,
                 Mark::LocationConfirm,
+                Mark::InfoRequestResponse,
                 Mark::ChannelAck,
             ];
             messages.contains(mark).then(|| self.say.message.is_none_or(|wanted| wanted == *mark))

@@ -7,12 +7,13 @@ mod encode;
 use super::Messages;
 use super::stream::Stream;
 use crate::fuzz::draft::{Body, Draft, UDP};
-use crate::fuzz::flow::Flow;
+use crate::fuzz::flow::{Flow, address};
 use crate::fuzz::random::Random;
 use encode::{Say, encode};
 use keepstate_conntrack::helpers::h323::Mark;
 use keepstate_conntrack::helpers::h323::grammar::{h225, h245};
 use keepstate_conntrack::helpers::h323::per::Type;
+use keepstate_packet::{Address, Family};
 
 /// Ports that are announced.
 const PORTS: [u16; 8] = [1720, 1719, 5000, 5001, 5004, 1503, 30_000, 65_535];
@@ -22,12 +23,16 @@ pub(super) const MESSAGES: [Messages; 3] = [
     Messages {
         helper: "RAS",
         kinds: &[
+            "gatekeeperRequest",
             "gatekeeperConfirm",
             "registrationRequest",
             "registrationConfirm",
             "unregistrationRequest",
+            "admissionRequest",
             "admissionConfirm",
+            "locationRequest",
             "locationConfirm",
+            "infoRequestResponse",
         ],
         kind: ras_kind,
     },
@@ -55,12 +60,16 @@ pub(super) const MESSAGES: [Messages; 3] = [
 /// The number of the message, in five bits behind one that says whether it is an addition.
 fn ras_kind(payload: &[u8]) -> Option<&'static str> {
     Some(match payload.first()? >> 2 {
+        0 => "gatekeeperRequest",
         1 => "gatekeeperConfirm",
         3 => "registrationRequest",
         4 => "registrationConfirm",
         6 => "unregistrationRequest",
+        9 => "admissionRequest",
         10 => "admissionConfirm",
+        18 => "locationRequest",
         19 => "locationConfirm",
+        22 => "infoRequestResponse",
         _ => return None,
     })
 }
@@ -94,31 +103,66 @@ fn control_kind(payload: &[u8]) -> Option<&'static str> {
 
 /// A dialogue.
 pub(crate) fn conversation(random: &mut Random) -> Vec<Draft> {
-    match random.below(20) {
+    match random.below(24) {
         0 => datagrams(random),
-        1..10 => registration(random),
-        _ => call(random),
+        1..10 => {
+            let flow = Flow::new(random, &[1719]);
+            registration(random, flow)
+        }
+        10..20 => {
+            let flow = Flow::new(random, &[1720]);
+            call_on(random, flow)
+        }
+        _ => crowd(random),
     }
 }
 
+/// Several who talk with one, and listen where the others listen.
+fn crowd(random: &mut Random) -> Vec<Draft> {
+    let port = random.pick(&[1719, 1720]);
+    let first = Flow::new(random, &[port]);
+    let mut drafts = Vec::new();
+    for host in 1..=2 + random.below(2) as u8 {
+        let mut flow = first;
+        flow.addresses[0] = address(flow.family, flow.sides[0], host);
+        flow.ports[0] += u16::from(host);
+        drafts.extend(match port {
+            1719 => registration(random, flow),
+            _ => call_on(random, flow),
+        });
+    }
+    drafts
+}
+
 /// With a gatekeeper.
-fn registration(random: &mut Random) -> Vec<Draft> {
-    let flow = Flow::new(random, &[1719]);
+fn registration(random: &mut Random, flow: Flow) -> Vec<Draft> {
     let mut drafts = Vec::new();
     let steps = [
+        (0, Mark::GatekeeperRequest),
         (1, Mark::GatekeeperConfirm),
         (0, Mark::RegistrationRequest),
         (1, Mark::RegistrationConfirm),
+        (0, Mark::AdmissionRequest),
         (1, Mark::AdmissionConfirm),
+        (0, Mark::LocationRequest),
         (1, Mark::LocationConfirm),
+        (0, Mark::InfoRequestResponse),
         (0, Mark::UnregistrationRequest),
     ];
+    let settled = usual_port(random, &flow);
     for (end, message) in steps {
-        if random.chance(25) {
+        if random.chance(30) {
             continue;
         }
         let end = if random.chance(8) { 1 - end } else { end };
-        let say = said(random, &flow, end, Some(message));
+        let mut say = said(random, &flow, end, Some(message));
+        if random.chance(60) {
+            say.port = settled;
+        }
+        if end == 1 && random.chance(40) {
+            // What was registered, as the gatekeeper sees it.
+            say.address = seen_outside(random, &flow);
+        }
         for _ in 0..=usize::from(random.chance(15)) {
             let payload = message_of(random, &h225::RAS_MESSAGE, say);
             drafts.push(datagram(random, &flow, end, payload));
@@ -134,6 +178,17 @@ fn registration(random: &mut Random) -> Vec<Draft> {
     drafts
 }
 
+/// The address of the one who asks, as it may come out of a router.
+fn seen_outside(random: &mut Random, flow: &Flow) -> Address {
+    match flow.family {
+        Family::V4 => {
+            let [own, known] = [[100, 127, 254, 1], [203, 0, 113, 1]].map(Address::v4);
+            random.pick(&[flow.addresses[0], own, known, known])
+        }
+        Family::V6 => flow.addresses[0],
+    }
+}
+
 /// What follows a message of registration.
 fn announced(random: &mut Random, flow: &Flow, end: usize, message: Mark, say: Say) -> Vec<Draft> {
     let mut next = towards(flow, end);
@@ -145,7 +200,7 @@ fn announced(random: &mut Random, flow: &Flow, end: usize, message: Mark, say: S
             let payload = message_of(random, &h225::RAS_MESSAGE, say);
             Vec::from([datagram(random, &next, 0, payload)])
         }
-        Mark::UnregistrationRequest => Vec::new(),
+        Mark::UnregistrationRequest | Mark::GatekeeperRequest | Mark::LocationRequest => Vec::new(),
         _ => call_on(random, next),
     }
 }
@@ -158,11 +213,6 @@ fn towards(flow: &Flow, listener: usize) -> Flow {
         sides: [flow.sides[opener], flow.sides[listener]],
         ..*flow
     }
-}
-
-fn call(random: &mut Random) -> Vec<Draft> {
-    let flow = Flow::new(random, &[1720]);
-    call_on(random, flow)
 }
 
 /// Signalling, and the control of media on a connection of its own.
@@ -215,10 +265,13 @@ fn followers(random: &mut Random, flow: &Flow, end: usize, port: u16) -> Vec<Dra
 /// An H.245 connection.
 fn control(random: &mut Random, flow: Flow) -> Vec<Draft> {
     let mut control = Stream::open(random, flow);
-    for _ in 0..=control.random.below(5) {
+    let most = if control.random.chance(10) { 14 } else { 5 };
+    for _ in 0..=control.random.below(most) {
         let end = control.random.below(2);
         let mut say = said(control.random, &flow, end, None);
-        say.port = control.random.pick(&PORTS);
+        if control.random.chance(60) {
+            say.port = control.random.pick(&PORTS);
+        }
         let message = message_of(control.random, &h245::MESSAGE, say);
         talk(&mut control, end, &message);
     }
@@ -249,6 +302,13 @@ fn datagrams(random: &mut Random) -> Vec<Draft> {
     drafts
 }
 
+/// Where those who talk with one end are likely to listen, all of them.
+fn usual_port(random: &mut Random, flow: &Flow) -> u16 {
+    let [.., last] = flow.addresses[1].0;
+    let last = if flow.family == Family::V4 { flow.addresses[1].0[3] } else { last };
+    if random.chance(60) { [5000, 5001][usize::from(last & 1)] } else { random.pick(&PORTS) }
+}
+
 /// What an end has to say: mostly its own address.
 fn said(random: &mut Random, flow: &Flow, end: usize, message: Option<Mark>) -> Say {
     let foreign = match message {
@@ -262,8 +322,9 @@ fn said(random: &mut Random, flow: &Flow, end: usize, message: Option<Mark>) -> 
             address.0[3] ^= 3;
         }
     }
-    let port = if random.chance(4) { 0 } else { random.pick(&PORTS) };
-    Say { family: flow.family, message, address, port }
+    let port = if random.chance(4) { 0 } else { usual_port(random, flow) };
+    let own = (flow.addresses[end], flow.ports[end]);
+    Say { family: flow.family, message, address, port, own }
 }
 
 /// A message, sometimes spoilt.
