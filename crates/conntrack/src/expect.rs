@@ -371,6 +371,16 @@ impl Table {
         self.expectations.all.get(&self.expected(tuple, zone)?).copied()
     }
 
+    /// The newest that a connection has announced of some.
+    pub(crate) fn announced_at(
+        &self,
+        master: ConnId,
+        is_one: impl Fn(&Request) -> bool,
+    ) -> Option<Request> {
+        let newest = self.announced(master, is_one).last()?;
+        self.expectations.all.get(&newest).map(|expectation| expectation.request)
+    }
+
     fn announced(
         &self,
         master: ConnId,

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
 use core::ops::Range;
 use core::time::Duration;
-use keepstate_packet::{Address, Instant, L4, Parsed};
+use keepstate_packet::{Address, Instant, L4, Parsed, checksum};
 
 /// Most bytes of a packet: what the length field of IPv4 can say.
 const PACKET_LENGTH_MAX: usize = 65_535;
@@ -43,6 +43,8 @@ pub(crate) struct Helping<'a> {
     ways: &'a dyn Ways,
     /// What the packet is to be from its upper-layer header on, where that changes.
     said: Option<Vec<u8>>,
+    /// Whether TCP's sequence numbers shift when the packet gets another length.
+    pub(crate) shifts: bool,
 }
 
 impl<'a> Helping<'a> {
@@ -89,6 +91,21 @@ impl<'a> Helping<'a> {
         }
         said.splice(part, instead.iter().copied());
         Ok(())
+    }
+
+    /// By how many bytes the packet may still grow.
+    pub(crate) fn room(&self) -> usize {
+        let said = self.head_length() + self.said().len();
+        PACKET_LENGTH_MAX.saturating_sub(self.packet.l4_offset as usize + said)
+    }
+
+    /// Has the packet go to another port.
+    pub(crate) fn redirect(&mut self, port: u16) {
+        let upper = self.upper_layer();
+        let said = self.said.get_or_insert_with(|| upper.to_vec());
+        if let Some([_, _, destination @ ..]) = said.first_chunk_mut::<4>() {
+            *destination = port.to_be_bytes();
+        }
     }
 
     /// The connection's tuple in the direction of the packet.
@@ -152,7 +169,7 @@ impl<'a> Helping<'a> {
             match self.expect(Request { tuple, ..request }) {
                 Ok(()) => return Some(tuple.destination_port),
                 Err(Refused::Clash) => {}
-                Err(Refused::Already | Refused::Full) => break,
+                Err(Refused::Already | Refused::Full) => return None,
             }
             tuple.destination_port = self.table.draw_expected(&request.tuple, count, attempt == 0);
         }
@@ -191,11 +208,10 @@ impl<'a> Helping<'a> {
         self.table.prolong_announced(self.now, self.conn, is_one, deadline)
     }
 
-    /// Master, helper and class of what waits for this tuple, active or not.
-    pub(crate) fn expected(&mut self, tuple: &Tuple) -> Option<(ConnId, Instance, u8)> {
+    /// What waits for this tuple, active or not.
+    pub(crate) fn expected(&mut self, tuple: &Tuple) -> Option<Expectation> {
         let zone = self.table.zone(self.conn).unwrap_or_default();
-        let found = self.table.awaited(self.now, tuple, zone);
-        found.map(|e| (e.master, e.helper, e.request.class))
+        self.table.awaited(self.now, tuple, zone)
     }
 
     /// Whether the connection was expected itself.
@@ -320,15 +336,32 @@ impl Table {
         let Some(cold) = self.slots.cold(conn.slot) else { return Ok(None) };
         let Some(helper) = cold.helper else { return Ok(None) };
         let Some(help) = helper.helper().map(|helper| helper.help) else { return Ok(None) };
-        let (state, said) = (tracked.state, None);
+        let (state, said, shifts) = (tracked.state, None, true);
         let table = &mut *self;
-        let mut helping =
-            Helping { table, now, conn, helper, state, direction, packet, bytes, ways, said };
+        let mut helping = Helping {
+            table,
+            now,
+            conn,
+            helper,
+            state,
+            direction,
+            packet,
+            bytes,
+            ways,
+            said,
+            shifts,
+        };
         help(&mut helping)?;
-        let said = helping.said;
-        if let (Some(said), L4::Tcp(header)) = (&said, &packet.l4) {
-            let by = (said.len() as u32).wrapping_sub(packet.l4_bytes(bytes).len() as u32);
-            self.shift_from(conn, direction, header.sequence, by);
+        let (mut said, shifts) = (helping.said, helping.shifts);
+        match (&mut said, &packet.l4) {
+            (Some(_), L4::Tcp(_)) if !shifts => {}
+            (Some(said), L4::Tcp(header)) => {
+                let by = (said.len() as u32).wrapping_sub(packet.l4_bytes(bytes).len() as u32);
+                self.shift_from(conn, direction, header.sequence, by);
+            }
+            (None, _) | (Some(_), L4::Udp(_)) => {}
+            // An ICMP error about a datagram: what it quotes was read like one.
+            (Some(said), _) => checksum::fill_as_udp(packet, said),
         }
         Ok(said)
     }

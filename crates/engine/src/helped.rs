@@ -62,12 +62,17 @@ pub(crate) fn renew<R>(walk: &mut Walk<'_, R>) {
     }
 }
 
+/// The packet, when its walk has left it in a buffer of those that it had, and so many others.
+pub(crate) fn take(spares: &mut [Vec<u8>], left: usize) -> Option<Vec<u8>> {
+    let place = spares.len().checked_sub(left)?.checked_sub(1)?;
+    spares.get_mut(place).map(core::mem::take)
+}
+
 impl Engine {
     /// Takes the packet out of the buffer that its walk has left it in, when that is none of the caller's.
     pub(crate) fn take_spared(&mut self, parsed: &Parsed) -> Option<Vec<u8>> {
-        let used = core::mem::replace(&mut self.spares_left, SPARES);
-        let place = (SPARES - used.min(SPARES)).checked_sub(1)?;
-        let mut bytes = core::mem::take(self.spares.get_mut(place)?);
+        let left = core::mem::replace(&mut self.spares_left, SPARES);
+        let mut bytes = take(&mut self.spares, left)?;
         bytes.truncate(parsed.length as usize);
         Some(bytes)
     }

@@ -352,7 +352,6 @@ fn leave<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> {
     let care = walk.conntrack.care(conn);
     if care != Care::default() {
         let is_changed = care.is_helped() && helped::help(walk)?;
-        let care = if is_changed { walk.conntrack.care(conn) } else { care };
         if care.is_proxied() {
             synproxy::complete(walk)?;
         }

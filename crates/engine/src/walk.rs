@@ -10,7 +10,7 @@ use crate::route::{Forwarding, InterfaceIndex, Routed};
 use crate::routing::Routing;
 use crate::rules::Rules;
 use crate::transmit::{Bounded, Origin, Transmit};
-use crate::{defrag, forward, own, receive::Refused, reject};
+use crate::{defrag, forward, helped, own, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
@@ -471,8 +471,10 @@ impl<R: Recorder> Walk<'_, R> {
             bytes.resize(bytes.len() + ROOM, 0);
         }
         let (now, was_duplicate) = (self.now, self.is_duplicate);
+        let mut spares = [const { Vec::new() }; helped::SPARES];
         let (meets, recorder) = self.meets();
         let mut walk = Walk::new(now, meets, recorder, &mut parsed, &mut bytes);
+        walk.spares = &mut spares;
         (walk.tracked, walk.is_answer, walk.template) = (tracked, tracked.is_some(), template);
         (walk.made, walk.is_duplicate) = (Some(made), was_duplicate);
         (walk.unfinished, walk.verified) = (unfinished, unsummed);
@@ -488,8 +490,10 @@ impl<R: Recorder> Walk<'_, R> {
             walk.stop(stop);
         }
         walk.finish();
-        let (out, unknown) = (walk.out, walk.unknown);
+        let (out, unknown, left) = (walk.out, walk.unknown, walk.spares.len());
         self.note_unknown(unknown);
+        // What it quotes may have become longer.
+        bytes = helped::take(&mut spares, left).unwrap_or(bytes);
         bytes.truncate(parsed.length as usize);
         let leaves = out.filter(|_| sent.is_ok());
         self.recorder.answered(leaves.map(|out| (out, &*bytes)));

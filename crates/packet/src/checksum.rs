@@ -269,6 +269,20 @@ pub fn renew(parsed: &Parsed, bytes: &mut [u8]) {
     put(segment, rule.at, not_zero(pseudo.bytes(segment).checksum()));
 }
 
+/// Writes length and checksum of a UDP datagram into what a packet carries, whatever it is, where they are in
+/// UDP: the checksum unless zeros stand there. As Linux 6.18 does to an ICMP error that quotes a datagram
+/// which a helper translates.
+pub fn fill_as_udp(parsed: &Parsed, upper: &mut [u8]) {
+    const LENGTH_AT: usize = 4;
+    put(upper, LENGTH_AT, upper.len() as u16);
+    if be16(upper, UDP_AT).is_none_or(|sum| sum == 0) {
+        return;
+    }
+    put(upper, UDP_AT, 0);
+    let pseudo = Sum::pseudo_header(parsed, udp::PROTOCOL, upper.len() as u32);
+    put(upper, UDP_AT, not_zero(pseudo.bytes(upper).checksum()));
+}
+
 /// The checksum of a TCP segment that its host leaves to the network card: until then the sum of the
 /// pseudo-header stands in its place, and what is changed in the segment changes nothing there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,6 +328,8 @@ impl Unfinished {
 
 /// Where a TCP segment has its checksum.
 const TCP_AT: usize = 16;
+/// Where it stands in UDP's.
+const UDP_AT: usize = 6;
 
 /// Writes the checksum of an SCTP packet, from its common header on; nothing happens where that is cut.
 pub fn fill_sctp(packet: &mut [u8]) {

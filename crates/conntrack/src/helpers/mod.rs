@@ -81,7 +81,7 @@ pub static HELPERS: &[Helper] = &[
         port: 5060,
         families: BOTH,
         policies: &sip::POLICIES,
-        memory: || Memory::Sip(sip::Numbers::default()),
+        memory: || Memory::Sip(sip::Known::default()),
         help: sip::help_udp,
     },
     Helper {
@@ -90,7 +90,7 @@ pub static HELPERS: &[Helper] = &[
         port: 5060,
         families: BOTH,
         policies: &sip::POLICIES,
-        memory: || Memory::Sip(sip::Numbers::default()),
+        memory: || Memory::Sip(sip::Known::default()),
         help: sip::help_tcp,
     },
     Helper {
@@ -204,7 +204,7 @@ pub(crate) fn policy(helper: Instance, class: u8, modules: &Modules) -> Option<P
 pub(crate) enum Memory {
     Nothing,
     Ftp(ftp::Lines),
-    Sip(sip::Numbers),
+    Sip(sip::Known),
     Sane(sane::Asked),
     Pptp(pptp::Control),
     Ras(h323::ras::Registration),

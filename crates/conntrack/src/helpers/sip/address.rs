@@ -25,6 +25,20 @@ pub(super) fn host(text: Text<'_>, at: usize, family: Family) -> Option<(Address
     text.at(end).filter(|byte| *byte == b']').map(|_| (address, end + 1))
 }
 
+/// The same where the brackets may be missing, either of them.
+pub(super) fn perhaps_bracketed(
+    text: Text<'_>,
+    at: usize,
+    family: Family,
+) -> Option<(Address, usize)> {
+    if family == Family::V4 {
+        return address(text, at, family);
+    }
+    let inside = if text.at(at) == Some(b'[') { at + 1 } else { at };
+    let (address, end) = address(text, inside, family)?;
+    Some((address, if text.at(end) == Some(b']') { end + 1 } else { end }))
+}
+
 /// What can follow a part of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {

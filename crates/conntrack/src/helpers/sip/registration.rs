@@ -1,7 +1,7 @@
 //! Registrations: REGISTER announces that calls may come in at a contact, its answer for how long.
 
 use super::headers::{self, CONTACT, EXPIRES, Uris};
-use super::{Message, SIGNALLING};
+use super::{Message, SIGNALLING, outside};
 use crate::expect::Request;
 use crate::helping::Helping;
 use crate::table::Drop;
@@ -11,18 +11,18 @@ use crate::timeout::waited;
 const BAD_EXPIRES: &str = "cannot parse expires";
 
 /// Expects calls at the contact of the one who registers, not before they are answered.
-pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<(), Drop> {
+pub(super) fn register(helping: &mut Helping<'_>, message: &mut Message<'_>) -> Result<(), Drop> {
     // Who was called at a contact cannot register one.
     if helping.is_expected() {
         return Ok(());
     }
-    let Message { text, family, .. } = *message;
     let (Some(tuple), Some(inverse)) = (helping.tuple(), helping.inverse()) else { return Ok(()) };
-    let Some(contact) = Uris::of(&CONTACT, text, family).next() else { return Ok(()) };
+    let text = message.text();
+    let Some(contact) = CONTACT.first(text, message.family) else { return Ok(()) };
     if contact.address != tuple.source {
         return Ok(());
     }
-    let end = contact.end;
+    let end = contact.place.end;
     let Some(protocol) = headers::transport(text, end, tuple.protocol) else { return Ok(()) };
     let own = headers::expires(text, end).map_err(|_| helping.refuse(BAD_EXPIRES))?;
     if own.unwrap_or_else(|| expires(message)) != 0 {
@@ -35,17 +35,20 @@ pub(super) fn register(helping: &mut Helping<'_>, message: &Message<'_>) -> Resu
             assigns: Some(helping.helper),
             ..Request::new(protocol, (source, None), place, tuple.family)
         };
-        helping.expect_or_drop(calls)?;
+        match helping.is_translated() {
+            true => outside::expect(helping, message, calls, contact.place)?,
+            false => helping.expect_or_drop(calls)?,
+        }
     }
-    if let Some(numbers) = super::numbers(helping) {
-        numbers.register = message.cseq;
+    if let Some(known) = super::known(helping) {
+        known.register = message.cseq;
     }
     Ok(())
 }
 
 /// The answer to the last REGISTER: its contacts say which registration holds, and how long.
-pub(super) fn answer(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<(), Drop> {
-    let is_late = super::numbers(helping).is_none_or(|numbers| numbers.register != message.cseq);
+pub(super) fn answer(helping: &mut Helping<'_>, message: &mut Message<'_>) -> Result<(), Drop> {
+    let is_late = super::known(helping).is_none_or(|known| known.register != message.cseq);
     if is_late || matches!(message.code, 100..=199) {
         return Ok(());
     }
@@ -58,13 +61,13 @@ pub(super) fn answer(helping: &mut Helping<'_>, message: &Message<'_>) -> Result
 
 /// Whether one of the contacts is registered on: its expectation serves from now on.
 fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop> {
-    let Message { text, family, .. } = *message;
     let Some(tuple) = helping.tuple() else { return Ok(true) };
-    for contact in Uris::of(&CONTACT, text, family) {
+    let (text, mut contacts) = (message.text(), Uris::of(&CONTACT, message.family));
+    while let Some(contact) = contacts.next(text) {
         if contact.address != tuple.destination {
             continue;
         }
-        let end = contact.end;
+        let end = contact.place.end;
         let Some(protocol) = headers::transport(text, end, tuple.protocol) else { continue };
         let own = headers::expires(text, end).map_err(|_| helping.refuse(BAD_EXPIRES))?;
         let seconds = own.unwrap_or_else(|| expires(message));
@@ -86,5 +89,5 @@ fn holds(helping: &mut Helping<'_>, message: &Message<'_>) -> Result<bool, Drop>
 
 /// Seconds of the whole message, 0 when it has none.
 fn expires(message: &Message<'_>) -> u32 {
-    headers::number(&EXPIRES, message.text).map_or(0, |(seconds, _)| seconds)
+    headers::number(&EXPIRES, message.text()).map_or(0, |(seconds, _)| seconds)
 }

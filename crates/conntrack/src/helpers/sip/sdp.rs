@@ -2,6 +2,7 @@
 
 use super::address;
 use super::text::{Text, is_digit, is_letter, is_line_end};
+use core::ops::Range;
 use keepstate_packet::{Address, Family};
 
 /// Media descriptions that are read of one session.
@@ -11,16 +12,23 @@ pub(super) const MEDIA_MAX: usize = 3;
 const KINDS: [(&[u8], u8); 3] =
     [(b"audio ", super::AUDIO), (b"video ", super::VIDEO), (b"image ", super::IMAGE)];
 
-const VERSION: &[u8] = b"v=";
-const CONNECTION: &[u8] = b"c=";
+pub(super) const VERSION: &[u8] = b"v=";
+/// Whose description it is.
+pub(super) const OWNER: &[u8] = b"o=";
+/// Where media are to go.
+pub(super) const CONNECTION: &[u8] = b"c=";
 const MEDIA: &[u8] = b"m=";
 
 /// One medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Medium {
     pub(super) class: u8,
     pub(super) address: Address,
+    /// The address is its own, not that of the whole description.
+    pub(super) has_address: bool,
     pub(super) port: u16,
+    /// Where the port stands.
+    pub(super) place: Range<usize>,
 }
 
 /// A description is not to be believed: a medium has a port outside of 1024 to 65535, or no address.
@@ -31,35 +39,44 @@ pub(super) enum Unbelievable {
     NoAddress,
 }
 
-/// The media of a message, in order.
+/// The media of a message, in order. The text may change under way: the next medium is looked for behind
+/// the place where the last one stood then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Media<'a> {
-    text: Text<'a>,
+pub(super) struct Media {
     family: Family,
-    /// The address of the whole session.
-    session: Option<Address>,
+    /// The address of the whole description.
+    pub(super) address: Option<Address>,
+    /// Where the description began.
+    pub(super) start: usize,
     at: usize,
     left: usize,
 }
 
-impl<'a> Media<'a> {
+impl Media {
     /// `None` when the message holds no description.
-    pub(super) fn of(text: Text<'a>, family: Family) -> Option<Self> {
-        let line = line(text, 0, VERSION, None)?;
-        let digits = text.run(line, is_digit);
-        (digits > 0).then(|| Self {
-            text,
-            family,
-            session: connection(text, line, family),
-            at: line,
-            left: MEDIA_MAX,
-        })
+    pub(super) fn of(text: Text<'_>, family: Family) -> Option<Self> {
+        let start = start(text)?;
+        let address = address(text, start, CONNECTION, family).map(|(address, _)| address);
+        Some(Self { family, address, start, at: start, left: MEDIA_MAX })
     }
 
-    /// The next description of a kind that is known and has a port; `None` at the last, and at one
-    /// that cannot be read.
-    fn next_announced(&mut self) -> Option<(u8, u32)> {
-        let text = self.text;
+    /// The next one that has a port; `None` at the last, and at one that cannot be read.
+    pub(super) fn next(&mut self, text: Text<'_>) -> Option<Result<Medium, Unbelievable>> {
+        self.left = self.left.checked_sub(1)?;
+        let (class, place, number) = self.next_announced(text)?;
+        let Some(port) = u16::try_from(number).ok().filter(|port| *port >= 1024) else {
+            return Some(Err(Unbelievable::Port(number)));
+        };
+        let own = address(text, self.at, CONNECTION, self.family).map(|(address, _)| address);
+        let medium = own.or(self.address).map(|address| {
+            let has_address = own.is_some();
+            Medium { class, address, has_address, port, place }
+        });
+        Some(medium.ok_or(Unbelievable::NoAddress))
+    }
+
+    /// The next description of a kind that is known and has a port: where that stands, too.
+    fn next_announced(&mut self, text: Text<'_>) -> Option<(u8, Range<usize>, u32)> {
         loop {
             let at = line(text, self.at, MEDIA, None)?;
             let kind_length = text.run(at, is_letter);
@@ -74,36 +91,32 @@ impl<'a> Media<'a> {
             };
             self.at = at + name.len();
             if let Some((port @ 1.., _)) = text.number(self.at) {
-                return Some((*class, port));
+                return Some((*class, self.at..at + length, port));
             }
         }
     }
 }
 
-impl Iterator for Media<'_> {
-    type Item = Result<Medium, Unbelievable>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let (class, port) = self.next_announced()?;
-        let number = port;
-        let Some(port) = u16::try_from(number).ok().filter(|port| *port >= 1024) else {
-            return Some(Err(Unbelievable::Port(number)));
-        };
-        let address = connection(self.text, self.at, self.family).or(self.session);
-        Some(address.map(|address| Medium { class, address, port }).ok_or(Unbelievable::NoAddress))
-    }
+/// Behind the `v=` that a description begins with (RFC 4566, 5.1).
+pub(super) fn start(text: Text<'_>) -> Option<usize> {
+    line(text, 0, VERSION, None).filter(|at| text.run(*at, is_digit) > 0)
 }
 
-/// The address of the next connection line behind a place that comes before the next medium.
-fn connection(text: Text<'_>, from: usize, family: Family) -> Option<Address> {
+/// The address on the next line with this name behind a place that comes before the next medium, and where
+/// it stands.
+pub(super) fn address(
+    text: Text<'_>,
+    from: usize,
+    name: &[u8],
+    family: Family,
+) -> Option<(Address, Range<usize>)> {
     let network_type: &[u8] = match family {
         Family::V4 => b"IN IP4 ",
         Family::V6 => b"IN IP6 ",
     };
-    let at = line(text, from, CONNECTION, Some(MEDIA))?;
-    let at = search(text, at, network_type)?;
-    address::address(text, at + network_type.len(), family).map(|(address, _)| address)
+    let at = line(text, from, name, Some(MEDIA))?;
+    let at = search(text, at, network_type)? + network_type.len();
+    address::address(text, at, family).map(|(address, end)| (address, at..end))
 }
 
 /// Behind the `name` of the first line behind `from` that begins with it, unless one that begins

@@ -6,6 +6,7 @@ mod descriptions;
 mod dialogues;
 mod messages;
 mod segments;
+mod translated;
 
 use crate::Tracked;
 use crate::event::Snapshot;
