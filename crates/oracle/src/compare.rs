@@ -30,7 +30,8 @@ impl Difference {
 #[must_use]
 pub fn observations(kernel: &Observation, ours: &Observation) -> Vec<Difference> {
     let mut found = Vec::new();
-    if kernel.fate != ours.fate && !discarded_piece(kernel, ours) {
+    let is_hidden = discarded_piece(kernel, ours) || dropped_behind_input(kernel, ours);
+    if kernel.fate != ours.fate && !is_hidden {
         found.push(Difference::new("fate", &kernel.fate, &ours.fate));
     }
     if kernel.state != ours.state {
@@ -72,6 +73,13 @@ fn same_lines(kernel: &[String], ours: &[String]) -> bool {
 /// tracking saw it.
 fn discarded_piece(kernel: &Observation, ours: &Observation) -> bool {
     kernel.fate == Fate::Held && ours.fate == Fate::Dropped && ours.state.is_none()
+}
+
+/// Helpers come last in INPUT: what they drop there looks from outside like what reaches the host. The log
+/// tells, and what becomes of the connection.
+fn dropped_behind_input(kernel: &Observation, ours: &Observation) -> bool {
+    (kernel.fate, ours.fate) == (Fate::Local, Fate::Dropped)
+        && ours.reason == Some("helper-dropped")
 }
 
 /// What the two do not share of what they sent outside of any packet, in whatever order.

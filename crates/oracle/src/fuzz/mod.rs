@@ -122,6 +122,14 @@ impl Area {
         matches!(self, Self::Helpers | Self::Helper(_))
     }
 
+    /// Whether it is about one helper, which reads what it listens to under translation too.
+    fn is_translated_helper(self) -> bool {
+        match self {
+            Self::Helper(at) => DIALOGUES.get(usize::from(at)).is_some_and(|d| d.translated),
+            _ => false,
+        }
+    }
+
     /// What makes the scenarios of one area others than those of another with the same seed.
     fn salt(self) -> u64 {
         let name = self.name().bytes().take(8);

@@ -34,9 +34,28 @@ pub(crate) fn ruleset(
 
 /// The rules that assign helpers, and no others.
 pub(crate) fn helpers_only(family: Family) -> String {
-    let rules: Vec<_> = dialogues::rules(family, false).collect();
+    assigning(family, false)
+}
+
+fn assigning(family: Family, translates: bool) -> String {
+    let rules: Vec<_> = dialogues::rules(family, translates).collect();
     let rules = rules.join("\n");
     format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
+}
+
+/// The rules that assign helpers, and those of a gateway.
+pub(crate) fn helped_gateway(random: &mut Random, family: Family) -> String {
+    let mut text = assigning(family, true);
+    let chains = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"];
+    text.push_str("*nat\n");
+    chains.iter().for_each(|chain| text.push_str(&format!(":{chain} ACCEPT [0:0]\n")));
+    if random.chance(GATEWAY_PERCENT) {
+        text.push_str(&nat::gateway(random, family));
+    }
+    for chain in chains {
+        text.push_str(&nat::rules(random, family, chain, |_| String::new()));
+    }
+    text + "COMMIT\n"
 }
 
 /// Rules that ask for tracking or do not. Of a later IPv6 fragment iptables-nft looks for ports in the

@@ -136,6 +136,16 @@ impl Settings {
             }
             return Self { sysctls, rules, ..Self::default() };
         }
+        if area.is_translated_helper() && random.chance(40) {
+            // What becomes of a connection is asked of its events, unless it ends as it begins.
+            let is_told = |(name, value): &(String, String)| {
+                name != "nf_conntrack_events" && !value.starts_with('-')
+            };
+            sysctls.retain(is_told);
+            let rules =
+                [Family::V4, Family::V6].map(|family| rules::helped_gateway(random, family));
+            return Self { sysctls, rules, ..Self::default() };
+        }
         let ruled = matches!(area, Area::Rules | Area::Nat);
         let plain = !ruled && random.chance(if area == Area::All { 40 } else { 80 });
         let dropping = if random.chance(70) { 8 } else { 35 };

@@ -79,7 +79,7 @@ pub(crate) static DIALOGUES: &[Dialogue] = &[
         conversation: sip::conversation,
         messages: &[sip::MESSAGES],
         settled: true,
-        translated: false,
+        translated: true,
     },
     Dialogue {
         name: "tftp",

@@ -40,11 +40,18 @@ pub(crate) fn conversation(random: &mut Random) -> Vec<Draft> {
     let mut dialogue = Dialogue {
         cseq: random.pick(&[0, 1, 1, 2, 100, u32::MAX]),
         ports: [0; 2].map(|_: u16| media_port(random)),
+        speaker: 0,
+        seen: [None; 2],
         random,
         flow,
         tcp,
         turns: Vec::new(),
     };
+    for end in 0..2 {
+        if dialogue.random.chance(50) {
+            dialogue.seen[end] = Some(dialogue.translated());
+        }
+    }
     for _ in 0..=dialogue.random.below(2) {
         match dialogue.random.below(10) {
             0..4 => dialogue.registration(),
@@ -117,9 +124,13 @@ fn over_tcp(random: &mut Random, flow: Flow, turns: Vec<Turn>) -> Vec<Draft> {
     stream.drafts
 }
 
-/// Few ports, so that calls meet.
+/// Few ports, so that calls meet, and those of contacts.
 fn media_port(random: &mut Random) -> u16 {
-    let port = 4000 + 2 * random.below(5) as u16;
+    let port = match random.below(12) {
+        0 => random.pick(&[5060, 5070]),
+        1 => random.pick(&[65_530, 65_532]),
+        _ => 4000 + 2 * random.below(5) as u16,
+    };
     if random.chance(10) { port + 1 } else { port }
 }
 
@@ -132,6 +143,10 @@ struct Dialogue<'r> {
     cseq: u32,
     /// Where each end wants its media.
     ports: [u16; 2],
+    /// Who speaks.
+    speaker: usize,
+    /// What the other end takes each of them for, where somebody translates its address.
+    seen: [Option<Address>; 2],
     turns: Vec<Turn>,
 }
 
@@ -145,7 +160,8 @@ impl Dialogue<'_> {
 
     /// REGISTER, perhaps refused at first, its answer, calls that come in, and the end of it.
     fn registration(&mut self) {
-        let port = self.random.pick(&[self.flow.ports[0], self.flow.ports[0], 5060, 5070]);
+        let own = self.flow.ports[0];
+        let port = self.random.pick(&[own, own, own, 5060, 5070, self.ports[0]]);
         for _ in 0..=self.random.below(2) {
             let lives = self.random.pick(&["3600", "60", "60", "0", "1", "4294967296", "17179870"]);
             self.register(port, lives);
@@ -260,12 +276,23 @@ impl Dialogue<'_> {
         let flow = Flow {
             family: self.flow.family,
             addresses: [host, target],
-            ports: [6000 + self.random.below(3) as u16, (self.ports[to] & !1) + offset],
+            ports: [
+                self.source_of_media(1 - to, offset),
+                (self.ports[to] & !1).saturating_add(offset),
+            ],
             sides: [self.flow.sides[1 - to], self.flow.sides[to]],
         };
         self.turns.push(Turn::Media(flow, 0));
         if self.random.chance(40) {
             self.turns.push(Turn::Media(flow, 1));
+        }
+    }
+
+    /// Where media come from: half of them from where the others are wanted (RFC 4961).
+    fn source_of_media(&mut self, end: usize, offset: u16) -> u16 {
+        match self.random.chance(50) {
+            true => (self.ports[end] & !1).saturating_add(offset),
+            false => 6000 + self.random.below(3) as u16,
         }
     }
 

@@ -16,21 +16,27 @@ impl Dialogue<'_> {
     }
 
     pub(super) fn register_text(&mut self, port: u16, lives: &str) -> Vec<u8> {
+        self.speaker = 0;
         let number = self.next_cseq();
         let contact = self.contacts(0, port, lives);
         let expires = self.expires(lives);
         let start = format!("REGISTER {} SIP/2.0", self.uri(1, None));
-        let headers = vec![self.via(0), self.cseq(number, "REGISTER"), contact, expires];
+        let [from, to] = self.parties(0);
+        let number = self.cseq(number, "REGISTER");
+        let headers = vec![self.via(0), from, to, number, contact, expires];
         self.message(start, headers, String::new())
     }
 
     /// The answer to a REGISTER.
     pub(super) fn registered(&mut self, port: u16, lives: &str, code: u16) {
+        self.speaker = 1;
         let number = self.cseq;
         let contact = self.contacts(0, port, lives);
         let expires = self.expires(lives);
         let start = format!("SIP/2.0 {code} Done");
-        let headers = vec![self.via(0), self.cseq(number, "REGISTER"), contact, expires];
+        let [from, to] = self.parties(0);
+        let number = self.cseq(number, "REGISTER");
+        let headers = vec![self.via(0), from, to, number, contact, expires];
         let text = self.message(start, headers, String::new());
         self.say(1, text);
     }
@@ -61,6 +67,7 @@ impl Dialogue<'_> {
 
     /// An answer, with a description of media where one may be.
     pub(super) fn answer(&mut self, end: usize, code: u16, number: u32, method: &str) {
+        self.speaker = end;
         let percent = match code {
             100 => 5,
             101..300 => 75,
@@ -76,7 +83,8 @@ impl Dialogue<'_> {
             _ => format!("SIP/2.0 {code} Well"),
         };
         let contact = self.contacts(end, self.flow.ports[end], "");
-        let headers = vec![self.via(1 - end), self.cseq(number, method), contact];
+        let [from, to] = self.parties(1 - end);
+        let headers = vec![self.via(1 - end), from, to, self.cseq(number, method), contact];
         let text = self.message(start, headers, body);
         self.say(end, text);
     }
@@ -109,8 +117,10 @@ impl Dialogue<'_> {
     }
 
     fn request(&mut self, end: usize, method: &str, number: u32, percent: usize) -> Vec<u8> {
+        self.speaker = end;
         let body = self.body(end, percent);
-        let uri = self.uri(1 - end, None);
+        let port = if self.random.chance(30) { Some(self.flow.ports[1 - end]) } else { None };
+        let uri = self.uri(1 - end, port);
         let start = match self.random.below(40) {
             0 => format!("{} {uri} SIP/2.0", method.to_lowercase()),
             1 => format!("{method}  {uri} SIP/2.0"),
@@ -121,7 +131,8 @@ impl Dialogue<'_> {
             _ => format!("{method} {uri} SIP/2.0"),
         };
         let contact = self.contacts(end, self.flow.ports[end], "");
-        let headers = vec![self.via(end), self.cseq(number, method), contact];
+        let [from, to] = self.parties(end);
+        let headers = vec![self.via(end), from, to, self.cseq(number, method), contact];
         self.message(start, headers, body)
     }
 
@@ -131,11 +142,15 @@ impl Dialogue<'_> {
 
     /// An address as URIs have it.
     fn host(&mut self, end: usize) -> String {
-        let own = self.flow.addresses[end];
+        let own = match self.seen[end] {
+            Some(seen) if end != self.speaker => seen,
+            _ => self.flow.addresses[end],
+        };
         let shown = match self.random.below(30) {
             0 => return "pbx.example".to_owned(),
             1 => self.other_host(end),
             2 => self.flow.addresses[1 - end],
+            3..7 => self.translated(),
             _ => own,
         };
         let text = self.address(shown);
@@ -157,7 +172,7 @@ impl Dialogue<'_> {
         }
     }
 
-    fn uri(&mut self, end: usize, port: Option<u16>) -> String {
+    pub(super) fn uri(&mut self, end: usize, port: Option<u16>) -> String {
         let user = self.random.pick(&["bob@", "alice@", "", "a;b@", "x@y@", "+49:30@"]);
         let scheme = self.random.pick(&["sip:", "sip:", "sip:", "sip:", "SIP:", "sips:"]);
         let host = self.host(end);
@@ -176,8 +191,87 @@ impl Dialogue<'_> {
     fn via(&mut self, end: usize) -> String {
         let transport = if self.tcp { "TCP" } else { "UDP" };
         let host = self.host(end);
-        let port = self.random.pick(&[5060, self.flow.ports[end]]);
-        format!("Via: SIP/2.0/{transport} {host}:{port};branch=z9hG4bK{port}")
+        let port = self.random.pick(&[5060, self.flow.ports[end], self.flow.ports[end], 5070]);
+        let port = match self.random.below(12) {
+            0 => String::new(),
+            1 => format!(":{}", self.flow.ports[1 - end]),
+            _ => format!(":{port}"),
+        };
+        let name = self.random.pick(&["Via", "Via", "Via", "v", "VIA", "Vias"]);
+        let transport = if self.random.chance(3) { "UDP" } else { transport };
+        let mut text = format!("{name}: SIP/2.0/{transport} {host}{port};branch=z9hG4bK");
+        for _ in 0..self.random.pick(&[0, 0, 1, 2, 3, 4]) {
+            text += &self.way_parameter(end);
+        }
+        match self.random.below(20) {
+            0 => text.push_str(", SIP/2.0/UDP 192.0.2.9"),
+            1 => text = format!("{text}\r\n{}", self.via(1 - end)),
+            2 => text = text.replace(' ', "  "),
+            _ => {}
+        }
+        text
+    }
+
+    /// A parameter of a way (RFC 3261, 20.42; RFC 3581).
+    fn way_parameter(&mut self, end: usize) -> String {
+        let shown = self.random.pick(&[end, end, 1 - end]);
+        let address = match self.random.chance(25) {
+            true => self.translated(),
+            false => self.flow.addresses[shown],
+        };
+        let mut address = self.address(address);
+        if self.random.chance(if self.flow.family == Family::V6 { 50 } else { 5 }) {
+            address = format!("[{address}]");
+        }
+        let port =
+            self.random.pick(&[self.flow.ports[shown], self.flow.ports[shown], 5060, 65_535]);
+        match self.random.below(9) {
+            0 | 1 => format!(";maddr={address}"),
+            2..5 => format!(";received={address}"),
+            5 | 6 => format!(";rport={port}"),
+            7 => format!(";rport={}", u32::from(port) + (1 << 16)),
+            _ => self
+                .random
+                .pick(&[";rport", ";rport=", ";maddr=", ";received=x", ";ttl=1", ","])
+                .to_owned(),
+        }
+    }
+
+    /// Who calls and who is called, in a request of `end` or the answer to one.
+    fn parties(&mut self, end: usize) -> [String; 2] {
+        [("From", "f", end), ("To", "t", 1 - end)].map(|(long, short, who)| {
+            let name = self.random.pick(&[long, long, long, short]);
+            let port = if self.random.chance(60) { Some(self.flow.ports[who]) } else { None };
+            let uri = self.uri(who, port);
+            match self.random.below(12) {
+                0 => String::new(),
+                1 => format!("{name}: {uri};tag=1"),
+                2 => format!("{name}:\r\n {uri}"),
+                3 => format!("{name}: \"A\" <{uri}>, <{uri}>"),
+                _ => format!("{name}: <{uri}>;tag=1"),
+            }
+        })
+    }
+
+    /// What addresses of rules may make of one.
+    pub(super) fn translated(&mut self) -> Address {
+        let random = &mut *self.random;
+        match self.flow.family {
+            Family::V4 => Address::v4(random.pick(&[
+                [203, 0, 113, 1],
+                [203, 0, 113, 1],
+                [203, 0, 113, 9],
+                [10, 1, 0, 7],
+                [100, 127, 254, 1],
+                [100, 127, 253, 1],
+            ])),
+            Family::V6 => {
+                let text = random.pick(&["2001:c::1", "2001:c::1", "2001:c::9", "fd4d:4154:b::1"]);
+                let address: std::net::Ipv6Addr =
+                    text.parse().unwrap_or(std::net::Ipv6Addr::LOCALHOST);
+                Address::v6(address.octets())
+            }
+        }
     }
 
     fn cseq(&mut self, number: u32, method: &str) -> String {
@@ -270,7 +364,14 @@ impl Dialogue<'_> {
         if self.random.chance(95) {
             lines[0] = "v=0".to_owned();
         }
-        lines.push(format!("o=- 1 1 {network} {}", own.ip(self.flow.family)));
+        let owner = match self.random.below(20) {
+            0 => String::new(),
+            1 => "pbx.example".to_owned(),
+            _ => own.ip(self.flow.family).to_string(),
+        };
+        if !owner.is_empty() {
+            lines.push(format!("o=- 1 1 {network} {owner}"));
+        }
         lines.push("s=-".to_owned());
         if self.random.chance(85) {
             lines.push(self.connection(end));
@@ -298,9 +399,10 @@ impl Dialogue<'_> {
 
     /// Where media are to go: mostly to the own address.
     fn connection(&mut self, end: usize) -> String {
-        let shown = match self.random.below(12) {
+        let shown = match self.random.below(14) {
             0 => self.other_host(end),
             1 => self.other_host(1 - end),
+            2..5 => self.translated(),
             _ => self.flow.addresses[end],
         };
         let address = self.address(shown);
