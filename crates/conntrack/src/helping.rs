@@ -329,7 +329,7 @@ impl Table {
         ways: &dyn Ways,
     ) -> Result<Option<Vec<u8>>, Drop> {
         let Some(direction) = tracked.direction else { return Ok(None) };
-        // ICMP errors are none of a helper's business.
+        // ICMP errors about what the opener has sent are none of a helper's business.
         if (tracked.state, direction) == (CtState::Related, Direction::Reply) {
             return Ok(None);
         }
