@@ -17,6 +17,7 @@ const RULES: &str = "\
 :OUTPUT ACCEPT [0:0]
 -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
 -A PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp
+-A PREROUTING -p udp -m udp --dport 5060 -j CT --helper sip
 COMMIT
 *nat
 :PREROUTING ACCEPT [0:0]
@@ -94,6 +95,7 @@ const SCENARIOS: &[Scenario] = &[
     at(At::Client, "FTP, active, v6", "curl -s -m 5 -P - ftp://[fd07:2::2]/hello", "hello"),
     at(At::Client, "TFTP", "python3 TOOL tftp 10.7.2.2 69", "10.7.2.2 1500 True"),
     at(At::Client, "TFTP, v6", "python3 TOOL tftp fd07:2::2 69", "fd07:2::2 1500 True"),
+    at(At::Client, "a SIP call", "python3 TOOL call 10.7.2.2 5060 10.7.1.2", "call 0 media True"),
     at(At::Server, "a port forward", "python3 TOOL peer 10.7.2.1 80", "10.7.2.2 same port"),
     at(At::Server, "a port forward, v6", "python3 TOOL peer fd07:2::1 80", "fd07:2::2 same port"),
     at(At::Client, "the same from inside", "python3 TOOL peer 10.7.2.1 80", "10.7.3.1 same port"),
@@ -119,7 +121,7 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn real_programs_behind_a_gateway_see_what_they_see_behind_the_kernel() {
-    if let Some(missing) = namespaces::missing(&["curl", "ping", "python3", "md5sum", "vsftpd"]) {
+    if let Some(missing) = namespaces::missing(&["curl", "ping", "python3", "md5sum", "vsftpd", "sipp"]) {
         println!("skipped: {missing}");
         return;
     }
@@ -155,6 +157,7 @@ fn bed(folder: &Folder) -> Bed {
         (At::Client, "serve-peer :: 80"),
         (At::Server, "serve-tftp 10.7.2.2 69"),
         (At::Server, "serve-tftp fd07:2::2 69"),
+        (At::Server, "serve-call 10.7.2.2 5060"),
     ] {
         bed.serve(end, folder, words);
     }

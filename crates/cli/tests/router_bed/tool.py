@@ -1,5 +1,5 @@
 """What real programs do in the tests of the router: UDP with answers, the way of a packet hop by hop,
-a server that counts what it is sent, one that tells who is there, TFTP."""
+a server that counts what it is sent, one that tells who is there, TFTP, a SIP call."""
 
 import socket, sys, struct
 what, host = sys.argv[1], sys.argv[2]
@@ -64,6 +64,46 @@ elif what == 'serve-tftp':
                 out.recvfrom(100)
         except OSError:
             pass
+elif what in ('call', 'serve-call'):
+    # A SIP call (RFC 3261) in which each side sends the other 30 packets of sound.
+    import os, subprocess, tempfile, time
+    folder = tempfile.mkdtemp()
+    media = os.path.join(folder, 'media.pcap')
+    with open(media, 'wb') as out:
+        out.write(struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for n in range(30):
+            rtp = struct.pack('>BBHII', 0x80, 8, n, n * 160, 7) + bytes(160)
+            udp = struct.pack('>HHHH', 6000, 6000, 8 + len(rtp), 0) + rtp
+            ip = struct.pack('>BBHIBBHII', 0x45, 0, 20 + len(udp), 0, 64, 17, 0, 1 << 24, 2 << 24)
+            frame = bytes(12) + b'\x08\0' + ip + udp
+            out.write(struct.pack('<IIII', 0, n * 20000, len(frame), len(frame)) + frame)
+    built_in = 'uac_pcap' if what == 'call' else 'uas'
+    scenario = subprocess.run(['sipp', '-sd', built_in], capture_output=True, text=True).stdout
+    play = f'<nop><action><exec play_pcap_audio="{media}"/></action></nop><pause milliseconds="1200"/>'
+    if what == 'call':
+        start, end = scenario.index('<nop>'), scenario.index('<send retrans="500">', 2000)
+        scenario = scenario[:start] + play + scenario[end:]
+    else:
+        # The ACK is one that may fail to come; here it has to.
+        acknowledged, end = scenario.index('optional="true"'), scenario.index('<recv request="BYE">')
+        scenario = scenario[:acknowledged] + scenario[acknowledged + 15:end] + play + scenario[end:]
+    path = os.path.join(folder, 'scenario.xml')
+    with open(path, 'w') as out:
+        out.write(scenario)
+    own = host if what == 'serve-call' else sys.argv[4]
+    command = ['sipp', '-sf', path, '-i', own, '-mi', own, '-p', '5060', '-nostdin', '-m', '1']
+    os.chdir(folder)
+    if what == 'serve-call':
+        while True:
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.1)
+    def received():
+        names, values = [line.split() for line in open('/proc/net/snmp') if line.startswith('Ip:')]
+        return int(values[names.index('InDelivers')])
+    before = received()
+    done = subprocess.run(command + ['-timeout', '15', f'{host}:{port}'],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    print('call', done.returncode, 'media', received() - before >= 30)
 elif what == 'tftp':
     one = socket.socket(family, socket.SOCK_DGRAM)
     one.settimeout(3)
