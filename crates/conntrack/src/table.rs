@@ -11,7 +11,7 @@ use crate::conncount::Counts;
 use crate::event::{Changes, Event, EventKind, Queue, Snapshot};
 use crate::expect::Expectations;
 use crate::hash::Keys;
-use crate::helpers::{self, Instance, Name};
+use crate::helpers::{self, Instance, Name, snmp};
 use crate::index::Index;
 use crate::nat::Nat;
 use crate::policy::Policy;
@@ -495,6 +495,7 @@ impl Table {
             ("ftp", _) => established,
             ("sip", tcp::PROTOCOL) => established && data,
             ("sip", _) => data && (tracked.state != CtState::Related || !way_back),
+            ("snmp" | "snmp_trap", _) => self.is_translated(tracked) && snmp::reads(self, tracked),
             _ => false,
         })
     }

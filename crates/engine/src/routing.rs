@@ -344,13 +344,16 @@ impl Routing {
             {
                 self.pass_on(out)
             }
-            // What comes with such a destination is dropped before: it was translated to that.
-            Some(Kind::Unspecified | Kind::Loopback) => {
-                match self.route_out(Family::V6, packet.destination) {
-                    Some(out) => self.pass_on(out),
-                    None => self.nowhere(),
-                }
-            }
+            Some(Kind::Unspecified) => match self.route_out(Family::V6, packet.destination) {
+                Some(out) => self.pass_on(out),
+                None => self.nowhere(),
+            },
+            // What comes with such a destination is dropped before: it was translated to that, and leaves
+            // where it came, if there is a way.
+            Some(Kind::Loopback) => match self.route_out(Family::V6, packet.destination) {
+                Some(out) if out == interface => self.pass_on(out),
+                _ => self.nowhere(),
+            },
             Some(Kind::Unicast(_) | Kind::Broadcast) | None => self.nowhere(),
         }
     }

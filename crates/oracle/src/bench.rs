@@ -14,7 +14,7 @@ use keepstate_conntrack::{CtState, Direction, Tuple};
 use keepstate_datapath::clock::{self, SystemClock};
 use keepstate_datapath::sys;
 use keepstate_engine::Tracking;
-use keepstate_packet::{Family, L4, Parsed};
+use keepstate_packet::{Family, Parsed, icmp, icmpv6};
 use std::{io, thread, time::Duration};
 
 /// Most trials until one is not held up.
@@ -617,16 +617,16 @@ fn is_sent_by_host(packet: &[u8], mtu: u32) -> bool {
         && packet.len() <= mtu as usize
         && parsed.l4_offset == header
         && parsed.fragment.is_none()
-        && !tells_of_pieces(&parsed)
+        && !tells_of_pieces(&parsed, packet)
 }
 
 /// Whether a packet says that the time of fragments is up, which the probe keeps from the rules.
-const fn tells_of_pieces(packet: &Parsed) -> bool {
-    match (packet.family, &packet.l4) {
-        (Family::V4, L4::Icmp(header)) => header.kind == 11 && header.code == 1,
-        (Family::V6, L4::Icmpv6(header)) => header.kind == 3 && header.code == 1,
-        _ => false,
-    }
+fn tells_of_pieces(packet: &Parsed, bytes: &[u8]) -> bool {
+    let up = match packet.family {
+        Family::V4 => (icmp::PROTOCOL, [11, 1]),
+        Family::V6 => (icmpv6::PROTOCOL, [3, 1]),
+    };
+    (packet.protocol, packet.l4_bytes(bytes).first_chunk()) == (up.0, Some(&up.1))
 }
 
 fn is_end(kind: EventKind) -> bool {

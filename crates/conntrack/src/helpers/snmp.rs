@@ -9,8 +9,9 @@
 //! or of several, whatever follows the message.
 
 use super::{Policy, broadcast};
+use crate::Tracked;
 use crate::helping::Helping;
-use crate::table::Drop;
+use crate::table::{Drop, Table};
 use crate::tuple::Direction;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,16 +26,27 @@ const ADDRESS: usize = 4;
 /// The last version that is read: 0 is version 1, 1 is version 2c.
 const VERSION_MAX: u8 = 1;
 
+/// Whether a datagram between these ports that goes in a direction is read.
+fn is_read((source, destination): (u16, u16), direction: Direction) -> bool {
+    let is_reply = direction == Direction::Reply;
+    let (from_agent, to_manager) = (source == broadcast::SNMP_PORT, destination == TRAP_PORT);
+    !(from_agent && !is_reply || to_manager && is_reply)
+}
+
+/// The same of a datagram as it leaves.
+pub(crate) fn reads(table: &Table, tracked: &Tracked) -> bool {
+    let (Some(conn), Some(direction)) = (tracked.conn, tracked.direction) else { return false };
+    let leaves = table.tuple(conn, direction.invert()).and_then(|other| other.invert());
+    leaves.is_some_and(|seen| is_read((seen.source_port, seen.destination_port), direction))
+}
+
 /// Has the addresses of a message follow the translation of its connection.
 pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     // Linux takes an ICMP error that goes the original way for a datagram.
     let (Some(header), true) = (Header::of(helping.upper_layer()), helping.is_translated()) else {
         return Ok(());
     };
-    let is_reply = helping.direction == Direction::Reply;
-    let from_agent = header.source_port == broadcast::SNMP_PORT;
-    let to_manager = header.destination_port == TRAP_PORT;
-    if from_agent && !is_reply || to_manager && is_reply {
+    if !is_read((header.source_port, header.destination_port), helping.direction) {
         return Ok(());
     }
     if usize::from(header.length) != helping.upper_layer().len() {
