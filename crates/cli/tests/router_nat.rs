@@ -121,7 +121,9 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn real_programs_behind_a_gateway_see_what_they_see_behind_the_kernel() {
-    if let Some(missing) = namespaces::missing(&["curl", "ping", "python3", "md5sum", "vsftpd", "sipp"]) {
+    if let Some(missing) =
+        namespaces::missing(&["curl", "ping", "python3", "md5sum", "vsftpd", "sipp"])
+    {
         println!("skipped: {missing}");
         return;
     }

@@ -33,9 +33,8 @@ pub(crate) struct Control {
     call: Call,
     pns_call: u16,
     pac_call: u16,
-    /// What the two chose themselves, of a translated control connection: the PAC knows `pns_call`.
+    /// What the PNS chose itself, of a translated control connection: the PAC knows `pns_call`.
     own_pns_call: u16,
-    own_pac_call: u16,
     /// Its entries of the key map, that of the original direction first.
     mappings: [Option<Mapping>; 2],
 }
@@ -300,7 +299,6 @@ fn expect_call(helping: &mut Helping<'_>) {
     let Some(Memory::Pptp(control)) = helping.memory() else { return };
     let Control { pns_call, pac_call, .. } = *control;
     let (to_pac, to_pns) = if is_translated {
-        control.own_pac_call = pac_call;
         let own_pns_call = control.own_pns_call;
         (
             translated(&original, [own_pns_call, pac_call], (Direction::Original, pns_call)),
@@ -354,7 +352,8 @@ fn follow(table: &mut Table, now: Instant, conn: ConnId, expectation: &Expectati
     let Some(Memory::Pptp(control)) = table.helped.get(&expectation.master) else { return };
     let keys = match direction {
         Direction::Original => [control.pac_call, control.pns_call],
-        Direction::Reply => [control.own_pns_call, control.own_pac_call],
+        // What the PNS chose itself is not at hand there on Linux: the other one stays, as a rule.
+        Direction::Reply => [0; 2],
     };
     let other = request(&seen, keys[0], keys[1]).tuple;
     let zone = table.zone(conn).unwrap_or_default();
