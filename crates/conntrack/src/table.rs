@@ -528,7 +528,7 @@ impl Table {
     }
 
     /// The slot that has this tuple in either direction, expired or not.
-    fn search(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
+    pub(crate) fn search(&self, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
         let hash = self.keys.hash(tuple, zone.id_in(Direction::Original));
         self.search_hash(hash, tuple, zone).or_else(|| self.search_reply(tuple, zone))
     }

@@ -105,7 +105,8 @@ impl Datagram {
     /// there are so many. Where that ends between units of eight, all is cut anew.
     pub(crate) fn draw_header(&mut self, parsed: &Parsed, length: usize) {
         let end = parsed.l4_offset as usize + length;
-        if self.cuts.first().is_some_and(|cut| *cut < end) && self.bytes.len() >= end {
+        let is_cut = length > 0 && self.cuts.first().is_some_and(|cut| *cut < end);
+        if is_cut && self.bytes.len() >= end {
             if length.is_multiple_of(8) {
                 self.cuts.retain(|cut| *cut > end);
                 self.cuts.insert(0, end);

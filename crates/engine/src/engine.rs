@@ -134,7 +134,7 @@ pub struct Disposition {
     /// The packet's mark when its way ended.
     pub mark: u32,
     /// Where it leaves; `None` when dropped or delivered to the host, and when it completed a
-    /// datagram or was cut: the pieces are polled ([`Origin::Forwarded`]).
+    /// datagram or was cut: the pieces are polled ([`crate::transmit::Origin::Forwarded`]).
     pub output: Option<Output>,
 }
 

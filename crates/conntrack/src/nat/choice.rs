@@ -227,8 +227,11 @@ impl Table {
     /// The same as [`Self::is_taken`], with so many attempts left: towards the end of a search a
     /// translated TCP connection that has ended makes room for a SYN beyond its sequence numbers.
     fn is_held(&mut self, now: Instant, conn: ConnId, tuple: &Tuple, left: u32) -> bool {
-        let Some((taker, direction)) = self.taker(now, conn, tuple) else { return false };
-        if left > ATTEMPTS_LAST || !self.is_syn(conn) || direction == Direction::Original {
+        if left > ATTEMPTS_LAST || !self.is_syn(conn) {
+            return self.is_taken(now, conn, tuple);
+        }
+        let Some((taker, direction)) = self.holder(now, conn, tuple) else { return false };
+        if direction == Direction::Original {
             return true;
         }
         let yields = self.has_ended(taker) && self.is_beyond(conn, taker);
@@ -236,6 +239,19 @@ impl Table {
             self.destroy(now, taker);
         }
         !yields
+    }
+
+    /// Who has the tuple of the answers to a connection, under the zone of either direction, as a packet with
+    /// that tuple would find it.
+    fn holder(&mut self, now: Instant, conn: ConnId, tuple: &Tuple) -> Option<(u32, Direction)> {
+        let (reply, zone) = (tuple.invert()?, self.zone(conn)?);
+        loop {
+            let (slot, direction) = self.search(&reply, zone)?;
+            if !timeout::expired(self.slots.entry(slot)?.deadline, now) {
+                return Some((slot, direction));
+            }
+            self.destroy(now, slot);
+        }
     }
 
     fn is_syn(&self, conn: ConnId) -> bool {
