@@ -57,6 +57,7 @@ fn say<R>(walk: &mut Walk<'_, R>, said: &[u8]) -> Result<(), Stop> {
 /// Makes the checksum of a packet that says something else now.
 #[cold]
 pub(crate) fn renew<R>(walk: &mut Walk<'_, R>) {
+    walk.is_said_anew = true;
     if walk.unfinished.is_none() {
         checksum::renew(walk.parsed, walk.bytes);
     }

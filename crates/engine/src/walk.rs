@@ -14,7 +14,7 @@ use crate::{defrag, forward, helped, own, receive::Refused, reject};
 use alloc::vec::Vec;
 use keepstate_conntrack::table::{Prepared, Template};
 use keepstate_conntrack::{self as conntrack, CtState, Direction, Hook, Reason, Tracked};
-use keepstate_packet::checksum::Unfinished;
+use keepstate_packet::checksum::{self, Unfinished};
 use keepstate_packet::{Family, Instant, L4, LinkInfo, Parsed, icmp, icmpv6, rewrite, tcp, udp};
 use keepstate_ruleset::{
     evaluate::{Logged, Stores},
@@ -73,6 +73,8 @@ pub(crate) struct Walk<'w, R> {
     pub(crate) is_duplicate: bool,
     /// Where the packet came in whose copy it is: answers to the copy are chosen by it.
     pub(crate) copied_from: Option<InterfaceIndex>,
+    /// A helper has changed what it says.
+    pub(crate) is_said_anew: bool,
     /// Its checksum is left to a device.
     pub(crate) unfinished: Option<Unfinished>,
     /// What the host has made this packet as; `None` for one that came in or that a program sends.
@@ -187,6 +189,7 @@ impl<'w, R: Recorder> Walk<'w, R> {
             is_copy: false,
             is_duplicate: false,
             copied_from: None,
+            is_said_anew: false,
             unfinished: None,
             made: None,
         }
@@ -368,6 +371,10 @@ impl<R: Recorder> Walk<'_, R> {
                 (Verdict::Reject, None)
             }
             Stop::Report(cause, report) => {
+                if self.is_said_anew {
+                    // On Linux no device has made its checksum yet when it is quoted.
+                    checksum::unfinish(self.parsed, self.bytes);
+                }
                 let answer = answer::error(self.routing, &self.subject(), report);
                 self.answer(answer, Made::Error);
                 (Verdict::Drop, Some(cause))

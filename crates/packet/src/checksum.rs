@@ -253,9 +253,19 @@ pub fn fill(parsed: &Parsed, bytes: &mut [u8]) {
 /// Makes the checksum of a TCP segment or UDP datagram anew, right or wrong as it was; it is never 0 then.
 /// UDP without one stays without.
 pub fn renew(parsed: &Parsed, bytes: &mut [u8]) {
+    put_anew(parsed, bytes, |pseudo, segment| not_zero(pseudo.bytes(segment).checksum()));
+}
+
+/// Puts the sum of the pseudo-header in the place of that checksum, as it stands there until a device has
+/// made it ([`Unfinished`]).
+pub fn unfinish(parsed: &Parsed, bytes: &mut [u8]) {
+    put_anew(parsed, bytes, |pseudo, _| pseudo.folded());
+}
+
+fn put_anew(parsed: &Parsed, bytes: &mut [u8], checksum: impl FnOnce(Sum, &[u8]) -> u16) {
     let has_one = match &parsed.l4 {
         L4::Tcp(_) => true,
-        L4::Udp(_) => be16(bytes, parsed.l4_offset as usize + 6).is_some_and(|sum| sum != 0),
+        L4::Udp(_) => be16(bytes, parsed.l4_offset as usize + UDP_AT).is_some_and(|sum| sum != 0),
         _ => false,
     };
     let range = parsed.l4_offset as usize..parsed.length as usize;
@@ -264,9 +274,9 @@ pub fn renew(parsed: &Parsed, bytes: &mut [u8]) {
         return;
     };
     put(segment, rule.at, 0);
-    let length = segment.len() as u32;
-    let pseudo = Sum::pseudo_header(parsed, parsed.protocol, length);
-    put(segment, rule.at, not_zero(pseudo.bytes(segment).checksum()));
+    let pseudo = Sum::pseudo_header(parsed, parsed.protocol, segment.len() as u32);
+    let made = checksum(pseudo, segment);
+    put(segment, rule.at, made);
 }
 
 /// Writes length and checksum of a UDP datagram into what a packet carries, whatever it is, where they are in
