@@ -8,8 +8,8 @@
 //! its readers' own ways: methods that go on behind their name, a contact that is looked for on the
 //! `m=` lines of the body.
 //!
-//! Where the connection is translated, its messages are read and said anew piece by piece ([`outside`],
-//! [`calls`]); what is read next is read from what is said by then, and places found before do not
+//! Where the connection is translated, its messages are read and said anew piece by piece (`outside`,
+//! `calls`); what is read next is read from what is said by then, and places found before do not
 //! move with it. A port that a `Via` names beside the sender's own is remembered: answers go there.
 
 mod address;
