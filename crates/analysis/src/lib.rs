@@ -6,6 +6,7 @@
 //! that a [`witness`] makes fit, and [`prose`] holds what is said once per match, target and state.
 #![forbid(unsafe_code)]
 
+pub mod algebra;
 pub mod answer;
 pub mod conversation;
 pub mod experiment;

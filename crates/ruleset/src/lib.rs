@@ -13,6 +13,7 @@
 extern crate alloc;
 
 pub mod diagnostic;
+pub mod effect;
 pub mod evaluate;
 pub mod explain;
 pub mod extension;

@@ -5,11 +5,13 @@
 //! [`keepstate_conntrack::nat`].
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Change;
 use crate::evaluate::Traversal;
 use crate::explain::{Piece, Pieces, range};
 use crate::extension::{Arguments, Given, OptionSpec, flag, names, values};
+use crate::packet_set::Field;
 use crate::verdict::{Step, Verdict};
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec, vec::Vec};
 use core::fmt::Write;
 use keepstate_conntrack::nat::{Manip, Range};
 use keepstate_packet::{Address, Family};
@@ -143,6 +145,14 @@ fn needs_ports(arguments: &mut Arguments<'_>, given: &Given) -> Option<()> {
     None
 }
 
+/// What becomes of a port where a rule names these, or none: then any may be chosen.
+pub(crate) fn writes_of_ports(ports: Option<Ports>, field: Field) -> Change {
+    match ports {
+        Some(ports) => Change::Among(field, vec![(ports.first.into(), ports.last.into())]),
+        None => Change::any(field),
+    }
+}
+
 /// How one of several is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
@@ -198,6 +208,24 @@ pub struct NatRange {
 }
 
 impl NatRange {
+    /// What a translation changes.
+    pub(crate) fn writes(&self, manip: Manip) -> Vec<Change> {
+        let (address, port) = match manip {
+            Manip::Source => (Field::Source, Field::SourcePort),
+            Manip::Destination => (Field::Destination, Field::DestinationPort),
+        };
+        let mut writes = vec![Change::Bytes];
+        writes.extend(self.addresses.map(|(first, last)| {
+            let [first, last] = [first, last].map(|one| u128::from_be_bytes(one.0));
+            Change::Among(address, vec![(first, last)])
+        }));
+        // Without ports the destination's stays; the source's may have to give way.
+        if self.ports.is_some() || manip == Manip::Source {
+            writes.push(writes_of_ports(self.ports, port));
+        }
+        writes
+    }
+
     /// Reads `[ADDRESS[-ADDRESS]][:PORTS]`; over IPv6 addresses before a port stand in brackets.
     pub(crate) fn parse(arguments: &mut Arguments<'_>, given: &Given) -> Option<Self> {
         let (addresses, ports) = split(arguments, given)?;

@@ -37,6 +37,23 @@ pub enum Field {
 }
 
 impl Field {
+    /// All of them, in the order of the type.
+    pub const ALL: [Self; 13] = [
+        Self::Source,
+        Self::Destination,
+        Self::Protocol,
+        Self::LaterFragment,
+        Self::SourcePort,
+        Self::DestinationPort,
+        Self::Icmp,
+        Self::TcpFlags,
+        Self::State,
+        Self::Mark,
+        Self::Length,
+        Self::Ttl,
+        Self::Tos,
+    ];
+
     /// The largest value.
     #[must_use]
     pub const fn last(self) -> u128 {
@@ -115,7 +132,7 @@ impl PacketSet {
     /// What a rule asks for.
     #[must_use]
     pub fn of_rule(rule: &Rule) -> Self {
-        let mut all = of_header(&rule.header);
+        let mut all = header_parts(&rule.header);
         for one in &rule.matches {
             match one.packet_set() {
                 Self::All(more) => all.extend(more),
@@ -123,6 +140,12 @@ impl PacketSet {
             }
         }
         Self::All(all)
+    }
+
+    /// What the part of a rule asks for that every rule has.
+    #[must_use]
+    pub fn of_header(header: &HeaderMatch) -> Self {
+        Self::All(header_parts(header))
     }
 
     /// Whether the set may be another one when rules in between have changed the packet.
@@ -238,7 +261,7 @@ fn inside(small: &Ranges, large: &Ranges) -> bool {
     small.iter().all(|(low, high)| large.iter().any(|(from, to)| from <= low && high <= to))
 }
 
-fn of_header(header: &HeaderMatch) -> Vec<PacketSet> {
+fn header_parts(header: &HeaderMatch) -> Vec<PacketSet> {
     let mut all = Vec::new();
     let sides = [(Field::Source, header.source), (Field::Destination, header.destination)];
     all.extend(sides.into_iter().filter_map(|(field, network)| Some(of_network(field, network?))));

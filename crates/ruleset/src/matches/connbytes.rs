@@ -8,6 +8,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::matches::Match;
 use crate::needs::Needs;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -194,6 +195,10 @@ impl Match for ConnBytes {
         self.print_range(out);
         let _ = write!(out, " connbytes mode {}", self.mode_name());
         let _ = write!(out, " connbytes direction {}", self.of_name());
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

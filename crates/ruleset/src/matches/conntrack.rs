@@ -527,8 +527,18 @@ impl Match for Conntrack {
     fn packet_set(&self) -> PacketSet {
         match self.state.filter(|_| self.state_only) {
             Some(wanted) => states_set(wanted),
-            None if self.expire.is_some() => PacketSet::Opaque,
-            None => PacketSet::named(self),
+            None => {
+                let rest = match self.expire {
+                    Some(_) => PacketSet::Opaque,
+                    None => PacketSet::named(self),
+                };
+                // All that it asks for has to hold; of the state more can be said than of the rest.
+                let plain = self.state.filter(|wanted| wanted.value & (SNAT | DNAT) == 0);
+                match plain {
+                    Some(wanted) => PacketSet::All(Vec::from([states_set(wanted), rest])),
+                    None => rest,
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::extension::{
 };
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -194,6 +195,10 @@ impl Match for Ipvs {
 
     fn list(&self, out: &mut String, _: bool) {
         self.words(out, "");
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -14,6 +14,7 @@ use crate::evaluate::{Logged, State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, OptionSpec, valued, values};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::targets::log;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
@@ -259,6 +260,10 @@ impl Match for Osf {
     fn list(&self, out: &mut String, _: bool) {
         let not = if self.inverted { "! " } else { "" };
         let _ = write!(out, " OS fingerprint match {not}{}", self.genre);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -11,6 +11,7 @@ use crate::extension::{
 };
 use crate::matches::Match;
 use crate::model::Inverted;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
@@ -222,6 +223,10 @@ impl Match for Owner {
             }
         }
         out.push_str(if self.groups { " incl. suppl. groups" } else { "" });
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

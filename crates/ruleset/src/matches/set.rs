@@ -11,6 +11,7 @@ use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::matches::Match;
 use crate::needs::{Needs, SetUse};
+use crate::packet_set::PacketSet;
 use crate::sets::ipset::NAME_MAX;
 use crate::sets::ipset::packet::{Asked, Compare, DIRECTIONS_MAX, Directions, Fields};
 use crate::verdict::Answer;
@@ -269,6 +270,14 @@ impl Match for SetMatch {
         out.push_str(either(self.inverted, " match-set", " ! match-set"));
         self.named.print(out);
         self.write(out, "");
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        // Counters go on with every packet.
+        match (self.asked.packets, self.asked.bytes) != (Compare::Any, Compare::Any) {
+            true => PacketSet::Opaque,
+            false => PacketSet::named(self),
+        }
     }
 
     fn explain(&self, out: &mut Pieces) {

@@ -9,6 +9,7 @@ use crate::evaluate::{Ends, State, Traversal};
 use crate::explain::{Piece, Pieces, either};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::{CtState, CtStatus, Hook};
@@ -135,6 +136,10 @@ impl Match for SocketMatch {
     fn list(&self, out: &mut String, _: bool) {
         out.push_str(" socket");
         self.print(out);
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

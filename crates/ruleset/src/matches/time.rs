@@ -13,6 +13,7 @@ use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces, or_list};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued};
 use crate::matches::Match;
+use crate::packet_set::PacketSet;
 use crate::verdict::Answer;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -444,6 +445,10 @@ impl Match for Time {
         if self.contiguous {
             out.push_str(" contiguous");
         }
+    }
+
+    fn packet_set(&self) -> PacketSet {
+        PacketSet::named(self)
     }
 
     fn explain(&self, out: &mut Pieces) {

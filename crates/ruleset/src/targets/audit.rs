@@ -1,6 +1,7 @@
 //! `AUDIT`: writes a record for the audit daemon. Nothing happens to the packet, and no record is
 //! written here.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -60,6 +61,10 @@ impl Target for Audit {
 
     fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -2,6 +2,7 @@
 //! known to be unfinished: here segments that the host itself has made. What a device hands over so is
 //! finished when it comes in, and handed back as it was.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag};
@@ -59,6 +60,10 @@ impl Target for Checksum {
             unfinished.finish(traversal.packet, traversal.bytes);
         }
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -3,6 +3,7 @@
 //! Numbers are hexadecimal, are cut to 16 bits, and end where their digits end, as iptables reads them
 //! (`1:2x` is 1:2). The priority is seen by nothing but traffic control.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -91,6 +92,10 @@ impl Target for Classify {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         traversal.priority = u32::from(self.major) << 16 | u32::from(self.minor);
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

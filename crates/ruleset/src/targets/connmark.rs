@@ -3,14 +3,16 @@
 
 use super::mark::{AND, OR, SET_MARK, SET_XMARK, SetXmark, XOR};
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::matches::connmark::marked;
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 
 const SAVE: u8 = 5;
@@ -194,6 +196,13 @@ impl Target for ConnMark {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([match self.operation {
+            Operation::Set(_) | Operation::Save => Change::Asked("connmark"),
+            Operation::Restore => Change::any(Field::Mark),
+        }]))
     }
 
     fn print(&self, out: &mut String) {

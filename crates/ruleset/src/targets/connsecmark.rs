@@ -2,6 +2,7 @@
 //! that it goes to has none yet.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag};
@@ -79,6 +80,10 @@ impl Target for ConnSecMark {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -3,6 +3,7 @@
 
 use super::notrack;
 use crate::diagnostic::{Diagnostic, code, nearest};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{
@@ -277,6 +278,10 @@ impl Target for Ct {
         needs.tracking |= !self.notrack;
         needs.policies.extend(self.timeout);
         needs.helpers.extend(self.helper);
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::Template { untracked: self.notrack }]))
     }
 
     fn print(&self, out: &mut String) {

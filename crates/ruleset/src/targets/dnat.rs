@@ -1,5 +1,6 @@
 //! `DNAT`: sends connections to another destination.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -7,7 +8,7 @@ use crate::model::TableName;
 use crate::nat_range::{NatRange, PERSISTENT, RANDOM, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
-use crate::verdict::Step;
+use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::{Hook, nat::Manip};
 
@@ -72,6 +73,10 @@ impl Target for Dnat {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change_and(self.0.writes(Manip::Destination), Verdict::Accept)
     }
 
     fn print(&self, out: &mut String) {

@@ -2,13 +2,15 @@
 //! (RFC 6296). All of it is as in [`super::snpt`], with source and destination changed.
 
 use super::snpt::{DST, Npt, SRC};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::{Arguments, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 use keepstate_packet::rewrite::End;
@@ -60,6 +62,10 @@ impl Target for Dnpt {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         self.0.act(traversal, End::Destination)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::any(Field::Destination), Change::Bytes]))
     }
 
     fn print(&self, out: &mut String) {

@@ -2,13 +2,15 @@
 //! or traffic class. The two bits of ECN stay.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::rewrite;
 
@@ -105,6 +107,14 @@ impl Target for Dscp {
             rewrite::set_tos(traversal.packet, traversal.bytes, tos);
         }
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        let flip = u128::from(self.0) << 2;
+        Effect::change(Vec::from([
+            Change::Bits { field: Field::Tos, keep: 3, flip },
+            Change::Bytes,
+        ]))
     }
 
     fn print(&self, out: &mut String) {

@@ -3,10 +3,12 @@
 //! a further fragment is taken for a header.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, OptionSpec, flag, valued};
 use crate::model::TableName;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
@@ -123,6 +125,19 @@ impl Target for Ecn {
             traversal.segment_changed();
         }
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        let mut writes = Vec::from([Change::Bytes]);
+        writes.extend(self.ect.map(|ect| Change::Bits {
+            field: Field::Tos,
+            keep: 0xfc,
+            flip: ect.into(),
+        }));
+        if (self.ece, self.cwr) != (None, None) {
+            writes.push(Change::any(Field::TcpFlags));
+        }
+        Effect::change(writes)
     }
 
     fn print(&self, out: &mut String) {

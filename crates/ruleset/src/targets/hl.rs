@@ -1,6 +1,7 @@
 //! `HL`: sets the hop limit of the IPv6 header, or changes it by some. It stays between 0 and 255.
 
 use super::ttl::Hops;
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::Pieces;
 use crate::extension::{Arguments, Extension, OptionSpec, valued};
@@ -60,6 +61,10 @@ impl Target for HopLimit {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         self.0.act(traversal);
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        self.0.effect()
     }
 
     fn print(&self, out: &mut String) {

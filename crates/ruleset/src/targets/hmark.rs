@@ -8,10 +8,12 @@
 //!
 //! In a listing a whole IPv6 address has no length (`src-prefix  rnd`), and all end in a blank.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{BOTH, Extension, OptionSpec, valued};
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
@@ -321,6 +323,10 @@ impl Target for Hmark {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking |= self.ct;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::any(Field::Mark)]))
     }
 
     fn print(&self, out: &mut String) {

@@ -5,6 +5,7 @@
 //! milliseconds are more than 31 bits. A label is printed as it is, without quotes.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued};
@@ -105,6 +106,10 @@ impl Target for IdleTimer {
 
     fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

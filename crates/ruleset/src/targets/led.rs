@@ -3,6 +3,7 @@
 //! Read and printed by the suite and by what iptables says of a rule before the kernel is asked; kernels
 //! without lamps do not have it.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued, values};
@@ -91,6 +92,10 @@ impl Target for Led {
 
     fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

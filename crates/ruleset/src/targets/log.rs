@@ -4,6 +4,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
+use crate::effect::Effect;
 use crate::evaluate::{LogLine, Logged, State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
@@ -163,6 +164,10 @@ impl Target for Log {
         let text = line::text(self, traversal);
         traversal.log.push(Logged::Line(LogLine { level: self.level, text }));
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -1,12 +1,14 @@
 //! `MARK`: sets bits of the packet's mark. All its options are one operation: clear the bits of a
 //! mask, then flip those of a value.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued};
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 
 /// Identifiers of the options that set; shared with CONNMARK.
@@ -140,6 +142,14 @@ impl Target for Mark {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         traversal.mark = self.0.apply(traversal.mark);
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::Bits {
+            field: Field::Mark,
+            keep: (!self.0.mask).into(),
+            flip: self.0.value.into(),
+        }]))
     }
 
     fn print(&self, out: &mut String) {

@@ -4,15 +4,18 @@
 //! What a host sends that has no IPv4 address yet is left as it is. Where the way out has no address,
 //! the packet drops.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::writes_of_ports;
 use crate::nat_range::{Choice, Ports, RANDOM, RANDOM_FULLY, explain_lost_base, range_of, set_up};
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::{Direction, Hook, Tuple, nat::Manip};
 use keepstate_packet::{Address, Family};
 
@@ -93,6 +96,12 @@ impl Target for Masquerade {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        let port = writes_of_ports(self.ports, Field::SourcePort);
+        let writes = Vec::from([Change::any(Field::Source), port, Change::Bytes]);
+        Effect::change_and(writes, Verdict::Accept)
     }
 
     fn print(&self, out: &mut String) {

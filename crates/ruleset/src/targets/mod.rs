@@ -1,5 +1,6 @@
 //! The targets, one a file. ACCEPT, DROP and RETURN are [`crate::model::Jump::Standard`].
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Stores, Traversal};
 use crate::explain::Pieces;
 use crate::extension::Extension;
@@ -98,6 +99,10 @@ pub trait Target: Any + Debug + Send + Sync {
     /// Steps into chains that [`Self::act`] may take, for judging circles and depth.
     fn steps(&self) -> Vec<Step> {
         Vec::new()
+    }
+    /// What it does to the fields that matches look at, for analyses that run nothing.
+    fn effect(&self) -> Effect {
+        Effect::unknown(self.steps())
     }
     /// What its memory is before the first packet. One that remembers anything begins with something
     /// other than the default: where all of a table begin with it, no memory is kept.

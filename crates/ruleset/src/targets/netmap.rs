@@ -1,15 +1,17 @@
 //! `NETMAP`: translates a network to another of the same size, address by address. A mask that is no
 //! prefix stands for a whole address, as in iptables.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
 use crate::model::{Network, TableName};
 use crate::nat_range::{Choice, range_of, set_up};
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
-use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use crate::verdict::{Step, Verdict};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::{Hook, nat::Manip};
 use keepstate_packet::{Address, Family};
 
@@ -97,6 +99,12 @@ impl Target for NetMap {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        // Which of the two depends on the hook.
+        let writes = [Change::any(Field::Source), Change::any(Field::Destination), Change::Bytes];
+        Effect::change_and(Vec::from(writes), Verdict::Accept)
     }
 
     fn print(&self, out: &mut String) {

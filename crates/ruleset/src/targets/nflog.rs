@@ -7,6 +7,7 @@
 //! out the packet itself.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{Logged, State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
@@ -206,6 +207,10 @@ impl Target for Nflog {
             bytes: copied.into(),
         })));
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -7,12 +7,13 @@
 //! directions of a connection go to the same one, as there.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 
 const NUMBER: u8 = 0;
@@ -166,6 +167,12 @@ impl Target for Nfqueue {
             (false, true) => Verdict::Accept,
             (false, false) => Verdict::Drop,
         })
+    }
+
+    fn effect(&self) -> Effect {
+        let unheard = if self.bypass { Verdict::Accept } else { Verdict::Drop };
+        let steps = [Verdict::Queue(self.first), unheard].map(Step::Verdict);
+        Effect { steps: Vec::from(steps), writes: Vec::new() }
     }
 
     fn print(&self, out: &mut String) {

@@ -1,12 +1,13 @@
 //! `NOTRACK`: tracking leaves the packet alone; the older name of `CT --notrack`.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension};
 use crate::model::TableName;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use keepstate_conntrack::Tracked;
 use keepstate_conntrack::table::Template;
 
@@ -65,6 +66,10 @@ impl Target for Notrack {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         attach(traversal, Template { notrack: true, ..Template::default() });
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::Template { untracked: true }]))
     }
 
     fn print(&self, _: &mut String) {}

@@ -10,6 +10,7 @@
 //! or has blanks is saved in quotes, which the real tool leaves out and cannot read again.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{Named, State, Stores, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
@@ -290,6 +291,10 @@ impl Target for RateEst {
 
     fn declare(&self, stores: &mut Stores, _: Family) {
         stores.rateest.declare(&self.used.name, || Estimator::new(self.measure));
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

@@ -2,15 +2,18 @@
 //! drops.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::nat_range::writes_of_ports;
 use crate::nat_range::{Choice, Ports, RANDOM, range_of, set_up};
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::{Hook, nat::Manip};
 use keepstate_packet::{Address, Family};
 
@@ -88,6 +91,12 @@ impl Target for Redirect {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        let mut writes = Vec::from([Change::any(Field::Destination), Change::Bytes]);
+        writes.extend(self.ports.map(|ports| writes_of_ports(Some(ports), Field::DestinationPort)));
+        Effect::change_and(writes, Verdict::Accept)
     }
 
     fn print(&self, out: &mut String) {

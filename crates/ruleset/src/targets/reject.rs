@@ -1,5 +1,6 @@
 //! `REJECT`: drops the packet and tells its sender.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -121,6 +122,10 @@ impl Target for Reject {
 
     fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
         Step::Verdict(Verdict::Reject(self.with))
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::verdict(Verdict::Reject(self.with))
     }
 
     fn print(&self, out: &mut String) {

@@ -1,6 +1,7 @@
 //! `SECMARK`: gives the packet a security context, for `CONNSECMARK` to keep. There is no security
 //! module here that would know the context: any word is one.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
@@ -62,6 +63,10 @@ impl Target for SecMark {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         traversal.secmark = traversal.conntrack.secmark_of(&self.context).unwrap_or(0);
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

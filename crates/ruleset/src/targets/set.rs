@@ -4,12 +4,14 @@
 //! added. What is added is added with this packet counted.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::matches::set::{Named, UNKNOWN_YET};
 use crate::model::TableName;
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::sets::ipset::packet::{Asked, Deed, Fields};
 use crate::targets::Target;
 use crate::verdict::Step;
@@ -247,6 +249,17 @@ impl Target for SetTarget {
 
     fn need(&self, needs: &mut Needs) {
         needs.sets.extend(self.named().map(|named| named.used.clone()));
+    }
+
+    fn effect(&self) -> Effect {
+        let mut writes = Vec::new();
+        if self.map.is_some() && self.mapped.mark {
+            writes.push(Change::any(Field::Mark));
+        }
+        if self.add.is_some() || self.del.is_some() {
+            writes.push(Change::Asked("set"));
+        }
+        Effect::change(writes)
     }
 
     fn print(&self, out: &mut String) {

@@ -1,6 +1,7 @@
 //! `SNAT`: gives connections another source. As iptables does, it takes a base behind a range of ports
 //! (`10-20/30`) and forgets it: it is 0 then.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued};
@@ -8,7 +9,7 @@ use crate::model::TableName;
 use crate::nat_range::{NatRange, PERSISTENT, Ports, RANDOM, RANDOM_FULLY, set_up};
 use crate::needs::Needs;
 use crate::targets::Target;
-use crate::verdict::Step;
+use crate::verdict::{Step, Verdict};
 use alloc::{boxed::Box, format, string::String};
 use keepstate_conntrack::{Hook, nat::Manip};
 
@@ -77,6 +78,10 @@ impl Target for Snat {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change_and(self.0.writes(Manip::Source), Verdict::Accept)
     }
 
     fn print(&self, out: &mut String) {

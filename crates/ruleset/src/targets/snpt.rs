@@ -7,13 +7,15 @@
 //! all ones behind a long prefix is dropped, and the ICMPv6 error about that goes to the new prefix.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, Given, OptionSpec, valued, values};
 use crate::model::{Network, TableName};
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::{RejectWith, Step, Verdict};
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use keepstate_conntrack::Hook;
 use keepstate_packet::rewrite::End;
 use keepstate_packet::{Address, Family, icmpv6, ipv6};
@@ -258,6 +260,10 @@ impl Target for Snpt {
 
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         self.0.act(traversal, End::Source)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::any(Field::Source), Change::Bytes]))
     }
 
     fn print(&self, out: &mut String) {

@@ -8,6 +8,7 @@
 
 pub mod cookies;
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
@@ -142,6 +143,11 @@ impl Target for Synproxy {
 
     fn need(&self, needs: &mut Needs) {
         needs.tracking = true;
+    }
+
+    fn effect(&self) -> Effect {
+        let steps = [Step::Verdict(Verdict::Synproxy(self.0)), Step::Continue];
+        Effect { steps: Vec::from(steps), writes: Vec::new() }
     }
 
     fn print(&self, out: &mut String) {

@@ -8,14 +8,16 @@
 //! that begins at an odd byte changes the checksum as one at an even byte would.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, flag, valued};
 use crate::matches::{self, Match};
 use crate::needs::Needs;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::{Step, Verdict};
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::any::Any;
 use core::fmt::Write;
 use keepstate_conntrack::Hook;
@@ -193,6 +195,10 @@ impl Target for TcpMss {
 
     fn need(&self, needs: &mut Needs) {
         needs.room = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::any(Field::Length), Change::Bytes]))
     }
 
     fn print(&self, out: &mut String) {

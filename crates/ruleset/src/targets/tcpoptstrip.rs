@@ -2,6 +2,7 @@
 //! end of the list does not end the search, and an option without a length is one byte long.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
@@ -122,6 +123,10 @@ impl Target for TcpOptStrip {
         }
         traversal.segment_changed();
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::change(Vec::from([Change::Bytes]))
     }
 
     fn print(&self, out: &mut String) {

@@ -6,6 +6,7 @@
 //! when a rule is saved, whatever it holds, and is cut to 15 bytes.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, valued, values};
@@ -135,6 +136,10 @@ impl Target for Tee {
             copies.push(Copy { bytes, gateway, device, marks });
         }
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, out: &mut String) {

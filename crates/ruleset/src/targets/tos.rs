@@ -4,13 +4,15 @@
 //! A listing with names glues one to the word before it (`TOS setMinimize-Delay`) and has two blanks
 //! before it all, as with iptables.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, valued, values};
 use crate::model::TableName;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::rewrite;
 
@@ -128,6 +130,11 @@ impl Target for Tos {
             rewrite::set_tos(traversal.packet, traversal.bytes, tos);
         }
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        let (keep, flip) = (u128::from(!self.mask), u128::from(self.value));
+        Effect::change(Vec::from([Change::Bits { field: Field::Tos, keep, flip }, Change::Bytes]))
     }
 
     fn print(&self, out: &mut String) {

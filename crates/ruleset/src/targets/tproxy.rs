@@ -5,6 +5,7 @@
 //! model has no routing by marks, so that is what becomes of every packet here.
 
 use crate::diagnostic::{Diagnostic, code};
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, OptionSpec, names, valued, values};
@@ -116,6 +117,10 @@ impl Target for Tproxy {
 
     fn act(&self, _: &mut Traversal<'_>, _: &mut State) -> Step {
         Step::Verdict(Verdict::Drop)
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::verdict(Verdict::Drop)
     }
 
     fn print(&self, out: &mut String) {

@@ -5,6 +5,7 @@
 //! kernel's log with iptables-legacy: this rule itself is not among them. iptables-nft takes the target in
 //! any table, the legacy tool in raw only; here it is as with iptables-nft.
 
+use crate::effect::Effect;
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension};
@@ -60,6 +61,10 @@ impl Target for Trace {
 
     fn need(&self, needs: &mut Needs) {
         needs.traces = true;
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::none()
     }
 
     fn print(&self, _: &mut String) {}

@@ -1,13 +1,15 @@
 //! `TTL`: sets the TTL of the IPv4 header, or changes it by some. It stays between 0 and 255. The check
 //! for a TTL that is used up comes before FORWARD, so what is 0 there still leaves.
 
+use crate::effect::{Change, Effect};
 use crate::evaluate::{State, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, Extension, OptionSpec, valued};
 use crate::model::TableName;
+use crate::packet_set::Field;
 use crate::targets::Target;
 use crate::verdict::Step;
-use alloc::{boxed::Box, format, string::String};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::fmt::Write;
 use keepstate_packet::{Family, rewrite};
 
@@ -86,6 +88,14 @@ impl Hops {
         }
     }
 
+    pub(super) fn effect(self) -> Effect {
+        let write = match self {
+            Self::Set(value) => Change::set(Field::Ttl, value.into()),
+            Self::Decrement(_) | Self::Increment(_) => Change::any(Field::Ttl),
+        };
+        Effect::change(Vec::from([write, Change::Bytes]))
+    }
+
     pub(super) fn act(self, traversal: &mut Traversal<'_>) {
         let hops = self.apply(traversal.packet.ttl);
         if hops != traversal.packet.ttl {
@@ -141,6 +151,10 @@ impl Target for Ttl {
     fn act(&self, traversal: &mut Traversal<'_>, _: &mut State) -> Step {
         self.0.act(traversal);
         Step::Continue
+    }
+
+    fn effect(&self) -> Effect {
+        self.0.effect()
     }
 
     fn print(&self, out: &mut String) {

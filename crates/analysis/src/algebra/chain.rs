@@ -1,0 +1,672 @@
+//! Sets of packets through the chains of a table.
+//!
+//! A chain is looked at once for all packets and for each change that may have gone before it: what becomes of
+//! those that enter it is then known for every caller. What a target writes is kept beside the packets, as a
+//! function from the packet as it came in, so that sets always speak of packets as they came in.
+
+use super::space::{Group, Packets, Result, STATES, Space, Unknown};
+use keepstate_ruleset::effect::{Change, Effect};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::{Chain, ChainIndex, Jump, Policy, Rule, Table};
+use keepstate_ruleset::packet_set::{Field, PacketSet};
+use keepstate_ruleset::verdict::{Step, Verdict};
+use oxidd::VarNo;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Most walks through chains that one question takes: a chain that others change packets before is walked
+/// once for each change.
+pub const WALKS_MAX: usize = 20_000;
+
+/// What fields and unknowns are by now, where they are not what they were when the packet came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Current {
+    /// By variable: the packets of which it is now true.
+    bits: BTreeMap<VarNo, Packets>,
+    /// Of these it is said what tracking does with them; the second are those that it leaves alone.
+    template: Option<(Packets, Packets)>,
+    is_before_tracking: bool,
+    /// The changes that matches without a field may see, oldest first.
+    unseen: Vec<Unseen>,
+}
+
+/// A change that no field stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unseen {
+    /// The packets changed.
+    when: Packets,
+    /// The match that sees it; none: all that read bytes or addresses.
+    name: Option<&'static str>,
+    number: u32,
+}
+
+/// Matches that read what is beside the packet, and no byte of it.
+const BESIDE: [&str; 13] = [
+    "cgroup",
+    "connlabel",
+    "connmark",
+    "cpu",
+    "devgroup",
+    "helper",
+    "mac",
+    "owner",
+    "physdev",
+    "pkttype",
+    "policy",
+    "realm",
+    "time",
+];
+
+impl Unseen {
+    fn is_seen_by(&self, name: &str) -> bool {
+        self.name.map_or(!BESIDE.contains(&name), |own| own == name)
+    }
+}
+
+impl Current {
+    /// Whether nothing has been changed.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn bit(&self, space: &Space, variable: VarNo) -> Result<Packets> {
+        match self.bits.get(&variable) {
+            Some(bit) => Ok(bit.clone()),
+            None => space.variable(variable),
+        }
+    }
+
+    fn group(&self, space: &Space, group: Group) -> Result<Vec<Packets>> {
+        let (first, count) = space.groups().get(&group).copied().unwrap_or_default();
+        (first..first + count).map(|variable| self.bit(space, variable)).collect()
+    }
+
+    /// The variables of a group get these values for the packets of `when`.
+    fn set_group(
+        &mut self,
+        space: &Space,
+        group: Group,
+        when: &Packets,
+        values: &[Packets],
+    ) -> Result<()> {
+        let (first, count) = space.groups().get(&group).copied().unwrap_or_default();
+        for (variable, value) in (first..first + count).zip(values) {
+            let now = when.choose(value, &self.bit(space, variable)?)?;
+            self.bits.insert(variable, now);
+        }
+        Ok(())
+    }
+
+    /// What `other` says for the packets of `when`, and this elsewhere.
+    pub(super) fn merge(&self, space: &Space, when: &Packets, other: &Self) -> Result<Self> {
+        if self == other {
+            return Ok(self.clone());
+        }
+        let mut merged = self.clone();
+        for variable in self.bits.keys().chain(other.bits.keys()) {
+            let now = when.choose(&other.bit(space, *variable)?, &self.bit(space, *variable)?)?;
+            merged.bits.insert(*variable, now);
+        }
+        if self.template != other.template {
+            let none = (space.none(), space.none());
+            let [(mine, my_own), (theirs, their_own)] =
+                [self, other].map(|one| one.template.as_ref().unwrap_or(&none));
+            merged.template = Some((when.choose(theirs, mine)?, when.choose(their_own, my_own)?));
+        }
+        let alike = self.unseen.iter().zip(&other.unseen).take_while(|(a, b)| a == b).count();
+        let (mine, theirs) = (self.unseen.iter().skip(alike), other.unseen.iter().skip(alike));
+        merged.unseen.truncate(alike);
+        for (changes, own) in [(mine, false), (theirs, true)] {
+            for change in changes {
+                let changed = if own { change.when.and(when)? } else { change.when.less(when)? };
+                merged.unseen.push(Unseen { when: changed, ..change.clone() });
+            }
+        }
+        Ok(merged)
+    }
+
+    /// What a match without a field says now.
+    fn named(&self, space: &mut Space, text: &str) -> Result<Packets> {
+        let name = text.split(' ').next().unwrap_or_default();
+        let mut says = space.unknown(Unknown::Named(text.to_string(), 0))?;
+        for change in self.unseen.iter().filter(|change| change.is_seen_by(name)) {
+            let new = space.unknown(Unknown::Named(text.to_string(), change.number))?;
+            says = change.when.choose(&new, &says)?;
+        }
+        Ok(says)
+    }
+
+    fn change(&mut self, space: &mut Space, when: &Packets, name: Option<&'static str>) {
+        let number = space.next_written();
+        self.unseen.push(Unseen { when: when.clone(), name, number });
+    }
+
+    /// A rule says what tracking is to do with the packets of `when`.
+    fn template(&mut self, space: &Space, when: &Packets, untracked: bool) -> Result<()> {
+        let known = self.template.take().unwrap_or_else(|| (space.none(), space.none()));
+        let new = when.less(&known.0)?;
+        let state = if untracked { ct::UNTRACKED } else { ct::NEW };
+        self.set_state(space, &new, ct_number(state))?;
+        let left = if untracked { known.1.or(&new)? } else { known.1 };
+        self.template = Some((known.0.or(&new)?, left));
+        Ok(())
+    }
+
+    /// Whether tracking has yet to look.
+    pub(super) const fn is_before_tracking(&self) -> bool {
+        self.is_before_tracking
+    }
+
+    /// While tracking has not looked: every packet looks INVALID to a rule, and one that tracking is to leave
+    /// alone UNTRACKED.
+    pub(super) fn before_tracking(&mut self, space: &Space) -> Result<()> {
+        self.is_before_tracking = true;
+        self.set_state(space, &space.every(), ct_number(ct::INVALID))
+    }
+
+    /// Tracking has looked.
+    pub(super) fn after_tracking(&mut self, space: &Space) -> Result<()> {
+        self.is_before_tracking = false;
+        let group = Group::Field(Field::State);
+        let (first, count) = space.groups().get(&group).copied().unwrap_or_default();
+        for variable in first..first + count {
+            self.bits.remove(&variable);
+        }
+        if let Some((_, untracked)) = self.template.take() {
+            self.set_state(space, &untracked, ct_number(ct::UNTRACKED))?;
+        }
+        Ok(())
+    }
+
+    fn set_state(&mut self, space: &Space, when: &Packets, number: u128) -> Result<()> {
+        let group = Group::Field(Field::State);
+        let width = space.groups().get(&group).map_or(0, |(_, count)| *count);
+        let values = constant(space, number, width)?;
+        self.set_group(space, group, when, &values)
+    }
+
+    /// Packets whose state is now one of these, by [`STATES`]' bits.
+    pub(super) fn in_state(&self, space: &Space, bits: u8) -> Result<Packets> {
+        let ranges: Vec<_> = STATES
+            .iter()
+            .filter(|(bit, _)| bits & bit != 0)
+            .map(|(bit, _)| (ct_number(*bit), ct_number(*bit)))
+            .collect();
+        space.among(&self.group(space, Group::Field(Field::State))?, &ranges)
+    }
+
+    /// What a group of the packets is by now: the packets whose group is in one of the ranges.
+    pub fn all_of(&self, space: &Space, group: Group, ranges: &[(u128, u128)]) -> Result<Packets> {
+        space.among(&self.group(space, group)?, ranges)
+    }
+
+    /// Whether a group may be another thing than it was.
+    #[must_use]
+    pub fn changes(&self, space: &Space, group: Group) -> bool {
+        let (first, count) = space.groups().get(&group).copied().unwrap_or_default();
+        self.bits.range(first..first + count).next().is_some()
+    }
+}
+
+fn ct_number(bit: u8) -> u128 {
+    STATES.iter().position(|(one, _)| *one == bit).unwrap_or(0) as u128
+}
+
+fn constant(space: &Space, number: u128, width: u32) -> Result<Vec<Packets>> {
+    let (none, all) = (space.none(), space.none().others()?);
+    let bit = |place: u32| number >> place & 1 == 1;
+    Ok((0..width).rev().map(|place| if bit(place) { all.clone() } else { none.clone() }).collect())
+}
+
+/// A formula as a set of packets as they came in, by what they are now.
+pub fn compile(
+    space: &mut Space,
+    set: &PacketSet,
+    current: &Current,
+    place: &str,
+) -> Result<Packets> {
+    Ok(match set {
+        PacketSet::In(field, ranges) => {
+            let ranges = space.ranges(*field, ranges);
+            space.among(&current.group(space, Group::Field(*field))?, &ranges)?
+        }
+        PacketSet::Bits(field, mask, value, inverted) => {
+            let [mask, value] = [mask, value].map(|number| space.number(*field, *number));
+            let found = space.masked(&current.group(space, Group::Field(*field))?, mask, value)?;
+            if *inverted { found.others()? } else { found }
+        }
+        PacketSet::Interface(outward, wanted) => {
+            let ranges = space.interface_ranges(wanted);
+            space.all_of(if *outward { Group::Out } else { Group::In }, &ranges)?
+        }
+        PacketSet::All(sets) => {
+            let mut all = space.none().others()?;
+            for (number, one) in sets.iter().enumerate() {
+                all = all.and(&compile(space, one, current, &format!("{place}.{number}"))?)?;
+            }
+            all
+        }
+        PacketSet::Any(sets) => {
+            let mut any = space.none();
+            for (number, one) in sets.iter().enumerate() {
+                any = any.or(&compile(space, one, current, &format!("{place}.{number}"))?)?;
+            }
+            any
+        }
+        PacketSet::Named(text) => current.named(space, text)?,
+        PacketSet::Opaque => space.unknown(Unknown::Opaque(place.to_string()))?,
+    })
+}
+
+/// Where a rule stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleAt {
+    /// Its chain.
+    pub chain: ChainIndex,
+    /// Its number, from 0; one past the last stands for the chain's policy or end.
+    pub number: u32,
+}
+
+/// What becomes of packets in a table.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    /// By rule: the packets that come to it, and those of them that it matches. A rule that is come to by
+    /// several ways has all of them. The end of a chain has its number behind the last rule.
+    pub rules: BTreeMap<RuleAt, (Packets, Packets)>,
+    /// The verdicts, with the rule or policy that gives them.
+    pub verdicts: Vec<(Verdict, RuleAt, Packets)>,
+    /// What the packets with the verdict ACCEPT are by then.
+    pub accepted: Option<(Packets, Current)>,
+}
+
+/// One chain, for all packets.
+#[derive(Clone, Debug)]
+struct Summary {
+    chain: ChainIndex,
+    /// Reached and matched, by number.
+    rules: Vec<(Packets, Packets)>,
+    calls: Vec<(usize, Packets)>,
+    /// Those that come back to the caller, and what they are then.
+    returned: Packets,
+    current: Rc<Current>,
+    /// Of its own rules, and what the packets are by then.
+    verdicts: Vec<(Verdict, RuleAt, Packets, Rc<Current>)>,
+}
+
+/// Walks a table.
+struct Walk<'a> {
+    space: &'a mut Space,
+    table: &'a Table,
+    summaries: Vec<Summary>,
+    /// By chain: what went before, and its summary.
+    known: BTreeMap<ChainIndex, Vec<(Current, usize)>>,
+    depth: usize,
+}
+
+/// Carries the packets of `entering` through the built-in chain `base` of a table.
+pub fn walk(
+    space: &mut Space,
+    table: &Table,
+    base: ChainIndex,
+    entering: &Packets,
+    current: &Current,
+) -> Result<Walked> {
+    let mut walk = Walk { space, table, summaries: Vec::new(), known: BTreeMap::new(), depth: 0 };
+    let top = walk.summary(base, current)?;
+    walk.told(top, entering)
+}
+
+impl Walk<'_> {
+    /// The summary of a chain after such changes.
+    fn summary(&mut self, chain: ChainIndex, current: &Current) -> Result<usize> {
+        let known = self.known.get(&chain).into_iter().flatten();
+        if let Some((_, at)) = known.into_iter().find(|(before, _)| before == current) {
+            return Ok(*at);
+        }
+        if self.summaries.len() >= WALKS_MAX
+            || self.depth > keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX
+        {
+            return Err(super::Exhausted);
+        }
+        self.depth += 1;
+        let made = self.walk_chain(chain, current)?;
+        self.depth -= 1;
+        let at = self.summaries.len();
+        self.summaries.push(made);
+        self.known.entry(chain).or_default().push((current.clone(), at));
+        Ok(at)
+    }
+
+    fn walk_chain(&mut self, index: ChainIndex, current: &Current) -> Result<Summary> {
+        let none = self.space.none();
+        let table = self.table;
+        let empty = Vec::new();
+        let rules = table.chain(index).map_or(&empty, |chain| &chain.rules);
+        let mut made = Summary {
+            chain: index,
+            rules: Vec::with_capacity(rules.len() + 1),
+            calls: Vec::new(),
+            returned: none.clone(),
+            current: Rc::new(current.clone()),
+            verdicts: Vec::new(),
+        };
+        let mut exits: Vec<(Packets, Rc<Current>)> = Vec::new();
+        let mut here = none.others()?;
+        let mut now = Rc::new(current.clone());
+        let mut texts: BTreeMap<String, u32> = BTreeMap::new();
+        for (number, rule) in rules.iter().enumerate() {
+            let matched = self.matched(rule, index, &now, &mut texts)?;
+            let hit = here.and(&matched)?;
+            made.rules.push((here.clone(), hit.clone()));
+            let at = RuleAt { chain: index, number: number as u32 };
+            for (hit, step) in self.steps(rule, at, &hit, &mut now, &mut texts)? {
+                match step {
+                    Step::Continue => {}
+                    Step::Verdict(verdict) => {
+                        here = here.less(&hit)?;
+                        made.verdict(verdict, at, hit, &now);
+                    }
+                    Step::Return => {
+                        here = here.less(&hit)?;
+                        exits.push((hit, Rc::clone(&now)));
+                    }
+                    Step::Jump(to) | Step::Goto(to) => {
+                        here = here.less(&hit)?;
+                        let (back, after) = self.call(&mut made, to, &hit, &now)?;
+                        if matches!(step, Step::Goto(_)) {
+                            exits.push((back, after));
+                        } else {
+                            if now != after {
+                                now = Rc::new(now.merge(self.space, &back, &after)?);
+                            }
+                            here = here.or(&back)?;
+                        }
+                    }
+                }
+            }
+        }
+        made.rules.push((here.clone(), here.clone()));
+        let end = RuleAt { chain: index, number: rules.len() as u32 };
+        made.end(self.space, table.chain(index), end, (here, now), exits)?;
+        Ok(made)
+    }
+
+    /// Through another chain: what comes back, and what it is then.
+    fn call(
+        &mut self,
+        made: &mut Summary,
+        to: ChainIndex,
+        hit: &Packets,
+        now: &Current,
+    ) -> Result<(Packets, Rc<Current>)> {
+        let at = self.summary(to, now)?;
+        made.calls.push((at, hit.clone()));
+        let Some(callee) = self.summaries.get(at) else { return Err(super::Exhausted) };
+        Ok((hit.and(&callee.returned)?, callee.current.clone()))
+    }
+
+    /// Packets that a rule matches, by what they are now.
+    fn matched(
+        &mut self,
+        rule: &Rule,
+        chain: ChainIndex,
+        now: &Current,
+        texts: &mut BTreeMap<String, u32>,
+    ) -> Result<Packets> {
+        let mut all = compile(self.space, &PacketSet::of_header(&rule.header), now, "")?;
+        for one in &rule.matches {
+            let set = one.packet_set();
+            let place = if has_opaque(&set) {
+                let mut text = String::from(one.name());
+                one.print(&mut text);
+                self.place(chain, text, texts)
+            } else {
+                String::new()
+            };
+            all = all.and(&compile(self.space, &set, now, &place)?)?;
+        }
+        Ok(all)
+    }
+
+    /// The name of an opaque condition: its table, chain and text, and the how manieth of that text it is, so
+    /// that it is the same in another rule set.
+    fn place(&self, chain: ChainIndex, text: String, texts: &mut BTreeMap<String, u32>) -> String {
+        let name = self.table.chain(chain).map_or("", |chain| chain.name.as_str());
+        let place = format!("{} {name} `{text}`", self.table.name.as_str());
+        let count = texts.entry(text).or_default();
+        *count += 1;
+        if *count == 1 { place } else { format!("{place} #{count}") }
+    }
+
+    /// What the target does with the packets that it gets.
+    fn steps(
+        &mut self,
+        rule: &Rule,
+        at: RuleAt,
+        hit: &Packets,
+        now: &mut Rc<Current>,
+        texts: &mut BTreeMap<String, u32>,
+    ) -> Result<Vec<(Packets, Step)>> {
+        let target = match &rule.target {
+            Jump::None => return Ok(Vec::new()),
+            Jump::Jump(to) => return Ok(vec![(hit.clone(), Step::Jump(*to))]),
+            Jump::Goto(to) => return Ok(vec![(hit.clone(), Step::Goto(*to))]),
+            Jump::Standard(step) => return Ok(vec![(hit.clone(), *step)]),
+            Jump::Target(target) => target,
+        };
+        let Effect { steps, writes } = target.effect();
+        let mut text = String::from(target.name());
+        target.print(&mut text);
+        let place = self.place(at.chain, text, texts);
+        for write in &writes {
+            self.write(write, hit, Rc::make_mut(now), &place)?;
+        }
+        let mut left = hit.clone();
+        let mut taken = Vec::new();
+        let (last, first) = steps.split_last().ok_or(super::Exhausted)?;
+        for (number, step) in first.iter().enumerate() {
+            let choice =
+                self.space.unknown(Unknown::Opaque(format!("{place}, outcome {}", number + 1)))?;
+            taken.push((left.and(&choice)?, *step));
+            left = left.less(&choice)?;
+        }
+        taken.push((left, *last));
+        Ok(taken)
+    }
+
+    fn write(
+        &mut self,
+        write: &Change,
+        when: &Packets,
+        now: &mut Current,
+        place: &str,
+    ) -> Result<()> {
+        match write {
+            Change::Bits { field, keep, flip } => {
+                let group = Group::Field(*field);
+                let old = now.group(self.space, group)?;
+                let [keep, flip] = [keep, flip].map(|number| self.space.number(*field, *number));
+                let none = self.space.none();
+                let mut new = Vec::with_capacity(old.len());
+                for (place, bit) in (0..old.len()).rev().zip(&old) {
+                    let of = |number: u128| number >> place & 1 == 1;
+                    let bit = if of(keep) { bit.clone() } else { none.clone() };
+                    new.push(if of(flip) { bit.others()? } else { bit });
+                }
+                now.set_group(self.space, group, when, &new)
+            }
+            Change::Among(field, ranges) => {
+                let group = Group::Field(*field);
+                let ranges = self.space.ranges(*field, ranges);
+                let width = self.space.groups().get(&group).map_or(0, |(_, count)| *count);
+                let values = match ranges.as_slice() {
+                    [(low, high)] if low == high => constant(self.space, *low, width)?,
+                    _ => self.written(width, &ranges, place)?,
+                };
+                now.set_group(self.space, group, when, &values)
+            }
+            Change::Asked(name) => {
+                now.change(self.space, when, Some(name));
+                Ok(())
+            }
+            Change::Bytes => {
+                now.change(self.space, when, None);
+                Ok(())
+            }
+            Change::Template { untracked } => now.template(self.space, when, *untracked),
+        }
+    }
+
+    /// Fresh unknowns for a value that is not told, of which no more is known than its ranges.
+    fn written(
+        &mut self,
+        width: u32,
+        ranges: &[(u128, u128)],
+        place: &str,
+    ) -> Result<Vec<Packets>> {
+        let number = self.space.next_written();
+        let mut bits = Vec::with_capacity(width as usize);
+        for bit in 0..width {
+            bits.push(self.space.unknown(Unknown::Written(format!("{place} ({number})"), bit))?);
+        }
+        let inside = self.space.among(&bits, ranges)?;
+        self.space.assumed = self.space.assumed.and(&inside)?;
+        Ok(bits)
+    }
+
+    /// From summaries to packets: who enters which chain.
+    fn told(&self, top: usize, entering: &Packets) -> Result<Walked> {
+        let mut entered: BTreeMap<usize, Packets> = BTreeMap::from([(top, entering.clone())]);
+        let mut walked = Walked::default();
+        let mut accepted = Vec::new();
+        // A summary is made before those that call it.
+        for at in (0..=top).rev() {
+            let (Some(summary), Some(entering)) = (self.summaries.get(at), entered.remove(&at))
+            else {
+                continue;
+            };
+            for (number, (reached, matched)) in (0..).zip(&summary.rules) {
+                let place = RuleAt { chain: summary.chain, number };
+                let (reached, matched) = (entering.and(reached)?, entering.and(matched)?);
+                let known = walked.rules.remove(&place);
+                let sum = match known {
+                    None => (reached, matched),
+                    Some((r, m)) => (r.or(&reached)?, m.or(&matched)?),
+                };
+                walked.rules.insert(place, sum);
+            }
+            for (callee, packets) in &summary.calls {
+                let packets = entering.and(packets)?;
+                let sum = match entered.remove(callee) {
+                    None => packets,
+                    Some(known) => known.or(&packets)?,
+                };
+                entered.insert(*callee, sum);
+            }
+            for (verdict, place, packets, current) in &summary.verdicts {
+                let packets = entering.and(packets)?;
+                if *verdict == Verdict::Accept && !packets.is_empty() {
+                    add(&mut accepted, &packets, current)?;
+                }
+                walked.verdict(*verdict, *place, packets)?;
+            }
+        }
+        walked.accepted = merged(self.space, accepted)?;
+        Ok(walked)
+    }
+}
+
+impl Walked {
+    fn verdict(&mut self, verdict: Verdict, at: RuleAt, packets: Packets) -> Result<()> {
+        let same = |known: &&mut (Verdict, RuleAt, Packets)| (known.0, known.1) == (verdict, at);
+        match self.verdicts.iter_mut().find(same) {
+            Some((.., known)) => *known = known.or(&packets)?,
+            None => self.verdicts.push((verdict, at, packets)),
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn verdict(&mut self, verdict: Verdict, at: RuleAt, packets: Packets, now: &Rc<Current>) {
+        if packets.is_empty() {
+            return;
+        }
+        self.verdicts.push((verdict, at, packets, Rc::clone(now)));
+    }
+
+    /// The end of the chain: its policy, or back to the caller.
+    fn end(
+        &mut self,
+        space: &Space,
+        chain: Option<&Chain>,
+        at: RuleAt,
+        (here, now): (Packets, Rc<Current>),
+        exits: Vec<(Packets, Rc<Current>)>,
+    ) -> Result<()> {
+        let mut back = here;
+        let mut current = now;
+        for (packets, other) in exits {
+            if current != other {
+                current = Rc::new(current.merge(space, &packets, &other)?);
+            }
+            back = back.or(&packets)?;
+        }
+        let policy = chain.and_then(|chain| {
+            chain.policy.or_else(|| chain.hook.is_some().then_some(Policy::Accept))
+        });
+        match policy {
+            None => {
+                self.returned = back;
+                self.current = current;
+                Ok(())
+            }
+            Some(policy) => {
+                let verdict = match policy {
+                    Policy::Accept => Verdict::Accept,
+                    Policy::Drop => Verdict::Drop,
+                };
+                self.verdict(verdict, at, back, &current);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn add(
+    exits: &mut Vec<(Packets, Rc<Current>)>,
+    packets: &Packets,
+    current: &Rc<Current>,
+) -> Result<()> {
+    match exits.iter_mut().find(|(_, known)| known == current) {
+        Some((known, _)) => *known = known.or(packets)?,
+        None => exits.push((packets.clone(), Rc::clone(current))),
+    }
+    Ok(())
+}
+
+fn merged(space: &Space, exits: Vec<(Packets, Rc<Current>)>) -> Result<Option<(Packets, Current)>> {
+    let mut sum: Option<(Packets, Current)> = None;
+    for (packets, current) in exits {
+        sum = Some(match sum {
+            None => (packets, (*current).clone()),
+            Some((known, before)) => {
+                let merged = before.merge(space, &packets, &current)?;
+                (known.or(&packets)?, merged)
+            }
+        });
+    }
+    Ok(sum)
+}
+
+fn has_opaque(set: &PacketSet) -> bool {
+    match set {
+        PacketSet::Opaque => true,
+        PacketSet::All(sets) | PacketSet::Any(sets) => sets.iter().any(has_opaque),
+        PacketSet::In(..)
+        | PacketSet::Bits(..)
+        | PacketSet::Interface(..)
+        | PacketSet::Named(_) => false,
+    }
+}

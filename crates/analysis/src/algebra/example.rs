@@ -1,0 +1,276 @@
+//! One packet of a set: the plainest that there is in it.
+
+use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
+use keepstate_packet::{Address, Family, Parsed};
+use keepstate_ruleset::packet_set::Field;
+use oxidd::{BooleanFunction, util::OptBool};
+
+/// A packet, and what is around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The family.
+    pub family: Family,
+    /// Source address.
+    pub source: Address,
+    /// Destination address.
+    pub destination: Address,
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// Whether it is a second or further fragment.
+    pub later_fragment: bool,
+    /// Source port, of protocols that have one.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Type and code of ICMP, the type in the upper byte.
+    pub icmp: u16,
+    /// Flags of TCP.
+    pub tcp_flags: u8,
+    /// Conntrack state, a bit of [`STATES`].
+    pub state: u8,
+    /// Packet mark.
+    pub mark: u32,
+    /// Length in bytes from the IP header on; 0 where nothing asks for it.
+    pub length: u32,
+    /// Time to live or hop limit; 0 where nothing asks for it.
+    pub ttl: u8,
+    /// Type of service or traffic class.
+    pub tos: u8,
+    /// The interface that it comes in by.
+    pub in_interface: Option<String>,
+    /// The interface that it leaves by.
+    pub out_interface: Option<String>,
+    /// What the unknowns that matter say.
+    pub unknowns: Vec<(Unknown, bool)>,
+}
+
+impl Space {
+    /// The plainest packet of a set; `None` where the set is empty.
+    pub fn example(&self, packets: &Packets) -> Result<Option<Example>> {
+        let mut set = packets.and(&self.every())?.and(&self.assumed)?;
+        if set.is_empty() {
+            return Ok(None);
+        }
+        for liked in self.liked()? {
+            let both = set.and(&liked)?;
+            if !both.is_empty() {
+                set = both;
+            }
+        }
+        let Some(cube) = set.0.pick_cube(|_, _, _| false) else { return Ok(None) };
+        Ok(Some(self.of_cube(&cube)))
+    }
+
+    /// What is plain, the most important first.
+    fn liked(&self) -> Result<Vec<Packets>> {
+        let field = |field, low: u128, high: u128| self.all_of(Group::Field(field), &[(low, high)]);
+        let address = |four: [u8; 4], six: u128| match self.family() {
+            Family::V4 => u128::from(u32::from_be_bytes(four)),
+            Family::V6 => six,
+        };
+        let documentation = 0x2001_0db8_u128 << 96;
+        let (low, high) = (
+            address([192, 0, 2, 1], documentation | 1),
+            address([192, 0, 2, 254], documentation | 0xffff),
+        );
+        let (from, to) = (
+            address([198, 51, 100, 1], documentation | 1 << 64 | 1),
+            address([198, 51, 100, 254], documentation | 1 << 64 | 0xffff),
+        );
+        let unicast = address([223, 255, 255, 255], (0x3fff_u128 << 112) | (u128::MAX >> 16));
+        let first = address([1, 0, 0, 1], 0x2000_u128 << 112);
+        Ok(vec![
+            field(Field::LaterFragment, 0, 0)?,
+            field(Field::State, 0, 0)?,
+            field(Field::State, 0, 2)?,
+            field(Field::Protocol, 6, 6)?,
+            field(Field::Protocol, 17, 17)?,
+            field(
+                Field::Protocol,
+                if self.family() == Family::V4 { 1 } else { 58 },
+                if self.family() == Family::V4 { 1 } else { 58 },
+            )?,
+            field(Field::TcpFlags, 2, 2)?,
+            field(Field::TcpFlags, 16, 16)?,
+            field(Field::Icmp, 8 << 8, 8 << 8)?,
+            field(Field::Source, first, unicast)?,
+            field(Field::Destination, first, unicast)?,
+            field(Field::Source, from, to)?,
+            field(Field::Destination, low, high)?,
+            field(Field::DestinationPort, 80, 80)?,
+            field(Field::DestinationPort, 1, 65_535)?,
+            field(Field::SourcePort, 40_000, 40_000)?,
+            field(Field::SourcePort, 1_024, 65_535)?,
+            field(Field::SourcePort, 1, 65_535)?,
+            field(Field::Mark, 0, 0)?,
+            field(Field::Ttl, 64, 64)?,
+            field(Field::Tos, 0, 0)?,
+            field(Field::Length, 60, 1_500)?,
+        ])
+    }
+
+    fn of_cube(&self, cube: &[OptBool]) -> Example {
+        let values: Vec<bool> = cube.iter().map(|value| *value == OptBool::True).collect();
+        let asked = |group| {
+            let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
+            (first..first + count)
+                .any(|v| cube.get(v as usize).is_some_and(|v| *v != OptBool::None))
+        };
+        let unknowns =
+            (self.first_unknown()..).zip(self.unknowns()).filter_map(|(variable, unknown)| {
+                match cube.get(variable as usize)? {
+                    OptBool::None => None,
+                    OptBool::True => Some((unknown.clone(), true)),
+                    OptBool::False => Some((unknown.clone(), false)),
+                }
+            });
+        let unknowns = unknowns.collect();
+        let mut example = self.of_values(&values, unknowns);
+        if !asked(Group::Field(Field::Length)) {
+            example.length = 0;
+        }
+        if !asked(Group::Field(Field::Ttl)) {
+            example.ttl = 0;
+        }
+        example
+    }
+
+    fn of_values(&self, values: &[bool], unknowns: Vec<(Unknown, bool)>) -> Example {
+        let number = |group| {
+            let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
+            (first..first + count).fold(0_u128, |number, variable| {
+                number << 1 | u128::from(values.get(variable as usize).copied().unwrap_or(false))
+            })
+        };
+        let field = |field| number(Group::Field(field));
+        let address = |number: u128| match self.family() {
+            Family::V4 => Address((number << 96).to_be_bytes()),
+            Family::V6 => Address(number.to_be_bytes()),
+        };
+        let name = |side| match self.interfaces().get(number(side) as usize) {
+            None | Some(Interface::None) => None,
+            Some(Interface::Named(name)) => Some(name.clone()),
+            Some(Interface::Beginning(name)) => Some(self.unused(name)),
+            Some(Interface::Other) => Some(self.unused("if")),
+        };
+        Example {
+            family: self.family(),
+            source: address(field(Field::Source)),
+            destination: address(field(Field::Destination)),
+            protocol: field(Field::Protocol) as u8,
+            later_fragment: field(Field::LaterFragment) == 1,
+            source_port: field(Field::SourcePort) as u16,
+            destination_port: field(Field::DestinationPort) as u16,
+            icmp: field(Field::Icmp) as u16,
+            tcp_flags: field(Field::TcpFlags) as u8,
+            state: STATES.get(field(Field::State) as usize).map_or(0, |(bit, _)| *bit),
+            mark: field(Field::Mark) as u32,
+            length: field(Field::Length) as u32,
+            ttl: field(Field::Ttl) as u8,
+            tos: field(Field::Tos) as u8,
+            in_interface: name(Group::In),
+            out_interface: name(Group::Out),
+            unknowns,
+        }
+    }
+
+    /// The value of each variable for a packet; unknowns that it does not name are `false`.
+    #[must_use]
+    pub fn values(&self, packet: &Example) -> Vec<bool> {
+        let mut values = vec![false; self.first_unknown() as usize + self.unknowns().len()];
+        let mut put = |group: Group, number: u128| {
+            let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
+            for (at, variable) in (first..first + count).enumerate() {
+                let shift = count as usize - 1 - at;
+                if let Some(value) = values.get_mut(variable as usize) {
+                    *value = number >> shift & 1 == 1;
+                }
+            }
+        };
+        let address = |field, address: Address| self.number(field, u128::from_be_bytes(address.0));
+        let interface =
+            |name: &Option<String>| self.interface_number(name.as_deref().unwrap_or(""));
+        put(Group::In, interface(&packet.in_interface));
+        put(Group::Out, interface(&packet.out_interface));
+        let state = STATES.iter().position(|(bit, _)| *bit == packet.state).unwrap_or(0);
+        for (field, number) in [
+            (Field::Source, address(Field::Source, packet.source)),
+            (Field::Destination, address(Field::Destination, packet.destination)),
+            (Field::Protocol, packet.protocol.into()),
+            (Field::LaterFragment, packet.later_fragment.into()),
+            (Field::SourcePort, packet.source_port.into()),
+            (Field::DestinationPort, packet.destination_port.into()),
+            (Field::Icmp, packet.icmp.into()),
+            (Field::TcpFlags, packet.tcp_flags.into()),
+            (Field::State, state as u128),
+            (Field::Mark, packet.mark.into()),
+            (Field::Length, packet.length.into()),
+            (Field::Ttl, packet.ttl.into()),
+            (Field::Tos, packet.tos.into()),
+        ] {
+            put(Group::Field(field), number);
+        }
+        for (unknown, says) in &packet.unknowns {
+            let at = self.known_variable(unknown);
+            if let Some(value) = at.and_then(|at| values.get_mut(at as usize)) {
+                *value = *says;
+            }
+        }
+        values
+    }
+
+    /// A name that begins like this and is none of the others.
+    fn unused(&self, beginning: &str) -> String {
+        let wanted = self.interface_number(&format!("{beginning}0"));
+        let is_free = |name: &String| {
+            !self.interfaces().iter().any(|known| match known {
+                Interface::Named(own) => own == name,
+                Interface::Beginning(own) => {
+                    own.len() > beginning.len() && name.starts_with(own.as_str())
+                }
+                Interface::None | Interface::Other => false,
+            })
+        };
+        let names = (0..10_000).map(|number| format!("{beginning}{number}"));
+        names
+            .filter(is_free)
+            .find(|name| self.interface_number(name) == wanted || beginning != "if")
+            .unwrap_or_else(|| format!("{beginning}x"))
+    }
+}
+
+impl Example {
+    /// The fields of a packet that came; interfaces and unknowns are left for the caller to say.
+    #[must_use]
+    pub fn of_packet(parsed: &Parsed, bytes: &[u8], mark: u32, state: u8) -> Self {
+        let l4 = parsed.l4_bytes(bytes);
+        let word = |at: usize| match l4.get(at..at + 2) {
+            Some(&[high, low]) => u16::from_be_bytes([high, low]),
+            _ => 0,
+        };
+        let has_ports = matches!(parsed.protocol, 6 | 17 | 33 | 132 | 136);
+        let tcp_flags = match parsed.protocol {
+            6 => l4.get(13).copied().unwrap_or(0),
+            _ => 0,
+        };
+        Self {
+            family: parsed.family,
+            source: parsed.source,
+            destination: parsed.destination,
+            protocol: parsed.protocol,
+            later_fragment: parsed.fragment.is_some_and(|fragment| fragment.offset != 0),
+            source_port: if has_ports { word(0) } else { 0 },
+            destination_port: if has_ports { word(2) } else { 0 },
+            icmp: if matches!(parsed.protocol, 1 | 58) { word(0) } else { 0 },
+            tcp_flags,
+            state,
+            mark,
+            length: parsed.length,
+            ttl: parsed.ttl,
+            tos: parsed.tos,
+            in_interface: None,
+            out_interface: None,
+            unknowns: Vec::new(),
+        }
+    }
+}

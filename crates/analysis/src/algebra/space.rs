@@ -1,0 +1,521 @@
+//! The variables of the diagrams, and sets over them.
+
+use keepstate_packet::Family;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::{InterfacePattern, Inverted, Ruleset};
+use keepstate_ruleset::packet_set::{Field, PacketSet, Ranges};
+use oxidd::bcdd::{BCDDFunction, BCDDManagerRef, new_manager};
+use oxidd::{BooleanFunction, BooleanFunctionQuant, Function, Manager, ManagerRef, VarNo};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Most nodes of all diagrams of a space; a question that needs more is answered by [`Exhausted`].
+pub const NODES_MAX: usize = 24 << 20;
+/// Results that are kept for the next operation.
+const CACHE: usize = 1 << 21;
+/// Most named unknowns of a space.
+pub const UNKNOWNS_MAX: usize = 60_000;
+
+/// A question needs larger diagrams than [`NODES_MAX`] allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the packet sets of these rules need more than {NODES_MAX} nodes")
+    }
+}
+
+impl std::error::Error for Exhausted {}
+
+impl From<oxidd::util::OutOfMemory> for Exhausted {
+    fn from(_: oxidd::util::OutOfMemory) -> Self {
+        Self
+    }
+}
+
+/// What comes of an operation.
+pub type Result<T> = std::result::Result<T, Exhausted>;
+
+/// A set of packets: a function from the variables of a [`Space`] to yes or no.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Packets(pub(super) BCDDFunction);
+
+impl fmt::Debug for Packets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packets({} nodes)", self.0.node_count())
+    }
+}
+
+impl Packets {
+    /// Those in both.
+    pub fn and(&self, other: &Self) -> Result<Self> {
+        Ok(Self(self.0.and(&other.0)?))
+    }
+
+    /// Those in one of the two.
+    pub fn or(&self, other: &Self) -> Result<Self> {
+        Ok(Self(self.0.or(&other.0)?))
+    }
+
+    /// Those in this set and not in the other.
+    pub fn less(&self, other: &Self) -> Result<Self> {
+        Ok(Self(self.0.and(&other.0.not()?)?))
+    }
+
+    /// Those in exactly one of the two.
+    pub fn differ(&self, other: &Self) -> Result<Self> {
+        Ok(Self(self.0.xor(&other.0)?))
+    }
+
+    /// All others.
+    pub fn others(&self) -> Result<Self> {
+        Ok(Self(self.0.not()?))
+    }
+
+    /// What is in `yes` where this set says yes, and in `no` elsewhere.
+    pub fn choose(&self, yes: &Self, no: &Self) -> Result<Self> {
+        Ok(Self(self.0.ite(&yes.0, &no.0)?))
+    }
+
+    /// Whether no packet is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.0.satisfiable()
+    }
+
+    /// Whether every packet of it is in the other.
+    pub fn is_within(&self, other: &Self) -> Result<bool> {
+        Ok(self.less(other)?.is_empty())
+    }
+
+    /// Nodes of its diagram.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.0.node_count()
+    }
+}
+
+/// The interfaces that patterns can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interface {
+    /// No interface: what the host itself sends came in by none, and what is for it leaves by none.
+    None,
+    /// The one of this name.
+    Named(String),
+    /// One whose name begins like this, and is none of the others that are told apart.
+    Beginning(String),
+    /// Any other.
+    Other,
+}
+
+/// A condition that is no matter of fields.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// A match that looks at nothing but the packet and what stays the same on its way: one with the same
+    /// text says the same, until something in between has changed the packet; then it is another unknown,
+    /// by number.
+    Named(String, u32),
+    /// A match that counts, draws, or looks at what other packets have left behind; where it stands.
+    Opaque(String),
+    /// Bits of what a target has made of a field: the target, and which bit.
+    Written(String, u32),
+    /// The packet is the first of a connection that a helper announced, so that table nat is asked.
+    FirstOfRelated,
+}
+
+/// A field or a side, as a group of variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// `-i`, a number of [`Space::interfaces`].
+    In,
+    /// `-o`, the same.
+    Out,
+    /// A field.
+    Field(Field),
+}
+
+/// All that the packets of one family can be, as far as rules look at it.
+pub struct Space {
+    family: Family,
+    manager: BCDDManagerRef,
+    /// First variable and number of variables of each group, most significant first.
+    groups: BTreeMap<Group, (VarNo, u32)>,
+    interfaces: Vec<Interface>,
+    unknowns: Vec<Unknown>,
+    unknown_index: BTreeMap<Unknown, VarNo>,
+    first_unknown: VarNo,
+    every: Packets,
+    /// What holds of unknowns: values that targets may not write.
+    pub(super) assumed: Packets,
+    written: u32,
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("family", &self.family)
+            .field("interfaces", &self.interfaces)
+            .field("unknowns", &self.unknowns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The order of the groups in the diagrams, first what many rules ask together.
+fn order(family: Family, interface_bits: u32) -> Vec<(Group, u32)> {
+    let address = match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    let fields = [
+        (Field::State, STATE_BITS),
+        (Field::Protocol, 8),
+        (Field::LaterFragment, 1),
+        (Field::Destination, address),
+        (Field::Source, address),
+        (Field::DestinationPort, 16),
+        (Field::SourcePort, 16),
+        (Field::Icmp, 16),
+        (Field::TcpFlags, 8),
+        (Field::Mark, 32),
+        (Field::Length, 32),
+        (Field::Ttl, 8),
+        (Field::Tos, 8),
+    ];
+    let sides = [(Group::In, interface_bits), (Group::Out, interface_bits)];
+    let fields = fields.into_iter().map(|(field, bits)| (Group::Field(field), bits));
+    sides.into_iter().chain(fields).collect()
+}
+
+/// The states by number; a rule asks for them by bit.
+pub const STATES: [(u8, &str); 5] = [
+    (ct::NEW, "NEW"),
+    (ct::ESTABLISHED, "ESTABLISHED"),
+    (ct::RELATED, "RELATED"),
+    (ct::INVALID, "INVALID"),
+    (ct::UNTRACKED, "UNTRACKED"),
+];
+const STATE_BITS: u32 = 3;
+
+impl Space {
+    /// The space of these rule sets; the unknowns come as they are met.
+    pub fn new<'a>(
+        family: Family,
+        rulesets: impl IntoIterator<Item = &'a Ruleset>,
+    ) -> Result<Self> {
+        Self::with_nodes(family, rulesets, NODES_MAX)
+    }
+
+    /// The same with another limit on nodes.
+    pub fn with_nodes<'a>(
+        family: Family,
+        rulesets: impl IntoIterator<Item = &'a Ruleset>,
+        nodes: usize,
+    ) -> Result<Self> {
+        let interfaces = interfaces(rulesets);
+        let bits = u32::BITS - (interfaces.len() as u32).saturating_sub(1).leading_zeros();
+        let order = order(family, bits);
+        let manager = new_manager(nodes, CACHE.min(nodes), 1);
+        let count: u32 = order.iter().map(|(_, bits)| bits).sum();
+        manager.with_manager_exclusive(|manager| manager.add_vars(count));
+        let mut groups = BTreeMap::new();
+        let mut first = 0;
+        for (group, bits) in order {
+            groups.insert(group, (first, bits));
+            first += bits;
+        }
+        let every = Packets(manager.with_manager_shared(|m| BCDDFunction::t(m)));
+        let mut space = Self {
+            family,
+            manager,
+            groups,
+            interfaces,
+            unknowns: Vec::new(),
+            unknown_index: BTreeMap::new(),
+            first_unknown: first,
+            assumed: every.clone(),
+            every,
+            written: 0,
+        };
+        space.every = space.possible()?;
+        Ok(space)
+    }
+
+    /// Numbers that stand for nothing are left out.
+    fn possible(&self) -> Result<Packets> {
+        let last = (self.interfaces.len() as u128).saturating_sub(1);
+        let states = STATES.len() as u128 - 1;
+        let mut every = self.all_of(Group::Field(Field::State), &[(0, states)])?;
+        for side in [Group::In, Group::Out] {
+            every = every.and(&self.all_of(side, &[(0, last)])?)?;
+        }
+        Ok(every)
+    }
+
+    /// The family.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Every packet that can be.
+    #[must_use]
+    pub fn every(&self) -> Packets {
+        self.every.clone()
+    }
+
+    /// No packet.
+    #[must_use]
+    pub fn none(&self) -> Packets {
+        Packets(self.manager.with_manager_shared(|manager| BCDDFunction::f(manager)))
+    }
+
+    /// The interfaces told apart, by their number in [`Group::In`] and [`Group::Out`].
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// The unknowns met so far.
+    #[must_use]
+    pub fn unknowns(&self) -> &[Unknown] {
+        &self.unknowns
+    }
+
+    /// The groups with the number of their first variable and how many there are.
+    #[must_use]
+    pub const fn groups(&self) -> &BTreeMap<Group, (VarNo, u32)> {
+        &self.groups
+    }
+
+    /// The unknown that a variable stands for.
+    #[must_use]
+    pub fn unknown_of(&self, variable: VarNo) -> Option<&Unknown> {
+        let at = variable.checked_sub(self.first_unknown)?;
+        self.unknowns.get(at as usize)
+    }
+
+    pub(super) fn known_variable(&self, unknown: &Unknown) -> Option<VarNo> {
+        self.unknown_index.get(unknown).copied()
+    }
+
+    pub(super) const fn first_unknown(&self) -> VarNo {
+        self.first_unknown
+    }
+
+    /// One variable as a set.
+    pub(super) fn variable(&self, variable: VarNo) -> Result<Packets> {
+        let made = self.manager.with_manager_shared(|manager| BCDDFunction::var(manager, variable));
+        Ok(Packets(made?))
+    }
+
+    /// The variable of an unknown, made where it is new.
+    pub(super) fn unknown_variable(&mut self, unknown: Unknown) -> Result<VarNo> {
+        if let Some(known) = self.unknown_index.get(&unknown) {
+            return Ok(*known);
+        }
+        if self.unknowns.len() >= UNKNOWNS_MAX {
+            return Err(Exhausted);
+        }
+        let range = self.manager.with_manager_exclusive(|manager| manager.add_vars(1));
+        self.unknowns.push(unknown.clone());
+        self.unknown_index.insert(unknown, range.start);
+        Ok(range.start)
+    }
+
+    /// The packets of which an unknown says yes.
+    pub fn unknown(&mut self, unknown: Unknown) -> Result<Packets> {
+        let variable = self.unknown_variable(unknown)?;
+        self.variable(variable)
+    }
+
+    /// A number for what a target writes that is not told.
+    pub(super) fn next_written(&mut self) -> u32 {
+        self.written += 1;
+        self.written
+    }
+
+    /// Packets whose group has a value in one of the ranges, both ends included.
+    pub fn all_of(&self, group: Group, ranges: &[(u128, u128)]) -> Result<Packets> {
+        let bits = self.bits(group)?;
+        self.among(&bits, ranges)
+    }
+
+    /// The variables of a group, most significant first.
+    pub(super) fn bits(&self, group: Group) -> Result<Vec<Packets>> {
+        let (first, count) = self.groups.get(&group).copied().unwrap_or_default();
+        (first..first + count).map(|variable| self.variable(variable)).collect()
+    }
+
+    /// Where the number that these bits make lies in one of the ranges.
+    pub(super) fn among(&self, bits: &[Packets], ranges: &[(u128, u128)]) -> Result<Packets> {
+        let mut any = self.none();
+        for (low, high) in ranges {
+            any = any.or(&self.between(bits, *low, *high)?)?;
+        }
+        Ok(any)
+    }
+
+    fn between(&self, bits: &[Packets], low: u128, high: u128) -> Result<Packets> {
+        let all = Packets(self.none().0.not()?);
+        let (mut above, mut below) = (all.clone(), all);
+        for (place, bit) in bits.iter().rev().enumerate() {
+            let of = |number: u128| number.checked_shr(place as u32).unwrap_or(0) & 1 == 1;
+            // At least `low`: a bit that is set beats one that is not.
+            above = if of(low) { bit.and(&above)? } else { bit.or(&above)? };
+            let not = bit.others()?;
+            below = if of(high) { not.or(&below)? } else { not.and(&below)? };
+        }
+        above.and(&below)
+    }
+
+    /// Where the bits of a number under a mask are these.
+    pub(super) fn masked(&self, bits: &[Packets], mask: u128, value: u128) -> Result<Packets> {
+        let mut all = Packets(self.none().0.not()?);
+        for (place, bit) in bits.iter().rev().enumerate() {
+            let of = |number: u128| number >> place & 1 == 1;
+            if of(mask) {
+                all = if of(value) { all.and(bit)? } else { all.less(bit)? };
+            }
+        }
+        // A bit that the mask takes away, or that no value of the field has, is never set.
+        let width = bits.len() as u32;
+        let never = u128::MAX.checked_shl(width).unwrap_or(0) | !mask;
+        Ok(if never & value == 0 { all } else { self.none() })
+    }
+
+    /// A number of a field as the diagrams have it: IPv4 addresses without the bits that they leave empty,
+    /// states by number.
+    pub(super) fn number(&self, field: Field, value: u128) -> u128 {
+        match (field, self.family) {
+            (Field::Source | Field::Destination, Family::V4) => value >> 96,
+            _ => value,
+        }
+    }
+
+    pub(super) fn ranges(&self, field: Field, ranges: &Ranges) -> Vec<(u128, u128)> {
+        if field == Field::State {
+            let asked = |bit: u8| {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&u128::from(bit)))
+            };
+            let found = STATES.iter().enumerate().filter(|(_, (bit, _))| asked(*bit));
+            return found.map(|(at, _)| (at as u128, at as u128)).collect();
+        }
+        if self.number(field, u128::MAX) == u128::MAX {
+            return ranges.clone();
+        }
+        // IPv4 addresses are those numbers that end in zeros.
+        let up = |low: u128| self.number(field, low) + u128::from(low << 32 != 0);
+        let numbers = ranges.iter().map(|(low, high)| (up(*low), self.number(field, *high)));
+        numbers.filter(|(low, high)| low <= high).collect()
+    }
+
+    /// The numbers of interfaces that a pattern takes.
+    #[must_use]
+    pub fn interface_ranges(&self, wanted: &Inverted<InterfacePattern>) -> Vec<(u128, u128)> {
+        let (text, whole) = pattern_text(&wanted.value);
+        let takes = |interface: &Interface| match interface {
+            Interface::None => !whole && text.is_empty(),
+            Interface::Named(name) => {
+                if whole {
+                    *name == text
+                } else {
+                    name.starts_with(&text)
+                }
+            }
+            Interface::Beginning(name) => !whole && name.starts_with(&text),
+            Interface::Other => !whole && text.is_empty(),
+        };
+        let found = self.interfaces.iter().enumerate();
+        let found = found.filter(|(_, interface)| takes(interface) != wanted.inverted);
+        found.map(|(at, _)| (at as u128, at as u128)).collect()
+    }
+
+    /// The number of the interface of this name; of none for an empty one.
+    #[must_use]
+    pub fn interface_number(&self, name: &str) -> u128 {
+        if name.is_empty() {
+            return 0;
+        }
+        let fits = |interface: &Interface| match interface {
+            Interface::None => None,
+            Interface::Named(own) => (own == name).then_some(usize::MAX),
+            Interface::Beginning(own) => name.starts_with(own.as_str()).then_some(own.len()),
+            Interface::Other => Some(0),
+        };
+        let found =
+            self.interfaces.iter().enumerate().filter_map(|(at, one)| Some((fits(one)?, at)));
+        found.max().map_or(0, |(_, at)| at as u128)
+    }
+
+    /// Packets that are in the set whatever the unknowns of [`Unknown::Opaque`], [`Unknown::Written`] and
+    /// [`Unknown::FirstOfRelated`] say; [`Unknown::Named`] are left as they are.
+    pub fn narrowest(&self, packets: &Packets) -> Result<Packets> {
+        let vars = self.open_variables()?;
+        // Unknowns have only values that can be.
+        let given = packets.or(&self.assumed.others()?)?;
+        Packets(given.0.forall(&vars.0)?).and(&self.every)
+    }
+
+    /// Packets that are in the set for some value of those unknowns.
+    pub fn widest(&self, packets: &Packets) -> Result<Packets> {
+        let vars = self.open_variables()?;
+        let given = packets.and(&self.assumed)?;
+        Ok(Packets(given.0.exists(&vars.0)?))
+    }
+
+    fn open_variables(&self) -> Result<Packets> {
+        let mut all = Packets(self.none().0.not()?);
+        for (unknown, variable) in &self.unknown_index {
+            if !matches!(unknown, Unknown::Named(_, 0)) {
+                all = all.and(&self.variable(*variable)?)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether a set depends on unknowns that [`Self::widest`] takes away.
+    pub fn is_bounded_only(&self, packets: &Packets) -> Result<bool> {
+        Ok(self.widest(packets)? != self.narrowest(packets)?)
+    }
+
+    /// Whether a packet is in the set, by the value of each variable; those that are not there are `false`.
+    #[must_use]
+    pub fn contains(&self, packets: &Packets, values: &[bool]) -> bool {
+        let count = self.first_unknown + self.unknowns.len() as u32;
+        let given = values.iter().copied().chain(std::iter::repeat(false));
+        packets.0.eval((0..count).zip(given))
+    }
+
+    /// A formula over fields as a set, of packets as they came in.
+    pub fn packets(&mut self, set: &PacketSet, place: &str) -> Result<Packets> {
+        super::chain::compile(self, set, &super::chain::Current::default(), place)
+    }
+}
+
+/// The text of a pattern, and whether it is a whole name.
+fn pattern_text(pattern: &InterfacePattern) -> (String, bool) {
+    let whole = usize::from(pattern.length) >= pattern.name.len();
+    let length = if whole { pattern.name.len() } else { usize::from(pattern.length) };
+    let bytes = pattern.name.get(..length).unwrap_or_default();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    // A whole name is compared with the zero behind it.
+    let ended = whole || end < length;
+    (String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned(), ended)
+}
+
+fn interfaces<'a>(rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Vec<Interface> {
+    let mut found = BTreeSet::from([Interface::None, Interface::Other]);
+    let tables = rulesets.into_iter().flat_map(|ruleset| &ruleset.tables);
+    for rule in tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+        for pattern in [rule.header.in_interface, rule.header.out_interface].into_iter().flatten() {
+            let (text, whole) = pattern_text(&pattern.value);
+            match (whole, text.is_empty()) {
+                (true, false) => found.insert(Interface::Named(text)),
+                (false, false) => found.insert(Interface::Beginning(text)),
+                (_, true) => false,
+            };
+        }
+    }
+    found.into_iter().collect()
+}

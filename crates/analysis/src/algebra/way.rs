@@ -1,0 +1,198 @@
+//! Sets of packets through the tables of all the hooks that a packet passes.
+
+use super::chain::{self, Current, RuleAt, Walked};
+use super::space::{Group, Packets, Result, Space, Unknown};
+use keepstate_conntrack::Hook;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::{Ruleset, TableName};
+use keepstate_ruleset::verdict::Verdict;
+
+/// Which hooks a packet passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// For this host: PREROUTING, INPUT.
+    In,
+    /// Through it: PREROUTING, FORWARD, POSTROUTING.
+    Through,
+    /// From it: OUTPUT, POSTROUTING.
+    Out,
+}
+
+impl Way {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::In, Self::Through, Self::Out];
+
+    /// Its hooks, in order.
+    #[must_use]
+    pub const fn hooks(self) -> &'static [Hook] {
+        match self {
+            Self::In => &[Hook::Prerouting, Hook::Input],
+            Self::Through => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Self::Out => &[Hook::Output, Hook::Postrouting],
+        }
+    }
+
+    /// The hook that only this way has.
+    #[must_use]
+    pub const fn hook(self) -> Hook {
+        match self {
+            Self::In => Hook::Input,
+            Self::Through => Hook::Forward,
+            Self::Out => Hook::Output,
+        }
+    }
+
+    /// The packets that go this way: those with the interfaces that it has.
+    pub fn packets(self, space: &Space) -> Result<Packets> {
+        let last = (space.interfaces().len() as u128).saturating_sub(1);
+        let (none, some) = ([(0, 0)], [(1, last)]);
+        let (incoming, outgoing) = match self {
+            Self::In => (&some, &none),
+            Self::Through => (&some, &some),
+            Self::Out => (&none, &some),
+        };
+        let incoming = space.all_of(Group::In, incoming)?;
+        space.every().and(&incoming)?.and(&space.all_of(Group::Out, outgoing)?)
+    }
+}
+
+/// The tables of a hook with their place, as netfilter sorts them.
+fn tables(hook: Hook) -> Vec<TableName> {
+    let mut tables: Vec<_> =
+        TableName::ALL.into_iter().filter(|table| table.hooks().contains(&hook)).collect();
+    tables.sort_by_key(|table| table.priority(hook));
+    tables
+}
+
+/// Who ends a packet's way, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// Never [`Verdict::Accept`].
+    pub verdict: Verdict,
+    /// The table.
+    pub table: TableName,
+    /// The hook.
+    pub hook: Hook,
+    /// The rule, or the policy behind the last one.
+    pub at: RuleAt,
+}
+
+/// One table at one hook.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The hook.
+    pub hook: Hook,
+    /// The table.
+    pub table: TableName,
+    /// The packets that come to it.
+    pub entering: Packets,
+    /// What its rules do with them.
+    pub walked: Walked,
+}
+
+/// What becomes of the packets that go one way.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The way.
+    pub way: Way,
+    /// The tables that were walked, in order.
+    pub stages: Vec<Stage>,
+    /// Those that do not come to its end.
+    pub fates: Vec<(Fate, Packets)>,
+    /// Those that do, by what they were when they came in.
+    pub passed: Packets,
+    /// What those are by then.
+    pub current: Current,
+}
+
+impl Outcome {
+    /// The walk of a table at a hook.
+    #[must_use]
+    pub fn stage(&self, hook: Hook, table: TableName) -> Option<&Stage> {
+        self.stages.iter().find(|stage| (stage.hook, stage.table) == (hook, table))
+    }
+
+    /// The packets with a verdict other than ACCEPT that is like this one.
+    pub fn ended(&self, space: &Space, like: impl Fn(Verdict) -> bool) -> Result<Packets> {
+        let mut sum = space.none();
+        for (_, packets) in self.fates.iter().filter(|(fate, _)| like(fate.verdict)) {
+            sum = sum.or(packets)?;
+        }
+        Ok(sum)
+    }
+}
+
+/// Carries the packets of `entering` through all tables of a rule set on one way.
+pub fn follow(
+    space: &mut Space,
+    ruleset: &Ruleset,
+    way: Way,
+    entering: &Packets,
+) -> Result<Outcome> {
+    let mut outcome = Outcome {
+        way,
+        stages: Vec::new(),
+        fates: Vec::new(),
+        passed: entering.and(&way.packets(space)?)?,
+        current: Current::default(),
+    };
+    for hook in way.hooks() {
+        let tables = tables(*hook);
+        let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
+        if tracks {
+            outcome.current.before_tracking(space)?;
+        }
+        for name in tables {
+            if tracks && name != TableName::Raw && outcome.current.is_before_tracking() {
+                outcome.current.after_tracking(space)?;
+            }
+            outcome.table(space, ruleset, *hook, name)?;
+        }
+    }
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn table(
+        &mut self,
+        space: &mut Space,
+        ruleset: &Ruleset,
+        hook: Hook,
+        name: TableName,
+    ) -> Result<()> {
+        let Some((table, base)) =
+            ruleset.table(name).and_then(|table| Some((table, table.builtin(hook)?)))
+        else {
+            return Ok(());
+        };
+        let asked = match name {
+            TableName::Nat => self.first_packets(space)?,
+            _ => space.every(),
+        };
+        let entering = self.passed.and(&asked)?;
+        let walked = chain::walk(space, table, base, &entering, &self.current)?;
+        let mut passed = self.passed.less(&asked)?;
+        if let Some((accepted, current)) = &walked.accepted {
+            passed = passed.or(accepted)?;
+            self.current = self.current.merge(space, accepted, current)?;
+        }
+        for (verdict, at, packets) in &walked.verdicts {
+            if *verdict != Verdict::Accept && !packets.is_empty() {
+                let fate = Fate { verdict: *verdict, table: name, hook, at: *at };
+                self.fates.push((fate, packets.clone()));
+            }
+        }
+        self.passed = passed;
+        self.stages.push(Stage { hook, table: name, entering, walked });
+        Ok(())
+    }
+
+    /// Table nat is asked of the first packet of a connection. Of a packet that is RELATED it is an unknown:
+    /// errors about a connection are none, the first packet of a connection that a helper announced is.
+    fn first_packets(&self, space: &mut Space) -> Result<Packets> {
+        let new = self.current.in_state(space, ct::NEW)?;
+        let related = self.current.in_state(space, ct::RELATED)?;
+        let first = space.unknown(Unknown::FirstOfRelated)?;
+        new.or(&related.and(&first)?)
+    }
+}
