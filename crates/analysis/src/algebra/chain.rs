@@ -268,14 +268,12 @@ pub struct RuleAt {
     pub number: u32,
 }
 
-/// What becomes of packets in a table.
+/// What becomes of packets in a table. Sets are put together when they are asked for: all of them at once would
+/// be too many in a large rule set.
 #[derive(Clone, Debug, Default)]
 pub struct Walked {
-    /// By rule: the packets that come to it, and those of them that it matches. A rule that is come to by
-    /// several ways has all of them. The end of a chain has its number behind the last rule.
-    pub rules: BTreeMap<RuleAt, (Packets, Packets)>,
-    /// The verdicts, with the rule or policy that gives them.
-    pub verdicts: Vec<(Verdict, RuleAt, Packets)>,
+    /// Each way through a chain, callers first: who enters, and what the chain does with those.
+    chains: Vec<(Packets, Rc<Summary>)>,
     /// What the packets with the verdict ACCEPT are by then.
     pub accepted: Option<(Packets, Current)>,
 }
@@ -298,7 +296,7 @@ struct Summary {
 struct Walk<'a> {
     space: &'a mut Space,
     table: &'a Table,
-    summaries: Vec<Summary>,
+    summaries: Vec<Rc<Summary>>,
     /// By chain: what went before, and its summary.
     known: BTreeMap<ChainIndex, Vec<(Current, usize)>>,
     depth: usize,
@@ -333,7 +331,7 @@ impl Walk<'_> {
         let made = self.walk_chain(chain, current)?;
         self.depth -= 1;
         let at = self.summaries.len();
-        self.summaries.push(made);
+        self.summaries.push(Rc::new(made));
         self.known.entry(chain).or_default().push((current.clone(), at));
         Ok(at)
     }
@@ -539,38 +537,42 @@ impl Walk<'_> {
     fn told(&self, top: usize, entering: &Packets) -> Result<Walked> {
         let mut entered: BTreeMap<usize, Packets> = BTreeMap::from([(top, entering.clone())]);
         let mut walked = Walked::default();
-        let mut accepted = Vec::new();
+        let mut accepted: Vec<(Packets, Rc<Current>)> = Vec::new();
         // A summary is made before those that call it.
         for at in (0..=top).rev() {
             let (Some(summary), Some(entering)) = (self.summaries.get(at), entered.remove(&at))
             else {
                 continue;
             };
-            for (number, (reached, matched)) in (0..).zip(&summary.rules) {
-                let place = RuleAt { chain: summary.chain, number };
-                let (reached, matched) = (entering.and(reached)?, entering.and(matched)?);
-                let known = walked.rules.remove(&place);
-                let sum = match known {
-                    None => (reached, matched),
-                    Some((r, m)) => (r.or(&reached)?, m.or(&matched)?),
-                };
-                walked.rules.insert(place, sum);
-            }
+            let mut calls: BTreeMap<usize, Packets> = BTreeMap::new();
             for (callee, packets) in &summary.calls {
-                let packets = entering.and(packets)?;
-                let sum = match entered.remove(callee) {
+                let sum = match calls.remove(callee) {
+                    None => packets.clone(),
+                    Some(known) => known.or(packets)?,
+                };
+                calls.insert(*callee, sum);
+            }
+            for (callee, packets) in calls {
+                let packets = entering.and(&packets)?;
+                let sum = match entered.remove(&callee) {
                     None => packets,
                     Some(known) => known.or(&packets)?,
                 };
-                entered.insert(*callee, sum);
+                entered.insert(callee, sum);
             }
-            for (verdict, place, packets, current) in &summary.verdicts {
-                let packets = entering.and(packets)?;
-                if *verdict == Verdict::Accept && !packets.is_empty() {
-                    add(&mut accepted, &packets, current)?;
+            let mut own: Vec<(Packets, Rc<Current>)> = Vec::new();
+            for (verdict, _, packets, current) in &summary.verdicts {
+                if *verdict == Verdict::Accept {
+                    add(&mut own, packets, current)?;
                 }
-                walked.verdict(*verdict, *place, packets)?;
             }
+            for (packets, current) in own {
+                let packets = entering.and(&packets)?;
+                if !packets.is_empty() {
+                    add(&mut accepted, &packets, &current)?;
+                }
+            }
+            walked.chains.push((entering, Rc::clone(summary)));
         }
         walked.accepted = merged(self.space, accepted)?;
         Ok(walked)
@@ -578,17 +580,98 @@ impl Walk<'_> {
 }
 
 impl Walked {
-    fn verdict(&mut self, verdict: Verdict, at: RuleAt, packets: Packets) -> Result<()> {
-        let same = |known: &&mut (Verdict, RuleAt, Packets)| (known.0, known.1) == (verdict, at);
-        match self.verdicts.iter_mut().find(same) {
-            Some((.., known)) => *known = known.or(&packets)?,
-            None => self.verdicts.push((verdict, at, packets)),
+    /// The rules of the chains that packets may come to, in the order of the walk; of each chain the last one is
+    /// its policy or end. A chain that others have changed packets before stands in it once for each change.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleAt> {
+        let mut all = Vec::new();
+        for (_, summary) in &self.chains {
+            let rules = (0..).zip(&summary.rules);
+            all.extend(rules.map(|(number, _)| RuleAt { chain: summary.chain, number }));
         }
-        Ok(())
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|at| seen.insert(*at));
+        all
+    }
+
+    fn sum(
+        &self,
+        none: Packets,
+        of: impl Fn(&Summary) -> Result<Option<Packets>>,
+    ) -> Result<Packets> {
+        let mut sum = none;
+        for (entering, summary) in &self.chains {
+            if let Some(packets) = of(summary)? {
+                sum = sum.or(&entering.and(&packets)?)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The packets that enter a chain.
+    pub fn entering(&self, space: &Space, chain: ChainIndex) -> Result<Packets> {
+        let every = space.none().others()?;
+        self.sum(space.none(), |summary| Ok((summary.chain == chain).then(|| every.clone())))
+    }
+
+    /// The packets that come to a rule, or to the end of its chain.
+    pub fn reached(&self, space: &Space, at: RuleAt) -> Result<Packets> {
+        self.sum(space.none(), |summary| Ok(summary.rule(at).map(|(reached, _)| reached.clone())))
+    }
+
+    /// Those of them that it matches.
+    pub fn matched(&self, space: &Space, at: RuleAt) -> Result<Packets> {
+        self.sum(space.none(), |summary| Ok(summary.rule(at).map(|(_, matched)| matched.clone())))
+    }
+
+    /// The verdicts that packets may get, with the rule or policy that gives them. Not every one is given to some
+    /// packet.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<(Verdict, RuleAt)> {
+        let mut all: Vec<(Verdict, RuleAt)> = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for (verdict, at, ..) in self.chains.iter().flat_map(|(_, summary)| &summary.verdicts) {
+            if seen.insert((*at, format!("{verdict:?}"))) {
+                all.push((*verdict, *at));
+            }
+        }
+        all
+    }
+
+    /// The packets that get a verdict from a rule or policy.
+    pub fn decided(&self, space: &Space, verdict: Verdict, at: RuleAt) -> Result<Packets> {
+        self.sum(space.none(), |summary| {
+            if summary.chain != at.chain {
+                return Ok(None);
+            }
+            summary.deciding(|one, place| (one, place) == (verdict, at))
+        })
+    }
+
+    /// The packets that get such a verdict, whoever gives it.
+    pub fn with_verdict(&self, space: &Space, like: impl Fn(Verdict) -> bool) -> Result<Packets> {
+        self.sum(space.none(), |summary| summary.deciding(|verdict, _| like(verdict)))
     }
 }
 
 impl Summary {
+    fn rule(&self, at: RuleAt) -> Option<&(Packets, Packets)> {
+        if self.chain == at.chain { self.rules.get(at.number as usize) } else { None }
+    }
+
+    /// Of all that enter: those that get such a verdict.
+    fn deciding(&self, like: impl Fn(Verdict, RuleAt) -> bool) -> Result<Option<Packets>> {
+        let mut sum: Option<Packets> = None;
+        for (.., packets, _) in self.verdicts.iter().filter(|(verdict, at, ..)| like(*verdict, *at))
+        {
+            sum = Some(match sum {
+                None => packets.clone(),
+                Some(known) => known.or(packets)?,
+            });
+        }
+        Ok(sum)
+    }
+
     fn verdict(&mut self, verdict: Verdict, at: RuleAt, packets: Packets, now: &Rc<Current>) {
         if packets.is_empty() {
             return;

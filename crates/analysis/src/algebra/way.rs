@@ -97,9 +97,7 @@ pub struct Outcome {
     pub way: Way,
     /// The tables that were walked, in order.
     pub stages: Vec<Stage>,
-    /// Those that do not come to its end.
-    pub fates: Vec<(Fate, Packets)>,
-    /// Those that do, by what they were when they came in.
+    /// Those that come to its end, by what they were when they came in.
     pub passed: Packets,
     /// What those are by then.
     pub current: Current,
@@ -112,11 +110,34 @@ impl Outcome {
         self.stages.iter().find(|stage| (stage.hook, stage.table) == (hook, table))
     }
 
+    /// Who may end a packet on this way, in order. Not every one ends some packet.
+    #[must_use]
+    pub fn fates(&self) -> Vec<Fate> {
+        let of = |stage: &Stage| {
+            let (hook, table) = (stage.hook, stage.table);
+            let ending = stage.walked.verdicts().into_iter();
+            ending
+                .filter(|(verdict, _)| *verdict != Verdict::Accept)
+                .map(move |(verdict, at)| Fate { verdict, table, hook, at })
+                .collect::<Vec<_>>()
+        };
+        self.stages.iter().flat_map(of).collect()
+    }
+
+    /// The packets that end so.
+    pub fn ended_by(&self, space: &Space, fate: &Fate) -> Result<Packets> {
+        match self.stage(fate.hook, fate.table) {
+            None => Ok(space.none()),
+            Some(stage) => stage.walked.decided(space, fate.verdict, fate.at),
+        }
+    }
+
     /// The packets with a verdict other than ACCEPT that is like this one.
     pub fn ended(&self, space: &Space, like: impl Fn(Verdict) -> bool) -> Result<Packets> {
         let mut sum = space.none();
-        for (_, packets) in self.fates.iter().filter(|(fate, _)| like(fate.verdict)) {
-            sum = sum.or(packets)?;
+        for stage in &self.stages {
+            let ending = |verdict| verdict != Verdict::Accept && like(verdict);
+            sum = sum.or(&stage.walked.with_verdict(space, ending)?)?;
         }
         Ok(sum)
     }
@@ -132,7 +153,6 @@ pub fn follow(
     let mut outcome = Outcome {
         way,
         stages: Vec::new(),
-        fates: Vec::new(),
         passed: entering.and(&way.packets(space)?)?,
         current: Current::default(),
     };
@@ -175,12 +195,6 @@ impl Outcome {
         if let Some((accepted, current)) = &walked.accepted {
             passed = passed.or(accepted)?;
             self.current = self.current.merge(space, accepted, current)?;
-        }
-        for (verdict, at, packets) in &walked.verdicts {
-            if *verdict != Verdict::Accept && !packets.is_empty() {
-                let fate = Fate { verdict: *verdict, table: name, hook, at: *at };
-                self.fates.push((fate, packets.clone()));
-            }
         }
         self.passed = passed;
         self.stages.push(Stage { hook, table: name, entering, walked });

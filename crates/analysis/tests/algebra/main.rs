@@ -4,10 +4,11 @@
 //! `KEEPSTATE_CHECKS` packets, 300,000 without it; `KEEPSTATE_SEED` begins elsewhere.
 
 mod grammar;
+mod real;
 
 use grammar::{Draw, Pools};
 use keepstate_analysis::algebra::space::Unknown;
-use keepstate_analysis::algebra::{Example, Space, chain};
+use keepstate_analysis::algebra::{Example, Packets, Space, chain};
 use keepstate_conntrack::{CtState, Hook, Sysctls, Table as Connections, Tracked, table::Template};
 use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
 use keepstate_ruleset::evaluate::{
@@ -95,27 +96,29 @@ fn compare(
         let walked = chain::walk(&mut space, table, base, &every, &chain::Current::default())
             .expect("a walk");
         let bounds: Vec<_> = walked
-            .verdicts
-            .iter()
-            .map(|(verdict, at, set)| {
-                let low = space.narrowest(set).expect("bounds");
-                (*verdict, *at, low, space.widest(set).expect("bounds"))
+            .verdicts()
+            .into_iter()
+            .map(|(verdict, at)| {
+                let set = walked.decided(&space, verdict, at).expect("a set");
+                let low = space.narrowest(&set).expect("bounds");
+                (verdict, at, low, space.widest(&set).expect("bounds"))
             })
             .collect();
+        let both = |set: Result<Packets, _>| {
+            let set = set.expect("a set");
+            (space.narrowest(&set).expect("low"), space.widest(&set).expect("high"))
+        };
         let rules: BTreeMap<_, _> = walked
-            .rules
-            .iter()
-            .map(|(at, (reached, matched))| {
-                let both =
-                    |set| (space.narrowest(set).expect("low"), space.widest(set).expect("high"));
-                (*at, (both(reached), both(matched)))
-            })
+            .rules()
+            .into_iter()
+            .map(|at| (at, (both(walked.reached(&space, at)), both(walked.matched(&space, at)))))
             .collect();
         // All verdicts together are all packets, and none has two.
         let mut all = space.none();
-        for (.., set) in &walked.verdicts {
-            assert!(all.and(set).expect("and").is_empty(), "seed {seed}: two verdicts\n{source}");
-            all = all.or(set).expect("or");
+        for (verdict, at) in walked.verdicts() {
+            let set = walked.decided(&space, verdict, at).expect("a set");
+            assert!(all.and(&set).expect("and").is_empty(), "seed {seed}: two verdicts\n{source}");
+            all = all.or(&set).expect("or");
         }
         assert_eq!(all, every, "seed {seed}: no verdict\n{source}");
         for _ in 0..PACKETS {
