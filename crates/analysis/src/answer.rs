@@ -202,6 +202,13 @@ pub struct Run {
 pub struct Outcome {
     /// False when the packet is never sent in this run, because of what became of an earlier one.
     pub sent: bool,
+    /// Whether it came to its receiver, who waited for it.
+    pub came: bool,
+    /// What else became of a packet that the filter did not stop: `strange` (its receiver knows no
+    /// such connection), `astray` (it came to somebody else), `no-way` (no router leads to its
+    /// address).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<&'static str>,
     /// Last hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<&'static str>,
@@ -235,6 +242,9 @@ pub struct Outcome {
     /// Connection mark afterwards, when it is not 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connmark: Option<u32>,
+    /// What was translated on its way: `from ADDRESS:PORT`, `to ADDRESS:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated: Option<String>,
     /// Lines of the LOG target.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
@@ -244,6 +254,14 @@ pub struct Outcome {
     /// What tracking did besides: an expectation made, a connection kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether a packet that was sent got where it was to go: the filter let it pass, or never saw it.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.received.is_none() && matches!(self.verdict, Some("accept") | None)
+    }
 }
 
 impl Answer {

@@ -1,47 +1,13 @@
 //! A witness: addresses, interfaces, ports and a place for the filter such that a conversation
 //! meets the rule.
 
-use crate::conversation::{Addresses, Parties, Template, Who};
+use crate::conversation::{Addresses, Parties, Scope, Template, Who, host};
+use crate::conversation::{CLIENT_PORT, DATA_PORT};
+pub use crate::conversation::{Place, Scene};
 use crate::prose;
 use crate::rule::words::{OptionWords, RuleWords};
-use keepstate_engine::{
-    Host,
-    route::{InterfaceIndex, Network, Route},
-};
-use keepstate_packet::{Address, Family, InterfaceName, LinkInfo, PacketType};
+use keepstate_packet::{Family, LinkInfo, PacketType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Where the filter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On the host of one of the peers.
-    On(Who),
-    /// On a router between them.
-    Between,
-}
-
-/// Everything a conversation needs to be run.
-#[derive(Clone, Debug)]
-pub struct Scene {
-    /// Where the filter stands.
-    pub place: Place,
-    /// Family of the addresses.
-    pub family: Family,
-    /// Addresses.
-    pub addresses: Addresses,
-    /// The host model.
-    pub host: Host,
-    /// Interface on the side of the packets of interest, then the other one.
-    pub interfaces: (String, String),
-    /// Who sends the packets of interest.
-    pub sender: Who,
-    /// What the template fills in.
-    pub parties: Parties,
-    /// Packet mark that the packets of interest carry, when the rule asks for one.
-    pub mark: u32,
-    /// What the link layer says of the packets of interest.
-    pub link: LinkInfo,
-}
 
 /// The hook at which a rule's chain is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +37,18 @@ impl Side {
 #[must_use]
 pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene> {
     let place = place(side, template.sender)?;
+    let conversation = template.conversation;
+    if !conversation.speaks(rule.family)
+        || place == Place::Between && conversation.scope == Scope::Link
+    {
+        return None;
+    }
     let addresses = addresses(rule, template)?;
     let interfaces = interfaces(rule, side)?;
     let parties = parties(rule, template, &addresses)?;
-    let host = host(place, rule.family, &addresses, &interfaces, template.sender)?;
+    let beside = conversation.router_beside;
+    let sides = (template.sender, beside);
+    let host = host(place, rule.family, &addresses, &interfaces, sides)?;
     Some(Scene {
         place,
         family: rule.family,
@@ -82,86 +56,14 @@ pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene>
         host,
         interfaces,
         sender: template.sender,
+        router_beside: beside,
         parties,
         mark: mark(rule),
         link: link(rule),
+        called: None,
+        hidden: None,
+        is_together: false,
     })
-}
-
-impl Scene {
-    /// A router between two peers; `None` when their addresses are of two families.
-    #[must_use]
-    pub fn between(client: IpAddr, server: IpAddr, ports: (u16, u16)) -> Option<Self> {
-        if client.is_ipv4() != server.is_ipv4() {
-            return None;
-        }
-        let family = if client.is_ipv4() { Family::V4 } else { Family::V6 };
-        let addresses = Addresses { client, server, router: server };
-        let interfaces = (String::from("eth0"), String::from("eth1"));
-        let host = host(Place::Between, family, &addresses, &interfaces, Who::Client)?;
-        Some(Self {
-            place: Place::Between,
-            family,
-            addresses,
-            host,
-            interfaces,
-            sender: Who::Client,
-            parties: Parties {
-                client_port: ports.0,
-                server_port: ports.1,
-                data_port: DATA_PORT,
-                server,
-                client,
-                icmp: None,
-                flags: None,
-                protocol: 0,
-            },
-            mark: 0,
-            link: LinkInfo::default(),
-        })
-    }
-
-    /// The interface at which a packet of this sender arrives; `None`: the filter's host sends it.
-    #[must_use]
-    pub fn arrives_at(&self, from: Who) -> Option<InterfaceIndex> {
-        match self.place {
-            Place::On(local) if local == from => None,
-            Place::On(_) => Some(InterfaceIndex(0)),
-            Place::Between => Some(InterfaceIndex(u16::from(!self.near(from)))),
-        }
-    }
-
-    /// Whether this one is on the side from which the packets of interest come.
-    fn near(&self, who: Who) -> bool {
-        match self.sender {
-            Who::Client => who == Who::Client,
-            Who::Server | Who::Router => who != Who::Client,
-        }
-    }
-
-    /// The scene in words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let Addresses { client, server, router } = self.addresses;
-        let who = match self.sender {
-            Who::Router => format!("Client {client}, server {server}, a router {router}"),
-            Who::Client | Who::Server => format!("Client {client}, server {server}"),
-        };
-        let (near, far) = &self.interfaces;
-        match self.place {
-            Place::On(local) => {
-                format!("{who}. The filter runs on the {} (interface {near}).", local.name())
-            }
-            Place::Between => {
-                let side = if self.near(Who::Client) { "client" } else { "server" };
-                let other = if side == "client" { "server" } else { "client" };
-                format!(
-                    "{who}. The filter is a router between them: {near} towards the {side}, {far} \
-                     towards the {other}."
-                )
-            }
-        }
-    }
 }
 
 fn place(side: Side, sender: Who) -> Option<Place> {
@@ -348,7 +250,7 @@ fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Opti
         .and_then(|option| option.values.get(1))
         .map(|set| prose::tcp::bits(set));
     let assigns = prose::targets::kind(rule.target.as_ref()) == prose::targets::Kind::Helper;
-    let (client_port, server_port, data_port) = if template.helper.is_some() && !assigns {
+    let (client_port, server_port, data_port) = if template.helper().is_some() && !assigns {
         // The rule is about what the helper expects; the control connection is as usual.
         (CLIENT_PORT, template.server_port, pick_port(rule, &PortSpec::DESTINATION, DATA_PORT)?)
     } else {
@@ -371,11 +273,6 @@ fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Opti
         protocol: rule.protocol().unwrap_or(47),
     })
 }
-
-/// The port a client of the conversations connects from.
-const CLIENT_PORT: u16 = 40_000;
-/// The port that FTP's peers announce for the data connection.
-const DATA_PORT: u16 = 51_210;
 
 /// Whether the rule asks for both ports.
 fn names_both(rule: &RuleWords) -> bool {
@@ -422,36 +319,6 @@ fn pick_port(rule: &RuleWords, spec: &PortSpec, default: u16) -> Option<u16> {
             inside != option.not
         })
     })
-}
-
-fn host(
-    place: Place,
-    family: Family,
-    addresses: &Addresses,
-    interfaces: &(String, String),
-    sender: Who,
-) -> Option<Host> {
-    let near = InterfaceName::new(&interfaces.0)?;
-    let full = |address: IpAddr| Network {
-        family,
-        address: Address::from(address),
-        prefix: if address.is_ipv4() { 32 } else { 128 },
-    };
-    match place {
-        Place::On(local) => Some(Host::endpoint(near, vec![full(addresses.of(local))])),
-        Place::Between => {
-            let mut host = Host::router(near, InterfaceName::new(&interfaces.1)?).undeclared();
-            for who in [Who::Client, Who::Server, Who::Router] {
-                let is_near = match sender {
-                    Who::Client => who == Who::Client,
-                    Who::Server | Who::Router => who != Who::Client,
-                };
-                let interface = InterfaceIndex(u16::from(!is_near));
-                host.routes.push(Route::new(full(addresses.of(who)), interface));
-            }
-            Some(host)
-        }
-    }
 }
 
 /// The packet mark that `-m mark` asks for.

@@ -1,6 +1,6 @@
 //! Packets as bytes, lengths and checksums right.
 
-use super::{Addresses, Content, Script, Segment, Step};
+use super::{Content, Segment, Step};
 use keepstate_packet::{Parsed, checksum, tcp};
 use std::net::IpAddr;
 
@@ -12,69 +12,102 @@ const QUOTED_MAX: usize = 128;
 const HOPS: u8 = 64;
 
 /// Receive window that the peers announce, in bytes; scaled by [`WINDOW_SCALE`] after the SYNs.
-pub(super) const WINDOW: u16 = 64_240;
+const WINDOW: u16 = 64_240;
 /// Window scale that the peers announce.
 const WINDOW_SCALE: u8 = 7;
 
-/// The packet of step `index`, from the IP header on; empty for an index that is not there.
+/// What a sender knows of whom it speaks to: the address and port that go into a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// Address and port, or identifier, that it speaks from.
+    pub source: (IpAddr, u16),
+    /// Address and port, or identifier, that it speaks to.
+    pub destination: (IpAddr, u16),
+    /// What its peer's numbers have been moved by on their way: added to what it acknowledges.
+    pub acknowledged: u32,
+}
+
+/// The packet of a step, from the IP header on. `identification` tells it from others; `quoted` is
+/// what an error is about.
 #[must_use]
-pub fn bytes_of(script: &Script, index: usize, addresses: &Addresses) -> Vec<u8> {
-    let Some(step) = script.steps.get(index) else { return Vec::new() };
-    let (source, destination) = (addresses.of(step.from), addresses.of(step.to));
-    let (protocol, body) = body(script, step, addresses, source.is_ipv4());
-    let mut packet = ip_header(source, destination, protocol, body.len(), index);
+pub fn build(step: &Step, wire: &Wire, identification: u16, quoted: &[u8]) -> Vec<u8> {
+    let v4 = wire.source.0.is_ipv4();
+    let (protocol, body) = body(step, wire, v4, quoted);
+    let ends = (wire.source.0, wire.destination.0);
+    let hops = step.hops.unwrap_or(match (v4, protocol, wire.destination.0.is_multicast()) {
+        // Neighbour discovery is only believed with the full hop limit (RFC 4861, 7.1).
+        (false, 58, _) if is_discovery(&step.content) => 255,
+        (_, _, true) => 1,
+        _ => HOPS,
+    });
+    let mut packet = ip_header(ends, protocol, body.len(), identification, hops);
     packet.extend(body);
-    finish(&mut packet, protocol);
+    finish(&mut packet);
     packet
 }
 
-fn body(script: &Script, step: &Step, addresses: &Addresses, v4: bool) -> (u8, Vec<u8>) {
+const fn is_discovery(content: &Content) -> bool {
+    matches!(content, Content::Icmp { kind: 133..=137, .. })
+}
+
+fn body(step: &Step, wire: &Wire, v4: bool, quoted: &[u8]) -> (u8, Vec<u8>) {
     let icmp = if v4 { 1 } else { 58 };
     match &step.content {
-        Content::Tcp(segment) => (6, tcp_segment(segment)),
-        Content::Udp { source_port, destination_port, data } => {
+        Content::Tcp(segment) => {
+            let acknowledged = match segment.flags & tcp::ACK {
+                0 => 0,
+                _ => segment.acknowledgment.wrapping_add(wire.acknowledged),
+            };
+            (6, tcp_segment(segment, wire, acknowledged))
+        }
+        Content::Udp { data, .. } => {
             let length = u16::try_from(data.len() + 8).unwrap_or(u16::MAX);
             let mut out = Vec::with_capacity(data.len() + 8);
-            out.extend(source_port.to_be_bytes());
-            out.extend(destination_port.to_be_bytes());
+            out.extend(wire.source.1.to_be_bytes());
+            out.extend(wire.destination.1.to_be_bytes());
             out.extend(length.to_be_bytes());
             out.extend([0, 0]);
             out.extend(data);
             (17, out)
         }
-        Content::Icmp { kind, code, rest, data } => (icmp, icmp_message(*kind, *code, *rest, data)),
-        Content::Error { kind, code, rest, about } => {
-            let mut quoted = match *about < STEP_OF_NOTHING {
-                true => bytes_of(script, *about, addresses),
-                false => stray(addresses, step),
+        Content::Icmp { kind, code, rest, data } => {
+            let rest = match is_echo(v4, *kind) {
+                true => u32::from(wire.destination.1) << 16 | rest & 0xffff,
+                false => *rest,
             };
-            quoted.truncate(QUOTED_MAX);
-            (icmp, icmp_message(*kind, *code, *rest, &quoted))
+            (icmp, icmp_message(*kind, *code, rest, data))
+        }
+        Content::Error { kind, code, rest, .. } => {
+            let quoted = quoted.get(..QUOTED_MAX).unwrap_or(quoted);
+            (icmp, icmp_message(*kind, *code, *rest, quoted))
         }
         Content::Other { protocol, data } => (*protocol, data.clone()),
     }
 }
 
-/// `about` of an error that quotes a packet nobody has seen.
-pub(super) const STEP_OF_NOTHING: usize = usize::MAX;
+/// Whether an ICMP message is a query or an answer, told apart by an identifier.
+pub(super) const fn is_echo(v4: bool, kind: u8) -> bool {
+    if v4 { matches!(kind, 0 | 8 | 13..=18) } else { matches!(kind, 128 | 129) }
+}
 
-/// A packet of a connection that does not exist, sent by the receiver of the error.
-fn stray(addresses: &Addresses, step: &Step) -> Vec<u8> {
-    let (source, destination) = (addresses.of(step.to), addresses.server);
-    let segment = Segment {
-        source_port: 50_999,
-        destination_port: 50_998,
-        flags: tcp::ACK,
-        ..Segment::default()
-    };
-    let body = tcp_segment(&segment);
-    let mut packet = ip_header(source, destination, 6, body.len(), 0);
+/// A packet of a connection that does not exist, which `from` would have sent to `to`.
+pub(super) fn stray(from: IpAddr, to: IpAddr) -> Vec<u8> {
+    let wire = Wire { source: (from, 50_999), destination: (to, 50_998), acknowledged: 0 };
+    segment(&wire, tcp::ACK, (1, 1))
+}
+
+/// A segment without data and options.
+pub(super) fn segment(wire: &Wire, flags: u8, numbers: (u32, u32)) -> Vec<u8> {
+    let segment = Segment { sequence: numbers.0, flags, ..Segment::default() };
+    let body = tcp_segment(&segment, wire, numbers.1);
+    let ends = (wire.source.0, wire.destination.0);
+    let mut packet = ip_header(ends, 6, body.len(), 0x3fff, HOPS);
     packet.extend(body);
-    finish(&mut packet, 6);
+    finish(&mut packet);
     packet
 }
 
-fn tcp_segment(segment: &Segment) -> Vec<u8> {
+fn tcp_segment(segment: &Segment, wire: &Wire, acknowledged: u32) -> Vec<u8> {
     let syn = segment.flags & tcp::SYN != 0;
     let options: &[u8] = if syn {
         // MSS 1460, SACK permitted, no-operation, window scale.
@@ -85,10 +118,10 @@ fn tcp_segment(segment: &Segment) -> Vec<u8> {
     let window = if syn { WINDOW } else { WINDOW >> WINDOW_SCALE };
     let offset = u8::try_from((20 + options.len()) / 4).unwrap_or(5);
     let mut out = Vec::with_capacity(20 + options.len() + segment.data.len());
-    out.extend(segment.source_port.to_be_bytes());
-    out.extend(segment.destination_port.to_be_bytes());
+    out.extend(wire.source.1.to_be_bytes());
+    out.extend(wire.destination.1.to_be_bytes());
     out.extend(segment.sequence.to_be_bytes());
-    out.extend(segment.acknowledgment.to_be_bytes());
+    out.extend(acknowledged.to_be_bytes());
     out.extend([offset << 4, segment.flags]);
     out.extend(window.to_be_bytes());
     out.extend([0, 0, 0, 0]);
@@ -105,25 +138,23 @@ fn icmp_message(kind: u8, code: u8, rest: u32, data: &[u8]) -> Vec<u8> {
 }
 
 fn ip_header(
-    source: IpAddr,
-    destination: IpAddr,
+    ends: (IpAddr, IpAddr),
     protocol: u8,
     body: usize,
-    index: usize,
+    identification: u16,
+    hops: u8,
 ) -> Vec<u8> {
-    match (source, destination) {
+    match ends {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let length = u16::try_from(body + 20).unwrap_or(u16::MAX);
-            let identification = 0x4000 + u16::try_from(index).unwrap_or(0);
             let mut out = vec![0x45, 0];
             out.extend(length.to_be_bytes());
             out.extend(identification.to_be_bytes());
             // Don't fragment: what hosts send that discover the path MTU.
-            out.extend([0x40, 0, HOPS, protocol, 0, 0]);
+            out.extend([0x40, 0, hops, protocol, 0, 0]);
             out.extend(source.octets());
             out.extend(destination.octets());
-            let sum = checksum::compute(&out);
-            put(&mut out, 10, sum);
+            checksum::fill_ipv4_header(&mut out);
             out
         }
         (source, destination) => {
@@ -132,8 +163,6 @@ fn ip_header(
                 IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
                 IpAddr::V6(address) => address.octets(),
             };
-            // Neighbour discovery is only believed with the full hop limit (RFC 4861, 7.1).
-            let hops = if protocol == 58 { 255 } else { HOPS };
             let mut out = vec![0x60, 0, 0, 0];
             out.extend(length.to_be_bytes());
             out.extend([protocol, hops]);
@@ -145,28 +174,8 @@ fn ip_header(
 }
 
 /// Puts the checksum of the upper-layer header in.
-fn finish(packet: &mut [u8], protocol: u8) {
-    let at = match protocol {
-        6 => 16,
-        17 => 6,
-        1 | 58 => 2,
-        _ => return,
-    };
-    let Ok(parsed) = Parsed::new(packet) else { return };
-    let offset = parsed.l4_offset as usize;
-    let Some(body) = packet.get(offset..) else { return };
-    let length = u32::try_from(body.len()).unwrap_or(0);
-    let sum = match protocol {
-        1 => checksum::Sum::ZERO,
-        _ => checksum::Sum::pseudo_header(&parsed, protocol, length),
-    };
-    let sum = sum.bytes(body).checksum();
-    let sum = if protocol == 17 && sum == 0 { 0xffff } else { sum };
-    put(packet, offset + at, sum);
-}
-
-fn put(packet: &mut [u8], at: usize, value: u16) {
-    for (to, from) in packet.iter_mut().skip(at).zip(value.to_be_bytes()) {
-        *to = from;
+fn finish(packet: &mut [u8]) {
+    if let Ok(parsed) = Parsed::new(packet) {
+        checksum::fill(&parsed, packet);
     }
 }

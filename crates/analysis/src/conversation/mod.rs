@@ -1,17 +1,26 @@
-//! Conversations: what the peers of a connection say to each other, packet by packet, each step
-//! depending on what became of the ones before it.
+//! Conversations: what hosts say to each other, packet by packet, each step depending on what became
+//! of the ones before it.
 //!
-//! A [`Script`] is a script and no capture: a peer answers only what reached it, so a script run
-//! through two rule sets diverges where the rule sets do.
+//! A [`Script`] is a script and no capture: an end answers only what reached it, to the addresses that
+//! it saw, so a script run through two rule sets diverges where the rule sets do. [`LIBRARY`] holds the
+//! conversations, one file a kind under `templates/`; [`play()`] runs one past a filter.
 
 mod build;
+pub mod peers;
+mod play;
+mod scene;
 mod templates;
+mod writer;
 
-pub use build::bytes_of;
+pub use build::{Wire, build};
+pub use play::{BROUGHT_MAX, Brought, Fate, Made, Played, Received, StepPlayed, play, play_script};
+pub(crate) use scene::host;
+pub use scene::{CLIENT_PORT, DATA_PORT, Place, Scene, Spot, example, gateway};
 pub(crate) use templates::upper as templates_upper;
-pub use templates::{Parties, TEMPLATES, Template};
+pub use templates::{LIBRARY, TEMPLATES, Template, conversation};
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Most steps of a script.
 pub const STEPS_MAX: usize = 32;
@@ -39,7 +48,112 @@ impl Who {
     }
 }
 
-/// A conversation.
+/// A kind of conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    /// Stable name.
+    pub code: &'static str,
+    /// What it is, in a few words; the client begins it.
+    pub title: &'static str,
+    /// How whoever uses it notices that it is broken.
+    pub when_broken: &'static str,
+    /// Protocol of its first packet; `None`: whichever is asked for.
+    pub protocol: Option<Upper>,
+    /// Port of the server where nothing else is said; 0 without ports.
+    pub server_port: u16,
+    /// The conntrack helper that it needs, assigned to the connection to `server_port`.
+    pub helper: Option<&'static str>,
+    /// Families in which it is spoken.
+    pub families: Families,
+    /// How far it reaches.
+    pub scope: Scope,
+    /// On whose side the router is that takes part.
+    pub router_beside: Who,
+    /// What it is for.
+    pub nature: Nature,
+    /// Protocols and ports that it stands for.
+    pub services: &'static [Service],
+    /// Writes the script.
+    pub script: fn(&Parties) -> Script,
+}
+
+/// Protocols of conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upper {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP, or ICMPv6 over IPv6.
+    Icmp,
+    /// ICMPv6 only.
+    Icmpv6,
+    /// Another one, by its number.
+    Other(u8),
+}
+
+/// Families in which a conversation is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// Both.
+    Both,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// How far a conversation reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Anywhere, through routers.
+    Routed,
+    /// No further than the link: no router passes it on.
+    Link,
+}
+
+/// What a conversation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// What people use: it is to pass where it is allowed.
+    Service,
+    /// What goes wrong between honest hosts: a stray segment, half a path, a memory lost.
+    Mishap,
+    /// What nobody asked for: it is to be stopped.
+    Attack,
+}
+
+/// A protocol with the ports of its servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// First and last port; 0 and 0 for a protocol without ports.
+    pub ports: (u16, u16),
+}
+
+/// What a template fills in.
+#[derive(Clone, Debug)]
+pub struct Parties {
+    /// Port of the client; identifier of an echo request.
+    pub client_port: u16,
+    /// Port of the server.
+    pub server_port: u16,
+    /// Port of the data connection that a helper reads about.
+    pub data_port: u16,
+    /// Address that the server announces for a data connection.
+    pub server: IpAddr,
+    /// Address that the client announces for a data connection.
+    pub client: IpAddr,
+    /// Type and code of an ICMP message, where the rule names one.
+    pub icmp: Option<(u8, u8)>,
+    /// Flags of a lone segment, where the rule names some.
+    pub flags: Option<u8>,
+    /// Protocol, for a conversation of none that is known.
+    pub protocol: u8,
+}
+
+/// A conversation written down.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// In order.
@@ -51,8 +165,10 @@ pub struct Script {
 pub struct Step {
     /// Sender.
     pub from: Who,
-    /// Receiver.
+    /// Whom it is for.
     pub to: Who,
+    /// Where it ends: with whom it is for, or with a router that throws it away.
+    pub ends: Who,
     /// For people: `SYN`, `ACK, 100 bytes`.
     pub label: String,
     /// The packet.
@@ -61,6 +177,42 @@ pub struct Step {
     pub needs: Vec<Need>,
     /// What it means when it does not arrive.
     pub when_lost: &'static str,
+    /// How long after the step before, besides the time that packets take.
+    pub after: Duration,
+    /// What its receiver makes of it.
+    pub due: Due,
+    /// It takes another way, and does not come past the filter.
+    pub is_beside: bool,
+    /// Addresses in its header, where they are not those of the two: a group, all, none yet.
+    pub between: Option<(IpAddr, IpAddr)>,
+    /// Where its sender reads whom to call.
+    pub reads: Option<Reads>,
+    /// TTL or hop limit; that of the hosts when `None`.
+    pub hops: Option<u8>,
+}
+
+/// Whom to call, read out of what an earlier step carried.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// Index of that step.
+    pub step: usize,
+    /// Reads it.
+    pub with: fn(&[u8]) -> Option<Announced>,
+}
+
+/// Where somebody waits for a connection: an address, unless it is that of whoever says so, and a port.
+pub type Announced = (Option<IpAddr>, u16);
+
+/// What the receiver of a packet makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It waits for it.
+    Awaited,
+    /// It waits for it no more than for the other way things may go: a packet sent again, an answer
+    /// of one kind or another. Without it the conversation is not broken.
+    Perhaps,
+    /// It does not wait for it, and does nothing about it: a stray.
+    Stray,
 }
 
 /// What must have happened before.
@@ -105,8 +257,8 @@ pub enum Content {
         code: u8,
         /// Octets 4 to 8: the MTU of the next hop.
         rest: u32,
-        /// Index of the step quoted.
-        about: usize,
+        /// What is quoted.
+        about: About,
     },
     /// Anything else.
     Other {
@@ -115,6 +267,15 @@ pub enum Content {
         /// What follows the IP header.
         data: Vec<u8>,
     },
+}
+
+/// What an ICMP error quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The packet of the step of this index, as it came to the sender of the error.
+    Step(usize),
+    /// A packet of a connection that does not exist.
+    Nothing,
 }
 
 /// A TCP segment.
@@ -153,6 +314,50 @@ impl Addresses {
             Who::Client => self.client,
             Who::Server => self.server,
             Who::Router => self.router,
+        }
+    }
+}
+
+impl Conversation {
+    /// Whether it is spoken in a family.
+    #[must_use]
+    pub const fn speaks(&self, family: keepstate_packet::Family) -> bool {
+        use keepstate_packet::Family;
+        match self.families {
+            Families::Both => true,
+            Families::V4 => matches!(family, Family::V4),
+            Families::V6 => matches!(family, Family::V6),
+        }
+    }
+
+    /// Whether it stands for a protocol, and a port where it has ports.
+    #[must_use]
+    pub fn stands_for(&self, protocol: u8, port: u16) -> bool {
+        self.services.iter().any(|service| {
+            let (low, high) = service.ports;
+            service.protocol == protocol && ((low, high) == (0, 0) || (low..=high).contains(&port))
+        })
+    }
+}
+
+impl Step {
+    /// A step as plain as steps are: awaited, at once, past the filter.
+    #[must_use]
+    pub const fn new(from: Who, to: Who, label: String, content: Content) -> Self {
+        Self {
+            from,
+            to,
+            ends: to,
+            label,
+            content,
+            needs: Vec::new(),
+            when_lost: "",
+            after: Duration::ZERO,
+            due: Due::Awaited,
+            is_beside: false,
+            between: None,
+            reads: None,
+            hops: None,
         }
     }
 }

@@ -27,8 +27,8 @@ pub(super) fn conclusion(
     let number = index + 1;
     let label = &step.label;
     let what = format!("packet {number} ({label}{})", in_state(with.state.or(without.state)));
-    let better = with.verdict == Some("accept") && without.verdict != Some("accept");
-    let worse = with.verdict != Some("accept") && without.verdict == Some("accept");
+    let better = with.passes() && !without.passes();
+    let worse = !with.passes() && without.passes();
     let mut text = if better {
         format!(
             "{}, {what} is {} by {}. {}",
@@ -118,7 +118,7 @@ fn third_run(variant: &Variant, third: Option<&Outcome>, first: &Outcome) -> Str
 }
 
 fn same_everywhere(script: &Script, outcomes: &[Outcome]) -> String {
-    let lost = outcomes.iter().position(|o| o.sent && o.verdict != Some("accept"));
+    let lost = outcomes.iter().position(|o| o.sent && !o.passes());
     match lost.and_then(|index| Some((index, outcomes.get(index)?, script.steps.get(index)?))) {
         Some((index, outcome, step)) => format!(
             "The rule makes no difference here: packet {} ({}{}) is {} by {} either way. {}",

@@ -7,8 +7,9 @@ mod conclude;
 mod run;
 mod setting;
 
-pub use run::{Refusal, RuleAt, run};
-pub(crate) use run::{direction_name, state_name, verdict_name};
+pub use run::state_name;
+pub use run::{Refusal, RuleAt, decided_by, play, run};
+pub(crate) use run::{direction_name, verdict_name};
 pub use setting::{Setting, kind_of};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};
@@ -105,7 +106,7 @@ pub fn policy(family: Family, chain: &str, policy: &str) -> Vec<Experiment> {
             continue;
         };
         let Some(scene) = scene(&rule, side, template) else { continue };
-        let script = (template.script)(&scene.parties);
+        let script = template.script(&scene.parties);
         let runs: Result<Vec<_>, Refusal> = variants
             .iter()
             .map(|variant| Ok((variant, run_variant(&rule, variant, &script, &scene)?)))
@@ -129,8 +130,8 @@ pub fn conversation(
     ports: (u16, u16),
 ) -> Option<Experiment> {
     let template = TEMPLATES.iter().find(|template| template.code == code)?;
-    let scene = Scene::between(client, server, ports)?;
-    let script = (template.script)(&scene.parties);
+    let scene = Scene::between(template.conversation, client, server, ports)?;
+    let script = template.script(&scene.parties);
     let source = "*filter\nCOMMIT\n";
     let outcomes = run(source, scene.family, None, &script, &scene).ok()?;
     if outcomes.iter().any(|outcome| outcome.verdict != Some("accept")) {
@@ -195,7 +196,7 @@ fn try_template(
     scene: &Scene,
     context: &Context<'_>,
 ) -> Result<Option<Experiment>, Refusal> {
-    let script = (template.script)(&scene.parties);
+    let script = template.script(&scene.parties);
     let mut best: Option<(usize, Experiment)> = None;
     for setting in setting::settings(rule, template, scene, context) {
         let variants = setting::variants(rule, &setting, context);
@@ -231,10 +232,8 @@ fn rank(rule: &RuleWords, script: &Script, runs: &[(&Variant, Vec<Outcome>)]) ->
     let Some((_, first)) = runs.first() else { return 0 };
     let matched = first.iter().any(|outcome| outcome.rule_matched);
     let differs = differs_at(script, runs).is_some();
-    let works = first
-        .iter()
-        .zip(&script.steps)
-        .all(|(outcome, _)| !outcome.sent || outcome.verdict == Some("accept"));
+    let works =
+        first.iter().zip(&script.steps).all(|(outcome, _)| !outcome.sent || outcome.passes());
     let accepting = rule.target_name() == "ACCEPT";
     match (matched, differs, works || !accepting) {
         (true, true, true) => RANK_BEST,
@@ -255,7 +254,7 @@ fn differs_at(script: &Script, runs: &[(&Variant, Vec<Outcome>)]) -> Option<usiz
         })
     };
     // What becomes of a packet weighs more than what is written down about it.
-    first_where(|a, b| (a.sent, a.verdict) != (b.sent, b.verdict))
+    first_where(|a, b| (a.sent, a.verdict, a.received) != (b.sent, b.verdict, b.received))
         .or_else(|| first_where(|a, b| !same_fate(a, b)))
 }
 
@@ -263,6 +262,7 @@ fn same_fate(a: &Outcome, b: &Outcome) -> bool {
     (a.sent, a.verdict, a.state, &a.log, a.mark, a.connmark)
         == (b.sent, b.verdict, b.state, &b.log, b.mark, b.connmark)
         && a.answers == b.answers
+        && a.translated == b.translated
         && a.events == b.events
 }
 

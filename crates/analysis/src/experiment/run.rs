@@ -1,24 +1,20 @@
 //! One run: a rule file, a conversation, an engine.
 
 use crate::answer::Outcome;
-use crate::conversation::{Need, Script, bytes_of};
+use crate::conversation::{Brought, Place, Played, Scene, Script, StepPlayed, play_script};
 use crate::prose;
-use crate::witness::{Place, Scene};
-use keepstate_conntrack::{CtState, Direction, Hook, Sysctls, Tracked, event::EventKind};
-use keepstate_engine::{Disposition, Engine, Packet, PolicyOrRule, UnknownMatch, Verdict};
-use keepstate_engine::{Event, recorder};
-use keepstate_packet::{Family, Instant};
+use keepstate_conntrack::{CtState, Direction, Sysctls, Tracked, event::EventKind};
+use keepstate_engine::{Engine, Event, PolicyOrRule, UnknownMatch, Verdict};
+use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
-use keepstate_ruleset::evaluate::{self, Decision, Looked, Traversal};
+use keepstate_ruleset::evaluate::Decision;
 use keepstate_ruleset::model::{ChainIndex, Ruleset, TableName, builtin_name};
 use keepstate_ruleset::syntax::iptables_save;
 
-/// When the first packet is sent (2023-11-14 22:13:20 UTC), nanoseconds since the epoch.
-const BEGIN: u64 = 1_700_000_000_000_000_000;
-/// Between two packets, nanoseconds.
-const APART: u64 = 10_000_000;
 /// Keys the hash of the connection table: the same run every time.
 const SEED: [u64; 2] = [0x6b65_6570, 0x7374_6174];
+/// Connections that the engine of an experiment may keep.
+const CONNECTIONS_MAX: u32 = 1024;
 
 /// Where the rule in question stands in a file: its line, from 1.
 pub type RuleAt = Option<usize>;
@@ -51,51 +47,33 @@ pub fn run(
     script: &Script,
     scene: &Scene,
 ) -> Result<Vec<Outcome>, Refusal> {
+    let (named, played) = play(source, family, script, scene)?;
+    let rules = rule_at.map(|line| rules_at(&named, source, line)).unwrap_or_default();
+    Ok(played.steps.iter().map(|step| outcome(&named, &rules, step, scene.place)).collect())
+}
+
+/// The same, as the engine gave it; with the rule set, to name its chains by.
+///
+/// # Errors
+/// As [`run`].
+pub fn play(
+    source: &str,
+    family: Family,
+    script: &Script,
+    scene: &Scene,
+) -> Result<(Ruleset, Played), Refusal> {
     let load = || {
-        let mut ruleset = iptables_save::parse(source, family)
-            .map_err(|faults| Refusal::Fault(fault_text(source, &faults)))?;
-        // In a conversation each end sees the other's own address.
-        ruleset.tables.retain(|table| table.name != TableName::Nat);
-        Ok(ruleset)
+        iptables_save::parse(source, family)
+            .map_err(|faults| Refusal::Fault(fault_text(source, &faults)))
     };
     let named = load()?;
-    let rules = rule_at.map(|line| rules_at(&named, source, line)).unwrap_or_default();
-    let mut engine = Engine::new(SEED, scene.host.clone(), Sysctls::default(), vec![load()?]);
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    for (index, step) in script.steps.iter().enumerate() {
-        let outcome = if due(&step.needs, &outcomes) {
-            let now = Instant(BEGIN + APART * u64::try_from(index).unwrap_or(0));
-            let mut bytes = bytes_of(script, index, &scene.addresses);
-            let of_interest = step.from == scene.sender;
-            let packet = Packet {
-                bytes: &mut bytes,
-                family: Some(scene.family),
-                interface: scene.arrives_at(step.from),
-                link: if scene.arrives_at(step.from).is_some() {
-                    scene.link
-                } else {
-                    keepstate_packet::LinkInfo::default()
-                },
-                mark: if of_interest { scene.mark } else { 0 },
-            };
-            let mut trail = Trail::default();
-            let disposition = engine.handle_packet_recorded(now, packet, &mut trail);
-            if let Some(unknown) = disposition.unknown.filter(|unknown| !unknown.is_settled) {
-                return Err(Refusal::Unknown(unknown_text(&named, unknown)));
-            }
-            let mut out = outcome(&mut engine, now, &named, &rules, &disposition, &trail);
-            out.chain = match disposition.hook {
-                Some(Hook::Postrouting) if scene.place == Place::Between => Some("FORWARD"),
-                Some(Hook::Postrouting) => Some("OUTPUT"),
-                hook => hook.map(builtin_name),
-            };
-            out
-        } else {
-            Outcome::default()
-        };
-        outcomes.push(outcome);
+    let sysctls = Sysctls { max: CONNECTIONS_MAX, ..Sysctls::default() };
+    let mut engine = Engine::new(SEED, scene.host.clone(), sysctls, vec![load()?]);
+    let played = play_script(&mut engine, script, scene);
+    match played.steps.iter().find_map(StepPlayed::unknown) {
+        Some(unknown) => Err(Refusal::Unknown(unknown_text(&named, unknown))),
+        None => Ok((named, played)),
     }
-    Ok(outcomes)
 }
 
 fn unknown_text(ruleset: &Ruleset, unknown: UnknownMatch) -> String {
@@ -118,17 +96,6 @@ fn fault_text(source: &str, faults: &[Diagnostic]) -> String {
         }
         None => String::from("the rules cannot be loaded"),
     }
-}
-
-fn due(needs: &[Need], outcomes: &[Outcome]) -> bool {
-    needs.iter().all(|need| match need {
-        Need::Delivered(index) => {
-            outcomes.get(*index).is_some_and(|o| o.sent && o.verdict == Some("accept"))
-        }
-        Need::Lost(index) => {
-            outcomes.get(*index).is_some_and(|o| o.sent && o.verdict != Some("accept"))
-        }
-    })
 }
 
 /// The rules of a line, as table, chain and number.
@@ -154,73 +121,54 @@ pub(crate) fn rules_at(
     found
 }
 
-/// What a recorder keeps of one walk.
-#[derive(Debug, Default)]
-pub(crate) struct Trail {
-    table: Option<TableName>,
-    /// Rules whose matches all said yes.
-    pub(crate) hits: Vec<(TableName, ChainIndex, u32)>,
-    answers: Vec<Vec<u8>>,
-}
-
-impl evaluate::Recorder for Trail {
-    fn rule(&mut self, looked: Looked<'_>, _: &Traversal<'_>) {
-        if let (Some(table), None) = (self.table, looked.failed) {
-            self.hits.push((table, looked.chain, looked.number));
-        }
-    }
-}
-
-impl recorder::Recorder for Trail {
-    fn table(&mut self, _family: Family, table: TableName, _hook: Hook) {
-        self.table = Some(table);
-    }
-
-    fn answer(&mut self, bytes: &[u8]) {
-        self.answers.push(bytes.to_vec());
-    }
-}
-
 fn outcome(
-    engine: &mut Engine,
-    now: Instant,
     ruleset: &Ruleset,
     rules: &[(TableName, ChainIndex, u32)],
-    disposition: &Disposition,
-    trail: &Trail,
+    played: &StepPlayed,
+    place: Place,
 ) -> Outcome {
-    let tracked = disposition.tracked;
-    let snapshot =
-        tracked.and_then(|t| t.conn).and_then(|conn| engine.conntrack().snapshot(now, conn));
+    let (Some(disposition), true) = (played.disposition, played.is_sent()) else {
+        return Outcome {
+            sent: played.is_sent(),
+            came: played.is_taken(),
+            received: played.received.word(),
+            ..Outcome::default()
+        };
+    };
+    let tracked = played.tracked();
     let mut out = Outcome {
         sent: true,
+        came: played.is_taken(),
+        received: played.received.word(),
         hook: disposition.hook.map(builtin_name),
-        chain: None,
+        chain: played.chain(place).map(builtin_name),
         state: tracked.map(|tracked| state_name(tracked.state)),
-        direction: tracked.and_then(|tracked| tracked.direction).map(direction_name),
+        direction: played.direction.map(direction_name),
         verdict: Some(verdict_name(disposition.verdict)),
-        decided_by: decided_by(ruleset, disposition),
-        rule_matched: trail.hits.iter().any(|hit| rules.contains(hit)),
+        decided_by: played.rule().and_then(|rule| decided_by(ruleset, rule)),
+        rule_matched: played.hits.iter().any(|hit| rules.contains(hit)),
         reason: disposition.reason(),
         distance: invalid_distance(tracked),
         mark: None,
-        connmark: snapshot.map(|s| s.mark).filter(|mark| *mark != 0),
+        connmark: Some(played.connmark).filter(|mark| *mark != 0),
+        translated: translated(played),
         log: Vec::new(),
         answers: Vec::new(),
         events: Vec::new(),
     };
-    while let Some(transmit) = engine.poll_transmit() {
-        out.answers.push(prose::packet::describe(&transmit.bytes));
+    for made in &played.made {
+        let text = prose::packet::describe(&made.bytes);
+        let ends = match (made.to, made.ends) {
+            (Some(who), true) => format!(", which ends the {}'s connection", who.name()),
+            _ => String::new(),
+        };
+        let kept = if made.has_left { "" } else { " (made, and not let out)" };
+        out.answers.push(format!("{text}{ends}{kept}"));
     }
-    for bytes in &trail.answers {
-        let text = prose::packet::describe(bytes);
-        if !out.answers.contains(&text) {
-            out.answers.push(format!("{text} (made, and not let out)"));
-        }
-    }
-    while let Some(event) = engine.poll_event() {
+    out.events.extend(played.brought.iter().map(brought));
+    for event in &played.events {
         match event {
-            Event::Log(line) => out.log.push(line.text),
+            Event::Log(line) => out.log.push(line.text.clone()),
             Event::Nflog(message) => out.log.push(format!(
                 "to NFLOG group {}, {} of {} bytes: {}",
                 message.group,
@@ -240,9 +188,39 @@ fn outcome(
     out
 }
 
+/// What an end said of its own accord.
+fn brought(brought: &Brought) -> String {
+    let Brought { from, bytes, to, ends, .. } = brought;
+    let text = prose::packet::describe(bytes);
+    let came = match (to, ends) {
+        (Some(who), true) => format!(", which ends the {}'s connection", who.name()),
+        (None, _) => String::from(", which comes to nobody"),
+        _ => String::new(),
+    };
+    format!("the {} knows no such connection and answers: {text}{came}", from.name())
+}
+
+/// What was translated on the way past the filter: `from 198.51.100.7:40000`, `to 10.0.0.5:80`.
+fn translated(played: &StepPlayed) -> Option<String> {
+    let after = crate::conversation::peers::points_in(played.delivered.as_ref()?)?;
+    let before = crate::conversation::peers::points_in(&played.bytes)?;
+    let end = |(address, port): (std::net::IpAddr, u16)| match (address, port) {
+        (address, 0) => address.to_string(),
+        (address, port) => std::net::SocketAddr::new(address, port).to_string(),
+    };
+    let mut parts = Vec::new();
+    if before.0 != after.0 {
+        parts.push(format!("from {}", end(after.0)));
+    }
+    if before.1 != after.1 {
+        parts.push(format!("to {}", end(after.1)));
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
 /// The name of a state, as `--ctstate` has it.
 #[must_use]
-pub(crate) const fn state_name(state: CtState) -> &'static str {
+pub const fn state_name(state: CtState) -> &'static str {
     match state {
         CtState::New => "NEW",
         CtState::Established => "ESTABLISHED",
@@ -275,8 +253,9 @@ fn invalid_distance(tracked: Option<Tracked>) -> Option<u32> {
 }
 
 /// `rule 2 of INPUT (filter)`, `the policy of INPUT (filter)`.
-fn decided_by(ruleset: &Ruleset, disposition: &Disposition) -> Option<String> {
-    let PolicyOrRule { table, decision } = disposition.rule?;
+#[must_use]
+pub fn decided_by(ruleset: &Ruleset, decided: PolicyOrRule) -> Option<String> {
+    let PolicyOrRule { table, decision } = decided;
     let chain_name = |index: ChainIndex| {
         let chain = ruleset.table(table).and_then(|table| table.chain(index));
         chain.map_or("?", |chain| chain.name.as_str())

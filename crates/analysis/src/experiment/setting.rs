@@ -78,7 +78,14 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         || rule.has_match("helper")
         || expected;
     let wanted = match template.code {
-        "ftp-active" | "ftp-passive" => helper_wanted && rule.target_name() != "DROP",
+        "ftp-active" | "ftp-passive" => {
+            helper_wanted
+                && rule.target_name() != "DROP"
+                && names_helper(rule).is_none_or(|n| n == "ftp")
+        }
+        "tftp" | "sip" | "irc-dcc" => names_helper(rule) == template.helper(),
+        "attempts" => counts(rule),
+        "scan-null" => lone_flags && kind_of(rule) == Kind::Drop,
         "out-of-window" | "asymmetric" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
         "mid-stream" => asks("NEW") && rule.options(&["--tcp-flags", "--syn"]).any(|o| o.not),
         "lone-segment" => lone_flags,
@@ -94,6 +101,18 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
     (protocol_fits || left_out)
         && wanted
         && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
+}
+
+/// The helper that the rule assigns, or asks for.
+fn names_helper(rule: &RuleWords) -> Option<&str> {
+    let asked = rule.options(&["--helper"]).find(|option| !option.not).map(|option| option.value());
+    asked.or_else(|| rule.target_option("--helper").map(|option| option.value()))
+}
+
+/// Whether what the rule says hangs on how many packets came before.
+pub(super) fn counts(rule: &RuleWords) -> bool {
+    const COUNTING: [&str; 6] = ["limit", "hashlimit", "recent", "connlimit", "quota", "statistic"];
+    COUNTING.iter().any(|name| rule.has_match(name))
 }
 
 /// The ICMP type that the rule names.
@@ -149,7 +168,7 @@ pub(super) fn settings(
         base.after.push(format!("-A {chain} -j DROP"));
         return vec![base];
     }
-    if let Some(helper) = template.helper
+    if let Some(helper) = template.helper()
         && kind != Kind::Helper
     {
         let raw = match scene.place {
@@ -209,7 +228,7 @@ fn accepting(
         };
         return vec![with(vec![reject.to_string()])];
     }
-    let middle = template.helper.is_some()
+    let middle = template.helper().is_some()
         || template.sender == Who::Router
         || matches!(template.code, "out-of-window" | "stray-rst");
     if middle {

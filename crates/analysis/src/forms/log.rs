@@ -436,6 +436,7 @@ fn scene(read: &LogLine) -> Option<(Scene, Script)> {
         host,
         interfaces: (near.as_str().to_string(), to.to_string()),
         sender: Who::Client,
+        router_beside: Who::Server,
         parties: Parties {
             client_port: 0,
             server_port: 0,
@@ -448,15 +449,11 @@ fn scene(read: &LogLine) -> Option<(Scene, Script)> {
         },
         mark: 0,
         link: LinkInfo::default(),
+        called: None,
+        hidden: None,
+        is_together: false,
     };
-    let step = Step {
-        from: Who::Client,
-        to: Who::Server,
-        label: String::new(),
-        content: content(read)?,
-        needs: Vec::new(),
-        when_lost: "",
-    };
+    let step = Step::new(Who::Client, Who::Server, String::new(), content(read)?);
     Some((scene, Script { steps: vec![step] }))
 }
 

@@ -288,7 +288,7 @@ fn cell(outcome: &Outcome) -> String {
         Some("drop") => "DROP",
         Some("reject") => "REJECT",
         Some(verdict) => verdict,
-        None => "",
+        None => return String::from("(not seen here)"),
     };
     let star = if outcome.rule_matched { "*" } else { " " };
     format!("{:11} {star}{verdict}", outcome.state.unwrap_or("-"))
