@@ -56,10 +56,10 @@ impl Timeout {
         self.0
     }
 
-    /// The deadline of what begins `now`.
+    /// The deadline of what begins `now`; of what is over at once one that has come, however early it is.
     #[inline]
     pub(crate) const fn deadline(self, now: Instant) -> u64 {
-        now.0.wrapping_add(self.0)
+        now.0.saturating_add_signed(self.0 as i64)
     }
 }
 
@@ -85,4 +85,20 @@ pub(crate) const fn expired(deadline: u64, now: Instant) -> bool {
 /// Time left until a deadline.
 pub(crate) const fn remaining(deadline: u64, now: Instant) -> Duration {
     Duration::from_nanos(deadline.saturating_sub(now.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_at_once_is_over_at_any_time() {
+        // 2^31 ticks and one: negative in 32 bits.
+        let negative = Timeout::of_policy(8_589_935);
+        assert!(negative.as_secs() < 0);
+        for now in [0, 1, 5_000_000_000, u64::MAX / 2, u64::MAX].map(Instant) {
+            assert!(expired(negative.deadline(now), now), "{now:?}");
+        }
+        assert_eq!(Timeout::seconds(i64::MAX).deadline(Instant(u64::MAX)), u64::MAX);
+    }
 }

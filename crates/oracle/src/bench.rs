@@ -415,7 +415,16 @@ impl Bench {
         }
         let known = self.model.table().expectations(self.model.now());
         let is_known = |one: &Snapshot| known.iter().any(|own| own.original == one.original);
-        Ok(self.kernel.expectations()?.into_iter().filter(|one| !is_known(one)).collect())
+        let mut untold = self.kernel.expectations()?;
+        untold.retain(|one| !is_known(one));
+        // The list is in no order; the packet names them in that in which they were announced.
+        let said: Vec<_> = kernel.out.iter().map(|sent| payload(&sent.bytes)).collect();
+        let place = |one: &Snapshot| {
+            let named = said.iter().filter_map(|said| named_at(said, &one.original)).min();
+            named.unwrap_or(usize::MAX)
+        };
+        untold.sort_by_key(place);
+        Ok(untold)
     }
 
     /// The kernel's collector comes when it sees fit. Where it tells of an end that is none of this
@@ -573,6 +582,15 @@ fn model(kernel: &Kernel, settings: &Settings, clock: &SystemClock) -> io::Resul
     model.load_accounts(ACCOUNTS).map_err(io::Error::other)?;
     model.set_start(clock.epoch());
     Ok(model)
+}
+
+/// Where a payload names the end of an expectation first, as H.323 writes it; `None` where it does not.
+fn named_at(payload: &[u8], expected: &Tuple) -> Option<usize> {
+    let address = expected.destination.0;
+    let length = if expected.family == Family::V4 { 4 } else { 16 };
+    let mut end = address.get(..length)?.to_vec();
+    end.extend(expected.destination_port.to_be_bytes());
+    payload.windows(end.len()).position(|window| window == end)
 }
 
 /// Whether rules remember something under a name.

@@ -6,7 +6,6 @@ use keepstate_packet::Family;
 use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::syntax::iptables_save;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 pub(crate) fn shared(part: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -58,7 +57,6 @@ fn every_real_rule_set_is_carried_through() {
             .flat_map(|table| &table.chains)
             .map(|chain| chain.rules.len())
             .sum();
-        let begun = Instant::now();
         let mut space = Space::new(ruleset.family, [&ruleset]).expect("a space");
         let mut told = String::new();
         for one in Way::ALL {
@@ -74,8 +72,8 @@ fn every_real_rule_set_is_carried_through() {
             told.push_str(&format!(" {one:?} {} nodes", outcome.passed.nodes()));
         }
         count += 1;
-        if begun.elapsed().as_millis() > 500 || !only.is_empty() {
-            println!("{:?} {rules} rules{told} {}", begun.elapsed(), path.display());
+        if rules > 500 || !only.is_empty() {
+            println!("{rules} rules{told} {}", path.display());
         }
     }
     println!("{count} rule sets");
