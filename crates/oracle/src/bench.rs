@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::peers::Peers;
 use keepstate_conntrack::event::{EventKind, Snapshot};
+use keepstate_conntrack::nat::Announced;
 use keepstate_conntrack::{CtState, Direction, Tuple};
 use keepstate_datapath::clock::{self, SystemClock};
 use keepstate_datapath::sys;
@@ -357,13 +358,17 @@ impl Bench {
         } else {
             self.kernel.push(side, family(&bytes), &bytes)?
         };
-        let mut there = self.untold(&kernel, own)?;
-        there.extend(self.untold_expectations(&bytes, &kernel)?);
-        self.model.foretell(&bytes, &kernel, &there);
+        let there = self.untold(&kernel, own)?;
+        let expected = self.untold_expectations(&bytes, &kernel)?;
+        self.model.foretell(&bytes, &kernel, there.as_deref().unwrap_or_default(), &expected);
         trial.is_torn |=
             tick.is_some_and(|tick| clock::last_tick().is_some_and(|(last, _)| last != tick));
         let mut ours =
             if own { self.model.push_own(family(&bytes), &bytes) } else { self.push(side, &bytes) };
+        if there.is_some() {
+            // A packet may have its own connection expire, and the kernel has just been made to list them.
+            self.reaped.extend(self.model.reap().into_iter().filter(|event| is_end(event.kind)));
+        }
         if paused {
             // Either reaps what has expired when it finds the time.
             kernel.events.retain(|event| !is_end(event.kind));
@@ -379,14 +384,14 @@ impl Bench {
         Ok((kernel, ours))
     }
 
-    /// The kernel's table, where a packet may have begun a translated connection there and nothing was told
-    /// of it.
-    fn untold(&mut self, kernel: &Observation, own: bool) -> io::Result<Vec<Snapshot>> {
+    /// What is in the kernel's table and not known here, where a packet may have begun a translated connection
+    /// there and nothing was told of it; `None` where the kernel was not asked.
+    fn untold(&mut self, kernel: &Observation, own: bool) -> io::Result<Option<Vec<Snapshot>>> {
         let begins = matches!(kernel.state, Some(CtState::New | CtState::Related))
             && kernel.fate != Fate::Dropped;
         let told = kernel.events.iter().any(|event| event.kind == EventKind::New);
         if !self.nature.translates || told || !(begins || own) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let all = self.kernel.connections()?;
         // Listing them, the kernel removes those that have expired.
@@ -396,7 +401,7 @@ impl Bench {
             let found = table.find(self.model.now(), &one.original, one.zone);
             found.and_then(|(conn, _)| table.tuple(conn, Direction::Reply)) == Some(one.reply)
         };
-        Ok(all.into_iter().filter(|one| !is_known(one)).collect())
+        Ok(Some(all.into_iter().filter(|one| !is_known(one)).collect()))
     }
 
     /// What the kernel expects that is not expected here, where a helper had the packet say something else
@@ -405,7 +410,7 @@ impl Bench {
         &self,
         packet: &[u8],
         kernel: &Observation,
-    ) -> io::Result<Vec<Snapshot>> {
+    ) -> io::Result<Vec<Announced>> {
         let told = kernel.events.iter().any(|event| event.kind == EventKind::ExpectNew);
         let payload =
             |bytes: &[u8]| Parsed::new(bytes).map_or(Vec::new(), |p| p.payload(bytes).to_vec());
@@ -415,12 +420,14 @@ impl Bench {
         }
         let known = self.model.table().expectations(self.model.now());
         let is_known = |one: &Snapshot| known.iter().any(|own| own.original == one.original);
-        let mut untold = self.kernel.expectations()?;
-        untold.retain(|one| !is_known(one));
+        let untold =
+            self.kernel.expectations_inside()?.into_iter().filter(|(one, _)| !is_known(one));
+        let mut untold: Vec<_> =
+            untold.map(|(one, from)| Announced { tuple: one.original, from }).collect();
         // The list is in no order; the packet names them in that in which they were announced.
         let said: Vec<_> = kernel.out.iter().map(|sent| payload(&sent.bytes)).collect();
-        let place = |one: &Snapshot| {
-            let named = said.iter().filter_map(|said| named_at(said, &one.original)).min();
+        let place = |one: &Announced| {
+            let named = said.iter().filter_map(|said| named_at(said, &one.tuple)).min();
             named.unwrap_or(usize::MAX)
         };
         untold.sort_by_key(place);

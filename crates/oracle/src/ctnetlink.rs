@@ -76,6 +76,9 @@ const EXPECT_TIMEOUT: u16 = 4;
 const EXPECT_HELP_NAME: u16 = 6;
 const EXPECT_FLAGS: u16 = 8;
 const EXPECT_CLASS: u16 = 9;
+const EXPECT_NAT: u16 = 10;
+/// Within it.
+const EXPECT_NAT_TUPLE: u16 = 2;
 /// `CTA_STATS_*` and `CTA_STATS_EXP_*`: how many kinds of counters there are.
 const STATISTICS: usize = 15;
 
@@ -155,9 +158,17 @@ impl Ctnetlink {
         self.dump(CT_GET, |message| snapshot(message.attributes()))
     }
 
-    /// All expectations.
-    pub(crate) fn expectations(&self) -> io::Result<Vec<Snapshot>> {
-        self.dump(EXP_GET, |message| expectation(message.attributes()))
+    /// All expectations, with the port inside that each is translated to.
+    pub(crate) fn expectations(&self) -> io::Result<Vec<(Snapshot, Option<u16>)>> {
+        self.dump(EXP_GET, |message| {
+            let nat = message.attributes().find(|(kind, _)| *kind == EXPECT_NAT);
+            let inside = nat.and_then(|(_, nat)| {
+                let (_, inside) = Attributes(nat).find(|(kind, _)| *kind == EXPECT_NAT_TUPLE)?;
+                tuple(inside)
+            });
+            let port = inside.map(|inside| inside.source_port);
+            Some((expectation(message.attributes())?, port))
+        })
     }
 
     /// The counters of all processors together.

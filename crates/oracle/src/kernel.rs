@@ -406,6 +406,14 @@ impl Kernel {
     /// # Errors
     /// When the socket fails.
     pub fn expectations(&self) -> io::Result<Vec<Snapshot>> {
+        Ok(self.expectations_inside()?.into_iter().map(|(one, _)| one).collect())
+    }
+
+    /// The same, each with the port inside that it is translated to, if it is.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn expectations_inside(&self) -> io::Result<Vec<(Snapshot, Option<u16>)>> {
         self.conntrack.expectations()
     }
 

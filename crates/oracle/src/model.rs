@@ -5,7 +5,7 @@ use crate::logged;
 use crate::observation::{EventView, Fate, Observation, Sent, Side};
 use crate::probe::COMPLAINT;
 use keepstate_conntrack::event::{EventKind, Snapshot};
-use keepstate_conntrack::nat::Outcome;
+use keepstate_conntrack::nat::{Announced, Outcome};
 use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{CtStatus, Hook, Sysctls, Table, Tuple};
 use keepstate_engine::{
@@ -200,14 +200,18 @@ impl Model {
 
     /// Has the engine choose as the kernel has chosen, where either draws at random and the kernel's choice
     /// is one that the engine could make: `kernel` is what it made of `packet`, which is pushed next, `there`
-    /// what is in its tables of connections and expectations where it is not known to have told of all.
-    pub fn foretell(&mut self, packet: &[u8], kernel: &Observation, there: &[Snapshot]) {
+    /// the connections that it has where it is not known to have told of all, `expected` the expectations.
+    pub fn foretell(
+        &mut self,
+        packet: &[u8],
+        kernel: &Observation,
+        there: &[Snapshot],
+        expected: &[Announced],
+    ) {
         let new = kernel.events.iter().filter(|event| event.kind == EventKind::New);
         let mut outcomes: Vec<_> = new.map(|event| outcome(&event.snapshot)).collect();
         // Not every connection is told of.
-        let (expected, begun): (Vec<_>, Vec<_>) =
-            there.iter().partition(|snapshot| snapshot.announcement.is_some());
-        outcomes.extend(begun.into_iter().map(outcome));
+        outcomes.extend(there.iter().map(outcome));
         let tuple = |bytes: &[u8]| Tuple::of(&Parsed::new(bytes).ok()?, bytes);
         let original = tuple(packet);
         if let ([], [sent]) = (outcomes.as_slice(), kernel.out.as_slice())
@@ -219,8 +223,9 @@ impl Model {
         }
         outcomes.extend(original.and_then(|original| self.clashing(&original, kernel)));
         let announced = kernel.events.iter().filter(|event| event.kind == EventKind::ExpectNew);
-        let announced = announced.map(|event| event.snapshot.original);
-        let announced: Vec<_> = announced.chain(expected.iter().map(|one| one.original)).collect();
+        let announced =
+            announced.map(|event| Announced { tuple: event.snapshot.original, from: None });
+        let announced: Vec<_> = announced.chain(expected.iter().copied()).collect();
         let conntrack = self.engine.conntrack_mut();
         conntrack.foretell(&outcomes);
         conntrack.foretell_expected(&announced);

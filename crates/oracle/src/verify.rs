@@ -215,7 +215,7 @@ fn one(
             follower.follow(model.table(), model.now(), &mut side, &mut bytes);
         }
         let theirs = kernel.push(side, inside.family, &bytes)?;
-        model.foretell(&bytes, &theirs, &[]);
+        model.foretell(&bytes, &theirs, &[], &[]);
         let ours = model.push(side, inside.family, &bytes);
         let differences = compare::observations(&theirs, &ours);
         summary.unknown += u64::from(ours.unknown);

@@ -60,7 +60,7 @@ impl Both {
     fn send(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
         let side = if packet[12] == 10 { Side::A } else { Side::B };
         let kernel = self.kernel.push(side, Family::V4, packet).expect("push");
-        self.model.foretell(packet, &kernel, &[]);
+        self.model.foretell(packet, &kernel, &[], &[]);
         let ours = self.model.push(side, Family::V4, packet);
         let differences = compare::observations(&kernel, &ours);
         assert!(differences.is_empty(), "{}\n{differences:#?}", compare::hex(packet));

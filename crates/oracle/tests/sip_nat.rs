@@ -85,7 +85,7 @@ impl Gateway {
         let packet = udp(from, to, payload);
         let side = if from.0.starts_with("10.") { Side::A } else { Side::B };
         let kernel = self.kernel.push(side, Family::V4, &packet).expect("push");
-        self.model.foretell(&packet, &kernel, &[]);
+        self.model.foretell(&packet, &kernel, &[], &[]);
         let ours = self.model.push(side, Family::V4, &packet);
         let differences = compare::observations(&kernel, &ours);
         let said = String::from_utf8_lossy(payload);

@@ -112,7 +112,7 @@ pub(crate) struct Nat {
     /// Connections of which it is known what they come to.
     foretold: Vec<Outcome>,
     /// Tuples that are known to be announced.
-    foretold_expected: Vec<Tuple>,
+    foretold_expected: Vec<Announced>,
 }
 
 impl Nat {
@@ -240,7 +240,7 @@ impl Table {
     }
 
     /// Says the same of connections that are about to be announced.
-    pub fn foretell_expected(&mut self, announced: &[Tuple]) {
+    pub fn foretell_expected(&mut self, announced: &[Announced]) {
         self.nat.foretold_expected.clear();
         self.nat.foretold_expected.extend(announced.iter().take(FORETOLD_MAX));
     }
@@ -250,12 +250,17 @@ impl Table {
     pub(crate) fn draw_expected(&mut self, tuple: &Tuple, count: u16, is_first: bool) -> u16 {
         let first = tuple.destination_port;
         let lies_in = |port: u16| port.checked_sub(first).is_some_and(|at| at < count);
-        let mut foretold = self.nat.foretold_expected.iter().filter(|told| {
-            Tuple { destination_port: first, ..**told } == *tuple && lies_in(told.destination_port)
-        });
-        // One that was announced by the same packet is there already.
-        let told = foretold.find(|told| is_first && !self.expectations.has(told));
-        told.map(|told| told.destination_port).unwrap_or_else(|| {
+        let possible = |told: &&Announced| {
+            Tuple { destination_port: first, ..told.tuple } == *tuple
+                && lies_in(told.tuple.destination_port)
+                // One that was announced by the same packet is there already.
+                && !self.expectations.has(&told.tuple)
+        };
+        let foretold = self.nat.foretold_expected.iter().filter(possible);
+        // Of several those for this port, in their order.
+        let is_for_another = |told: &&Announced| told.from.is_some_and(|from| from != first);
+        let told = foretold.min_by_key(is_for_another).filter(|_| is_first);
+        told.map(|told| told.tuple.destination_port).unwrap_or_else(|| {
             let drawn = (u32::from(self.nat.draw(&self.keys)) * u32::from(count)) >> 16;
             first.wrapping_add(drawn as u16)
         })
@@ -269,6 +274,15 @@ impl Table {
             self.nat.by_source.remove(hash, slot);
         }
     }
+}
+
+/// What a packet of a translated connection announces, as it is seen outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The tuple of the expectation.
+    pub tuple: Tuple,
+    /// The port that it is translated from, where that is known.
+    pub from: Option<u16>,
 }
 
 /// Whether what a packet carries is an ICMP error about a connection, rather than a packet of it.
