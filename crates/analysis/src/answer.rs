@@ -51,6 +51,8 @@ pub enum Topic {
     Effect,
     /// Why the rule is needed: engine runs.
     Why,
+    /// What could stand in its place, and what that would change: engine runs.
+    Narrower,
     /// What follows from what the line says.
     Consequences,
     /// What to mind.
@@ -70,6 +72,7 @@ impl Topic {
             Self::Terms => "What the words mean",
             Self::Effect => "What it does",
             Self::Why => "Why it is needed",
+            Self::Narrower => "Narrower, or otherwise",
             Self::Consequences => "What follows",
             Self::Mind => "What to mind",
         }
@@ -110,6 +113,8 @@ pub enum Fact {
     Chain(Box<ChainTold>),
     /// A conversation run through the engine under two or three rule sets.
     Experiment(Box<Experiment>),
+    /// What may stand in place of the rule, tried on the same conversations.
+    Comparison(Box<Comparison>),
 }
 
 /// A chain in words.
@@ -256,6 +261,58 @@ pub struct Outcome {
     pub events: Vec<String>,
 }
 
+/// Several rules in the same place, tried on the same conversations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Stable name.
+    pub code: &'static str,
+    /// What stands beside them: the policy of their chain, then lines to be pasted.
+    pub setting: Vec<String>,
+    /// The rule in question, then what is tried in its place.
+    pub columns: Vec<Column>,
+    /// A conversation each.
+    pub rows: Vec<Row>,
+}
+
+/// What is tried in the place of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// `this rule`, `(a)`, ...
+    pub name: String,
+    /// What it is.
+    pub text: String,
+    /// Its lines, to be pasted.
+    pub lines: Vec<String>,
+}
+
+/// A conversation under each of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Stable name of the conversation.
+    pub code: &'static str,
+    /// What it is, and who begins it.
+    pub title: String,
+    /// It is to be stopped.
+    pub is_attack: bool,
+    /// What became of it, in the order of the columns.
+    pub cells: Vec<Cell>,
+}
+
+/// What became of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// `passes`, `breaks`, `half-open`, `unknown`.
+    pub fate: &'static str,
+    /// At which packet, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<usize>,
+    /// That packet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet: Option<String>,
+    /// The sender of that packet is told.
+    pub is_told: bool,
+}
+
 impl Outcome {
     /// Whether a packet that was sent got where it was to go: the filter let it pass, or never saw it.
     #[must_use]
@@ -338,9 +395,11 @@ impl Answer {
     pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
         self.facts().filter_map(|fact| match fact {
             Fact::Experiment(experiment) => Some(experiment.as_ref()),
-            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Field { .. } | Fact::Chain(_) => {
-                None
-            }
+            Fact::Statement { .. }
+            | Fact::Paste { .. }
+            | Fact::Field { .. }
+            | Fact::Chain(_)
+            | Fact::Comparison(_) => None,
         })
     }
 }
@@ -354,10 +413,12 @@ impl Fact {
             Self::Field { field, .. } => field,
             Self::Chain(chain) => &chain.chain,
             Self::Experiment(experiment) => experiment.code,
+            Self::Comparison(comparison) => comparison.code,
         }
     }
 
-    /// Its text; of an experiment, the conclusion; of a chain, the first that is said of it.
+    /// Its text; of an experiment, the conclusion; of a chain, the first that is said of it; of a
+    /// comparison, what is tried last.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -366,6 +427,9 @@ impl Fact {
             }
             Self::Chain(chain) => chain.purpose.first().map_or("", String::as_str),
             Self::Experiment(experiment) => &experiment.conclusion,
+            Self::Comparison(comparison) => {
+                comparison.columns.last().map_or("", |column| column.text.as_str())
+            }
         }
     }
 }

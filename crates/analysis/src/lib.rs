@@ -3,7 +3,8 @@
 //! [`explain::explain_text`] takes any text that people paste and gives an [`answer::Answer`];
 //! [`render::RENDERERS`] print it. [`recognise`] says what kind of text it is, [`forms`] read the
 //! kinds that are no rules, [`rule`] explains rules, [`experiment`] runs the [`conversation`]s
-//! that a [`witness`] makes fit, and [`prose`] holds what is said once per match, target and state.
+//! that a [`witness`] makes fit, [`narrower`] tries what could
+//! stand in a rule's place on them, and [`prose`] holds what is said once per match, target and state.
 #![forbid(unsafe_code)]
 
 pub mod algebra;
@@ -12,6 +13,7 @@ pub mod conversation;
 pub mod experiment;
 pub mod explain;
 pub mod forms;
+pub mod narrower;
 pub mod prose;
 pub mod recognise;
 pub mod render;

@@ -1,12 +1,13 @@
 //! A witness: addresses, interfaces, ports and a place for the filter such that a conversation
 //! meets the rule.
 
-use crate::conversation::{Addresses, Parties, Scope, Template, Who, host};
+use crate::conversation::{Addresses, Parties, Scope, Spot, Template, Who, gateway, host};
 use crate::conversation::{CLIENT_PORT, DATA_PORT};
 pub use crate::conversation::{Place, Scene};
 use crate::prose;
 use crate::rule::words::{OptionWords, RuleWords};
-use keepstate_packet::{Family, LinkInfo, PacketType};
+use keepstate_engine::{Host, Network};
+use keepstate_packet::{Address, Family, InterfaceName, LinkInfo, PacketType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The hook at which a rule's chain is reached.
@@ -66,6 +67,9 @@ pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene>
     })
 }
 
+/// The conversation whose source no host has.
+pub(crate) const SPOOFED: &str = "spoofed-loopback";
+
 fn place(side: Side, sender: Who) -> Option<Place> {
     Some(match (side, sender) {
         (Side::Passing, _) => Place::Between,
@@ -92,6 +96,10 @@ fn addresses(rule: &RuleWords, template: &Template) -> Option<Addresses> {
         server: at([198, 51, 100, 20], 20),
         router: at([203, 0, 113, 1], 1),
     };
+    if template.conversation.code == SPOOFED {
+        // What the rule asks for is what the packet claims.
+        return Some(out);
+    }
     let source = pick_address(rule, "-s", "--src-range", out.of(template.sender))?;
     let receiver = if template.sender == Who::Client { Who::Server } else { Who::Client };
     let destination = pick_address(rule, "-d", "--dst-range", out.of(receiver))?;
@@ -128,6 +136,91 @@ fn pick_address(rule: &RuleWords, option: &str, range: &str, default: IpAddr) ->
             && header.is_none_or(|h| in_network(h, *candidate))
             && ranges.iter().all(|range| in_range(range, *candidate))
     })
+}
+
+/// The scene of a conversation that a rule of the table nat translates: a gateway with private addresses
+/// inside and a public one outside. `None` for rules that do something else, or whose words no packet of
+/// the conversation meets.
+#[must_use]
+pub fn translated(rule: &RuleWords, template: &Template) -> Option<Scene> {
+    let family = rule.family;
+    let interface = |option: &str, default: &str| {
+        let named = rule.header(option).filter(|option| !option.not);
+        named.map_or(default.to_string(), |option| option.value().replace('+', "0"))
+    };
+    let conversation = template.conversation;
+    let mut spot = match (rule.target_name(), rule.chain.as_str()) {
+        ("MASQUERADE" | "SNAT", "POSTROUTING") => {
+            let outside = interface("-o", "eth1");
+            let inside = if outside == "eth0" { "eth1" } else { "eth0" };
+            let mut spot = Spot::masqueraded(family, inside, &outside)?;
+            spot.client = pick_address(rule, "-s", "--src-range", spot.client)?;
+            spot.server = pick_address(rule, "-d", "--dst-range", spot.server)?;
+            spot.ports.1 = Some(pick_port(rule, &PortSpec::DESTINATION, template.server_port)?);
+            spot
+        }
+        ("DNAT", "PREROUTING") => {
+            let outside = interface("-i", "eth0");
+            let inside = if outside == "eth1" { "eth0" } else { "eth1" };
+            let mut spot = Spot::forwarded(family, inside, &outside)?;
+            let (address, port) = destination_of(rule)?;
+            let called = pick_address(rule, "-d", "--dst-range", gateway(family))?;
+            let dialled = pick_port(rule, &PortSpec::DESTINATION, template.server_port)?;
+            spot.server = address;
+            spot.client = pick_address(rule, "-s", "--src-range", spot.client)?;
+            spot.called = Some((called, dialled));
+            spot.ports.1 = Some(port.unwrap_or(dialled));
+            spot
+        }
+        ("REDIRECT", "PREROUTING") => {
+            let mut spot = Spot::new(Place::On(Who::Server), family);
+            let dialled = pick_port(rule, &PortSpec::DESTINATION, template.server_port)?;
+            let to =
+                rule.target_option("--to-ports").and_then(|option| option.value().parse().ok());
+            spot.interfaces.0 = interface("-i", "eth0");
+            // It leads to the address of the interface that the packet came in on.
+            let mut host = Host::endpoint(InterfaceName::new(&spot.interfaces.0)?, Vec::new());
+            let own = Network { family, address: Address::from(spot.server), prefix: 24 };
+            host.interfaces.iter_mut().for_each(|one| one.addresses = vec![own]);
+            spot.host = Some(host);
+            spot.called = Some((spot.server, dialled));
+            spot.ports.1 = Some(to.unwrap_or(dialled));
+            spot
+        }
+        _ => return None,
+    };
+    if let (Some(host), Some(_)) = (&mut spot.host, spot.hidden) {
+        // The inside network is that of the hidden address.
+        let hidden = if spot.hidden == Some(Who::Client) { spot.client } else { spot.server };
+        let prefix = if family == Family::V4 { 24 } else { 64 };
+        let inside = usize::from(spot.hidden == Some(Who::Server));
+        let own = match hidden {
+            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !0xff | 1)),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !0xffff | 1)),
+        };
+        let network = Network { family, address: Address::from(own), prefix };
+        if let Some(interface) = host.interfaces.get_mut(inside) {
+            interface.addresses = vec![network];
+        }
+    }
+    let scene = Scene::new(conversation, &spot)?;
+    let upper = crate::conversation::templates_upper(template, family)?;
+    rule.admits_protocol(upper).then_some(scene)
+}
+
+/// Where DNAT leads: an address, and a port where it says one.
+fn destination_of(rule: &RuleWords) -> Option<(IpAddr, Option<u16>)> {
+    let text = rule.target_option("--to-destination")?.value();
+    let text = text.split(['-', '/']).next().unwrap_or(text);
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address, None));
+    }
+    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
+        return Some((address.ip(), Some(address.port())));
+    }
+    // An address whose range of ports, or addresses, was cut off above.
+    let (address, port) = text.rsplit_once(':')?;
+    Some((address.trim_matches(['[', ']']).parse().ok()?, port.parse().ok()))
 }
 
 /// Whether hosts send from it and to it.

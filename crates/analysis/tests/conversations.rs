@@ -91,13 +91,18 @@ fn without_rules_everything_passes_and_every_packet_is_sound() {
     everywhere(|one, family, place, scene| {
         let played = play(one, Vec::new(), scene);
         let all = told(one, scene, &played);
+        if one.code == "spoofed-loopback" {
+            let reason = played.steps[0].disposition.and_then(|disposition| disposition.reason());
+            assert!(place == Place::On(Who::Client) || reason == Some("martian"), "{all}");
+            return;
+        }
         assert_eq!(played.fate, Fate::Passes, "{all}");
         for (step, wanted) in played.steps.iter().zip(script(one, scene).steps) {
             if wanted.due == Due::Perhaps && !step.is_sent() {
                 continue;
             }
             let expected =
-                if wanted.due == Due::Stray { Received::Ignored } else { Received::Taken };
+                if !wanted.due.is_waited_for() { Received::Ignored } else { Received::Taken };
             assert_eq!(step.received, expected, "{all}");
             assert!(matches!(step.verdict(), None | Some(Verdict::Accept)), "{all}");
             let parsed = Parsed::new(&step.bytes).expect("a packet");
@@ -287,6 +292,11 @@ fn what_nobody_asked_for_is_stopped_by_them() {
         "scan-xmas Between",
         "scan-xmas On(Client)",
         "scan-xmas On(Server)",
+        "spoofed-loopback On(Server)",
+        "stray-icmp-error Between",
+        "stray-icmp-error On(Client)",
+        "stray-rst Between",
+        "stray-rst On(Client)",
         "syn-flood Between",
         "syn-flood On(Server)",
         "udp-attempt Between",
@@ -407,6 +417,11 @@ fn ftp_through_a_translation_needs_its_helper_to_say_the_address_anew() {
     assert_eq!(found.1.steps[port + 2].received, Received::NoWay, "the private address");
     let helped =
         format!("*raw\n-A PREROUTING -p tcp --dport 21 -j CT --helper ftp\nCOMMIT\n{MASQUERADE}");
+    let call = format!(
+        "*raw\n-A PREROUTING -p tcp --dport 1723 -j CT --helper pptp\nCOMMIT\n{MASQUERADE}"
+    );
+    let tunnel = at("pptp", &call, &spot);
+    assert_eq!(tunnel.1.fate, Fate::Passes, "its calls are numbered anew");
     let (script, played) = at("ftp-active", &helped, &spot);
     assert_eq!(played.fate, Fate::Passes);
     let text = String::from_utf8_lossy(played.steps[port].delivered.as_ref().unwrap()).into_owned();

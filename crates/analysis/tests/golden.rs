@@ -6,7 +6,28 @@ use keepstate_analysis::render::{Style, renderer};
 use std::path::Path;
 
 const EXAMPLES: &[(&str, &str)] = &[
+    // The question that began it all, then ten lines of the kind that people paste.
     ("web-page-row", "ACCEPT     tcp  --             state RELATED,ESTABLISHED "),
+    ("new-ssh", "-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT"),
+    ("tcp-flags", "-A INPUT -p tcp --tcp-flags ALL NONE -j DROP"),
+    (
+        "limit",
+        "iptables -A INPUT -p tcp --dport 22 --syn -m limit --limit 1/min --limit-burst 3 -j ACCEPT",
+    ),
+    (
+        "recent",
+        "iptables -A INPUT -p tcp --dport 22 -m state --state NEW -m recent --update --seconds 60 \
+         --hitcount 4 --name SSH -j DROP",
+    ),
+    ("masquerade", "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"),
+    ("reject-all", "-A INPUT -j REJECT --reject-with icmp-host-prohibited"),
+    ("return-in-chain", "-A LOGDROP -s 192.168.1.0/24 -j RETURN"),
+    ("not-loopback", "-A INPUT ! -i lo -s 127.0.0.0/8 -j DROP"),
+    (
+        "ip6-neighbour",
+        "ip6tables -A INPUT -p ipv6-icmp --icmpv6-type neighbour-solicitation -m hl --hl-eq 255 -j \
+         ACCEPT",
+    ),
     ("icmp-related", "-A INPUT -p icmp -m conntrack --ctstate RELATED -j ACCEPT"),
     ("forward-invalid", "-A FORWARD -m state --state INVALID -j DROP"),
     ("ftp-helper", "-t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp"),

@@ -121,11 +121,11 @@ fn the_copied_row_comes_with_what_to_mind_ready_to_be_pasted() {
     let answer = explain(ROW);
     let lines: Vec<&String> = answer
         .facts()
-        .filter_map(|fact| match fact {
-            Fact::Paste { lines, .. } => Some(lines),
-            _ => None,
+        .flat_map(|fact| match fact {
+            Fact::Paste { lines, .. } => lines.iter().collect(),
+            Fact::Comparison(tried) => tried.columns.iter().flat_map(|one| &one.lines).collect(),
+            _ => Vec::new(),
         })
-        .flatten()
         .collect();
     for wanted in [
         "iptables -t raw -A OUTPUT -p tcp --dport 21 -j CT --helper ftp",
@@ -256,7 +256,10 @@ fn rules_that_cannot_be_loaded_are_explained_by_their_words() {
     assert_eq!(answer.experiments().count(), 0);
     let nat = explain("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE");
     says(&nat, "mind.nat-first-packet", &["first packet of a connection"]);
-    says(&nat, "why.not-run", &["each end sees the other's own address"]);
+    let run = experiment(&nat, "tcp-server");
+    assert_eq!((run.differs_at, run.runs[1].outcomes[1].received), (Some(2), Some("no-way")));
+    let there = run.runs[0].outcomes[0].translated.as_deref();
+    assert_eq!(there, Some("from 198.51.100.7:40000"));
     let answer = explain("DNAT  tcp  --  anywhere  anywhere  tcp dpt:http to:10.0.0.5:8080");
     says(&answer, "matches", &["its destination port is 80"]);
     says(&answer, "target.dnat", &["10.0.0.5, port 8080"]);

@@ -198,6 +198,8 @@ pub struct Reads {
     pub step: usize,
     /// Reads it.
     pub with: fn(&[u8]) -> Option<Announced>,
+    /// The number is no port to call: it is repeated in what is sent, from this byte of the payload on.
+    pub repeats_at: Option<usize>,
 }
 
 /// Where somebody waits for a connection: an address, unless it is that of whoever says so, and a port.
@@ -211,8 +213,12 @@ pub enum Due {
     /// It waits for it no more than for the other way things may go: a packet sent again, an answer
     /// of one kind or another. Without it the conversation is not broken.
     Perhaps,
-    /// It does not wait for it, and does nothing about it: a stray.
+    /// It does not wait for it, and does nothing about it: a stray. Whether it comes is nothing to the
+    /// conversation.
     Stray,
+    /// It does not wait for it either, and it is what the conversation is about: where it does not come,
+    /// the conversation is stopped.
+    Unwanted,
 }
 
 /// What must have happened before.
@@ -318,6 +324,14 @@ impl Addresses {
     }
 }
 
+impl Due {
+    /// Whether the receiver waits for such a packet, if it comes.
+    #[must_use]
+    pub const fn is_waited_for(self) -> bool {
+        matches!(self, Self::Awaited | Self::Perhaps)
+    }
+}
+
 impl Conversation {
     /// Whether it is spoken in a family.
     #[must_use]
@@ -341,6 +355,22 @@ impl Conversation {
 }
 
 impl Step {
+    /// The same with a number in its payload, from this byte on.
+    pub(crate) fn with_number(&self, at: usize, number: u16) -> Self {
+        let mut step = self.clone();
+        let data = match &mut step.content {
+            Content::Tcp(segment) => &mut segment.data,
+            Content::Udp { data, .. }
+            | Content::Icmp { data, .. }
+            | Content::Other { data, .. } => data,
+            Content::Error { .. } => return step,
+        };
+        if let Some(field) = data.get_mut(at..at + 2) {
+            field.copy_from_slice(&number.to_be_bytes());
+        }
+        step
+    }
+
     /// A step as plain as steps are: awaited, at once, past the filter.
     #[must_use]
     pub const fn new(from: Who, to: Who, label: String, content: Content) -> Self {

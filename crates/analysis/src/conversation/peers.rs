@@ -4,7 +4,7 @@
 //! with a reset (RFC 9293, 3.10.7.1).
 
 use super::build::{Wire, is_echo, segment};
-use super::{Content, Due, Received, Scene, Step, Who};
+use super::{Content, Received, Scene, Step, Who};
 use keepstate_packet::tcp::{ACK, FIN, RST, SYN, TcpHeader};
 use keepstate_packet::{L4, Parsed};
 use std::net::IpAddr;
@@ -156,7 +156,7 @@ impl Peers {
         let Some(view) = self.views.get_mut(at) else {
             return Wire { source: own, destination: peer, acknowledged: 0 };
         };
-        if step.due != Due::Stray {
+        if step.due.is_waited_for() {
             view.note_sent(&step.content);
         }
         Wire { source: view.seen.0, destination: view.seen.1, acknowledged: view.acknowledged }
@@ -174,7 +174,7 @@ impl Peers {
             return Received::Astray;
         }
         if let Content::Error { .. } = step.content {
-            let taken = step.due != Due::Stray && self.is_about_own(who, parsed.payload(bytes));
+            let taken = step.due.is_waited_for() && self.is_about_own(who, parsed.payload(bytes));
             return if taken { Received::Taken } else { Received::Ignored };
         }
         let Some((protocol, peer, own)) = points(step, scene) else { return Received::Taken };
@@ -186,7 +186,7 @@ impl Peers {
         if view.seen != (to, from) || view.state == State::Reset && protocol == 6 {
             return if protocol == 6 { Received::Strange } else { Received::Ignored };
         }
-        if step.due == Due::Stray {
+        if !step.due.is_waited_for() {
             return Received::Ignored;
         }
         if let (L4::Tcp(header), Content::Tcp(segment)) = (&parsed.l4, &step.content) {
@@ -262,7 +262,8 @@ impl View {
             (flags, _) if flags & RST != 0 => State::Reset,
             (SYN, _) => State::Called,
             (flags, _) if flags == SYN | ACK => State::Answered,
-            (_, State::Fresh) => State::Open,
+            // Data of a connection that is older than what is told here.
+            (_, State::Fresh) if !segment.data.is_empty() => State::Open,
             (_, state) => state,
         };
         self.has_ended |= segment.flags & FIN != 0;
@@ -281,7 +282,8 @@ impl View {
         self.receive_next = Some(end);
         self.state = match (header.flags & (SYN | ACK), self.state) {
             (flags, State::Called) if flags == SYN | ACK => State::Open,
-            (ACK, State::Answered | State::Fresh) => State::Open,
+            (ACK, State::Answered) => State::Open,
+            (ACK, State::Fresh) if data > 0 => State::Open,
             (_, state) => state,
         };
         self.was_ended |= header.flags & FIN != 0;

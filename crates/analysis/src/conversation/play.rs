@@ -279,7 +279,15 @@ impl Play<'_> {
             self.engine.handle_timeout(self.now);
         }
         let quoted = self.quoted(step);
-        let read = self.read(step);
+        let mut read = self.read(step);
+        let repeated = match (step.reads.and_then(|reads| reads.repeats_at), read) {
+            (Some(at), Some((_, number))) => {
+                read = None;
+                Some(step.with_number(at, number))
+            }
+            _ => None,
+        };
+        let step = repeated.as_ref().unwrap_or(step);
         let mut wire = self.peers.send(step, self.scene, read);
         if let (Content::Error { .. }, Some((from, to))) = (&step.content, quoted_ends(&quoted)) {
             wire.destination.0 = from;
@@ -498,8 +506,11 @@ impl Play<'_> {
         if let Some((at, _)) = steps().find(|(_, (played, _))| undecided(played)) {
             return Fate::Unknown { at };
         }
-        let missing =
-            |played: &StepPlayed, step: &Step| step.due == Due::Awaited && !played.is_taken();
+        let missing = |played: &StepPlayed, step: &Step| match step.due {
+            Due::Awaited => !played.is_taken(),
+            Due::Unwanted => played.received != Received::Ignored,
+            Due::Perhaps | Due::Stray => false,
+        };
         let at = steps().find(|(_, (played, step))| missing(played, step)).map(|(at, _)| at);
         match (at, self.peers.half_open()) {
             (Some(at), true) => Fate::HalfOpen { at },

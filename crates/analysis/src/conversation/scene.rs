@@ -120,8 +120,13 @@ impl Spot {
     #[must_use]
     pub fn masqueraded(family: Family, inside: &str, outside: &str) -> Option<Self> {
         let client = private(family, 10);
+        let server = match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 80)),
+            Family::V6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xcb, 0, 0, 0, 0, 0x80)),
+        };
         Some(Self {
             client,
+            server,
             interfaces: (inside.to_string(), outside.to_string()),
             host: Some(gateway_host(family, (inside, 0), outside)?),
             hidden: Some(Who::Client),

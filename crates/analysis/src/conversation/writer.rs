@@ -111,6 +111,11 @@ impl Writer {
         self.last(|step| step.due = Due::Stray)
     }
 
+    /// Nobody waits for the last step, and it is what all of it is about.
+    pub(super) fn unwanted(&mut self) -> &mut Self {
+        self.last(|step| step.due = Due::Unwanted)
+    }
+
     /// Without the last step nothing is broken.
     pub(super) fn perhaps(&mut self) -> &mut Self {
         self.last(|step| step.due = Due::Perhaps)
@@ -133,7 +138,17 @@ impl Writer {
 
     /// The sender of the last step reads whom to call out of an earlier one.
     pub(super) fn reads(&mut self, step: usize, with: fn(&[u8]) -> Option<Announced>) -> &mut Self {
-        self.last(|last| last.reads = Some(Reads { step, with }))
+        self.last(|last| last.reads = Some(Reads { step, with, repeats_at: None }))
+    }
+
+    /// The last step repeats a number of an earlier one, from this byte of its payload on.
+    pub(super) fn repeats(
+        &mut self,
+        step: usize,
+        with: fn(&[u8]) -> Option<Announced>,
+        at: usize,
+    ) -> &mut Self {
+        self.last(|last| last.reads = Some(Reads { step, with, repeats_at: Some(at) }))
     }
 
     /// TTL of the last step.

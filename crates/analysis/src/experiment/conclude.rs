@@ -30,19 +30,14 @@ pub(super) fn conclusion(
     let better = with.passes() && !without.passes();
     let worse = !with.passes() && without.passes();
     let mut text = if better {
-        format!(
-            "{}, {what} is {} by {}. {}",
-            capital(second_variant.name),
-            past(without.verdict),
-            without.decided_by.as_deref().unwrap_or("no rule"),
-            step.when_lost
-        )
+        let means = consequence(without).unwrap_or(step.when_lost);
+        format!("{}, {what} {}. {means}", capital(second_variant.name), loss(without))
     } else if worse {
         let told = with.verdict == Some("reject");
         format!(
-            "{}, {what} is {}; {}, it is accepted.{}",
+            "{}, {what} {}; {}, it is accepted.{}",
             capital(first_variant.name),
-            past(with.verdict),
+            lost_briefly(with),
             second_variant.name,
             if told { String::new() } else { format!(" {}", step.when_lost) }
         )
@@ -52,10 +47,40 @@ pub(super) fn conclusion(
     if worse && let Some((variant, third)) = runs.get(2) {
         text.push_str(&third_run(variant, third.get(index), with));
     }
+    if super::setting::counts(rule) && script.steps.len() > COUNTED_MIN {
+        text.push_str(&counted(first));
+    }
     if better && let Some((_, third)) = runs.get(2) {
         text.push_str(&no_helper(third.get(index), number));
     }
     text
+}
+
+/// Steps from which on it is worth saying which of them matched.
+const COUNTED_MIN: usize = 9;
+
+/// Which packets matched a rule that counts.
+fn counted(outcomes: &[Outcome]) -> String {
+    let matched = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.rule_matched);
+    let numbers: Vec<usize> = matched.map(|(index, _)| index + 1).collect();
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let named: Vec<String> = ranges
+        .iter()
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first} to {last}"),
+        })
+        .collect();
+    format!(
+        " The rule counts: of these packets it matched {}, and not the others.",
+        crate::prose::list(&named)
+    )
 }
 
 /// What the rule comes to when nobody assigns the helper.
@@ -73,6 +98,9 @@ fn no_helper(third: Option<&Outcome>, number: usize) -> String {
 
 /// The rule changed something that is no verdict.
 fn other_difference(rule: &RuleWords, what: &str, with: &Outcome, without: &Outcome) -> String {
+    if let (Some(translated), None) = (&with.translated, &without.translated) {
+        return format!("With the rule {what} is translated: it leaves {translated}.");
+    }
     if with.state != without.state {
         return format!(
             "With the rule {what} is {}; without it, {}.",
@@ -121,15 +149,46 @@ fn same_everywhere(script: &Script, outcomes: &[Outcome]) -> String {
     let lost = outcomes.iter().position(|o| o.sent && !o.passes());
     match lost.and_then(|index| Some((index, outcomes.get(index)?, script.steps.get(index)?))) {
         Some((index, outcome, step)) => format!(
-            "The rule makes no difference here: packet {} ({}{}) is {} by {} either way. {}",
+            "The rule makes no difference here: packet {} ({}{}) {} either way. {}",
             index + 1,
             step.label,
             in_state(outcome.state),
-            past(outcome.verdict),
-            outcome.decided_by.as_deref().unwrap_or("no rule"),
+            loss(outcome),
             step.when_lost
         ),
         None => String::from("The rule makes no difference to this conversation."),
+    }
+}
+
+/// What became of a packet that did not get where it was to go.
+fn loss(outcome: &Outcome) -> String {
+    match (&outcome.decided_by, outcome.reason) {
+        _ if outcome.received.is_some() => lost_briefly(outcome),
+        (Some(by), _) => format!("{} by {by}", lost_briefly(outcome)),
+        (None, Some(reason)) => {
+            format!("{} before the rule could be asked ({reason})", lost_briefly(outcome))
+        }
+        (None, None) => format!("{} by no rule", lost_briefly(outcome)),
+    }
+}
+
+/// What it means that a packet which no rule has stopped does not do what it was sent for.
+fn consequence(outcome: &Outcome) -> Option<&'static str> {
+    match outcome.received? {
+        "no-way" => Some("Whoever began waits for an answer that never comes."),
+        "strange" => {
+            Some("Its receiver takes it for a stranger's; over TCP it answers with a reset.")
+        }
+        _ => Some("Whom it was for never sees it."),
+    }
+}
+
+fn lost_briefly(outcome: &Outcome) -> String {
+    match outcome.received {
+        Some("no-way") => String::from("is sent to an address that no router out there knows"),
+        Some("strange") => String::from("comes from an address that its receiver has not called"),
+        Some("astray") => String::from("comes to this router itself and not to whom it was for"),
+        _ => format!("is {}", past(outcome.verdict)),
     }
 }
 

@@ -10,12 +10,13 @@ mod setting;
 pub use run::state_name;
 pub use run::{Refusal, RuleAt, decided_by, play, run};
 pub(crate) use run::{direction_name, verdict_name};
+pub(crate) use setting::noted;
 pub use setting::{Setting, kind_of};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};
 use crate::conversation::{Script, TEMPLATES, Template, Who};
 use crate::rule::words::RuleWords;
-use crate::witness::{Place, Scene, Side, scene};
+use crate::witness::{Place, SPOOFED, Scene, Side, scene, translated};
 use keepstate_packet::Family;
 use setting::Variant;
 use std::net::IpAddr;
@@ -44,7 +45,11 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
     let mut findings = Findings::default();
     let mut candidates: Vec<(Vec<&'static str>, Experiment)> = Vec::new();
     for template in templates_for(rule) {
-        let Some(scene) = scene(rule, side, template) else { continue };
+        let found = match rule.table.as_str() {
+            "nat" => translated(rule, template),
+            _ => scene(rule, side, template),
+        };
+        let Some(scene) = found else { continue };
         findings.tried += 1;
         match try_template(rule, template, &scene, context) {
             Ok(Some(shown)) => candidates.push((matched_states(&shown), shown)),
@@ -92,6 +97,12 @@ fn chosen(candidates: &[(Vec<&'static str>, Experiment)]) -> Vec<usize> {
     chosen.truncate(EXPERIMENTS_MAX);
     chosen.sort_unstable();
     chosen
+}
+
+/// Whether conversations are run for a rule of the table nat.
+#[must_use]
+pub(crate) fn is_run(rule: &RuleWords) -> bool {
+    templates_for(rule).any(|template| translated(rule, template).is_some())
 }
 
 /// Shows what the policy of a chain does to conversations that no rule speaks of.
@@ -185,7 +196,7 @@ fn matched_states(shown: &Experiment) -> Vec<&'static str> {
 /// what `RELATED` next to `-p tcp` leaves out.
 fn expected(rule: &RuleWords, code: &str) -> bool {
     let both = rule.names_state("RELATED") && rule.names_state("ESTABLISHED");
-    rule.target_name() == "ACCEPT" && both && code == "pmtu"
+    rule.target_name() == "ACCEPT" && both && code == "pmtu" || code == SPOOFED
 }
 
 /// Runs a template under the variants, with as few rules beside the one in question as make the
@@ -308,6 +319,15 @@ fn shown(
 
 /// Says which role the filter's host has, where it is one of the peers.
 fn title(template: &Template, scene: &Scene) -> String {
+    if let Some(who) = scene.hidden {
+        let title = template.conversation.title;
+        return match who {
+            Who::Client => {
+                format!("{title}, by a client with a private address behind this router")
+            }
+            _ => format!("{title}, with a server behind this router that is called at its address"),
+        };
+    }
     match (scene.place, template.code) {
         (Place::On(Who::Client), "tcp-client" | "tcp-server") => {
             String::from("This host opens a TCP connection")

@@ -6,8 +6,8 @@ use super::run::RuleAt;
 use crate::conversation::templates_upper;
 use crate::conversation::{Template, Who};
 use crate::prose::targets::{self, Kind};
-use crate::rule::words::RuleWords;
-use crate::witness::Scene;
+use crate::rule::words::{MatchWords, OptionWords, RuleWords};
+use crate::witness::{SPOOFED, Scene};
 use keepstate_packet::Family;
 
 /// What stands around the rule.
@@ -53,6 +53,7 @@ impl Setting {
         }
         lines.extend(self.raw.iter().map(|line| format!("*raw     {line}")));
         lines.extend(self.before.iter().map(|line| format!("*filter  {line}")));
+        lines.extend(way_in(rule).map(|line| format!("*{:<7} {line}", rule.table)));
         let here = format!("*{:<7} {}  <==", rule.table, rule.save());
         lines.push(here);
         lines.extend(self.after.iter().map(|line| format!("*filter  {line}")));
@@ -77,6 +78,10 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         || asks("RELATED")
         || rule.has_match("helper")
         || expected;
+    if kind_of(rule) == Kind::Nat || rule.table == "nat" {
+        let shown = matches!(template.code, "tcp-server" | "udp-server" | "ping-server");
+        return protocol_fits && shown && kind_of(rule) == Kind::Nat;
+    }
     let wanted = match template.code {
         "ftp-active" | "ftp-passive" => {
             helper_wanted
@@ -85,7 +90,7 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         }
         "tftp" | "sip" | "irc-dcc" => names_helper(rule) == template.helper(),
         "attempts" => counts(rule),
-        "scan-null" => lone_flags && kind_of(rule) == Kind::Drop,
+        SPOOFED => claims_loopback(rule),
         "out-of-window" | "asymmetric" | "stray-rst" | "stray-icmp-error" => asks("INVALID"),
         "mid-stream" => asks("NEW") && rule.options(&["--tcp-flags", "--syn"]).any(|o| o.not),
         "lone-segment" => lone_flags,
@@ -107,6 +112,14 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
 fn names_helper(rule: &RuleWords) -> Option<&str> {
     let asked = rule.options(&["--helper"]).find(|option| !option.not).map(|option| option.value());
     asked.or_else(|| rule.target_option("--helper").map(|option| option.value()))
+}
+
+/// Whether the rule is about packets from outside with an address of the loopback network.
+fn claims_loopback(rule: &RuleWords) -> bool {
+    let named = |option: &str, head: &str| {
+        rule.header(option).is_some_and(|option| !option.not && option.value().starts_with(head))
+    };
+    (named("-s", "127.") || named("-d", "127.")) && !named("-i", "lo")
 }
 
 /// Whether what the rule says hangs on how many packets came before.
@@ -165,9 +178,11 @@ pub(super) fn settings(
     let chain = filter_chain(rule);
     let mut base = Setting { policy_drop: kind == Kind::Accept, ..Setting::default() };
     if kind == Kind::Return {
-        base.after.push(format!("-A {chain} -j DROP"));
+        let here = if base_chain(rule) == rule.chain { chain } else { rule.chain.as_str() };
+        base.after.push(format!("-A {here} -j DROP"));
         return vec![base];
     }
+    base.before.extend(noted(rule));
     if let Some(helper) = template.helper()
         && kind != Kind::Helper
     {
@@ -201,6 +216,24 @@ pub(super) fn settings(
         return vec![base];
     }
     accepting(rule, chain, template, scene, &base)
+}
+
+/// The rule that notes what one with `-m recent --update` or `--rcheck` asks about.
+pub(crate) fn noted(rule: &RuleWords) -> Option<String> {
+    let asks = ["--update", "--rcheck"];
+    let recent = rule.matches.iter().find(|m| {
+        m.name == "recent" && m.options.iter().any(|option| asks.contains(&option.name.as_str()))
+    })?;
+    let mut other = rule.clone();
+    let kept = ["--name", "--mask", "--rsource", "--rdest"];
+    let set = OptionWords { not: false, name: String::from("--set"), values: Vec::new() };
+    let options =
+        recent.options.iter().filter(|option| kept.contains(&option.name.as_str())).cloned();
+    let options = core::iter::once(set).chain(options).collect();
+    other.matches.retain(|m| m.name != "recent");
+    other.matches.push(MatchWords { name: String::from("recent"), options });
+    other.target = None;
+    Some(other.save())
 }
 
 /// For a rule that accepts, under a policy that drops: what lets the rest of a conversation pass.

@@ -101,10 +101,14 @@ pub const CAUTIONS: &[Caution] = &[
             String::from(
                 "RELATED is broad: whatever any assigned helper reads out of a payload opens a way \
                  in, to any port, and a helper believes what the peers say. Narrower: ESTABLISHED \
-                 for everything, RELATED only as errors and only for the helpers you use:",
+                 for everything, RELATED only as errors and only for the helpers you use.",
             )
         },
+        // Where they are tried, they stand there.
         lines: |rule| {
+            if crate::narrower::applies(rule) {
+                return Vec::new();
+            }
             let (program, chain) = (program(rule), &rule.chain);
             vec![
                 format!("{program} -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT"),
@@ -287,7 +291,7 @@ pub const CAUTIONS: &[Caution] = &[
             String::from(
                 "The rule lets a connection begin and nothing more: the packets after the first \
                  answer are ESTABLISHED, and answers come the other way. It works only together \
-                 with",
+                 with these (the second where that chain does not accept everything anyway):",
             )
         },
         lines: |rule| {
@@ -310,6 +314,7 @@ pub const CAUTIONS: &[Caution] = &[
                 && rule.table == "filter"
                 && rule.states().is_none()
                 && rule.protocol() == Some(6)
+                && rule.options(&["--tcp-flags"]).next().is_none()
         },
         text: |rule| {
             format!(
@@ -416,6 +421,168 @@ pub const CAUTIONS: &[Caution] = &[
                 "Every rejected packet costs an answer, to a source address that may be forged: \
                  facing the Internet a limit is kind to others. ICMP answers are also rate-limited \
                  by the kernel (icmp_ratelimit), resets are not.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.reject-last",
+        applies: |rule| {
+            rule.target_name() == "REJECT" && rule.header.is_empty() && rule.states().is_none()
+        },
+        text: |rule| {
+            format!(
+                "It takes everything, answers to this host's own connections and ICMP errors among it: its \
+                 place is the end of {}, behind the rules that let in answers, the loopback interface and \
+                 services. A rule that is appended after it (-A) is never asked; insert before it (-I).",
+                rule.chain
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.reject-told",
+        applies: |rule| {
+            rule.target_name() == "REJECT"
+                && rule.target_option("--reject-with").is_some_and(|with| {
+                    ["icmp-host-prohibited", "icmp-net-prohibited", "icmp-admin-prohibited"]
+                        .contains(&with.value())
+                })
+        },
+        text: |_| {
+            String::from(
+                "What the other side reads: a program that connects says \"No route to host\", though there \
+                 is one. With tcp-reset, and over UDP with icmp-port-unreachable, it says \"Connection \
+                 refused\", as if nobody listened.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.limit-needs-drop",
+        applies: |rule| {
+            kind(rule) == Kind::Accept
+                && ["limit", "hashlimit"].iter().any(|name| rule.has_match(name))
+        },
+        text: |rule| {
+            format!(
+                "The rule accepts what is within the limit and stops nothing: what is above it goes on to \
+                 the rules behind. A limit needs a rule or a policy that drops the rest, and no rule \
+                 before it that accepts the same. Where {} accepts at its end, it changes nothing.",
+                rule.chain
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.recent-set",
+        applies: |rule| rule.options(&["--update", "--rcheck", "--remove"]).next().is_some(),
+        text: |_| {
+            String::from(
+                "It reads a list that another rule has to write: without a rule with --set and the same \
+                 name before it, it never matches. Whoever can forge a source address can have others put on \
+                 the list; --rttl makes that harder, a connection that is complete (ESTABLISHED, accepted \
+                 before) is not asked.",
+            )
+        },
+        lines: |rule| {
+            let set = crate::experiment::noted(rule);
+            set.map(|line| format!("{} {line}", program(rule))).into_iter().collect()
+        },
+    },
+    Caution {
+        code: "mind.scan-flags",
+        applies: |rule| {
+            let odd = |set: Option<&String>| {
+                set.is_some_and(|set| {
+                    !matches!(set.as_str(), "SYN" | "SYN,ACK" | "ACK,SYN" | "RST" | "ACK")
+                })
+            };
+            kind(rule) == Kind::Drop
+                && rule.options(&["--tcp-flags"]).any(|option| odd(option.values.get(1)))
+        },
+        text: |_| {
+            String::from(
+                "No sender makes such a combination; scanners do, since a closed port answers it with a \
+                 reset and an open one is silent. Tracking finds all of them INVALID (bad-flags) already: \
+                 where INVALID is dropped, this rule never sees one.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.neighbour-types",
+        applies: |rule| {
+            let named = rule.options(&["--icmpv6-type"]).find(|option| !option.not);
+            let discovery = ["133", "134", "135", "136"];
+            kind(rule) == Kind::Accept
+                && named.is_some_and(|option| discovery.contains(&option.value()))
+        },
+        text: |_| {
+            String::from(
+                "One type is not enough: a host asks (135) and is asked, answers (136) and is answered, asks \
+                 for routers (133) and hears of them (134). Neighbour discovery has no states: an answer \
+                 is not ESTABLISHED, and each type needs its rule, in OUTPUT as well where that drops.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.masquerade-invalid",
+        applies: |rule| matches!(rule.target_name(), "MASQUERADE" | "SNAT"),
+        text: |_| {
+            String::from(
+                "What tracking finds INVALID is not translated back: it comes to the gateway itself, whose \
+                 reset fits the connection and ends it (\"connection reset by peer\" under load). And it \
+                 hides nothing from anybody: what may come in is for the filter table to say.",
+            )
+        },
+        lines: |rule| {
+            ["INPUT", "FORWARD"]
+                .iter()
+                .map(|chain| {
+                    format!("{} -I {chain} 1 -m conntrack --ctstate INVALID -j DROP", program(rule))
+                })
+                .collect()
+        },
+    },
+    Caution {
+        code: "mind.forwarding",
+        applies: |rule| kind(rule) == Kind::Nat && rule.chain != "OUTPUT",
+        text: |rule| {
+            let v6 = rule.family == Family::V6;
+            format!(
+                "It takes forwarding to be on as well (sysctl net.{}), and rules of FORWARD that let the \
+                 packets pass.",
+                if v6 { "ipv6.conf.all.forwarding=1" } else { "ipv4.ip_forward=1" }
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.hairpin",
+        applies: |rule| rule.target_name() == "DNAT" && rule.chain == "PREROUTING",
+        text: |_| {
+            String::from(
+                "Clients on the server's own network cannot use the public address by this rule alone: the \
+                 server answers them directly, from an address that they have not called, and their reset \
+                 ends the connection. What they send has to be masqueraded as well (hairpin).",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
+        code: "mind.return-end",
+        applies: |rule| {
+            kind(rule) == Kind::Return
+                && rule.header.is_empty()
+                && rule.matches.is_empty()
+                && crate::witness::Side::of_chain(&rule.chain).is_none()
+        },
+        text: |_| {
+            String::from(
+                "Without a match it ends the chain for everything: as its last rule it changes nothing, since \
+                 the end of a user chain returns by itself; rules behind it are never asked.",
             )
         },
         lines: NONE,

@@ -1,7 +1,9 @@
 //! Text for people: headings, filled paragraphs, experiments as tables.
 
 use super::{Style, WIDTH_MAX, WIDTH_MIN};
-use crate::answer::{Answer, ChainTold, Experiment, Fact, Outcome, RuleTold, Run, Topic};
+use crate::answer::{
+    Answer, Cell, ChainTold, Comparison, Experiment, Fact, Outcome, RuleTold, Run, Topic,
+};
 use std::fmt::Write;
 
 pub(super) fn render(answer: &Answer, style: &Style) -> String {
@@ -37,6 +39,10 @@ pub(super) fn render(answer: &Answer, style: &Style) -> String {
 
 /// Lines of the input that are repeated.
 const INPUT_LINES_MAX: usize = 12;
+
+/// Columns for what a row of a comparison is about.
+const TITLE_MIN: usize = 24;
+const TITLE_MAX: usize = 56;
 
 /// Columns between the columns of a table.
 const GAP: usize = 2;
@@ -87,6 +93,7 @@ impl Page {
             Fact::Field { field, text } => self.paragraph(&format!("  {field}  "), text),
             Fact::Chain(chain) => self.chain(chain),
             Fact::Experiment(experiment) => self.experiment(experiment),
+            Fact::Comparison(comparison) => self.comparison(comparison),
         }
     }
 
@@ -113,7 +120,11 @@ impl Page {
     fn fields(&mut self, facts: &[Fact]) {
         let name = |fact: &Fact| match fact {
             Fact::Field { field, .. } => field.chars().count(),
-            Fact::Statement { .. } | Fact::Paste { .. } | Fact::Chain(_) | Fact::Experiment(_) => 0,
+            Fact::Statement { .. }
+            | Fact::Paste { .. }
+            | Fact::Chain(_)
+            | Fact::Experiment(_)
+            | Fact::Comparison(_) => 0,
         };
         let column = facts.iter().map(name).filter(|n| *n <= 24).max().unwrap_or(0);
         for fact in facts {
@@ -124,7 +135,8 @@ impl Page {
                 Fact::Statement { .. }
                 | Fact::Paste { .. }
                 | Fact::Chain(_)
-                | Fact::Experiment(_) => {
+                | Fact::Experiment(_)
+                | Fact::Comparison(_) => {
                     self.fact(fact);
                 }
             }
@@ -170,6 +182,67 @@ impl Page {
         self.paragraph("    => ", &experiment.conclusion);
     }
 
+    /// Alternatives by their letters, then a table: a conversation a row.
+    fn comparison(&mut self, comparison: &Comparison) {
+        for column in comparison.columns.iter().skip(1) {
+            self.hanging(&format!("  {}  ", column.name), &column.text, 7);
+            for line in &column.lines {
+                self.line(&format!("       {line}"));
+            }
+        }
+        self.blank();
+        if !comparison.setting.is_empty() {
+            self.paragraph("  ", "Beside each of them in these runs:");
+            for line in &comparison.setting {
+                self.line(&format!("      {line}"));
+            }
+            self.blank();
+        }
+        let cells: Vec<Vec<String>> = comparison
+            .rows
+            .iter()
+            .map(|row| row.cells.iter().map(|cell| fate(cell, row.is_attack)).collect())
+            .collect();
+        let widths: Vec<usize> = comparison
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                let longest = cells.iter().filter_map(|row| row.get(index)).map(|text| text.len());
+                longest.max().unwrap_or(0).max(column.name.len())
+            })
+            .collect();
+        let taken: usize = widths.iter().map(|width| width + GAP).sum();
+        let title = self.width.saturating_sub(taken + 2).clamp(TITLE_MIN, TITLE_MAX);
+        let mut head = format!("  {:title$}", "");
+        for (column, width) in comparison.columns.iter().zip(&widths) {
+            let _ = write!(head, "{:GAP$}{:width$}", "", column.name);
+        }
+        let head = self.paint(4, head.trim_end());
+        self.line(&head);
+        for (row, cells) in comparison.rows.iter().zip(&cells) {
+            let mut lines = filled(&row.title, title).into_iter();
+            let mut line = format!("  {:title$}", lines.next().unwrap_or_default());
+            for (text, width) in cells.iter().zip(&widths) {
+                let shown = self.colored_fate(text);
+                let pad = width.saturating_sub(text.len());
+                let _ = write!(line, "{:GAP$}{shown}{:pad$}", "", "");
+            }
+            self.line(&line);
+            for rest in lines {
+                self.line(&format!("    {rest}"));
+            }
+        }
+    }
+
+    fn colored_fate(&self, text: &str) -> String {
+        match text.split_whitespace().next() {
+            Some("BREAKS" | "HALF" | "GETS") => self.paint(31, text),
+            Some("passes" | "stopped") => self.paint(32, text),
+            _ => text.to_string(),
+        }
+    }
+
     fn table(&mut self, experiment: &Experiment) {
         let who: Vec<String> =
             experiment.steps.iter().map(|step| format!("{} > {}", step.from, step.to)).collect();
@@ -185,7 +258,8 @@ impl Page {
             })
             .collect();
         let packet_width = packet_width.max("packet".len());
-        let chain_width = 7;
+        let chains = (0..experiment.steps.len()).map(|index| chain_of(experiment, index).len());
+        let chain_width = chains.max().unwrap_or(0).max("FORWARD".len());
         // A third run that does not fit is told of below the table all the same.
         let fixed = 2 + 2 + who_width + packet_width + chain_width + 3 * GAP + "  <--".len();
         while runs.len() > 2
@@ -224,7 +298,7 @@ impl Page {
 
     fn colored(&self, cell: &str) -> String {
         let code = match cell.split_whitespace().last() {
-            Some("DROP" | "REJECT") => 31,
+            Some("DROP" | "REJECT" | "ASTRAY" | "STRANGE") => 31,
             Some("accept") => 32,
             _ => return cell.to_string(),
         };
@@ -242,7 +316,8 @@ impl Page {
                     let kind = match note.split_once(' ') {
                         // One line shows what they are like.
                         Some(("log:", _)) => "log:".to_string(),
-                        Some(("decided" | "connection", _)) => note.clone(),
+                        Some(("decided" | "connection" | "translated:", _)) => note.clone(),
+                        _ if note.starts_with("the filter answers") => note.clone(),
                         _ => format!("{index} {note}"),
                     };
                     if decided.contains(&(run_index, kind.clone())) {
@@ -285,13 +360,49 @@ fn cell(outcome: &Outcome) -> String {
         return String::from("(never sent)");
     }
     let verdict = match outcome.verdict {
+        _ if outcome.received == Some("no-way") => return String::from("(no way there)"),
+        Some("accept") if outcome.received == Some("astray") => "ASTRAY",
+        Some("accept") if outcome.received == Some("strange") => "STRANGE",
         Some("drop") => "DROP",
         Some("reject") => "REJECT",
         Some(verdict) => verdict,
+        None if outcome.received == Some("strange") => return String::from("(not seen) STRANGE"),
         None => return String::from("(not seen here)"),
     };
     let star = if outcome.rule_matched { "*" } else { " " };
     format!("{:11} {star}{verdict}", outcome.state.unwrap_or("-"))
+}
+
+/// What became of a conversation, in a cell.
+fn fate(cell: &Cell, is_attack: bool) -> String {
+    let at = cell.at.map_or(String::new(), |at| format!(" at {at}"));
+    match (cell.fate, is_attack) {
+        ("passes", false) => String::from("passes"),
+        ("passes", true) => String::from("GETS IN"),
+        ("breaks" | "half-open", true) => format!("stopped{at}"),
+        ("breaks", false) if cell.is_told => format!("refused{at}"),
+        ("breaks", false) => format!("BREAKS{at}"),
+        ("half-open", false) => format!("HALF OPEN{at}"),
+        _ => String::from("unknown"),
+    }
+}
+
+/// Text in lines of so many columns; the lines after the first are two columns shorter.
+fn filled(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let most = if lines.len() == 1 { width } else { width.saturating_sub(2) };
+        let Some(last) = lines.last_mut() else { break };
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.chars().count() + 1 + word.chars().count() <= most {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines
 }
 
 fn notes(outcome: &Outcome) -> Vec<String> {
@@ -307,6 +418,7 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     {
         notes.push(format!("decided by {decided}"));
     }
+    notes.extend(outcome.translated.iter().map(|to| format!("translated: it goes on {to}")));
     notes.extend(outcome.answers.iter().map(|answer| format!("the filter answers: {answer}")));
     notes.extend(outcome.log.iter().map(|line| format!("log: {}", printable(line))));
     if let Some(mark) = outcome.mark {

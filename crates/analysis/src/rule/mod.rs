@@ -10,7 +10,7 @@ use crate::witness::Side;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Diagnostic;
 use keepstate_ruleset::explain::{Piece, Pieces};
-use keepstate_ruleset::model::{Chain, Jump, Rule, Ruleset, Table, TableName};
+use keepstate_ruleset::model::{Chain, Jump, Rule, Ruleset, Table};
 use keepstate_ruleset::syntax::{iptables_command, iptables_save};
 use words::RuleWords;
 
@@ -82,6 +82,9 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
     terms(answer, &understood);
     effect(answer, &understood);
     why(answer, subject, &understood, context);
+    if understood.faults.is_empty() {
+        narrower(answer, subject, rule);
+    }
     cautions::add(answer, rule);
     for piece in &understood.pieces {
         if let Piece::Caution(text) = piece {
@@ -316,21 +319,16 @@ fn effect(answer: &mut Answer, understood: &Understood) {
 
 fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context: &Context<'_>) {
     let rule = &understood.rule;
-    let run = |name: &&TableName| **name != TableName::Nat;
-    let engine_table = TableName::ALL.iter().filter(run).any(|name| name.as_str() == rule.table);
-    if !understood.faults.is_empty() || !engine_table {
-        if !engine_table {
-            answer.say(
-                Topic::Why,
-                "why.not-run",
-                format!(
-                    "No conversation was run: in those told here each end sees the other's own \
-                     address, and table {} changes that. `keepstate replay` shows what it does to a \
-                     capture.",
-                    rule.table
-                ),
-            );
-        }
+    if !understood.faults.is_empty() {
+        return;
+    }
+    if rule.table == "nat" && !crate::experiment::is_run(rule) {
+        answer.say(
+            Topic::Why,
+            "why.not-run",
+            "No conversation was run: none told here is translated by such a rule. `keepstate replay` \
+             shows what it does to a capture.",
+        );
         return;
     }
     let chain = targets::kind(rule.target.as_ref()) == targets::Kind::Chain;
@@ -350,6 +348,20 @@ fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context:
     let side = Side::of_chain(base).unwrap_or(Side::Arriving);
     let findings = experiment(rule, side, context);
     report(answer, rule, findings, context);
+}
+
+/// What could stand in its place, tried.
+fn narrower(answer: &mut Answer, subject: &Subject, rule: &RuleWords) {
+    let base = subject.base.as_deref().unwrap_or(rule.chain.as_str());
+    let side = Side::of_chain(base).unwrap_or(Side::Arriving);
+    let Some(comparison) = crate::narrower::compare(rule, side) else { return };
+    answer.say(
+        Topic::Narrower,
+        "narrower.run",
+        "Tried in its place, each on the same conversations; the number is that of the packet that does not \
+         get through.",
+    );
+    answer.add(Topic::Narrower, Fact::Comparison(Box::new(comparison)));
 }
 
 fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &Context<'_>) {
@@ -375,7 +387,20 @@ fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &C
             "helpers",
             "No helper assigned, except where the rules shown with a run assign one.",
         );
-        answer.assume("nat", "No address translation.");
+        if matches!(context, Context::Alone) && Side::of_chain(&rule.chain).is_none() {
+            answer.assume(
+                "caller",
+                format!("What leads to {} is not known: taken as one jump from INPUT.", rule.chain),
+            );
+        }
+        match rule.table.as_str() {
+            "nat" => answer.assume(
+                "nat",
+                "No other translation. Private addresses are reached by nobody out there, and what \
+                 carries one arrives there all the same (some networks drop it on its way).",
+            ),
+            _ => answer.assume("nat", "No address translation."),
+        }
     } else if let Some(unknown) = &findings.unknown {
         let text = format!(
             "That hangs on what no packet tells: {unknown}. No conversation was run to its end; \

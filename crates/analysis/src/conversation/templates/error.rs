@@ -54,6 +54,6 @@ fn about_nothing(parties: &Parties) -> Script {
     let error = Content::Error { kind, code, rest: 0, about: About::Nothing };
     let label = "host unreachable, stray";
     script.step(Who::Router, Who::Client, label, error, "Nobody waits for it.");
-    script.stray();
+    script.unwanted();
     script.finish()
 }

@@ -1,8 +1,9 @@
 //! Many beginnings: a flood of SYNs that fills a backlog, and a password guesser that comes again and again.
 
 use super::super::writer::{Tcp, Writer};
-use super::super::{Conversation, Nature, Need, Parties, Script, Who};
+use super::super::{Conversation, Nature, Need, Parties, Script, Service, Who};
 use keepstate_packet::tcp::{ACK, SYN};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 pub(super) const SYN_FLOOD: Conversation = Conversation {
@@ -23,6 +24,16 @@ pub(super) const ATTEMPTS: Conversation = Conversation {
     server_port: 22,
     script: attempts,
     ..SYN_FLOOD
+};
+
+pub(super) const CROWD: Conversation = Conversation {
+    code: "crowd",
+    title: "A connection while somebody else connects again and again",
+    when_broken: "Who is to be let in is kept out, because somebody else comes too often.",
+    nature: Nature::Service,
+    services: &[Service { protocol: 6, ports: (1, 65535) }],
+    script: crowd,
+    ..ATTEMPTS
 };
 
 const LOST: &str = "This attempt is not let in, and the client waits for its timeout.";
@@ -46,6 +57,35 @@ const FLOOD: u16 = 8;
 /// Attempts in quick succession.
 const QUICK: u16 = 12;
 
+/// Whoever comes too often: an address of the documentation ranges.
+const fn pushy(v4: bool) -> IpAddr {
+    match v4 {
+        true => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66)),
+        false => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xcb, 0, 0, 0, 0, 0x66)),
+    }
+}
+
+fn crowd(parties: &Parties) -> Script {
+    let mut script = Writer::new();
+    for n in 0..QUICK {
+        let tcp = Tcp::new(parties.client_port.wrapping_add(n + 1), parties.server_port);
+        let syn = tcp.at(Who::Client, SYN, &[], 0);
+        script.step(Who::Client, Who::Server, "SYN of somebody else", syn, LOST);
+        let other = pushy(parties.server.is_ipv4());
+        script.at_once().perhaps().after(Duration::from_secs(1)).between(other, parties.server);
+    }
+    let mut tcp = Tcp::new(parties.client_port, parties.server_port);
+    let begin = script.steps.len();
+    script.handshake(&mut tcp);
+    if let Some(syn) = script.steps.get_mut(begin) {
+        syn.needs.clear();
+        syn.when_lost = "This client has done nothing and is not let in: the allowance that all share is \
+                         used up by somebody else.";
+    }
+    script.data(&mut tcp, Who::Client, 100);
+    script.finish()
+}
+
 fn attempts(parties: &Parties) -> Script {
     let mut script = Writer::new();
     let attempt = |script: &mut Writer, n: u16, label: String, after: u64| {
@@ -55,9 +95,9 @@ fn attempts(parties: &Parties) -> Script {
         script.at_once().after(Duration::from_secs(after));
     };
     for n in 0..QUICK {
-        attempt(&mut script, n, format!("SYN, attempt {}", n + 1), u64::from(n > 0));
+        attempt(&mut script, n, format!("attempt {}", n + 1), u64::from(n > 0));
     }
-    let late = format!("SYN, attempt {}, 5 min later", QUICK + 1);
+    let late = format!("attempt {}, +5 min", QUICK + 1);
     attempt(&mut script, QUICK, late, 300);
     script.finish()
 }

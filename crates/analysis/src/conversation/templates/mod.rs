@@ -20,6 +20,7 @@ mod redirect;
 mod refused;
 mod scan;
 mod sip;
+mod spoofed;
 mod stray;
 mod tcp;
 mod tftp;
@@ -61,6 +62,7 @@ pub const LIBRARY: &[&Conversation] = &[
     &dhcp::DHCP,
     &dhcp::DHCPV6,
     &neighbour::NEIGHBOUR,
+    &neighbour::FROM_AFAR,
     &neighbour::ROUTER,
     &neighbour::LISTENER,
     &multicast::MDNS,
@@ -77,6 +79,8 @@ pub const LIBRARY: &[&Conversation] = &[
     &stray::RESET,
     &flood::SYN_FLOOD,
     &flood::ATTEMPTS,
+    &flood::CROWD,
+    &spoofed::LOOPBACK,
     &tunnel::IPSEC,
     &tunnel::WIREGUARD,
     &tunnel::GRE,
@@ -107,6 +111,12 @@ pub struct Template {
 }
 
 impl Template {
+    /// A conversation of which a rule sees what `sender` sends.
+    #[must_use]
+    pub const fn of(conversation: &'static Conversation, sender: Who) -> Self {
+        Self { sender, ..of(conversation) }
+    }
+
     /// The helper that must be assigned to the server's port for it to work.
     #[must_use]
     pub const fn helper(&self) -> Option<&'static str> {
@@ -195,11 +205,8 @@ pub const TEMPLATES: &[Template] = &[
     },
     of(&reboot::PICKED_UP),
     of(&flood::ATTEMPTS),
+    of(&spoofed::LOOPBACK),
     Template { title: "A lone TCP segment with the flags that the rule names", ..of(&scan::LONE) },
-    Template {
-        title: "A port scan with segments without flags (nmap -sN), beside the rule",
-        ..of(&scan::NULL)
-    },
     of(&neighbour::NEIGHBOUR),
     Template { title: "An ICMP message of the type that the rule names", ..of(&ping::MESSAGE) },
     Template {

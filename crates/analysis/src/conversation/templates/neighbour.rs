@@ -23,6 +23,16 @@ pub(super) const NEIGHBOUR: Conversation = Conversation {
     script: neighbour,
 };
 
+pub(super) const FROM_AFAR: Conversation = Conversation {
+    code: "neighbour-from-afar",
+    title: "Neighbour discovery that somebody beyond a router has sent (hop limit 254)",
+    when_broken: "Nothing: it is to be stopped. Hosts ignore it as well (RFC 4861, 7.1).",
+    nature: Nature::Attack,
+    services: &[],
+    script: from_afar,
+    ..NEIGHBOUR
+};
+
 pub(super) const ROUTER: Conversation = Conversation {
     code: "router-discovery",
     title: "Router discovery: the host asks for routers, and learns its prefix and default route",
@@ -83,6 +93,23 @@ fn neighbour(parties: &Parties) -> Script {
     let advert = Content::Icmp { kind: 136, code: 0, rest: 0x6000_0000, data: told };
     script.step(Who::Server, Who::Client, "neighbour advertisement", advert, LOST);
     script.between(server, client);
+    script.finish()
+}
+
+fn from_afar(parties: &Parties) -> Script {
+    let mut script = Writer::new();
+    let mut told = octets(parties.client).to_vec();
+    told.extend([2, 1, 2, 0, 0, 0, 0, 9]);
+    let advert = Content::Icmp { kind: 136, code: 0, rest: 0x2000_0000, data: told };
+    let mut asked = octets(parties.server).to_vec();
+    asked.extend([1, 1, 2, 0, 0, 0, 0, 9]);
+    let solicit = Content::Icmp { kind: 135, code: 0, rest: 0, data: asked };
+    let lost = "It does not get in, as it should not.";
+    for (label, content) in [("solicitation", solicit), ("advertisement", advert)] {
+        let label = format!("{label}, hop limit 254");
+        script.step(Who::Client, Who::Server, &label, content, lost);
+        script.at_once().between(parties.client, parties.server).hops(254);
+    }
     script.finish()
 }
 

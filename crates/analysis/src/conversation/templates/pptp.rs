@@ -1,7 +1,7 @@
 //! A tunnel over PPTP (RFC 2637): a call is set up over TCP, its packets are GRE in both directions.
 
 use super::super::writer::{Tcp, Writer, other};
-use super::super::{Content, Conversation, Families, Parties, Script, Service, Who};
+use super::super::{Announced, Content, Conversation, Families, Parties, Script, Service, Who};
 use keepstate_packet::tcp::{ACK, PSH};
 
 pub(super) const TUNNEL: Conversation = Conversation {
@@ -36,6 +36,17 @@ fn control(kind: u16, length: usize, fields: &[u16]) -> Vec<u8> {
     out
 }
 
+/// Where a call reply repeats the number of the one who has asked.
+const PEERS_NUMBER: usize = 14;
+/// Where a packet of the tunnel names its call.
+const KEY: usize = 6;
+
+/// The number that whoever asks for a call, or grants one, has given it: packets for him are to name it.
+fn call_number(message: &[u8]) -> Option<Announced> {
+    let octets: [u8; 2] = message.get(12..14)?.try_into().ok()?;
+    Some((None, u16::from_be_bytes(octets)))
+}
+
 /// A packet of the tunnel for whoever has given it this call number (GRE version 1).
 fn gre(call: u16, sequence: u32) -> Content {
     let payload = [0xff, 0x03, 0xc0, 0x21, 1, 1, 0, 4];
@@ -56,13 +67,21 @@ fn tunnel(parties: &Parties) -> Script {
         (Who::Client, "call request", control(7, 168, &[CLIENT_CALL, 1])),
         (Who::Server, "call reply", control(8, 32, &[SERVER_CALL, CLIENT_CALL, 0x0100])),
     ];
+    let mut said: Vec<usize> = Vec::new();
     for (from, label, message) in messages {
         let content = tcp.segment(from, PSH | ACK, &message);
-        script.step(from, other(from), label, content, super::super::writer::DATA_LOST);
+        let at = script.step(from, other(from), label, content, super::super::writer::DATA_LOST);
+        if let (Some(asked), "call reply") = (said.last(), label) {
+            script.repeats(*asked, call_number, PEERS_NUMBER);
+        }
+        said.push(at);
     }
+    let [.., asked, answered] = said[..] else { return script.finish() };
     for sequence in [0, 1] {
         script.step(Who::Client, Who::Server, "GRE", gre(SERVER_CALL, sequence), LOST);
+        script.repeats(answered, call_number, KEY);
         script.step(Who::Server, Who::Client, "GRE", gre(CLIENT_CALL, sequence), LOST);
+        script.repeats(asked, call_number, KEY);
     }
     script.finish()
 }

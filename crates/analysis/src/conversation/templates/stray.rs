@@ -58,6 +58,6 @@ fn stray_reset(parties: &Parties) -> Script {
     let lost = "A reset that somebody guesses at, with a sequence number far from what is due, does not reach \
                 the client.";
     script.step(Who::Server, Who::Client, &format!("RST, {FAR} ahead"), reset, lost);
-    script.stray();
+    script.unwanted();
     script.finish()
 }

@@ -7,9 +7,11 @@ fn told(text: &str) -> Vec<ChainTold> {
     let answer = file::explain(text, Form::SaveFile);
     let chain = |fact: &Fact| match fact {
         Fact::Chain(chain) => Some(chain.as_ref().clone()),
-        Fact::Statement { .. } | Fact::Paste { .. } | Fact::Field { .. } | Fact::Experiment(_) => {
-            None
-        }
+        Fact::Statement { .. }
+        | Fact::Paste { .. }
+        | Fact::Field { .. }
+        | Fact::Experiment(_)
+        | Fact::Comparison(_) => None,
     };
     answer.facts().filter_map(chain).collect()
 }
