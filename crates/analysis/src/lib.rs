@@ -15,6 +15,7 @@ pub mod explain;
 pub mod forms;
 pub mod narrower;
 pub mod prose;
+pub mod reach;
 pub mod recognise;
 pub mod render;
 pub mod rule;

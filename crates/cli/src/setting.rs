@@ -142,6 +142,22 @@ pub(crate) struct Prepared {
 }
 
 impl Setting {
+    /// Whether the host is described in full.
+    pub(crate) const fn describes_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// The host's own addresses, where nothing but those is said.
+    pub(crate) fn local(&self) -> Option<Vec<Network>> {
+        let local = || self.local.iter().map(|prefix| prefix.0).collect();
+        (!self.local.is_empty()).then(local)
+    }
+
+    /// Reads the rule files, once more.
+    pub(crate) fn rules(&self, terminal: &Terminal) -> Option<Vec<Loaded>> {
+        load_rules(self, terminal).ok()
+    }
+
     /// Reads the files and makes sure that they fit together.
     pub(crate) fn prepare(&self, terminal: &Terminal) -> Result<Prepared, Exit> {
         let mut loaded = load_rules(self, terminal)?;
@@ -183,6 +199,11 @@ impl Prepared {
     /// The rule files.
     pub(crate) fn loaded(&self) -> &[Loaded] {
         &self.loaded
+    }
+
+    /// The host.
+    pub(crate) const fn host(&self) -> &Host {
+        &self.host
     }
 
     /// The sysctls, to change them yet.

@@ -186,6 +186,19 @@ impl Current {
         self.set_group(space, group, when, &values)
     }
 
+    /// A router has passed the packets on: a hop less is left to them (RFC 791, 3.2; RFC 8200, 3).
+    pub(super) fn passed_on(&mut self, space: &Space) -> Result<()> {
+        let group = Group::Field(Field::Ttl);
+        let mut less = Vec::new();
+        let mut borrowed = space.none().others()?;
+        for bit in self.group(space, group)?.iter().rev() {
+            less.push(bit.differ(&borrowed)?);
+            borrowed = borrowed.less(bit)?;
+        }
+        less.reverse();
+        self.set_group(space, group, &space.none().others()?, &less)
+    }
+
     /// Packets whose state is now one of these, by [`STATES`]' bits.
     pub(super) fn in_state(&self, space: &Space, bits: u8) -> Result<Packets> {
         let ranges: Vec<_> = STATES
@@ -199,6 +212,12 @@ impl Current {
     /// What a group of the packets is by now: the packets whose group is in one of the ranges.
     pub fn all_of(&self, space: &Space, group: Group, ranges: &[(u128, u128)]) -> Result<Packets> {
         space.among(&self.group(space, group)?, ranges)
+    }
+
+    /// What a group of one packet is by now, by the value of each variable when it came in.
+    pub fn number(&self, space: &Space, group: Group, values: &[bool]) -> Result<u128> {
+        let bits = self.group(space, group)?;
+        Ok(bits.iter().fold(0, |number, bit| number << 1 | u128::from(space.contains(bit, values))))
     }
 
     /// Whether a group may be another thing than it was.

@@ -60,6 +60,20 @@ impl Space {
         Ok(rows)
     }
 
+    /// What is left of a set when the value of a group is known, with the values that leave it so; values that
+    /// leave nothing are not there. Nothing in front of the group may matter. `None`: there is too much.
+    #[must_use]
+    pub fn parts(&self, packets: &Packets, group: Group) -> Option<Vec<(Packets, Values)>> {
+        let (first, count) = self.groups().get(&group).copied()?;
+        let mut split = Split { space: self, groups: Vec::new(), steps: 0, known: HashMap::new() };
+        let parts = split.parts(&packets.0, first, first + count)?;
+        let tidied = parts.into_iter().map(|(rest, mut values)| {
+            tidy(&mut values);
+            (Packets(rest), values)
+        });
+        Some(tidied.collect())
+    }
+
     fn ordered(&self) -> Vec<(Group, VarNo, VarNo)> {
         let mut all: Vec<_> = self
             .groups()
@@ -156,7 +170,7 @@ fn join(rows: &mut Vec<Row>) {
 }
 
 /// Puts ranges in order and joins those that touch.
-fn tidy(values: &mut Values) {
+pub fn tidy(values: &mut Values) {
     values.sort_unstable();
     let mut apart: Values = Vec::with_capacity(values.len());
     for (low, high) in values.drain(..) {
@@ -421,7 +435,9 @@ fn weight(values: &Values) -> u128 {
     values.iter().fold(0, |sum, (low, high)| (high - low).saturating_add(sum))
 }
 
-fn complement(values: &Values, last: u128) -> Values {
+/// The values up to the last one that are in none of the ranges.
+#[must_use]
+pub fn complement(values: &Values, last: u128) -> Values {
     let mut others = Vec::new();
     let mut from = Some(0_u128);
     for (low, high) in values {
@@ -435,7 +451,8 @@ fn complement(values: &Values, last: u128) -> Values {
 }
 
 /// Prefixes, or `not` and the prefixes of the others where those are fewer.
-fn addresses(family: Family, values: &Values) -> String {
+#[must_use]
+pub fn addresses(family: Family, values: &Values) -> String {
     let width = if family == Family::V4 { 32 } else { 128 };
     let last = if width == 128 { u128::MAX } else { (1 << width) - 1 };
     let words = |values: &Values| -> Vec<String> {

@@ -295,7 +295,7 @@ impl Space {
         self.unknowns.get(at as usize)
     }
 
-    pub(super) fn known_variable(&self, unknown: &Unknown) -> Option<VarNo> {
+    pub(crate) fn known_variable(&self, unknown: &Unknown) -> Option<VarNo> {
         self.unknown_index.get(unknown).copied()
     }
 
@@ -304,7 +304,7 @@ impl Space {
     }
 
     /// One variable as a set.
-    pub(super) fn variable(&self, variable: VarNo) -> Result<Packets> {
+    pub(crate) fn variable(&self, variable: VarNo) -> Result<Packets> {
         let made = self.manager.with_manager_shared(|manager| BCDDFunction::var(manager, variable));
         Ok(Packets(made?))
     }
@@ -472,6 +472,44 @@ impl Space {
             }
         }
         Ok(all)
+    }
+
+    /// Packets like which, but for these groups, there is one in the set.
+    pub fn whatever(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
+        let mut all = Packets(self.none().0.not()?);
+        let ranges = groups.iter().filter_map(|group| self.groups.get(group));
+        let mut variables: Vec<VarNo> = ranges.flat_map(|(at, count)| *at..at + count).collect();
+        variables.sort_unstable_by(|one, other| other.cmp(one));
+        for variable in variables {
+            all = self.variable(variable)?.and(&all)?;
+        }
+        Ok(Packets(packets.0.exists(&all.0)?))
+    }
+
+    /// Packets like which, in these groups, there is one in the set; unknowns say what they like, but nothing
+    /// that cannot be.
+    pub fn some_alike(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
+        let mut all = Packets(self.none().0.not()?);
+        let end = self.first_unknown + self.unknowns.len() as VarNo;
+        for variable in (self.first_unknown..end).rev() {
+            all = self.variable(variable)?.and(&all)?;
+        }
+        let given = packets.and(&self.every)?.and(&self.assumed)?;
+        let given = Packets(given.0.exists(&all.0)?);
+        let others = self.groups.keys().filter(|group| !groups.contains(group));
+        self.whatever(&given, &others.copied().collect::<Vec<_>>())
+    }
+
+    /// Packets like which, in these groups, all of `among` are in the set, whatever unknowns say, and there is
+    /// one.
+    pub fn all_alike(
+        &self,
+        packets: &Packets,
+        among: &Packets,
+        groups: &[Group],
+    ) -> Result<Packets> {
+        let missing = self.some_alike(&among.less(packets)?, groups)?;
+        self.some_alike(among, groups)?.less(&missing)
     }
 
     /// Whether a set depends on unknowns that [`Self::widest`] takes away.

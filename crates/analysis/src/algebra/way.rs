@@ -162,6 +162,9 @@ pub fn follow(
         if tracks {
             outcome.current.before_tracking(space)?;
         }
+        if *hook == Hook::Forward {
+            outcome.current.passed_on(space)?;
+        }
         for name in tables {
             if tracks && name != TableName::Raw && outcome.current.is_before_tracking() {
                 outcome.current.after_tracking(space)?;

@@ -7,6 +7,7 @@ mod explain;
 pub(crate) mod ipset;
 pub(crate) mod iptables;
 pub(crate) mod nfacct;
+mod reach;
 mod replay;
 mod run;
 mod trace;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Tell the way of each packet, step by step, with reasons
     Trace(trace::Arguments),
+    /// Tell who can open connections to what, by address classes
+    Reach(reach::Arguments),
     /// Print rule files and scripts of iptables commands in another form
     Convert(convert::Arguments),
     /// Look at and change a connection table, with the verbs and options of conntrack(8)
@@ -80,6 +83,7 @@ impl Command {
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
             Self::Trace(arguments) => trace::run(arguments, terminal),
+            Self::Reach(arguments) => reach::run(arguments, terminal),
             Self::Convert(arguments) => convert::run(arguments, terminal),
             Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
             Self::Iptables(arguments) => iptables::verb("iptables", arguments, terminal),
