@@ -667,6 +667,28 @@ impl Walked {
         })
     }
 
+    /// Whether a rule matches one packet, by the value of each variable.
+    #[must_use]
+    pub fn is_matched(&self, space: &Space, at: RuleAt, values: &[bool]) -> bool {
+        let holds = |packets: &Packets| space.contains(packets, values);
+        self.chains.iter().any(|(entering, summary)| {
+            summary.rule(at).is_some_and(|(_, matched)| holds(matched) && holds(entering))
+        })
+    }
+
+    /// The verdict that a rule or policy gives one packet.
+    #[must_use]
+    pub fn verdict_on(&self, space: &Space, at: RuleAt, values: &[bool]) -> Option<Verdict> {
+        let holds = |packets: &Packets| space.contains(packets, values);
+        let here = self.chains.iter().filter(|(_, summary)| summary.chain == at.chain);
+        let given = here.flat_map(|(entering, summary)| {
+            let of = summary.verdicts.iter().filter(move |(_, place, ..)| *place == at);
+            of.map(move |(verdict, _, packets, _)| (verdict, packets, entering))
+        });
+        let mut given = given.filter(|(_, packets, entering)| holds(packets) && holds(entering));
+        given.next().map(|(verdict, ..)| *verdict)
+    }
+
     /// The packets that get such a verdict, whoever gives it.
     pub fn with_verdict(&self, space: &Space, like: impl Fn(Verdict) -> bool) -> Result<Packets> {
         self.sum(space.none(), |summary| summary.deciding(|verdict, _| like(verdict)))

@@ -210,13 +210,15 @@ impl Routing<'_> {
             return Ok((elsewhere, here));
         };
         let table = self.ruleset.table(TableName::Nat);
-        for (at, (_, matched)) in &stage.walked.rules {
+        for at in stage.walked.rules() {
             let chain = table.and_then(|table| table.chain(at.chain));
             let rule = chain.and_then(|chain| chain.rules.get(at.number as usize));
             let Some(Jump::Target(target)) = rule.map(|rule| &rule.target) else { continue };
             match target.name() {
-                "DNAT" | "NETMAP" => elsewhere = elsewhere.or(matched)?,
-                "REDIRECT" => here = here.or(matched)?,
+                "DNAT" | "NETMAP" => {
+                    elsewhere = elsewhere.or(&stage.walked.matched(self.space, at)?)?;
+                }
+                "REDIRECT" => here = here.or(&stage.walked.matched(self.space, at)?)?,
                 _ => {}
             }
         }

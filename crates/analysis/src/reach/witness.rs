@@ -269,10 +269,6 @@ impl Telling<'_> {
         Ok(passes)
     }
 
-    fn holds(&self, packets: &Packets) -> bool {
-        self.reach.space.contains(packets, self.values)
-    }
-
     /// Through a chain: the verdict, or back to the caller.
     fn chain(
         &mut self,
@@ -287,8 +283,7 @@ impl Telling<'_> {
         let chain = table.chain(index)?;
         for (number, rule) in (0..).zip(&chain.rules) {
             let at = RuleAt { chain: index, number };
-            let hit = stage.walked.rules.get(&at).is_some_and(|(_, matched)| self.holds(matched));
-            if !hit {
+            if !stage.walked.is_matched(&self.reach.space, at, self.values) {
                 continue;
             }
             match &rule.target {
@@ -340,9 +335,7 @@ impl Telling<'_> {
     }
 
     fn verdict(&self, walked: &Walked, at: RuleAt) -> Option<Verdict> {
-        let here = walked.verdicts.iter().filter(|(_, place, _)| *place == at);
-        let mut given = here.filter(|(.., packets)| self.holds(packets));
-        given.next().map(|(verdict, ..)| *verdict)
+        walked.verdict_on(&self.reach.space, at, self.values)
     }
 
     fn met(&mut self, stage: &Stage, table: &Table, at: RuleAt, does: String) {
