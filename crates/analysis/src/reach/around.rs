@@ -161,10 +161,11 @@ pub fn shown(family: Family, values: &Values, among: &Values) -> String {
     if values.is_empty() {
         return String::from("none");
     }
-    if values == among {
-        return String::from("any");
-    }
     let own = addresses(family, values);
+    if values == among {
+        let all = [complement(&unroutable(family), last(family)), vec![(0, last(family))]];
+        return if all.contains(among) { String::from("any") } else { own };
+    }
     let mut wide = complement(among, last(family));
     wide.extend(values.iter().copied());
     tidy(&mut wide);

@@ -10,7 +10,7 @@ use keepstate_engine::{
 };
 use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo};
 use keepstate_ruleset::model::Ruleset;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When each packet comes: 2023-11-14 22:13:20 UTC.
 const BEGIN: Instant = Instant(1_700_000_000_000_000_000);
@@ -28,47 +28,39 @@ struct Scene {
     interfaces: BTreeMap<String, u16>,
     /// By destination: the interface that leads there; none: it is the host's own.
     routes: BTreeMap<u128, Option<String>>,
-    /// Its own addresses.
-    own: Vec<u128>,
+    /// Where packets come from that are not its own.
+    sources: BTreeSet<u128>,
     /// The witnesses.
     witnesses: Vec<usize>,
 }
 
 impl Scene {
-    /// Takes a witness in, unless another one needs the same destination elsewhere.
+    /// Takes a witness in, unless another one needs the same address for something else.
     fn take(&mut self, number: usize, witness: &Witness, family: Family) -> bool {
         let source = around::number(family, witness.example.source);
-        let to = witness.routed_to;
-        let leads = witness.outgoing.clone();
         let came_to = around::number(family, witness.example.destination);
-        let translated = witness.is_for_host && came_to != to;
-        if translated && self.routes.get(&came_to).is_some_and(Option::is_some)
-            || leads.is_some() && self.own.contains(&to)
-        {
+        let (to, leads) = (witness.routed_to, witness.outgoing.clone());
+        let is_translated = witness.is_for_host && came_to != to;
+        let mut routes = vec![(to, leads)];
+        routes.extend(is_translated.then_some((came_to, None)));
+        routes.extend((witness.way == "out").then_some((source, None)));
+        let is_foreign = witness.way != "out";
+        let clash = routes.iter().any(|(to, leads)| {
+            self.routes.get(to).is_some_and(|known| known != leads)
+                || leads.is_none() && (self.sources.contains(to) || is_foreign && *to == source)
+        });
+        let is_own = self.routes.get(&source).is_some_and(Option::is_none);
+        if clash || is_foreign && is_own {
             return false;
         }
-        if self.routes.get(&to).is_some_and(|known| *known != leads)
-            || (self.own.contains(&source) && witness.way != "out")
-            || (witness.way == "out" && self.routes.contains_key(&source))
-        {
-            return false;
-        }
-        let more = [&witness.incoming, &witness.outgoing].into_iter().flatten();
-        for name in more {
+        for name in [&witness.incoming, &witness.outgoing].into_iter().flatten() {
             let place = u16::try_from(self.interfaces.len()).unwrap_or(u16::MAX);
             self.interfaces.entry(name.clone()).or_insert(place);
         }
-        if leads.is_none() {
-            self.own.push(to);
+        if is_foreign {
+            self.sources.insert(source);
         }
-        if translated {
-            self.own.push(came_to);
-            self.routes.insert(came_to, None);
-        }
-        if witness.way == "out" {
-            self.own.push(source);
-        }
-        self.routes.insert(to, leads);
+        self.routes.extend(routes);
         self.witnesses.push(number);
         true
     }
@@ -100,9 +92,10 @@ impl Scene {
         let first = self.routes.values().find_map(leads);
         let all = Network { family, address: Address::default(), prefix: 0 };
         routes.extend(first.map(|interface| Route::new(all, interface)));
+        let own = self.routes.iter().filter(|(_, leads)| leads.is_none()).map(|(to, _)| one(*to));
         Host {
             routes,
-            local: self.own.iter().map(|number| one(*number)).collect(),
+            local: own.collect(),
             is_declared: true,
             all_sockets: true,
             ..Host::new(made, Forwarding::Router)
@@ -130,8 +123,10 @@ pub(super) fn confirm(
         let taken = scenes.iter_mut().any(|scene| scene.take(number, witness, family));
         if !taken {
             let mut scene = Scene::default();
-            scene.take(number, witness, family);
-            scenes.push(scene);
+            // One that needs an address for two things is not run.
+            if scene.take(number, witness, family) {
+                scenes.push(scene);
+            }
         }
     }
     for scene in scenes {

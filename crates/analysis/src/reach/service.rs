@@ -25,7 +25,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// `tcp/22`, `udp/53`, `tcp/8000-8100`, `22` (TCP), `ssh`, `icmp` (an echo request), `icmp/13`, `gre`, `47`.
+    /// `tcp/22`, `udp/53`, `tcp/8000-8100`, `22` (TCP), `ssh`, `icmp` (an echo request), `icmp/13`, `gre`.
     ///
     /// # Errors
     /// What is wrong with it, in words.

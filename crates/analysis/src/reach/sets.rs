@@ -186,8 +186,8 @@ impl Routing<'_> {
             .and(&self.asked()?)
     }
 
-    /// Packets that a router passes on: they have time to live left, and are not for the link alone (RFC 4291,
-    /// 2.5.6).
+    /// Packets that a router passes on: they have time to live left, and do not leave the link that their addresses
+    /// are for alone (RFC 4291, 2.5.6).
     fn forwarded(&self) -> Result<Packets> {
         let Self { space, outcome, .. } = *self;
         // That much less one is what it is by now.
@@ -200,7 +200,13 @@ impl Routing<'_> {
         let link_local = [(0xfe80_u128 << 112, (0xfec0_u128 << 112) - 1)];
         let from = around::of(space, Field::Source, &link_local.to_vec())?;
         let to = outcome.current.all_of(space, DESTINATION, &link_local)?;
-        lasts.less(&from)?.less(&to)
+        let mut same = space.none();
+        for place in 0..space.interfaces().len() as u128 {
+            let here = [(place, place)];
+            let both = space.all_of(Group::In, &here)?.and(&space.all_of(Group::Out, &here)?)?;
+            same = same.or(&both)?;
+        }
+        lasts.less(&from.or(&to)?.less(&same)?)
     }
 
     /// Packets whose destination a rule before routing changes to another host's, and to this host's.

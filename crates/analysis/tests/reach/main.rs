@@ -9,11 +9,11 @@ mod random;
 
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, spoof,
+    Answer, Around, Graph, Open, Opener, Question, Reach, Service, Shown, Toward, around, spoof,
 };
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
-use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::model::{Ruleset, TableName};
 use keepstate_ruleset::syntax::iptables_save;
 
 pub(crate) fn ruleset(source: &str, family: Family) -> Ruleset {
@@ -270,7 +270,7 @@ fn spoofing_protection_is_certified_by_interface() {
     let witness = found[1].witness.as_ref().unwrap();
     assert_eq!(witness.confirmed, Some(true));
     assert!(witness.packet.ends_with("in eth1"), "{}", witness.packet);
-    assert!(!found[1].from.contains("192.0.2"), "{}", found[1].from);
+    assert_eq!(found[1].from, "all but 192.0.2.0/24");
     // INPUT has no rules and accepts.
     let input =
         spoof::spoofing(&rules, &networks, &[Toward::Beyond, Toward::Host], &shown).unwrap();
@@ -301,4 +301,32 @@ fn the_text_has_classes_grid_and_places() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 96), "{text}");
+}
+
+#[test]
+fn a_matrix_and_a_chain_are_drawn() {
+    let answer = ask(GATEWAY, Around::default(), "any", "any", Some("tcp/22"));
+    let graph = Graph::of_matrix(&answer.matrices[0]);
+    assert_eq!((graph.nodes.len(), graph.edges.len()), (8, 5));
+    let dot = graph.dot();
+    assert!(dot.contains("n1 -> n7;\n") && dot.contains("n2 -> n4 [style=dashed];"), "{dot}");
+    let svg = graph.svg();
+    assert_eq!(svg.matches("<path d=\"M").count(), 5 + 1, "arrows, and their head: {svg}");
+    assert_eq!(svg.matches("stroke-dasharray").count(), 4);
+    let rules = ruleset(DOCKER, Family::V4);
+    let graph = Graph::of_chain(&rules, TableName::Filter, "FORWARD").unwrap();
+    let titles: Vec<_> = graph.nodes.iter().map(|node| (node.layer, node.title.as_str())).collect();
+    assert_eq!(titles, [(0, "FORWARD  policy DROP"), (1, "DOCKER")]);
+    assert_eq!(graph.edges[0].from, (0, 2));
+    assert!(graph.svg().contains("! -i docker0"), "{}", graph.svg());
+    assert!(graph.svg().matches("<text").count() == 2 + 4);
+    assert_eq!(Graph::of_chain(&rules, TableName::Filter, "NOWHERE"), None);
+}
+
+#[test]
+fn what_a_graph_says_is_escaped() {
+    let source = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment \"a <b> & \\\"c\\\"\" -j ACCEPT\nCOMMIT\n";
+    let graph = Graph::of_chain(&ruleset(source, Family::V4), TableName::Filter, "INPUT").unwrap();
+    assert!(graph.svg().contains("a &lt;b&gt; &amp; "), "{}", graph.svg());
+    assert!(graph.dot().contains("\\\\\\\"c"), "{}", graph.dot());
 }

@@ -102,7 +102,7 @@ fn what_is_said_of_classes_holds_for_their_packets() {
         let lines = Lines::of(&source);
         let load = || Some(ruleset(&source, family));
         let shown = Shown { lines: &lines, load: &load };
-        for word in ["tcp/22", "udp/53", "icmp", "47"] {
+        for word in ["tcp/22", "udp/53", "icmp", "gre"] {
             let service = Service::parse(word, family).unwrap();
             let matrix = reach.matrix(&service, &reach.everywhere(), &shown).expect("a matrix");
             for cell in &matrix.cells {

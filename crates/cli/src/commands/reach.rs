@@ -7,7 +7,8 @@ use crate::{exit::Exit, rulesets, terminal::Terminal};
 use keepstate_analysis::algebra::rows::{Values, complement, tidy};
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, render, spoof,
+    Answer, Around, Graph, Open, Opener, Question, Reach, Service, Shown, Toward, around, render,
+    spoof,
 };
 use keepstate_analysis::render::{Style, WIDTH_MAX, WIDTH_MIN};
 use keepstate_engine::{Host, Network};
@@ -15,7 +16,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{Policy, Ruleset, TableName};
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const ENDS_HELP: &str = "\
 FROM, TO:
@@ -63,6 +64,13 @@ pub(crate) struct Arguments {
     /// The port that clients take, or the ports FROM-TO
     #[arg(long, value_name = "PORT[-PORT]", value_parser = ports)]
     source_port: Option<(u16, u16)>,
+    /// Draw the matrix of the service, or the chain of --chain: a picture where the name ends in .svg, else
+    /// in the language of graphviz; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Draw a chain and all that it leads to instead of asking anything, such as FORWARD or nat:PREROUTING
+    #[arg(long, value_name = "[TABLE:]CHAIN", requires = "graph", conflicts_with_all = ["from", "spoofing", "service"])]
+    chain: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -105,6 +113,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 
 fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
     let prepared = arguments.setting.prepare(terminal)?;
+    if let Some(chain) = &arguments.chain {
+        return draw_chain(arguments, chain, prepared.loaded(), terminal);
+    }
     let mut answers = Vec::new();
     let mut faults = Vec::new();
     for file in prepared.loaded() {
@@ -122,9 +133,54 @@ fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
         }
         return Err(Exit::Usage);
     }
-    print(arguments, &answers, terminal);
+    if let Some(path) = &arguments.graph {
+        let mut matrices = answers.iter().flat_map(|(_, answer)| &answer.matrices);
+        match (matrices.next(), matrices.next()) {
+            (Some(matrix), None) => draw(path, &Graph::of_matrix(matrix), terminal)?,
+            _ => {
+                terminal.error("--graph draws the matrix of one service (--service) of one family");
+                return Err(Exit::Usage);
+            }
+        }
+    }
+    if arguments.graph.as_ref().is_none_or(|path| path.as_os_str() != "-") {
+        print(arguments, &answers, terminal);
+    }
     let is_open = answers.iter().any(|(_, answer)| answer.open() != Open::No);
     Ok(if is_open != arguments.spoofing { Exit::Clean } else { Exit::Findings })
+}
+
+/// Draws a chain of the first rule file that has it.
+fn draw_chain(
+    arguments: &Arguments,
+    name: &str,
+    loaded: &[Loaded],
+    terminal: &Terminal,
+) -> Result<Exit, Exit> {
+    let (table, chain) = name.split_once(':').unwrap_or(("filter", name));
+    let table = TableName::ALL.into_iter().find(|known| known.as_str() == table);
+    let graph = table.and_then(|table| {
+        loaded.iter().find_map(|file| Graph::of_chain(&file.ruleset, table, chain))
+    });
+    let (Some(graph), Some(path)) = (graph, &arguments.graph) else {
+        terminal.error(format_args!("--chain {name}: the rules have no such chain"));
+        return Err(Exit::Usage);
+    };
+    draw(path, &graph, terminal)?;
+    Ok(Exit::Clean)
+}
+
+fn draw(path: &Path, graph: &Graph, terminal: &Terminal) -> Result<(), Exit> {
+    let is_picture = path.extension().is_some_and(|extension| extension == "svg");
+    let text = if is_picture { graph.svg() } else { graph.dot() };
+    let written = match path.as_os_str() == "-" {
+        true => io::stdout().write_all(text.as_bytes()),
+        false => std::fs::write(path, text),
+    };
+    written.map_err(|error| {
+        terminal.error(format_args!("{}: {error}", path.display()));
+        Exit::Usage
+    })
 }
 
 fn print(arguments: &Arguments, answers: &[(&Loaded, Answer)], terminal: &Terminal) {
