@@ -1,10 +1,10 @@
 //! The service matrix: who can open a service to whom, by address classes.
 
-use super::around;
+use super::around::{self, Toward};
 use super::classes::{self, Side, classes};
 use super::confirm::confirm;
 use super::service::Service;
-use super::sets::{Pairs, Reach};
+use super::sets::{Opener, Pairs, Reach};
 use super::witness::Witness;
 use crate::algebra::rows::Values;
 use crate::algebra::space::{Group, Packets, Result};
@@ -189,6 +189,12 @@ impl Reach<'_> {
         to: &Class,
         shown: &Shown<'_>,
     ) -> Result<Option<Cell>> {
+        // What comes from outside with an address of the host is none of another's.
+        let is_one = from.values == to.values && from.values.iter().all(|(low, high)| low == high);
+        let to_host = self.around.local.is_none() && self.around.toward == Toward::Host;
+        if is_one && from.values.len() == 1 && to_host && self.opener == Opener::Other {
+            return Ok(None);
+        }
         let field = |field, values: &Values| self.space.all_of(Group::Field(field), values);
         // The pairs of two classes are alike; the first stands for all.
         let first =

@@ -112,7 +112,12 @@ fn what_is_said_of_classes_holds_for_their_packets() {
                     witness.confirmed != Some(false) || hangs,
                     "seed {seed} {witness:#?}\n{source}"
                 );
-                if cell.open == Open::Certain {
+                let ends = |one: &Class| one.values.clone();
+                let of = |classes: &[Class], name: &str| {
+                    classes.iter().find(|one| one.name == name).map(ends)
+                };
+                let is_same = of(&matrix.from, &cell.from) == of(&matrix.to, &cell.to);
+                if cell.open == Open::Certain && !is_same {
                     assert_eq!(witness.confirmed, Some(true), "seed {seed} {witness:#?}\n{source}");
                 }
             }
