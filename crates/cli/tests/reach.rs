@@ -52,7 +52,7 @@ fn the_status_says_whether_something_is_open() {
 fn what_does_not_fit_is_said_and_refused() {
     for (words, wanted) in [
         (with(&GATEWAY, &["nowhere", "192.0.2.1:22"]), "nowhere: want an address"),
-        (with(&GATEWAY, &["any", "2001:db8::1"]), "want an address"),
+        (with(&GATEWAY, &["any", "2001:db8::1"]), "want a service such as"),
         (with(&GATEWAY, &["--service", "gre/5"]), "gre has no ports"),
         (with(&GATEWAY, &["--spoofing"]), "say what is behind each interface"),
         (with(&GATEWAY, &["class:zz", "any:22"]), "no such class"),
