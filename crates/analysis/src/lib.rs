@@ -5,6 +5,7 @@
 //! kinds that are no rules, [`rule`] explains rules, [`experiment`] runs the [`conversation`]s
 //! that a [`witness`] makes fit, [`narrower`] tries what could
 //! stand in a rule's place on them, and [`prose`] holds what is said once per match, target and state.
+//! [`test`] runs what people have written down of their own rules, and says what it would not notice.
 #![forbid(unsafe_code)]
 
 pub mod algebra;
@@ -19,6 +20,7 @@ pub mod reach;
 pub mod recognise;
 pub mod render;
 pub mod rule;
+pub mod test;
 pub mod trace;
 pub mod witness;
 

@@ -217,7 +217,7 @@ pub(crate) fn faults_count(count: usize) -> String {
 
 /// Whose rules a file holds: what its first comment says, else what its name says, else what its
 /// rules can only be.
-fn family_of(path: &Path, source: &str) -> Family {
+pub(crate) fn family_of(path: &Path, source: &str) -> Family {
     let comments = source.lines().take_while(|line| line.starts_with('#') || line.is_empty());
     for comment in comments {
         if comment.contains("ip6tables-save") {

@@ -13,7 +13,10 @@ mod templates;
 mod writer;
 
 pub use build::{Wire, build};
-pub use play::{BROUGHT_MAX, Brought, Fate, Made, Played, Received, StepPlayed, play, play_script};
+pub use play::{
+    BROUGHT_MAX, Brought, Fate, Fed, Made, Played, Received, StepPlayed, play, play_from,
+    play_script,
+};
 pub(crate) use scene::host;
 pub use scene::{CLIENT_PORT, DATA_PORT, Place, Scene, Spot, example, gateway};
 pub(crate) use templates::upper as templates_upper;

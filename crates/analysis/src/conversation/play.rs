@@ -7,6 +7,7 @@
 use super::build::{build, stray};
 use super::peers::{Peers, points_of, quoted_ends};
 use super::{About, Content, Conversation, Due, Need, Place, Scene, Script, Step, Who};
+use keepstate_conntrack::event::Snapshot;
 use keepstate_conntrack::{Direction, Hook, Sysctls, Tracked};
 use keepstate_engine::{
     Disposition, Engine, Event, InterfaceIndex, Origin, Packet, PolicyOrRule, UnknownMatch,
@@ -126,6 +127,10 @@ pub struct StepPlayed {
     pub hits: Vec<(TableName, ChainIndex, u32)>,
     /// The connection's mark afterwards.
     pub connmark: u32,
+    /// Its connection afterwards.
+    pub connection: Option<Box<Snapshot>>,
+    /// How many packets had come to the filter before it, when it came there itself.
+    pub before: Option<usize>,
     /// What the filter's host said.
     pub made: Vec<Made>,
     /// What it brought about besides.
@@ -222,20 +227,47 @@ pub fn play(conversation: &Conversation, rulesets: Vec<Ruleset>, scene: &Scene) 
 #[must_use]
 pub fn play_script(engine: &mut Engine, script: &Script, scene: &Scene) -> Played {
     engine.restart();
+    play_from(engine, script, scene, BEGIN).0
+}
+
+/// A packet as it came to the filter.
+#[derive(Clone, Debug)]
+pub struct Fed {
+    /// When.
+    pub now: Instant,
+    /// From the IP header on.
+    pub bytes: Vec<u8>,
+    /// Where; `None`: its host sends it.
+    pub interface: Option<InterfaceIndex>,
+    /// What the link layer says of it.
+    pub link: LinkInfo,
+    /// Its mark.
+    pub mark: u32,
+}
+
+/// Plays a script past an engine as it is at this time, and says what came to it.
+#[must_use]
+pub fn play_from(
+    engine: &mut Engine,
+    script: &Script,
+    scene: &Scene,
+    now: Instant,
+) -> (Played, Vec<Fed>) {
     let mut play = Play {
         engine,
         script,
         scene,
         peers: Peers::default(),
-        now: BEGIN,
+        now,
         steps: Vec::with_capacity(script.steps.len()),
+        fed: Vec::new(),
     };
     for (index, step) in script.steps.iter().enumerate() {
         let played = if play.is_due(step) { play.step(index, step) } else { StepPlayed::default() };
         play.steps.push(played);
     }
     let fate = play.fate();
-    Played { steps: play.steps, fate }
+    (Played { steps: play.steps, fate }, play.fed)
 }
 
 /// A conversation under way.
@@ -246,6 +278,7 @@ struct Play<'a> {
     peers: Peers,
     now: Instant,
     steps: Vec<StepPlayed>,
+    fed: Vec<Fed>,
 }
 
 /// What became of a packet at the filter.
@@ -320,11 +353,13 @@ impl Play<'_> {
     }
 
     fn past_filter(&mut self, step: &Step, bytes: Vec<u8>, played: &mut StepPlayed) {
+        played.before = Some(self.fed.len());
         let passed = self.pass(step.from, bytes, step.from == self.scene.sender);
         let conn = passed.disposition.tracked.and_then(|tracked| tracked.conn);
         let now = self.now;
         let snapshot = conn.and_then(|conn| self.engine.conntrack().snapshot(now, conn));
-        played.connmark = snapshot.map_or(0, |snapshot| snapshot.mark);
+        played.connmark = snapshot.as_ref().map_or(0, |snapshot| snapshot.mark);
+        played.connection = snapshot.map(Box::new);
         played.direction = passed.disposition.tracked.and_then(|tracked| tracked.direction);
         played.disposition = Some(passed.disposition);
         played.hits = passed.trail.hits;
@@ -415,13 +450,11 @@ impl Play<'_> {
     fn pass(&mut self, from: Who, mut bytes: Vec<u8>, of_interest: bool) -> Passed {
         let scene = self.scene;
         let interface = scene.arrives_at(from);
-        let packet = Packet {
-            bytes: &mut bytes,
-            family: Some(scene.family),
-            interface,
-            link: if interface.is_some() { scene.link } else { LinkInfo::default() },
-            mark: if of_interest { scene.mark } else { 0 },
-        };
+        let link = if interface.is_some() { scene.link } else { LinkInfo::default() };
+        let mark = if of_interest { scene.mark } else { 0 };
+        self.fed.push(Fed { now: self.now, bytes: bytes.clone(), interface, link, mark });
+        let family = Some(scene.family);
+        let packet = Packet { bytes: &mut bytes, family, interface, link, mark };
         let mut trail = Trail::default();
         let disposition = self.engine.handle_packet_recorded(self.now, packet, &mut trail);
         let mut leaves = disposition.output.map(|output| {

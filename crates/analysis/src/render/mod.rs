@@ -1,9 +1,12 @@
-//! How an answer is printed. A format is a file here and a line in [`RENDERERS`].
+//! How answers and runs of tests are printed. A format is a file here and a line in [`RENDERERS`] or
+//! [`TEST_RENDERERS`].
 
 mod json;
+mod suites;
 pub(crate) mod text;
 
 use crate::answer::Answer;
+use crate::test::told::Report;
 
 /// A format.
 #[derive(Debug)]
@@ -38,6 +41,23 @@ impl Default for Style {
 pub const RENDERERS: &[Renderer] = &[
     Renderer { name: "text", render: text::render },
     Renderer { name: "json", render: json::render },
+];
+
+/// A format of a run of tests.
+#[derive(Debug)]
+pub struct TestRenderer {
+    /// As after `--format`.
+    pub name: &'static str,
+    /// Prints the run, with a line end.
+    pub render: fn(&Report, &Style) -> String,
+}
+
+/// Every format of a run of tests.
+pub const TEST_RENDERERS: &[TestRenderer] = &[
+    TestRenderer { name: "text", render: suites::text::render },
+    TestRenderer { name: "json", render: suites::json },
+    TestRenderer { name: "junit", render: suites::junit::render },
+    TestRenderer { name: "tap", render: suites::tap::render },
 ];
 
 /// The format of this name.

@@ -5,7 +5,7 @@
 //! tracker's own record of its connection is compared with what it was.
 
 pub mod notation;
-mod packet;
+pub(crate) mod packet;
 mod record;
 mod text;
 mod told;

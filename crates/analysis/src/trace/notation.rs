@@ -2,9 +2,10 @@
 //! `spec/README.md`. Made into bytes, lengths and checksums right unless the words say otherwise.
 
 mod body;
-mod words;
+pub(crate) mod words;
 
 use body::Body;
+pub(crate) use body::is_protocol;
 use keepstate_packet::{Address, Family, InterfaceName, checksum};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -74,7 +75,7 @@ impl fmt::Display for Fault {
 }
 
 /// What is wrong, and the byte of the line that it begins at.
-type Wrong = (usize, String);
+pub(crate) type Wrong = (usize, String);
 
 /// Reads packets, each with those before it in mind.
 #[derive(Debug, Default)]
@@ -102,6 +103,12 @@ impl Reader {
             })?;
         }
         Ok(())
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub fn written(&self) -> &[Written] {
+        &self.written
     }
 
     /// What was read.
@@ -154,12 +161,12 @@ impl Reader {
         let mut rest = all.get(..end).unwrap_or(&[]);
         let mut way = Way::Unsaid;
         if let [first, others @ ..] = rest
-            && !body::is_protocol(&first.text)
+            && !is_protocol(&first.text)
         {
             way = self::way(first, PROTOCOLS)?;
             rest = others;
         }
-        if let Some(word) = rest.first().filter(|word| !body::is_protocol(&word.text)) {
+        if let Some(word) = rest.first().filter(|word| !is_protocol(&word.text)) {
             return Err((word.at, format!("{}: no protocol; want {PROTOCOLS}", word.text)));
         }
         let [protocol, source, arrow, destination, details @ ..] = rest else {
@@ -231,7 +238,7 @@ fn endpoint(word: &Word) -> Result<(IpAddr, Option<u16>), Wrong> {
     })
 }
 
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(end);
     let number: u32 = number.parse().ok()?;

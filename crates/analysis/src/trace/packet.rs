@@ -74,7 +74,7 @@ const FLAGS: [(u8, &str); 8] = [
 ];
 
 /// A packet in a line.
-pub(super) fn line(bytes: &[u8]) -> String {
+pub(crate) fn line(bytes: &[u8]) -> String {
     let Ok(parsed) = Parsed::new(bytes) else {
         return format!("{} bytes that are no IP packet", bytes.len());
     };

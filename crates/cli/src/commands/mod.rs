@@ -10,6 +10,7 @@ pub(crate) mod nfacct;
 mod reach;
 mod replay;
 mod run;
+mod test;
 mod trace;
 mod verify;
 
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Trace(trace::Arguments),
     /// Tell who can open connections to what, by address classes
     Reach(reach::Arguments),
+    /// Run tests of rule sets: what is to become of packets and conversations
+    Test(test::Arguments),
     /// Print rule files and scripts of iptables commands in another form
     Convert(convert::Arguments),
     /// Look at and change a connection table, with the verbs and options of conntrack(8)
@@ -84,6 +87,7 @@ impl Command {
             Self::Explain(arguments) => explain::run(arguments, terminal),
             Self::Trace(arguments) => trace::run(arguments, terminal),
             Self::Reach(arguments) => reach::run(arguments, terminal),
+            Self::Test(arguments) => test::run(arguments, terminal),
             Self::Convert(arguments) => convert::run(arguments, terminal),
             Self::Conntrack(arguments) => conntrack::verb(&arguments.words, terminal),
             Self::Iptables(arguments) => iptables::verb("iptables", arguments, terminal),

@@ -148,6 +148,11 @@ pub(crate) fn load(path: &Path, terminal: &Terminal) -> Result<Described, Exit> 
     parse(&text).map_err(|fault| failed(fault.told(path, &text)))
 }
 
+/// Reads what a host file holds: what is wrong with it, and in which bytes where that is known.
+pub(crate) fn of_text(text: &str) -> Result<Described, (Option<Range<usize>>, String)> {
+    parse(text).map_err(|fault| (fault.place, fault.text))
+}
+
 fn parse(text: &str) -> Result<Described, Fault> {
     let file: File = toml::from_str(text)
         .map_err(|error| Fault { place: error.span(), text: error.message().to_owned() })?;

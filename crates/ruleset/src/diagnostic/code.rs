@@ -283,4 +283,21 @@ without `-x` the last digits of counters. What is taken for it is said at its pl
 nevertheless.",
         wrong: "",
         right: "";
+    TEST_FILE = 701, "a test file cannot be read",
+"A file for `keepstate test` is Markdown: headings name the tests, blocks and lines such as `Rules: FILE`
+say what filter they are for, and a block `packets` below a heading says what happens to it. docs/tests.md
+has all of it.",
+        wrong: "",
+        right: "";
+    TEST_LINE = 702, "a line of a test cannot be read",
+"A line of a block `packets` is a packet in words (`keepstate trace --help` lists them), a conversation
+such as `tcp-client 10.0.0.5 > 192.0.2.1:443`, or `+30s`, which lets time pass.",
+        wrong: "",
+        right: "";
+    EXPECTATION = 703, "what a test expects cannot be read",
+"Behind the arrow stands what is expected: a verdict (`accept`, `drop`, `reject`, `local`), a state, what
+decided (`by filter:INPUT:3`), how the packet leaves (`from 198.51.100.7:40000`), what is answered. A
+conversation `passes`, `breaks at N` or `never begins`. docs/tests.md lists all that can be expected.",
+        wrong: "",
+        right: "";
 }

@@ -60,7 +60,7 @@ const PROTOCOLS: [(&str, u8); 7] = [
     ("sctp", sctp::PROTOCOL),
 ];
 
-pub(super) fn is_protocol(word: &str) -> bool {
+pub(crate) fn is_protocol(word: &str) -> bool {
     PROTOCOLS.iter().any(|(name, _)| *name == word) || word.parse::<u8>().is_ok()
 }
 

@@ -5,27 +5,27 @@ use std::str::FromStr;
 
 /// A word.
 #[derive(Clone, Debug)]
-pub(super) struct Word {
+pub(crate) struct Word {
     /// As it stands there; of one in quotes what they hold, a character for each byte.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Byte of the line that it begins at.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// It stands in quotes.
-    pub(super) quoted: bool,
+    pub(crate) quoted: bool,
 }
 
 impl Word {
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         !self.quoted && self.text == text
     }
 
     /// What stands before `=`.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         if self.quoted { "\"" } else { self.parts().0 }
     }
 
     /// What stands behind `=`; empty without one.
-    pub(super) fn value(&self) -> &str {
+    pub(crate) fn value(&self) -> &str {
         self.parts().1
     }
 
@@ -34,12 +34,12 @@ impl Word {
     }
 
     /// Where the value begins.
-    pub(super) fn value_at(&self) -> usize {
+    pub(crate) fn value_at(&self) -> usize {
         self.at + self.text.len() - self.value().len()
     }
 
     /// The value as a number; in hexadecimal behind 0x.
-    pub(super) fn number<T: FromStr + TryFrom<u64>>(&self) -> Result<T, Wrong> {
+    pub(crate) fn number<T: FromStr + TryFrom<u64>>(&self) -> Result<T, Wrong> {
         let value = self.value();
         let read = match value.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16).ok().and_then(|n| T::try_from(n).ok()),
@@ -52,19 +52,19 @@ impl Word {
     }
 
     /// The value as `FROM-TO`.
-    pub(super) fn range(&self) -> Result<(u32, u32), Wrong> {
+    pub(crate) fn range(&self) -> Result<(u32, u32), Wrong> {
         let both = self.value().split_once('-');
         let both = both.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
         both.ok_or_else(|| (self.value_at(), format!("want {}=FROM-TO", self.name())))
     }
 
-    pub(super) fn unknown(&self, whose: &str) -> Wrong {
+    pub(crate) fn unknown(&self, whose: &str) -> Wrong {
         (self.at, format!("{}: no word for {whose}", self.text))
     }
 }
 
 /// The words of a line.
-pub(super) fn words(line: &str) -> Result<Vec<Word>, Wrong> {
+pub(crate) fn words(line: &str) -> Result<Vec<Word>, Wrong> {
     let mut words = Vec::new();
     let mut at = 0;
     while let Some(rest) = line.get(at..) {
