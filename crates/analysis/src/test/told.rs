@@ -75,7 +75,7 @@ pub struct MutationTold {
     pub killed: usize,
     /// Further changes, which change nothing: that is proven.
     pub equal: usize,
-    /// Changes left out beyond [`super::mutate::MUTANTS_MAX`].
+    /// Rules and policies left out, or not changed in every way, beyond [`super::mutate::MUTANTS_MAX`].
     pub left_out: usize,
     /// Changes that no test has noticed.
     pub survivors: Vec<Survivor>,

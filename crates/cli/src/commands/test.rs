@@ -124,7 +124,7 @@ fn test(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
     for told in report.mutations.iter().filter(|told| told.left_out > 0) {
         let (rules, left_out) = (&told.rules, told.left_out);
         terminal.warning(format_args!(
-            "{rules}: at most {MUTANTS_MAX} mutants are tried, {left_out} were left out"
+            "{rules}: at most {MUTANTS_MAX} mutants are tried, {left_out} rules and policies are left out"
         ));
     }
     Ok(match bad + report.survivors() {

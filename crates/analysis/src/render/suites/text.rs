@@ -83,7 +83,9 @@ fn mutation(page: &mut Page, told: &MutationTold) {
     page.line(&text);
     if told.left_out > 0 {
         let left_out = told.left_out;
-        let text = format!("at most {MUTANTS_MAX} mutants are tried: {left_out} were left out");
+        let text = format!(
+            "at most {MUTANTS_MAX} mutants are tried: {left_out} rules and policies are left out"
+        );
         page.hanging("  ", &text, 2);
     }
 }

@@ -83,7 +83,7 @@ pub struct Mutant {
 pub struct Mutants {
     /// In the order of the file.
     pub all: Vec<Mutant>,
-    /// Beyond [`MUTANTS_MAX`].
+    /// Rules and policies of which not all changes, or none, are among them: [`MUTANTS_MAX`].
     pub left_out: usize,
     /// Of neighbours whose order makes no difference, and the like.
     pub equal: usize,
@@ -94,13 +94,17 @@ pub struct Mutants {
 pub fn mutants(ruleset: &Ruleset, text: &RuleText, sheet: &Sheet) -> Mutants {
     let mut found = Mutants::default();
     for (at, line) in sheet.lines.iter().enumerate() {
+        let room = MUTANTS_MAX.saturating_sub(found.all.len());
+        if room == 0 {
+            found.left_out += usize::from(!matches!(line.what, What::Head));
+            continue;
+        }
         let mut new = match &line.what {
             What::Chain(table, chain) => policy(ruleset, at, (*table, *chain)),
             What::Rule(place) => of_rule(ruleset, text.family, sheet, at, *place, &mut found.equal),
             What::Head => Vec::new(),
         };
-        let room = MUTANTS_MAX.saturating_sub(found.all.len());
-        found.left_out += new.len().saturating_sub(room);
+        found.left_out += usize::from(new.len() > room);
         new.truncate(room);
         for mutant in &mut new {
             mutant.line = line.line.map_or(0, |line| line + text.lines_before);

@@ -135,7 +135,10 @@ fn the_number_of_changes_is_bounded_and_the_rest_counted() {
     };
     let found = mutants(&ruleset, &text, &Sheet::new(&ruleset, &source));
     assert_eq!(found.all.len(), MUTANTS_MAX);
-    assert!(found.left_out > 0);
+    let looked_at = found.all.iter().map(|one| &one.place).collect::<BTreeSet<_>>().len();
+    // The last of them may be looked at in part.
+    let rest = 1_000 - looked_at;
+    assert!((rest..=rest + 1).contains(&found.left_out), "{} of {rest}", found.left_out);
 }
 
 #[test]
