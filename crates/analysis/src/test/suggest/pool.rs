@@ -59,15 +59,6 @@ impl Pool {
         let v4 = family == Family::V4;
         addresses.retain(|address: &IpAddr| usable(*address) && address.is_ipv4() == v4);
         let addresses = distinct(addresses, ADDRESSES_MAX);
-        let ports = |names: &[&str], rules: &mut dyn Iterator<Item = &RuleWords>| {
-            let mut found = Vec::new();
-            for rule in rules {
-                for option in rule.options(names) {
-                    option.value().split(',').for_each(|part| edges(part, &mut found));
-                }
-            }
-            found
-        };
         let destination = ["--dport", "--dports", "--ports"];
         let source = ["--sport", "--sports", "--ports"];
         let mut server_ports = ports(&destination, &mut words.iter());
@@ -77,17 +68,13 @@ impl Pool {
         let mut client_ports = vec![40_000];
         client_ports.extend(ports(&source, &mut words.iter()));
         let protocol = words.iter().find_map(RuleWords::protocol);
-        let asked = |names: &[&str]| {
-            let options = words.iter().flat_map(|rule| rule.options(names)).collect::<Vec<_>>();
-            options.into_iter().map(|option| option.values.clone()).collect::<Vec<_>>()
-        };
-        let mut icmp = asked(&["--icmp-type", "--icmpv6-type"]);
+        let mut icmp = asked(words, &["--icmp-type", "--icmpv6-type"]);
         // What is tracked besides echo requests, and what is not.
         let more: &[&str] =
             if family == Family::V4 { &["13/0", "17/0", "10/0"] } else { &["128/0", "135/0"] };
         icmp.extend(more.iter().map(|kind| vec![(*kind).to_owned()]));
-        let flags = asked(&["--tcp-flags"]);
-        let marks = asked(&["--mark"]);
+        let flags = asked(words, &["--tcp-flags"]);
+        let marks = asked(words, &["--mark"]);
         let burst = words.iter().flat_map(|rule| {
             rule.options(&["--limit-burst"]).map(|o| o.value().parse().ok()).collect::<Vec<_>>()
         });
@@ -207,6 +194,26 @@ impl Pool {
         }
         lines
     }
+}
+
+/// Ports that rules name, and those beside them.
+fn ports<'r>(names: &[&str], rules: &mut dyn Iterator<Item = &'r RuleWords>) -> Vec<u16> {
+    let mut found = Vec::new();
+    for rule in rules {
+        for option in rule.options(names) {
+            option.value().split(',').for_each(|part| edges(part, &mut found));
+        }
+    }
+    found
+}
+
+/// The values of these options.
+fn asked(words: &[RuleWords], names: &[&str]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for rule in words {
+        found.extend(rule.options(names).map(|option| option.values.clone()));
+    }
+    found
 }
 
 fn distinct<T: PartialEq>(all: Vec<T>, most: usize) -> Vec<T> {
