@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_millis(4);
 /// might be on its way when the next one comes.
 const TICK_END: Duration = Duration::from_micros(2500);
 
+/// What is learned of the clock's lag is forgotten after so many ticks, and as many again.
+const LAG_TICKS: u32 = 50;
+
 /// A trial that takes longer than this was held up.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -57,8 +60,10 @@ pub(crate) struct Bench {
     began: Duration,
     /// The kernel's tick in which it began, where rules count by ticks.
     first_tick: Option<Duration>,
-    /// How far the clock that tells of ticks lags behind them: the least that was seen.
-    tick_lag: Duration,
+    /// How far the clock that tells of ticks lags behind them: the least of late, and the least before that.
+    tick_lag: [Duration; 2],
+    /// When the newer of the two began, by the last tick.
+    tick_lag_since: Duration,
     coverage: Coverage,
     /// The ends of the trial's conversations, where addresses are translated.
     follower: Follower,
@@ -108,7 +113,8 @@ impl Bench {
             clock,
             began: Duration::ZERO,
             first_tick: None,
-            tick_lag: TICK,
+            tick_lag: [TICK; 2],
+            tick_lag_since: Duration::ZERO,
             coverage: Coverage::default(),
             follower: Follower::default(),
         };
@@ -499,9 +505,7 @@ impl Bench {
         }
         let tick = loop {
             let (last, ago) = clock::last_tick()?;
-            // The clock that tells of ticks lags behind them, always by as much.
-            self.tick_lag = self.tick_lag.min(ago);
-            if ago < self.tick_lag + TICK_END {
+            if ago < self.learned_lag(last, ago) + TICK_END {
                 break last;
             }
             // Not asleep: an idle processor has no ticks to tell of.
@@ -509,6 +513,17 @@ impl Bench {
         };
         self.reach_tick(tick);
         Some(tick)
+    }
+
+    /// By how much the clock that tells of ticks lags behind them at least: by as much for a while, but the
+    /// kernel corrects its clock.
+    fn learned_lag(&mut self, last: Duration, ago: Duration) -> Duration {
+        if last.saturating_sub(self.tick_lag_since) > TICK * LAG_TICKS {
+            self.tick_lag = [TICK, self.tick_lag[0]];
+            self.tick_lag_since = last;
+        }
+        self.tick_lag[0] = self.tick_lag[0].min(ago);
+        self.tick_lag[0].min(self.tick_lag[1])
     }
 
     /// The engine's clock at as many ticks after the trial's first.

@@ -208,10 +208,17 @@ impl Table {
 
     /// The same for the tuple that a connection has anyway: two that each answer the other, untranslated,
     /// are one conversation whose first packets met, and keep their tuples, where the protocol lets one join
-    /// the other.
+    /// the other. Whom a packet with either tuple would find is asked for that, who need not be the taker where
+    /// there are zones: then the connection is refused as it is confirmed.
     fn is_taken_anew(&mut self, now: Instant, conn: ConnId, tuple: &Tuple) -> bool {
-        let Some((taker, _)) = self.taker(now, conn, tuple) else { return false };
-        let (Some(other), Some(other_cold)) = (self.slots.entry(taker), self.slots.cold(taker))
+        if !self.is_taken(now, conn, tuple) {
+            return false;
+        }
+        let Some(zone) = self.zone(conn) else { return false };
+        let found = self.found(now, tuple, zone);
+        let found = found.or_else(|| self.found(now, &tuple.invert()?, zone));
+        let Some((slot, _)) = found else { return false };
+        let (Some(other), Some(other_cold)) = (self.slots.entry(slot), self.slots.cold(slot))
         else {
             return false;
         };
@@ -241,12 +248,17 @@ impl Table {
         !yields
     }
 
-    /// Who has the tuple of the answers to a connection, under the zone of either direction, as a packet with
-    /// that tuple would find it.
+    /// Who has the tuple of the answers to a connection.
     fn holder(&mut self, now: Instant, conn: ConnId, tuple: &Tuple) -> Option<(u32, Direction)> {
         let (reply, zone) = (tuple.invert()?, self.zone(conn)?);
+        self.found(now, &reply, zone)
+    }
+
+    /// Whom a packet with a tuple would find, under the zone of either direction. Those that have expired are
+    /// removed in passing.
+    fn found(&mut self, now: Instant, tuple: &Tuple, zone: Zone) -> Option<(u32, Direction)> {
         loop {
-            let (slot, direction) = self.search(&reply, zone)?;
+            let (slot, direction) = self.search(tuple, zone)?;
             if !timeout::expired(self.slots.entry(slot)?.deadline, now) {
                 return Some((slot, direction));
             }

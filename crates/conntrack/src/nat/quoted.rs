@@ -32,6 +32,14 @@ impl Table {
         if !whole || checksum::verify(packet, bytes) != checksum::Verified::Valid {
             return Err(Drop::Translation);
         }
+        // Observed: where tracking has not summed it up, Linux does so from the IP header on, which a route that
+        // was recorded in it on the way to this host has left unsealed.
+        if packet.family == Family::V4
+            && !self.sysctls.checksum
+            && !checksum::ipv4_header_valid(bytes)
+        {
+            return Err(Drop::Translation);
+        }
         let kind = packet.l4_bytes(bytes).first().copied();
         let is_redirect = match packet.family {
             Family::V4 => kind == Some(icmp::REDIRECT),

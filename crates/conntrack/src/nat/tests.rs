@@ -123,6 +123,19 @@ fn answers_come_back_and_errors_too() {
 }
 
 #[test]
+fn an_error_with_an_open_header_is_refused_where_tracking_sums_nothing_up() {
+    for (sums, arrives) in [(true, true), (false, false)] {
+        let mut gateway = Gateway::masking(("203.0.113.1", "203.0.113.1"), Some((5000, 5000)));
+        gateway.table = Table::new([3, 4], Sysctls { checksum: sums, ..Sysctls::default() });
+        let left = gateway.send(&client(1).udp((4000, 53), b"question")).expect("it leaves");
+        let mut error = Peers::new("192.0.2.7", "203.0.113.1").icmp(3, 1, 0, &left);
+        // As a router leaves a header in which it has recorded its route: its checksum is made later.
+        error[10] ^= 1;
+        assert_eq!(gateway.send(&error).is_some(), arrives, "nf_conntrack_checksum {sums}");
+    }
+}
+
+#[test]
 fn with_nothing_free_a_connection_is_refused_and_with_something_it_is_found() {
     let mut gateway = Gateway::masking(("203.0.113.1", "203.0.113.1"), Some((5000, 5003)));
     let mut ports: Vec<u16> = (1..=4)
