@@ -218,7 +218,8 @@ pub(crate) fn complete<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<(), Stop> 
         Some(State::Close) if !has(tcp::SYN) || has(tcp::ACK) || !original => {}
         Some(state @ (State::Close | State::SynSent)) => {
             if state == State::Close {
-                (known.clock_shift, known.stamp) = (0, 0);
+                // The time that it was answered with stays until a segment with another one comes.
+                known.clock_shift = 0;
             }
             known = begin(walk, conn, original, &header, known)?;
         }

@@ -150,7 +150,8 @@ impl Match for ConnLimit {
             None => Tuple::of(traversal.packet, traversal.bytes),
         };
         let Some(tuple) = tuple else { return Answer::Hotdrop };
-        let zone = conn.and_then(|conn| traversal.conntrack.zone(conn)).unwrap_or_default();
+        // A packet that tracking took for none of its connection is in no zone.
+        let zone = own.and_then(|conn| traversal.conntrack.zone(conn)).unwrap_or_default();
         let status = conn.and_then(|conn| traversal.conntrack.status(conn)).unwrap_or_default();
         let standing = match status.contains(CtStatus::CONFIRMED) {
             true if status.contains(CtStatus::ASSURED) => Standing::Assured,

@@ -11,7 +11,7 @@
 //! recently.
 
 use crate::diagnostic::{Diagnostic, code};
-use crate::evaluate::{Named, State, Stores, Traversal};
+use crate::evaluate::{Named, Sender, State, Stores, Traversal};
 use crate::explain::{Piece, Pieces};
 use crate::extension::{Arguments, BOTH, Extension, Given, OptionSpec, flag, valued, values};
 use crate::matches::Match;
@@ -366,10 +366,13 @@ impl Recent {
         place
     }
 
-    /// The TTL that the packet came with.
+    /// The TTL that the packet came with. One that leaves and is of no socket counts as forwarded, though the
+    /// filter made it.
     fn ttl(traversal: &Traversal<'_>) -> u8 {
         let ttl = traversal.packet.ttl;
-        let forwarded = traversal.in_interface.is_some() && traversal.out_interface.is_some();
+        let is_made = || matches!(traversal.host.sender(traversal.packet), Some(Sender::Nobody));
+        let leaves = traversal.out_interface.is_some();
+        let forwarded = leaves && (traversal.in_interface.is_some() || is_made());
         if forwarded { ttl.wrapping_add(1) } else { ttl }
     }
 
