@@ -11,6 +11,8 @@
 pub mod algebra;
 pub mod answer;
 pub mod conversation;
+pub mod copy;
+pub mod diff;
 pub mod experiment;
 pub mod explain;
 pub mod forms;
@@ -22,6 +24,8 @@ pub mod render;
 pub mod rule;
 pub mod test;
 pub mod trace;
+pub mod trial;
+pub mod why;
 pub mod witness;
 
 pub use answer::Answer;

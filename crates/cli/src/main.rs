@@ -8,6 +8,7 @@ mod exit;
 mod helpers;
 mod host;
 mod policies;
+mod recorded;
 mod report;
 mod rulesets;
 mod sets;

@@ -14,7 +14,9 @@ use keepstate_conntrack::policy::Declaration;
 use keepstate_conntrack::{Sysctls, sysctl::SysctlError};
 use keepstate_engine::{Engine, Host, InterfaceIndex, Network};
 use keepstate_packet::{Family, InterfaceName};
+use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::matches::{nfacct::Accounts, osf::Fingerprints};
+use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::sets::ipset::Sets;
 use std::path::PathBuf;
 
@@ -158,6 +160,21 @@ impl Setting {
         load_rules(self, terminal).ok()
     }
 
+    /// The rule files, whichever family they are named for.
+    pub(crate) fn rule_files(&self) -> Vec<PathBuf> {
+        self.rules.iter().chain(&self.rules4).chain(&self.rules6).cloned().collect()
+    }
+
+    /// The same with this rule file and no other.
+    pub(crate) fn with_rules(&self, file: PathBuf) -> Self {
+        Self { rules: vec![file], rules4: None, rules6: None, ..self.clone() }
+    }
+
+    /// The names of labels.
+    pub(crate) fn labels(&self, terminal: &Terminal) -> Result<LabelNames, Exit> {
+        rulesets::label_names(self.connlabel_conf.as_deref(), terminal)
+    }
+
     /// Reads the files and makes sure that they fit together.
     pub(crate) fn prepare(&self, terminal: &Terminal) -> Result<Prepared, Exit> {
         let mut loaded = load_rules(self, terminal)?;
@@ -206,6 +223,14 @@ impl Prepared {
         &self.host
     }
 
+    /// Puts a rule set in the place of the one of its family.
+    pub(crate) fn replace_ruleset(&mut self, ruleset: Ruleset) {
+        let own = self.loaded.iter_mut().find(|file| file.ruleset.family == ruleset.family);
+        if let Some(own) = own {
+            own.ruleset = ruleset;
+        }
+    }
+
     /// The sysctls, to change them yet.
     pub(crate) const fn sysctls_mut(&mut self) -> &mut Sysctls {
         &mut self.sysctls
@@ -247,7 +272,7 @@ fn load_rules(arguments: &Setting, terminal: &Terminal) -> Result<Vec<Loaded>, E
     let any = arguments.rules.iter().map(|path| (path, None));
     let v4 = arguments.rules4.iter().map(|path| (path, Some(Family::V4)));
     let v6 = arguments.rules6.iter().map(|path| (path, Some(Family::V6)));
-    let labels = rulesets::label_names(arguments.connlabel_conf.as_deref(), terminal)?;
+    let labels = arguments.labels(terminal)?;
     rulesets::load_all(any.chain(v4).chain(v6), &labels, terminal)
 }
 

@@ -287,6 +287,11 @@ impl Engine {
         *swept = Instant::default();
     }
 
+    /// Stands on another host from now on; to begin anew there is [`Self::restart`].
+    pub fn set_host(&mut self, host: Host) {
+        self.routing = Routing::new(host);
+    }
+
     /// The connection table.
     #[must_use]
     pub fn conntrack(&self) -> &conntrack::Table {

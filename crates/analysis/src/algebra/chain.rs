@@ -1,9 +1,10 @@
 //! Sets of packets through the chains of a table.
 //!
-//! A chain is looked at once for all packets and for each change that may have gone before it: what becomes of
-//! those that enter it is then known for every caller. What a target writes is kept beside the packets, as a
-//! function from the packet as it came in, so that sets always speak of packets as they came in.
+//! A chain is looked at once for all packets that enter its table and for each change that may have gone before
+//! it: what becomes of those that enter it is then known for every caller. What a target writes is kept beside
+//! the packets, as a function from the packet as it came in, so that sets always speak of packets as they came in.
 
+pub(crate) use super::places::{Places, text_of};
 use super::space::{Group, Packets, Result, STATES, Space, Unknown};
 use keepstate_ruleset::effect::{Change, Effect};
 use keepstate_ruleset::matches::conntrack as ct;
@@ -77,7 +78,8 @@ impl Current {
         }
     }
 
-    fn group(&self, space: &Space, group: Group) -> Result<Vec<Packets>> {
+    /// The bits of a group, most significant first: the packets of which each is now set.
+    pub(crate) fn group(&self, space: &Space, group: Group) -> Result<Vec<Packets>> {
         let (first, count) = space.groups().get(&group).copied().unwrap_or_default();
         (first..first + count).map(|variable| self.bit(space, variable)).collect()
     }
@@ -137,8 +139,14 @@ impl Current {
         Ok(says)
     }
 
-    fn change(&mut self, space: &mut Space, when: &Packets, name: Option<&'static str>) {
-        let number = space.next_written();
+    fn change(
+        &mut self,
+        space: &mut Space,
+        when: &Packets,
+        name: Option<&'static str>,
+        place: &str,
+    ) {
+        let number = space.next_written(place);
         self.unseen.push(Unseen { when: when.clone(), name, number });
     }
 
@@ -297,7 +305,7 @@ pub struct Walked {
     pub accepted: Option<(Packets, Current)>,
 }
 
-/// One chain, for all packets.
+/// One chain, for all packets that are looked at.
 #[derive(Clone, Debug)]
 struct Summary {
     chain: ChainIndex,
@@ -315,6 +323,8 @@ struct Summary {
 struct Walk<'a> {
     space: &'a mut Space,
     table: &'a Table,
+    /// Only these packets are looked at.
+    domain: Packets,
     summaries: Vec<Rc<Summary>>,
     /// By chain: what went before, and its summary.
     known: BTreeMap<ChainIndex, Vec<(Current, usize)>>,
@@ -329,7 +339,9 @@ pub fn walk(
     entering: &Packets,
     current: &Current,
 ) -> Result<Walked> {
-    let mut walk = Walk { space, table, summaries: Vec::new(), known: BTreeMap::new(), depth: 0 };
+    let domain = entering.clone();
+    let (summaries, known) = (Vec::new(), BTreeMap::new());
+    let mut walk = Walk { space, table, domain, summaries, known, depth: 0 };
     let top = walk.summary(base, current)?;
     walk.told(top, entering)
 }
@@ -369,15 +381,25 @@ impl Walk<'_> {
             verdicts: Vec::new(),
         };
         let mut exits: Vec<(Packets, Rc<Current>)> = Vec::new();
-        let mut here = none.others()?;
+        let mut here = self.domain.clone();
         let mut now = Rc::new(current.clone());
-        let mut texts: BTreeMap<String, u32> = BTreeMap::new();
+        let name = table.chain(index).map_or("", |chain| chain.name.as_str());
+        let mut texts = Places::new(table.name, name);
         for (number, rule) in rules.iter().enumerate() {
-            let matched = self.matched(rule, index, &now, &mut texts)?;
+            if here.is_empty() {
+                texts.pass_over(rule);
+                made.rules.push((none.clone(), none.clone()));
+                continue;
+            }
+            let matched = self.matched(rule, &now, &mut texts)?;
             let hit = here.and(&matched)?;
             made.rules.push((here.clone(), hit.clone()));
+            if hit.is_empty() {
+                texts.pass_over_target(rule);
+                continue;
+            }
             let at = RuleAt { chain: index, number: number as u32 };
-            for (hit, step) in self.steps(rule, at, &hit, &mut now, &mut texts)? {
+            for (hit, step) in self.steps(rule, &hit, &mut now, &mut texts)? {
                 match step {
                     Step::Continue => {}
                     Step::Verdict(verdict) => {
@@ -424,46 +446,23 @@ impl Walk<'_> {
     }
 
     /// Packets that a rule matches, by what they are now.
-    fn matched(
-        &mut self,
-        rule: &Rule,
-        chain: ChainIndex,
-        now: &Current,
-        texts: &mut BTreeMap<String, u32>,
-    ) -> Result<Packets> {
+    fn matched(&mut self, rule: &Rule, now: &Current, texts: &mut Places) -> Result<Packets> {
         let mut all = compile(self.space, &PacketSet::of_header(&rule.header), now, "")?;
         for one in &rule.matches {
             let set = one.packet_set();
-            let place = if has_opaque(&set) {
-                let mut text = String::from(one.name());
-                one.print(&mut text);
-                self.place(chain, text, texts)
-            } else {
-                String::new()
-            };
+            let place = texts.of_match(one.as_ref(), &set);
             all = all.and(&compile(self.space, &set, now, &place)?)?;
         }
         Ok(all)
-    }
-
-    /// The name of an opaque condition: its table, chain and text, and the how manieth of that text it is, so
-    /// that it is the same in another rule set.
-    fn place(&self, chain: ChainIndex, text: String, texts: &mut BTreeMap<String, u32>) -> String {
-        let name = self.table.chain(chain).map_or("", |chain| chain.name.as_str());
-        let place = format!("{} {name} `{text}`", self.table.name.as_str());
-        let count = texts.entry(text).or_default();
-        *count += 1;
-        if *count == 1 { place } else { format!("{place} #{count}") }
     }
 
     /// What the target does with the packets that it gets.
     fn steps(
         &mut self,
         rule: &Rule,
-        at: RuleAt,
         hit: &Packets,
         now: &mut Rc<Current>,
-        texts: &mut BTreeMap<String, u32>,
+        texts: &mut Places,
     ) -> Result<Vec<(Packets, Step)>> {
         let target = match &rule.target {
             Jump::None => return Ok(Vec::new()),
@@ -473,9 +472,7 @@ impl Walk<'_> {
             Jump::Target(target) => target,
         };
         let Effect { steps, writes } = target.effect();
-        let mut text = String::from(target.name());
-        target.print(&mut text);
-        let place = self.place(at.chain, text, texts);
+        let place = texts.of_target(target.as_ref());
         for write in &writes {
             self.write(write, hit, Rc::make_mut(now), &place)?;
         }
@@ -524,11 +521,11 @@ impl Walk<'_> {
                 now.set_group(self.space, group, when, &values)
             }
             Change::Asked(name) => {
-                now.change(self.space, when, Some(name));
+                now.change(self.space, when, Some(name), place);
                 Ok(())
             }
             Change::Bytes => {
-                now.change(self.space, when, None);
+                now.change(self.space, when, None, place);
                 Ok(())
             }
             Change::Template { untracked } => now.template(self.space, when, *untracked),
@@ -542,7 +539,7 @@ impl Walk<'_> {
         ranges: &[(u128, u128)],
         place: &str,
     ) -> Result<Vec<Packets>> {
-        let number = self.space.next_written();
+        let number = self.space.next_written(place);
         let mut bits = Vec::with_capacity(width as usize);
         for bit in 0..width {
             bits.push(self.space.unknown(Unknown::Written(format!("{place} ({number})"), bit))?);
@@ -782,15 +779,4 @@ fn merged(space: &Space, exits: Vec<(Packets, Rc<Current>)>) -> Result<Option<(P
         });
     }
     Ok(sum)
-}
-
-fn has_opaque(set: &PacketSet) -> bool {
-    match set {
-        PacketSet::Opaque => true,
-        PacketSet::All(sets) | PacketSet::Any(sets) => sets.iter().any(has_opaque),
-        PacketSet::In(..)
-        | PacketSet::Bits(..)
-        | PacketSet::Interface(..)
-        | PacketSet::Named(_) => false,
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
 use keepstate_packet::{Address, Family, Parsed};
+use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::packet_set::Field;
 use oxidd::{BooleanFunction, util::OptBool};
 
@@ -90,6 +91,9 @@ impl Space {
                 if self.family() == Family::V4 { 1 } else { 58 },
                 if self.family() == Family::V4 { 1 } else { 58 },
             )?,
+            // A SYN where it begins something, else what most segments are.
+            field(Field::State, 0, 0)?
+                .choose(&field(Field::TcpFlags, 2, 2)?, &field(Field::TcpFlags, 16, 16)?)?,
             field(Field::TcpFlags, 2, 2)?,
             field(Field::TcpFlags, 16, 16)?,
             field(Field::Icmp, 8 << 8, 8 << 8)?,
@@ -97,6 +101,9 @@ impl Space {
             field(Field::Destination, first, unicast)?,
             field(Field::Source, from, to)?,
             field(Field::Destination, low, high)?,
+            // No address that stands for a network.
+            self.last_bit(Field::Source)?,
+            self.last_bit(Field::Destination)?,
             field(Field::DestinationPort, 80, 80)?,
             field(Field::DestinationPort, 1, 65_535)?,
             field(Field::SourcePort, 40_000, 40_000)?,
@@ -107,6 +114,28 @@ impl Space {
             field(Field::Tos, 0, 0)?,
             field(Field::Length, 60, 1_500)?,
         ])
+    }
+
+    /// The packets that differ from this one in addresses, ports and interfaces at most, and in what nothing asks
+    /// for.
+    pub fn like(&self, packet: &Example) -> Result<Packets> {
+        let mut all = self.every();
+        let state = STATES.iter().position(|(bit, _)| *bit == packet.state).unwrap_or(0);
+        for (field, number) in [
+            (Field::Protocol, u128::from(packet.protocol)),
+            (Field::LaterFragment, packet.later_fragment.into()),
+            (Field::Icmp, packet.icmp.into()),
+            (Field::TcpFlags, packet.tcp_flags.into()),
+            (Field::State, state as u128),
+        ] {
+            all = all.and(&self.all_of(Group::Field(field), &[(number, number)])?)?;
+        }
+        Ok(all)
+    }
+
+    fn last_bit(&self, field: Field) -> Result<Packets> {
+        let bits = self.bits(Group::Field(field))?;
+        Ok(bits.last().cloned().unwrap_or_else(|| self.every()))
     }
 
     fn of_cube(&self, cube: &[OptBool]) -> Example {
@@ -151,7 +180,11 @@ impl Space {
             None | Some(Interface::None) => None,
             Some(Interface::Named(name)) => Some(name.clone()),
             Some(Interface::Beginning(name)) => Some(self.unused(name)),
-            Some(Interface::Other) => Some(self.unused("if")),
+            Some(Interface::Other) => {
+                let usual = if side == Group::In { "eth0" } else { "eth1" };
+                let is_other = self.interface_number(usual) == number(side);
+                Some(if is_other { usual.to_string() } else { self.unused("if") })
+            }
         };
         Example {
             family: self.family(),
@@ -240,6 +273,17 @@ impl Space {
 }
 
 impl Example {
+    /// Whether table nat is asked of it.
+    #[must_use]
+    pub fn is_first_of_connection(&self) -> bool {
+        let announced = (Unknown::FirstOfRelated, true);
+        match self.state {
+            ct::NEW => true,
+            ct::RELATED => self.unknowns.contains(&announced),
+            _ => false,
+        }
+    }
+
     /// The fields of a packet that came; interfaces and unknowns are left for the caller to say.
     #[must_use]
     pub fn of_packet(parsed: &Parsed, bytes: &[u8], mark: u32, state: u8) -> Self {

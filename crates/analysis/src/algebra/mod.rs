@@ -14,9 +14,12 @@
 
 pub mod chain;
 pub mod example;
+mod places;
+pub mod possible;
 pub mod rows;
 pub mod space;
 pub mod way;
+mod words;
 
 pub use chain::{RuleAt, Walked};
 pub use example::Example;

@@ -148,7 +148,10 @@ pub struct Space {
     every: Packets,
     /// What holds of unknowns: values that targets may not write.
     pub(super) assumed: Packets,
-    written: u32,
+    /// Numbers for what targets write, by place and the how manieth time of a walk.
+    numbers: BTreeMap<(String, u32), u32>,
+    /// How often each place has been written at since [`Self::begin_again`].
+    written: BTreeMap<String, u32>,
 }
 
 impl fmt::Debug for Space {
@@ -235,7 +238,8 @@ impl Space {
             first_unknown: first,
             assumed: every.clone(),
             every,
-            written: 0,
+            numbers: BTreeMap::new(),
+            written: BTreeMap::new(),
         };
         space.every = space.possible()?;
         Ok(space)
@@ -329,10 +333,18 @@ impl Space {
         self.variable(variable)
     }
 
+    /// Another rule set is walked, or the same once more: what a target of the same text in the same place
+    /// writes is then the same unknown as before.
+    pub(super) fn begin_again(&mut self) {
+        self.written.clear();
+    }
+
     /// A number for what a target writes that is not told.
-    pub(super) fn next_written(&mut self) -> u32 {
-        self.written += 1;
-        self.written
+    pub(super) fn next_written(&mut self, place: &str) -> u32 {
+        let count = self.written.entry(place.to_string()).or_default();
+        *count += 1;
+        let next = self.numbers.len() as u32 + 1;
+        *self.numbers.entry((place.to_string(), *count)).or_insert(next)
     }
 
     /// Packets whose group has a value in one of the ranges, both ends included.
@@ -451,23 +463,48 @@ impl Space {
     /// Packets that are in the set whatever the unknowns of [`Unknown::Opaque`], [`Unknown::Written`] and
     /// [`Unknown::FirstOfRelated`] say; [`Unknown::Named`] are left as they are.
     pub fn narrowest(&self, packets: &Packets) -> Result<Packets> {
-        let vars = self.open_variables()?;
+        self.narrowest_of(packets, is_open)
+    }
+
+    /// Packets that are in the set for some value of those unknowns.
+    pub fn widest(&self, packets: &Packets) -> Result<Packets> {
+        self.widest_of(packets, is_open)
+    }
+
+    /// Packets that are in the set whatever these unknowns say.
+    pub fn narrowest_of(
+        &self,
+        packets: &Packets,
+        open: impl Fn(&Unknown) -> bool,
+    ) -> Result<Packets> {
+        let vars = self.variables_of(open)?;
         // Unknowns have only values that can be.
         let given = packets.or(&self.assumed.others()?)?;
         Packets(given.0.forall(&vars.0)?).and(&self.every)
     }
 
-    /// Packets that are in the set for some value of those unknowns.
-    pub fn widest(&self, packets: &Packets) -> Result<Packets> {
-        let vars = self.open_variables()?;
+    /// Packets that are in the set for some value of these unknowns.
+    pub fn widest_of(&self, packets: &Packets, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {
+        let vars = self.variables_of(open)?;
         let given = packets.and(&self.assumed)?;
         Ok(Packets(given.0.exists(&vars.0)?))
     }
 
-    fn open_variables(&self) -> Result<Packets> {
+    /// Packets that differ from those of the set in these groups at most.
+    pub fn forget(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
+        let mut vars = Packets(self.none().0.not()?);
+        for group in groups {
+            for bit in self.bits(*group)? {
+                vars = vars.and(&bit)?;
+            }
+        }
+        Ok(Packets(packets.0.exists(&vars.0)?))
+    }
+
+    fn variables_of(&self, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {
         let mut all = Packets(self.none().0.not()?);
         for (unknown, variable) in &self.unknown_index {
-            if !matches!(unknown, Unknown::Named(_, 0)) {
+            if open(unknown) {
                 all = all.and(&self.variable(*variable)?)?;
             }
         }
@@ -529,6 +566,11 @@ impl Space {
     pub fn packets(&mut self, set: &PacketSet, place: &str) -> Result<Packets> {
         super::chain::compile(self, set, &super::chain::Current::default(), place)
     }
+}
+
+/// Whether nothing that stays the same decides it.
+const fn is_open(unknown: &Unknown) -> bool {
+    !matches!(unknown, Unknown::Named(_, 0))
 }
 
 /// The text of a pattern, and whether it is a whole name.

@@ -57,7 +57,7 @@ impl Way {
 }
 
 /// The tables of a hook with their place, as netfilter sorts them.
-fn tables(hook: Hook) -> Vec<TableName> {
+pub(crate) fn tables(hook: Hook) -> Vec<TableName> {
     let mut tables: Vec<_> =
         TableName::ALL.into_iter().filter(|table| table.hooks().contains(&hook)).collect();
     tables.sort_by_key(|table| table.priority(hook));
@@ -97,6 +97,8 @@ pub struct Outcome {
     pub way: Way,
     /// The tables that were walked, in order.
     pub stages: Vec<Stage>,
+    /// The packets that are behind each hook, and what they are by then.
+    pub behind: Vec<(Hook, Packets, Current)>,
     /// Those that come to its end, by what they were when they came in.
     pub passed: Packets,
     /// What those are by then.
@@ -150,9 +152,11 @@ pub fn follow(
     way: Way,
     entering: &Packets,
 ) -> Result<Outcome> {
+    space.begin_again();
     let mut outcome = Outcome {
         way,
         stages: Vec::new(),
+        behind: Vec::new(),
         passed: entering.and(&way.packets(space)?)?,
         current: Current::default(),
     };
@@ -171,6 +175,7 @@ pub fn follow(
             }
             outcome.table(space, ruleset, *hook, name)?;
         }
+        outcome.behind.push((*hook, outcome.passed.clone(), outcome.current.clone()));
     }
     Ok(outcome)
 }

@@ -144,7 +144,7 @@ impl Page {
     }
 
     /// Filled text behind a head; the lines below are indented by the head's blanks and dashes.
-    fn paragraph(&mut self, head: &str, text: &str) {
+    pub(crate) fn paragraph(&mut self, head: &str, text: &str) {
         let indent = head.chars().take_while(|c| matches!(c, ' ' | '-')).count();
         self.hanging(head, text, indent);
     }

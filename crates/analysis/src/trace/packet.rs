@@ -14,7 +14,7 @@ pub(super) fn end(family: Family, (address, port): (Address, Option<u16>)) -> St
 }
 
 /// `tcp 10.0.0.1:1000 > 198.51.100.2:80`.
-pub(super) fn ends(tuple: &Tuple) -> String {
+pub(crate) fn ends(tuple: &Tuple) -> String {
     let [source, destination] = both(tuple);
     format!("{} {source} > {destination}", protocol(tuple.protocol))
 }

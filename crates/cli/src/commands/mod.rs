@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod conntrack;
 mod convert;
+mod diff;
 mod explain;
 pub(crate) mod ipset;
 pub(crate) mod iptables;
@@ -13,6 +14,7 @@ mod run;
 mod test;
 mod trace;
 mod verify;
+mod why;
 
 use crate::{exit::Exit, terminal::Terminal};
 
@@ -25,6 +27,10 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Say exactly what a rule, a rule set, a connection line or a log line means
     Explain(explain::Arguments),
+    /// Why a rule is needed: what would change without it
+    Why(why::Arguments),
+    /// What changes between two rule sets, exactly: which packets and states fare differently
+    Diff(diff::Arguments),
     /// Tell the way of each packet, step by step, with reasons
     Trace(trace::Arguments),
     /// Tell who can open connections to what, by address classes
@@ -85,6 +91,8 @@ impl Command {
             Self::Check(arguments) => check::run(arguments, terminal),
             Self::Replay(arguments) => replay::run(arguments, terminal),
             Self::Explain(arguments) => explain::run(arguments, terminal),
+            Self::Why(arguments) => why::run(arguments, terminal),
+            Self::Diff(arguments) => diff::run(arguments, terminal),
             Self::Trace(arguments) => trace::run(arguments, terminal),
             Self::Reach(arguments) => reach::run(arguments, terminal),
             Self::Test(arguments) => test::run(arguments, terminal),

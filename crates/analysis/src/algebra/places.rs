@@ -1,0 +1,72 @@
+//! Names of conditions that no field decides.
+
+use keepstate_ruleset::matches::Match;
+use keepstate_ruleset::model::{Jump, Rule, TableName};
+use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::targets::Target;
+use std::collections::BTreeMap;
+
+/// Names of the opaque conditions of a chain, in the order of its rules: table, chain and text, and the how
+/// manieth of that text it is, so that it is the same in another rule set.
+#[derive(Debug)]
+pub(crate) struct Places {
+    chain: String,
+    texts: BTreeMap<String, u32>,
+}
+
+impl Places {
+    pub(crate) fn new(table: TableName, chain: &str) -> Self {
+        Self { chain: format!("{} {chain}", table.as_str()), texts: BTreeMap::new() }
+    }
+
+    /// Of the next match; its text alone where nothing is opaque in it.
+    pub(crate) fn of_match(&mut self, one: &dyn Match, set: &PacketSet) -> String {
+        if has_opaque(set) { self.next(text_of(one)) } else { String::new() }
+    }
+
+    /// Of the next target.
+    pub(crate) fn of_target(&mut self, target: &dyn Target) -> String {
+        let mut text = String::from(target.name());
+        target.print(&mut text);
+        self.next(text)
+    }
+
+    /// A rule that is not looked at.
+    pub(super) fn pass_over(&mut self, rule: &Rule) {
+        for one in &rule.matches {
+            let _ = self.of_match(one.as_ref(), &one.packet_set());
+        }
+        self.pass_over_target(rule);
+    }
+
+    pub(super) fn pass_over_target(&mut self, rule: &Rule) {
+        if let Jump::Target(target) = &rule.target {
+            let _ = self.of_target(target.as_ref());
+        }
+    }
+
+    fn next(&mut self, text: String) -> String {
+        let place = format!("{} `{text}`", self.chain);
+        let count = self.texts.entry(text).or_default();
+        *count += 1;
+        if *count == 1 { place } else { format!("{place} #{count}") }
+    }
+}
+
+/// A match as a rule has it, without `-m`.
+pub(crate) fn text_of(one: &dyn Match) -> String {
+    let mut text = String::from(one.name());
+    one.print(&mut text);
+    text
+}
+
+fn has_opaque(set: &PacketSet) -> bool {
+    match set {
+        PacketSet::Opaque => true,
+        PacketSet::All(sets) | PacketSet::Any(sets) => sets.iter().any(has_opaque),
+        PacketSet::In(..)
+        | PacketSet::Bits(..)
+        | PacketSet::Interface(..)
+        | PacketSet::Named(_) => false,
+    }
+}

@@ -1,0 +1,140 @@
+//! A packet in the notation that `keepstate trace --packet` reads.
+
+use super::Example;
+use super::space::STATES;
+use keepstate_packet::{Family, tcp};
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// Flags by their bit.
+const FLAGS: [(u8, &str); 8] = [
+    (tcp::SYN, "syn"),
+    (tcp::FIN, "fin"),
+    (tcp::RST, "rst"),
+    (tcp::PSH, "psh"),
+    (tcp::ACK, "ack"),
+    (tcp::URG, "urg"),
+    (tcp::ECE, "ece"),
+    (tcp::CWR, "cwr"),
+];
+
+/// Where a later fragment begins, behind the IP header.
+const PIECE_OFFSET: u32 = 8;
+
+impl Example {
+    /// The packet in words: `tcp 10.0.0.5:1234 > 192.0.2.1:80 syn in eth0`. `None` where no packet is that short,
+    /// or so long.
+    #[must_use]
+    pub fn packet(&self) -> Option<String> {
+        let mut out = String::new();
+        if self.in_interface.is_none() {
+            out.push_str("host ");
+        }
+        out.push_str(&protocol(self.protocol));
+        let has_ports = matches!(self.protocol, 6 | 17 | 132 | 136);
+        let end = |address: keepstate_packet::Address, port: u16| {
+            let ip = address.ip(self.family);
+            if has_ports { SocketAddr::new(ip, port).to_string() } else { ip.to_string() }
+        };
+        let _ = write!(
+            out,
+            " {} > {}",
+            end(self.source, self.source_port),
+            end(self.destination, self.destination_port)
+        );
+        match self.protocol {
+            tcp::PROTOCOL => {
+                let set = FLAGS.iter().filter(|(flag, _)| self.tcp_flags & flag != 0);
+                let names: Vec<&str> = set.map(|(_, name)| *name).collect();
+                let _ = match names.is_empty() {
+                    true => write!(out, " none"),
+                    false => write!(out, " {}", names.join(" ")),
+                };
+            }
+            1 | 58 => {
+                let (kind, code) = (self.icmp >> 8, self.icmp & 0xff);
+                let word = match (self.protocol, kind, code) {
+                    (1, 8, 0) | (58, 128, 0) => "echo-request".to_string(),
+                    (1, 0, 0) | (58, 129, 0) => "echo-reply".to_string(),
+                    _ => format!("{kind}/{code}"),
+                };
+                let _ = write!(out, " {word}");
+            }
+            _ => {}
+        }
+        self.size(&mut out)?;
+        if self.ttl != 0 {
+            let _ = write!(out, " ttl={}", self.ttl);
+        }
+        if self.tos != 0 {
+            let _ = write!(out, " tos={}", self.tos);
+        }
+        if self.mark != 0 {
+            let _ = write!(out, " mark={:#x}", self.mark);
+        }
+        if let Some(name) = &self.in_interface {
+            let _ = write!(out, " in {name}");
+        }
+        Some(out)
+    }
+
+    /// Its length, where it matters.
+    fn size(&self, out: &mut String) -> Option<()> {
+        let network = if self.family == Family::V4 { 20 } else { 40 };
+        let transport = match self.protocol {
+            tcp::PROTOCOL => 20,
+            17 | 136 | 1 | 58 => 8,
+            132 => 12,
+            _ => 0,
+        };
+        if self.later_fragment {
+            let header = network + if self.family == Family::V6 { 8 } else { 0 };
+            let length = match self.length {
+                0 => 8,
+                length => length.checked_sub(header).filter(|length| *length > 0)?,
+            };
+            let end = PIECE_OFFSET + length;
+            if self.protocol == 132 && end > transport {
+                return None;
+            }
+            let more = end.saturating_sub(transport);
+            if more > 0 {
+                let _ = write!(out, " len={more}");
+            }
+            let _ = write!(out, " piece={PIECE_OFFSET}-{end}");
+        } else if self.length != 0 {
+            let data = self.length.checked_sub(network + transport)?;
+            match data {
+                0 => {}
+                _ if self.protocol == 132 => return None,
+                data => {
+                    let _ = write!(out, " len={data}");
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// What the notation has no words for: the interface that it leaves by and its state.
+    #[must_use]
+    pub fn circumstances(&self) -> String {
+        let state = STATES.iter().find(|(bit, _)| *bit == self.state).map_or("", |(_, name)| name);
+        match &self.out_interface {
+            Some(name) => format!("out {name}, {state}"),
+            None => state.to_string(),
+        }
+    }
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        58 => "icmpv6",
+        132 => "sctp",
+        136 => "udplite",
+        number => return number.to_string(),
+    }
+    .to_string()
+}

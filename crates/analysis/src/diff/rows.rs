@@ -1,0 +1,419 @@
+//! From sets of packets that differ to rows with a packet each that the engine confirms.
+
+use super::fates::{Aspect, Difference, Value, rule_at};
+use super::told::{RowTold, WayTold, WitnessTold};
+use super::{Side, words};
+use crate::algebra::space::{Group, Packets, Result, Unknown};
+use crate::algebra::{Example, Row, Space, Way};
+use crate::trace::notation::Reader;
+use crate::trial::{Decided, Ran};
+use keepstate_conntrack::Hook;
+use keepstate_packet::Parsed;
+use keepstate_ruleset::model::{Jump, TableName, builtin_name};
+use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeSet;
+
+/// Most rows that are told of a way.
+pub const ROWS_MAX: usize = 200;
+/// How many packets of a row are tried until the engine confirms one.
+const TRIES: usize = 4;
+/// How many conditions are named that a row hangs on.
+const CONDITIONS_MAX: usize = 4;
+
+/// Tells the differences of a way.
+pub(crate) fn told(
+    space: &mut Space,
+    (old, new): (&Side, &Side),
+    way: Way,
+    differences: &[Difference],
+    possible: &Packets,
+) -> Result<WayTold> {
+    let mut writer = Writer { space, old, new, way, possible, rows: Vec::new(), left_out: 0 };
+    for difference in differences {
+        writer.difference(difference)?;
+    }
+    let (rows, rows_left_out) = (writer.rows, writer.left_out);
+    let hooks = way.hooks().iter().map(|hook| builtin_name(*hook)).collect();
+    Ok(WayTold { way: name(way), hooks, rows, rows_left_out })
+}
+
+/// The packets of a set in lines, without those that there cannot be; whether there are more.
+pub(crate) fn lines(
+    space: &Space,
+    way: Way,
+    packets: &Packets,
+    possible: &Packets,
+    most: usize,
+) -> Result<(Vec<String>, bool)> {
+    let rows = space.rows(&space.widest(packets)?)?;
+    let mut lines = Vec::new();
+    for row in &rows.rows {
+        if lines.len() <= most && !space.packets_of(row)?.and(possible)?.is_empty() {
+            lines.push(row.on(way).shown(space).to_string());
+        }
+    }
+    let more = !rows.complete || lines.len() > most;
+    lines.truncate(most);
+    Ok((lines, more))
+}
+
+/// The word for a way.
+pub(crate) const fn name(way: Way) -> &'static str {
+    match way {
+        Way::In => "in",
+        Way::Through => "through",
+        Way::Out => "out",
+    }
+}
+
+struct Writer<'a> {
+    space: &'a mut Space,
+    old: &'a Side,
+    new: &'a Side,
+    way: Way,
+    possible: &'a Packets,
+    rows: Vec<RowTold>,
+    left_out: usize,
+}
+
+impl Writer<'_> {
+    fn difference(&mut self, difference: &Difference) -> Result<()> {
+        let certain = self.space.narrowest(&difference.packets)?;
+        self.write(difference, &certain, true)?;
+        let perhaps = self.space.widest(&difference.packets)?.less(&certain)?;
+        self.write(difference, &perhaps, false)
+    }
+
+    fn write(&mut self, difference: &Difference, packets: &Packets, certain: bool) -> Result<()> {
+        if packets.and(self.possible)?.is_empty() {
+            return Ok(());
+        }
+        let rows = self.space.rows(packets)?;
+        let mut told = self.space.none();
+        for row in &rows.rows {
+            let here = self.space.packets_of(row)?.and(packets)?.and(self.possible)?.less(&told)?;
+            if here.is_empty() {
+                continue;
+            }
+            if self.rows.len() >= ROWS_MAX {
+                self.left_out += 1;
+                continue;
+            }
+            told = told.or(&here)?;
+            let row = self.row(difference, row, &here, certain)?;
+            self.add(row);
+        }
+        if !rows.complete {
+            self.left_out += 1;
+        }
+        Ok(())
+    }
+
+    /// What rules do beside is told with what becomes of the packets, where these are the same.
+    fn add(&mut self, row: RowTold) {
+        let same =
+            |known: &&mut RowTold| (&known.packets, known.certain) == (&row.packets, row.certain);
+        match self.rows.iter_mut().find(same).filter(|_| row.what == "effect") {
+            Some(known) => known.also.push(format!("{} -> {}", row.old, row.new)),
+            None => self.rows.push(row),
+        }
+    }
+
+    fn row(
+        &mut self,
+        difference: &Difference,
+        row: &Row,
+        here: &Packets,
+        certain: bool,
+    ) -> Result<RowTold> {
+        let (what, old, new) = aspect_words(&difference.aspect);
+        let among = here.and(&difference.packets)?;
+        let witness = self.witness(&difference.aspect, &among)?;
+        let certain = certain && witness.is_some();
+        let depends_on = if certain { Vec::new() } else { self.depends(&among)? };
+        let packets = row.on(self.way).shown(self.space).to_string();
+        Ok(RowTold { what, old, new, also: Vec::new(), packets, certain, depends_on, witness })
+    }
+
+    /// Conditions that no field decides, of a packet of the set.
+    fn depends(&self, packets: &Packets) -> Result<Vec<String>> {
+        let Some(example) = self.space.example(packets)? else { return Ok(Vec::new()) };
+        let open = example.unknowns.iter();
+        let open = open.filter(|(unknown, _)| !matches!(unknown, Unknown::Named(_, 0)));
+        let names: BTreeSet<String> = open.map(|(unknown, _)| unknown_words(unknown)).collect();
+        Ok(names.into_iter().take(CONDITIONS_MAX).collect())
+    }
+
+    /// A packet of the set of which the engine says what is claimed.
+    fn witness(&mut self, aspect: &Aspect, packets: &Packets) -> Result<Option<WitnessTold>> {
+        let mut left = packets.clone();
+        for _ in 0..TRIES {
+            let Some(example) = self.space.example(&left)? else { break };
+            let plain = self.plain(&example, packets)?;
+            if let Some(told) = self.tried(aspect, &plain) {
+                return Ok(Some(told));
+            }
+            left = left.less(&self.space.like(&example)?)?;
+        }
+        Ok(None)
+    }
+
+    /// Without the length and the time to live, where any will do.
+    fn plain(&self, example: &Example, packets: &Packets) -> Result<Example> {
+        let plain = Example { length: 0, ttl: 0, ..example.clone() };
+        let bytes = plain.packet().and_then(|packet| bytes_of(&packet));
+        let Some((parsed, bytes)) = bytes.and_then(|b| Some((Parsed::new(&b).ok()?, b))) else {
+            return Ok(example.clone());
+        };
+        let is = Example::of_packet(&parsed, &bytes, plain.mark, plain.state);
+        let as_sent = Example { length: is.length, ttl: is.ttl, ..plain.clone() };
+        let fits = self.space.contains(packets, &self.space.values(&as_sent));
+        Ok(if fits { plain } else { example.clone() })
+    }
+
+    fn tried(&mut self, aspect: &Aspect, example: &Example) -> Option<WitnessTold> {
+        let packet = example.packet()?;
+        let bytes = bytes_of(&packet)?;
+        if !is_of(&bytes, example) {
+            return None;
+        }
+        let old = self.old.trial.run(self.space, self.way, example, &bytes)?;
+        let new = self.new.trial.run(self.space, self.way, example, &bytes)?;
+        let (old_by, new_by) = self.confirmed(aspect, (example, &bytes), (&old, &new))?;
+        let given = example.unknowns.iter().map(|(unknown, says)| {
+            format!("{} says {}", unknown_words(unknown), if *says { "yes" } else { "no" })
+        });
+        Some(WitnessTold {
+            example: example.clone(),
+            trace: trace(self.way, example, &packet, &self.old.name),
+            circumstances: example.circumstances(),
+            packet,
+            given: given.collect(),
+            old: words::decided(self.old, old_by),
+            new: words::decided(self.new, new_by),
+        })
+    }
+
+    /// Whether both runs show what is claimed; who decided then.
+    fn confirmed(
+        &self,
+        aspect: &Aspect,
+        (example, bytes): (&Example, &[u8]),
+        (old, new): (&Ran, &Ran),
+    ) -> Option<(Option<Decided>, Option<Decided>)> {
+        match aspect {
+            Aspect::Verdict(one, other) => {
+                if (old.verdict, new.verdict) != (*one, *other) {
+                    return None;
+                }
+                let ended = |ran: &Ran| {
+                    ran.decided.last().copied().filter(|_| ran.verdict != Verdict::Accept)
+                };
+                let place = ended(new).or_else(|| ended(old))?;
+                let there = |ran: &Ran| ran.decided_in(place.hook, place.table);
+                Some((ended(old).or_else(|| there(old)), ended(new).or_else(|| there(new))))
+            }
+            Aspect::Translation(hook, one, other) => {
+                let by = [(self.old, old), (self.new, new)].map(|(side, ran)| {
+                    let by = ran.decided_in(*hook, TableName::Nat);
+                    (by, by.map_or_else(String::new, |by| target_text(side, by)))
+                });
+                let [(old_by, old), (new_by, new)] = by;
+                (old == *one && new == *other).then_some((old_by, new_by))
+            }
+            Aspect::Mark(hook, one, other) => {
+                let mark =
+                    |ran: &Ran| ran.marks.iter().find(|(at, _)| at == hook).map(|(_, mark)| *mark);
+                self.values(example.mark, (*one, *other), (mark(old)?, mark(new)?), (old, new))
+            }
+            Aspect::Ttl(one, other) => {
+                let came = Parsed::new(bytes).ok()?.ttl;
+                let now = (old.ttl.into(), new.ttl.into());
+                self.values(came.into(), (*one, *other), now, (old, new))
+            }
+            Aspect::Tos(one, other) => {
+                let now = (old.tos.into(), new.tos.into());
+                self.values(example.tos.into(), (*one, *other), now, (old, new))
+            }
+            Aspect::Effect(hook, table, text, is_new) => {
+                let by = |side: &Side, ran: &Ran| {
+                    let all = ran.matched.iter().copied().filter(|by| {
+                        (by.hook, by.table) == (*hook, *table) && does(side, *by, text)
+                    });
+                    let all: Vec<Decided> = all.collect();
+                    (all.len(), all.first().copied())
+                };
+                let ((before, old_by), (after, new_by)) = (by(self.old, old), by(self.new, new));
+                let else_by = |ran: &Ran| ran.decided_in(*hook, *table);
+                (before != after && (after > before) == *is_new)
+                    .then(|| (old_by.or_else(|| else_by(old)), new_by.or_else(|| else_by(new))))
+            }
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Whether a field came out as is claimed.
+    fn values(
+        &self,
+        came: u32,
+        (one, other): (Value, Value),
+        (before, after): (u32, u32),
+        (old, new): (&Ran, &Ran),
+    ) -> Option<(Option<Decided>, Option<Decided>)> {
+        let is = before != after && one.fits(came, before) && other.fits(came, after);
+        is.then(|| (last_of(self.old, old), last_of(self.new, new)))
+    }
+}
+
+/// The last rule with a target that a packet matched.
+fn last_of(side: &Side, ran: &Ran) -> Option<Decided> {
+    let has_target = |by: &&Decided| {
+        let rule = rule_at(side.trial.ruleset(), by.table, by.at);
+        rule.is_some_and(|rule| matches!(rule.target, Jump::Target(_)))
+    };
+    ran.matched.iter().rev().find(has_target).copied()
+}
+
+fn target_text(side: &Side, by: Decided) -> String {
+    match rule_at(side.trial.ruleset(), by.table, by.at).map(|rule| &rule.target) {
+        Some(Jump::Target(target)) => words::target(target.as_ref()),
+        _ => String::new(),
+    }
+}
+
+fn does(side: &Side, by: Decided, text: &str) -> bool {
+    target_text(side, by) == text
+        || rule_at(side.trial.ruleset(), by.table, by.at).is_some_and(|rule| {
+            rule.matches.iter().any(|one| {
+                text.strip_prefix("-m ")
+                    .is_some_and(|text| crate::algebra::chain::text_of(one.as_ref()) == text)
+            })
+        })
+}
+
+/// The packet that the words are of.
+pub(crate) fn bytes_of(packet: &str) -> Option<Vec<u8>> {
+    let mut reader = Reader::default();
+    reader.lines(packet).ok()?;
+    let [written] = reader.finish().try_into().ok()?;
+    let written: crate::trace::notation::Written = written;
+    Some(written.bytes)
+}
+
+/// Whether the bytes are the packet that the algebra speaks of.
+fn is_of(bytes: &[u8], example: &Example) -> bool {
+    let Ok(parsed) = Parsed::new(bytes) else { return false };
+    let is = Example::of_packet(&parsed, bytes, example.mark, example.state);
+    let mut wanted = example.clone();
+    (wanted.in_interface, wanted.out_interface) = (None, None);
+    wanted.unknowns.clear();
+    if wanted.length == 0 {
+        wanted.length = is.length;
+    }
+    if wanted.ttl == 0 {
+        wanted.ttl = is.ttl;
+    }
+    // What its protocol has not got nobody looks at.
+    let has_ports = matches!(is.protocol, 6 | 17 | 132 | 136) && !is.later_fragment;
+    if !has_ports {
+        (wanted.source_port, wanted.destination_port) = (is.source_port, is.destination_port);
+    }
+    if is.protocol != 6 || is.later_fragment {
+        wanted.tcp_flags = is.tcp_flags;
+    }
+    if !matches!(is.protocol, 1 | 58) || is.later_fragment {
+        wanted.icmp = is.icmp;
+    }
+    is == wanted
+}
+
+fn unknown_words(unknown: &Unknown) -> String {
+    match unknown {
+        Unknown::Named(text, 0) => format!("`-m {text}`"),
+        Unknown::Named(text, _) => format!("`-m {text}` of what the packet is by then"),
+        Unknown::Opaque(place) => place.clone(),
+        Unknown::Written(place, _) => format!("what {place} writes"),
+        Unknown::FirstOfRelated => {
+            "whether it begins a connection that a helper announced".to_string()
+        }
+    }
+}
+
+/// What is different, and how it was and is.
+fn aspect_words(aspect: &Aspect) -> (&'static str, String, String) {
+    let or_none = |text: &String, none: &str| {
+        if text.is_empty() { none.to_string() } else { text.clone() }
+    };
+    match aspect {
+        Aspect::Verdict(old, new) => ("verdict", words::verdict(*old), words::verdict(*new)),
+        Aspect::Translation(_, old, new) => {
+            ("translation", or_none(old, "no translation"), or_none(new, "no translation"))
+        }
+        Aspect::Mark(hook, old, new) => {
+            let behind = format!(" behind {}", builtin_name(*hook));
+            ("mark", value("mark", *old) + &behind, value("mark", *new))
+        }
+        Aspect::Ttl(old, new) => ("ttl", value("TTL", *old), value("TTL", *new)),
+        Aspect::Tos(old, new) => ("tos", value("TOS", *old), value("TOS", *new)),
+        Aspect::Effect(hook, table, text, is_new) => {
+            let place = format!("{} {}", table.as_str(), builtin_name(*hook));
+            match is_new {
+                true => ("effect", format!("no {text}"), format!("{text} ({place})")),
+                false => ("effect", format!("{text} ({place})"), format!("no {text}")),
+            }
+        }
+    }
+}
+
+fn value(field: &str, value: Value) -> String {
+    match value {
+        Value::Is(number) if field == "TTL" => format!("TTL {number}"),
+        Value::Is(number) => format!("{field} {number:#x}"),
+        Value::AsItCame => format!("{field} as it came"),
+        Value::Various => format!("another {field}"),
+    }
+}
+
+/// The command that tells the way of the packet.
+fn trace(way: Way, example: &Example, packet: &str, rules: &str) -> String {
+    let length = if example.family == keepstate_packet::Family::V4 { 32 } else { 128 };
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    let (incoming, outgoing) = (name(&example.in_interface), name(&example.out_interface));
+    let place = match way {
+        Way::In => {
+            let own = example.destination.ip(example.family);
+            format!("--local {own}/{length} --in {incoming}")
+        }
+        Way::Through => format!("--in {incoming} --out {outgoing}"),
+        Way::Out => {
+            let own = example.source.ip(example.family);
+            format!("--local {own}/{length} --in {outgoing}")
+        }
+    };
+    format!("keepstate trace --rules {rules} {place} --packet '{packet}'")
+}
+
+impl Row {
+    /// Without the interface that no packet of the way has.
+    pub(crate) fn on(&self, way: Way) -> Self {
+        let mut row = self.clone();
+        match way {
+            Way::In => row.values.remove(&Group::Out),
+            Way::Out => row.values.remove(&Group::In),
+            Way::Through => None,
+        };
+        row
+    }
+}
+
+/// For a hook: which way its own chain lies on.
+pub(crate) fn ways_of(hook: Hook) -> &'static [Way] {
+    match hook {
+        Hook::Prerouting => &[Way::In, Way::Through],
+        Hook::Input => &[Way::In],
+        Hook::Forward => &[Way::Through],
+        Hook::Output => &[Way::Out],
+        Hook::Postrouting => &[Way::Through, Way::Out],
+    }
+}

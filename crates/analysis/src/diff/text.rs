@@ -1,0 +1,238 @@
+//! A comparison as text.
+
+use super::told::{
+    Compared, ConversationTold, DecidedTold, RecordedTold, RowTold, WayTold, WitnessTold,
+};
+use crate::render::Style;
+use crate::render::text::{Page, printable};
+
+const BOLD: u8 = 1;
+const RED: u8 = 31;
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+/// Rows of a way that are printed; all are in the JSON form.
+pub(crate) const ROWS_SHOWN: usize = 40;
+
+/// Conversations that are told one by one, others that come to the same beside them.
+const GROUPS_SHOWN: usize = 8;
+
+/// What the two sides of a comparison are called.
+pub(crate) const OLD_NEW: [&str; 2] = ["old", "new"];
+
+/// The comparison for people.
+#[must_use]
+pub fn render(compared: &Compared, style: &Style) -> String {
+    let mut page = Page::new(style);
+    let head = format!("{} -> {} ({})", compared.old, compared.new, compared.family);
+    let head = page.paint(BOLD, &printable(&head));
+    page.line(&head);
+    page.blank();
+    if compared.equal {
+        let text = page.paint(GREEN, "Proven equal");
+        page.paragraph(
+            "",
+            &format!(
+                "{text}: every packet that there can be, in every state, fares alike with both: verdict, \
+                 answers, translation, marks and what rules do beside."
+            ),
+        );
+    } else {
+        for way in &compared.ways {
+            self::way(&mut page, way, OLD_NEW);
+        }
+        if !compared.conversations.is_empty() {
+            page.blank();
+            page.line("Conversations");
+            conversations(&mut page, &compared.conversations, OLD_NEW);
+        }
+    }
+    if let Some(told) = &compared.recorded {
+        page.blank();
+        page.line("Recorded traffic");
+        recorded(&mut page, told, OLD_NEW);
+    }
+    page.blank();
+    page.line("Assumed");
+    for text in &compared.assumed {
+        page.hanging("  - ", &printable(text), 4);
+    }
+    page.out
+}
+
+/// The rows of one way.
+pub(crate) fn way(page: &mut Page, way: &WayTold, sides: [&str; 2]) {
+    let name = page.paint(BOLD, &way.way.to_uppercase());
+    let hooks = way.hooks.join(", ");
+    if way.rows.is_empty() && way.rows_left_out == 0 {
+        page.line(&format!("{name} ({hooks}): no difference"));
+        return;
+    }
+    let count = way.rows.len() + way.rows_left_out;
+    let rows = if count == 1 { "1 row".to_string() } else { format!("{count} rows") };
+    page.line(&format!("{name} ({hooks}): {rows}"));
+    for row in way.rows.iter().take(ROWS_SHOWN) {
+        self::row(page, row, sides);
+    }
+    let more = count.saturating_sub(ROWS_SHOWN);
+    if more > 0 {
+        page.line(&format!("  ... and {more} more (--format json has up to {})", super::ROWS_MAX));
+    }
+}
+
+/// What came of recorded traffic.
+pub(crate) fn recorded(page: &mut Page, told: &RecordedTold, sides: [&str; 2]) {
+    page.paragraph(
+        "  ",
+        &format!(
+            "{} of {} packets have another verdict, in {} of {} connections.",
+            told.packets_differing, told.packets, told.connections_differing, told.connections
+        ),
+    );
+    if told.connections_not_followed > 0 {
+        let count = told.connections_not_followed;
+        page.paragraph("  ", &format!("{count} packets are of connections beyond those followed."));
+    }
+    for one in told.affected.iter().take(ROWS_SHOWN) {
+        let state = one.state.map(|state| format!(", {state}")).unwrap_or_default();
+        let change = page.paint(RED, &format!("{} -> {}", one.old, one.new));
+        let head = format!(
+            "{change}  {}, {} of {} packets, first packet {}{state}",
+            printable(&one.connection),
+            one.packets_differing,
+            one.packets,
+            one.first
+        );
+        page.hanging("  ", &head, 4);
+        page.hanging(&label(sides[0]), &decided(&one.old_by), 15);
+        page.hanging(&label(sides[1]), &decided(&one.new_by), 15);
+    }
+    let more = told.connections_differing.saturating_sub(ROWS_SHOWN as u64);
+    if more > 0 {
+        page.line(&format!("  ... and {more} more connections"));
+    }
+    if told.kept_alive_count == 0 {
+        return;
+    }
+    page.blank();
+    page.paragraph(
+        "  ",
+        &format!(
+            "The new rules would not let {} of the connections that stand at the end begin, but let \
+             their packets pass as ESTABLISHED. To end exactly these:",
+            told.kept_alive_count
+        ),
+    );
+    for one in told.kept_alive.iter().take(ROWS_SHOWN) {
+        page.line(&format!("      {}", one.delete));
+    }
+    let more = told.kept_alive_count.saturating_sub(ROWS_SHOWN as u64);
+    if more > 0 {
+        page.line(&format!("      ... and {more} more"));
+    }
+    if told.readopted_count > 0 {
+        page.paragraph(
+            "  ",
+            &format!(
+                "{} of them come back with their next packet: the new rules let a packet from the \
+                 middle of a TCP connection begin one (nf_conntrack_tcp_loose=1). Set it to 0, or drop \
+                 TCP that is NEW without SYN, before deleting.",
+                told.readopted_count
+            ),
+        );
+    }
+}
+
+/// What becomes of conversations.
+pub(crate) fn conversations(page: &mut Page, all: &[ConversationTold], sides: [&str; 2]) {
+    let mut told = vec![false; all.len()];
+    let (mut shown, mut between) = (0, "");
+    for (at, one) in all.iter().enumerate() {
+        if told.get(at).copied().unwrap_or(true) {
+            continue;
+        }
+        if shown >= GROUPS_SHOWN {
+            let more = told.iter().filter(|told| !**told).count();
+            page.line(&format!("  ... and {more} more (--format json)"));
+            return;
+        }
+        shown += 1;
+        let color = if one.breaks { RED } else { GREEN };
+        let title = page.paint(color, one.title);
+        page.hanging("  ", &format!("{title}; the filter {}", one.place), 4);
+        page.hanging(&label(sides[0]), &printable(&one.old), 15);
+        page.hanging(&label(sides[1]), &printable(&one.new), 15);
+        if one.breaks {
+            let noticed = match one.when_broken.contains(one.when_lost) {
+                true => one.when_broken.to_string(),
+                false => format!("{} {}", one.when_lost, one.when_broken),
+            };
+            page.hanging(&label("noticed"), &printable(&noticed), 15);
+        }
+        if one.scene != between {
+            page.hanging(&label("between"), &printable(&one.scene), 15);
+            between = &one.scene;
+        }
+        // Others that come to the same.
+        let mut others = Vec::new();
+        for (other, done) in all.iter().zip(&mut told).skip(at) {
+            if (other.place, &other.old, &other.new) == (one.place, &one.old, &one.new)
+                && other.when_lost == one.when_lost
+                && !std::mem::replace(done, true)
+                && other.code != one.code
+            {
+                others.push(other.title);
+            }
+        }
+        if !others.is_empty() {
+            page.hanging(&label("likewise"), &others.join("; "), 15);
+        }
+    }
+}
+
+/// A word in front of a text.
+fn label(word: &str) -> String {
+    format!("{word:>13}  ")
+}
+
+fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
+    let color = match (row.certain, row.new.as_str()) {
+        (false, _) => YELLOW,
+        (true, "accept") => GREEN,
+        (true, _) => RED,
+    };
+    let change = format!("{} -> {}", row.old, row.new);
+    let change = page.paint(color, &printable(&change));
+    page.hanging("  ", &change, 4);
+    for also in &row.also {
+        page.hanging("         also  ", &printable(also), 15);
+    }
+    page.hanging("      packets  ", &printable(&row.packets), 15);
+    if !row.certain {
+        let on = match row.depends_on.is_empty() {
+            true => "no packet was found that shows it".to_string(),
+            false => format!("depending on: {}", row.depends_on.join("; ")),
+        };
+        page.hanging("      perhaps  ", &printable(&on), 15);
+    }
+    if let Some(witness) = &row.witness {
+        self::witness(page, witness, sides);
+    }
+}
+
+fn witness(page: &mut Page, witness: &WitnessTold, sides: [&str; 2]) {
+    page.line(&format!(
+        "      such as  {} -> {}",
+        printable(&witness.packet),
+        printable(&witness.circumstances)
+    ));
+    if !witness.given.is_empty() {
+        page.hanging("        given  ", &printable(&witness.given.join("; ")), 15);
+    }
+    page.hanging(&label(sides[0]), &decided(&witness.old), 15);
+    page.hanging(&label(sides[1]), &decided(&witness.new), 15);
+}
+
+fn decided(decided: &DecidedTold) -> String {
+    let place = decided.place.as_ref().map(|place| format!("{place}  ")).unwrap_or_default();
+    printable(&format!("{place}{}", decided.rule))
+}

@@ -1,0 +1,498 @@
+//! Why a rule is needed: what becomes of which packets without it.
+//!
+//! Only packets that come to the rule and that it matches can fare differently without it. They are followed
+//! through the rules with and without this one; where nothing differs, the rules that decide
+//! about them instead are named.
+
+mod narrower;
+mod place;
+mod relies;
+mod text;
+mod told;
+
+pub use place::{NoRule, Place, find, places};
+pub use text::{render, render_line};
+pub use told::{DeciderTold, MatchedTold, NarrowerTold, Need, ReliesTold, WhyTold};
+
+use crate::algebra::space::{Packets, Result};
+use crate::algebra::way::Outcome;
+use crate::algebra::{Space, Way, way};
+use crate::copy::copy;
+use crate::diff::{self, Changing, Pair, RowTold, Side, WitnessTold, words};
+use crate::trial::{Decided, Never};
+use keepstate_conntrack::Hook;
+use keepstate_ruleset::model::{HeaderMatch, Jump, Rule, Ruleset, TableName};
+use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::syntax::iptables_save::print_rule;
+use keepstate_ruleset::verdict::{Step, Verdict};
+
+/// Most rules that are named which decide in the place of another.
+const INSTEAD_MAX: usize = 24;
+/// Most lines that the packets of a rule are told in.
+const LINES_MAX: usize = 12;
+
+/// A rule set that is asked about its rules.
+#[derive(Debug)]
+pub struct Asked {
+    with: Side,
+    without: Side,
+    space: Space,
+    possible: Packets,
+    changing: Changing,
+}
+
+/// What a rule meets on one way.
+struct Met {
+    way: Way,
+    /// Packets that come to it and that it matches.
+    hits: Packets,
+}
+
+impl Asked {
+    /// For a rule file; `without`: a copy of its rules ([`crate::copy`]).
+    ///
+    /// # Errors
+    /// [`crate::algebra::Exhausted`] where the sets are too large.
+    pub fn new(name: &str, source: &str, with: Ruleset, without: Ruleset) -> Result<Self> {
+        let with = Side::new(name, source, with);
+        let without = Side::new(name, source, without);
+        let space = Space::new(with.trial.ruleset().family, [with.trial.ruleset()])?;
+        let possible = diff::possible(&space, &[with.trial.ruleset()])?;
+        let changing = Changing::of([with.trial.ruleset()]);
+        Ok(Self { with, without, space, possible, changing })
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn ruleset(&self) -> &Ruleset {
+        self.with.trial.ruleset()
+    }
+
+    /// The line of a rule, from 1.
+    #[must_use]
+    pub fn line(&self, place: Place) -> Option<u32> {
+        self.with.line(place.rule(self.ruleset())?.span)
+    }
+
+    /// The rules without one; the others keep their numbers.
+    #[must_use]
+    pub fn copy_without(&self, place: Place) -> Option<Ruleset> {
+        let mut without = copy(self.ruleset()).ok()?;
+        let rule = place.rule_mut(&mut without)?;
+        (rule.header, rule.target) = (HeaderMatch::default(), Jump::None);
+        rule.matches = vec![Box::new(Never)];
+        Some(without)
+    }
+
+    /// The rules with and without, for telling who decided.
+    #[must_use]
+    pub const fn sides(&self) -> (&Side, &Side) {
+        (&self.with, &self.without)
+    }
+
+    /// All that there is to say of a rule; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`crate::algebra::Exhausted`] where the sets are too large.
+    pub fn why(&mut self, place: Place) -> Result<Option<WhyTold>> {
+        let Some(mut told) = self.need(place)? else { return Ok(None) };
+        if told.need == Need::NeverReached {
+            return Ok(Some(told));
+        }
+        self.play(place, &mut told)?;
+        for one in self.met(place)? {
+            if self.lets_pass(place) {
+                let way = (one.way, &one.hits);
+                let (space, possible) = (&mut self.space, &self.possible);
+                told.relies.extend(relies::relies(space, &self.with, way, possible)?);
+            }
+        }
+        self.readers(place, &mut told);
+        Ok(Some(told))
+    }
+
+    /// Whether it is needed, and what would change without it; `None` where there is no such rule.
+    ///
+    /// # Errors
+    /// [`crate::algebra::Exhausted`] where the sets are too large.
+    pub fn need(&mut self, place: Place) -> Result<Option<WhyTold>> {
+        let Some(mut told) = self.begin(place) else { return Ok(None) };
+        let met = self.met(place)?;
+        for one in &met {
+            told.matches.extend(self.matches(one)?);
+        }
+        if met.iter().all(|one| one.hits.is_empty()) {
+            self.never_reached(place, &mut told)?;
+            return Ok(Some(told));
+        }
+        self.take_away(place);
+        let without = self.without_it(place, &met, &mut told);
+        self.put_back(place);
+        without?;
+        self.conclude(&mut told);
+        Ok(Some(told))
+    }
+
+    /// Conversations with it and without, and with narrower forms.
+    fn play(&mut self, place: Place, told: &mut WhyTold) -> Result<()> {
+        let (Ok(with), Some(without)) = (copy(self.ruleset()), self.copy_without(place)) else {
+            return Ok(());
+        };
+        let mut pair = Pair::new(with, without);
+        told.conversations = pair.differing(&diff::around(&told.without));
+        let forms = narrower::narrower(self.ruleset(), place, &told.conversations, &mut pair);
+        for (mut form, ruleset) in forms {
+            form.no_longer = self.no_longer(place, ruleset)?;
+            told.narrower.push(form);
+        }
+        Ok(())
+    }
+
+    /// The packets that fare differently where other rules stand in the place of one.
+    fn no_longer(&mut self, place: Place, narrow: Ruleset) -> Result<Vec<String>> {
+        let new = Side::new("", "", narrow);
+        let mut all = Vec::new();
+        for met in self.met(place)? {
+            let (space, possible) = (&mut self.space, &self.possible);
+            let sides = (&self.with, &new);
+            for one in diff::of_way(space, sides, met.way, &met.hits, possible)? {
+                if let diff::Aspect::Verdict(old, new) = one.aspect {
+                    let (lines, _) = diff::lines(space, met.way, &one.packets, possible, 2)?;
+                    let (old, new) = (words::verdict(old), words::verdict(new));
+                    let way = diff::way_name(met.way);
+                    all.extend(lines.iter().map(|line| format!("{way}, {old} -> {new}: {line}")));
+                }
+            }
+        }
+        all.truncate(LINES_MAX);
+        Ok(all)
+    }
+
+    /// Whether the rule itself lets packets pass.
+    fn lets_pass(&self, place: Place) -> bool {
+        let rule = place.rule(self.ruleset());
+        place.table == TableName::Filter
+            && rule.is_some_and(|rule| {
+                matches!(rule.target, Jump::Standard(Step::Verdict(Verdict::Accept)))
+            })
+    }
+
+    /// The rules that read what the target writes: marks, helpers.
+    fn readers(&self, place: Place, told: &mut WhyTold) {
+        let rule = place.rule(self.ruleset());
+        let Some(Jump::Target(target)) = rule.map(|rule| &rule.target) else { return };
+        let readers: &[&str] = match target.name() {
+            "MARK" | "HMARK" | "TPROXY" => &["mark"],
+            "CONNMARK" => &["connmark", "mark"],
+            "CT" => &["helper", "conntrack", "state"],
+            "SET" => &["set"],
+            "TOS" | "DSCP" => &["tos", "dscp"],
+            "RATEEST" => &["rateest"],
+            _ => &[],
+        };
+        for other in places(self.ruleset()) {
+            let Some(rule) = other.rule(self.ruleset()) else { continue };
+            let reads_match = rule.matches.iter().any(|one| {
+                let related = one.name() != "conntrack" && one.name() != "state"
+                    || crate::algebra::chain::text_of(one.as_ref()).contains("RELATED");
+                readers.contains(&one.name()) && related
+            });
+            let copies = matches!((&rule.target, target.name()),
+                (Jump::Target(other), "MARK" | "CONNMARK") if other.name() == "CONNMARK");
+            if (reads_match || copies) && other != place && told.read_by.len() < INSTEAD_MAX {
+                let hook = other.table.hooks().first().copied().unwrap_or(Hook::Forward);
+                let by = Decided { hook, table: other.table, at: other.at };
+                told.read_by.push(words::decided(&self.with, Some(by)));
+            }
+        }
+    }
+
+    fn begin(&self, place: Place) -> Option<WhyTold> {
+        let ruleset = self.ruleset();
+        let table = ruleset.table(place.table)?;
+        let chain = table.chain(place.at.chain)?;
+        let rule = place.rule(ruleset)?;
+        Some(WhyTold {
+            file: self.with.name.clone(),
+            line: self.line(place),
+            table: place.table.as_str(),
+            chain: chain.name.clone(),
+            number: place.at.number + 1,
+            rule: print_rule(ruleset.family, table, &chain.name, rule),
+            need: Need::NeverReached,
+            because: String::new(),
+            matches: Vec::new(),
+            without: Vec::new(),
+            instead: Vec::new(),
+            conversations: Vec::new(),
+            relies: Vec::new(),
+            read_by: Vec::new(),
+            narrower: Vec::new(),
+            recorded: None,
+            assumed: diff::assumed(&[ruleset]),
+        })
+    }
+
+    /// What it matches on each way that leads to it.
+    fn met(&mut self, place: Place) -> Result<Vec<Met>> {
+        let ruleset = self.with.trial.ruleset();
+        let Some(rule) = place.rule(ruleset) else { return Ok(Vec::new()) };
+        let own = self.changing.widest(&mut self.space, rule, place.table)?;
+        let mut met = Vec::new();
+        for way in ways(ruleset, place) {
+            let among = own.and(&way.packets(&self.space)?)?;
+            let with = way::follow(&mut self.space, ruleset, way, &among)?;
+            let mut hits = self.space.none();
+            for stage in with.stages.iter().filter(|stage| stage.table == place.table) {
+                hits = hits.or(&stage.walked.matched(&self.space, place.at)?)?;
+            }
+            if hits.and(&self.possible)?.is_empty() {
+                hits = self.space.none();
+            }
+            met.push(Met { way, hits });
+        }
+        Ok(met)
+    }
+
+    fn matches(&self, met: &Met) -> Result<Option<MatchedTold>> {
+        if met.hits.is_empty() {
+            return Ok(None);
+        }
+        let (packets, more) =
+            diff::lines(&self.space, met.way, &met.hits, &self.possible, LINES_MAX)?;
+        Ok(Some(MatchedTold { way: diff::way_name(met.way), packets, more }))
+    }
+
+    /// Has the rule match nothing, until [`Self::put_back`].
+    fn take_away(&mut self, place: Place) {
+        if let Some(rule) = place.rule_mut(self.without.trial.ruleset_mut()) {
+            rule.matches.push(Box::new(Never));
+        }
+    }
+
+    fn put_back(&mut self, place: Place) {
+        if let Some(rule) = place.rule_mut(self.without.trial.ruleset_mut()) {
+            rule.matches.pop();
+        }
+    }
+
+    fn without_it(&mut self, place: Place, met: &[Met], told: &mut WhyTold) -> Result<()> {
+        for one in met.iter().filter(|one| !one.hits.is_empty()) {
+            let sides = (&self.with, &self.without);
+            let (space, possible) = (&mut self.space, &self.possible);
+            let differences = diff::of_way(space, sides, one.way, &one.hits, possible)?;
+            let rows = diff::rows_of(space, sides, one.way, &differences, possible)?;
+            if rows.rows.is_empty() && rows.rows_left_out == 0 {
+                self.instead(place, one, told)?;
+            } else {
+                told.without.push(rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules that decide about its packets when it does not.
+    fn instead(&mut self, place: Place, met: &Met, told: &mut WhyTold) -> Result<()> {
+        let ruleset = self.without.trial.ruleset();
+        let outcome = way::follow(&mut self.space, ruleset, met.way, &met.hits)?;
+        let mut found = Vec::new();
+        for stage in outcome.stages.iter().filter(|stage| stage.table == place.table) {
+            if !stage.walked.rules().contains(&place.at) {
+                continue;
+            }
+            for (verdict, at) in stage.walked.verdicts() {
+                let packets = stage.walked.decided(&self.space, verdict, at)?;
+                if !packets.is_empty() {
+                    let by = Decided { hook: stage.hook, table: stage.table, at };
+                    found.push((by, verdict, packets));
+                }
+            }
+        }
+        self.deciders(met.way, found, told)
+    }
+
+    fn deciders(
+        &self,
+        way: Way,
+        found: Vec<(Decided, Verdict, Packets)>,
+        told: &mut WhyTold,
+    ) -> Result<()> {
+        for (by, verdict, packets) in found {
+            if told.instead.len() >= INSTEAD_MAX {
+                break;
+            }
+            if packets.and(&self.possible)?.is_empty() {
+                continue;
+            }
+            let (lines, more) = diff::lines(&self.space, way, &packets, &self.possible, 1)?;
+            let mut shown = lines.join("");
+            if more {
+                shown.push_str(", and more");
+            }
+            told.instead.push(DeciderTold {
+                way: diff::way_name(way),
+                rule: words::decided(&self.with, Some(by)),
+                verdict: words::verdict(verdict),
+                packets: shown,
+            });
+        }
+        Ok(())
+    }
+
+    /// Who has its packets before they come to it.
+    fn never_reached(&mut self, place: Place, told: &mut WhyTold) -> Result<()> {
+        told.need = Need::NeverReached;
+        let ruleset = self.with.trial.ruleset();
+        let all = ways(ruleset, place);
+        if all.is_empty() {
+            told.because = format!("no rule leads into the chain {}", told.chain);
+            return Ok(());
+        }
+        let Some(rule) = place.rule(ruleset) else { return Ok(()) };
+        let own = self.space.packets(&PacketSet::of_rule(rule), "")?;
+        let own = self.space.widest(&own)?;
+        let mut found_any = false;
+        for way in all {
+            let among = own.and(&way.packets(&self.space)?)?;
+            if among.and(&self.possible)?.is_empty() {
+                continue;
+            }
+            let ruleset = self.with.trial.ruleset();
+            let outcome = way::follow(&mut self.space, ruleset, way, &among)?;
+            let found = deciders_before(&self.space, &outcome, place)?;
+            found_any |= !found.is_empty();
+            self.deciders(way, found, told)?;
+        }
+        told.because = if found_any {
+            shadowed(&told.instead)
+        } else if own.and(&self.possible)?.is_empty() {
+            "what it asks for contradicts itself: no packet fits all of it".to_string()
+        } else {
+            "no packet that it would match comes into its chain".to_string()
+        };
+        Ok(())
+    }
+
+    fn conclude(&self, told: &mut WhyTold) {
+        let rows = || told.without.iter().flat_map(|way| &way.rows);
+        let certain = rows().any(|row| shows(row, &told.rule));
+        let count: usize = told.without.iter().map(|way| way.rows.len() + way.rows_left_out).sum();
+        told.need = match (count, certain) {
+            (0, _) => Need::NotNeeded,
+            (_, true) => Need::Needed,
+            (_, false) => Need::Perhaps,
+        };
+        told.because = match told.need {
+            Need::Needed => because_needed(&told.without, &told.rule),
+            Need::Perhaps => {
+                let on = rows().find(|row| !row.depends_on.is_empty());
+                on.map_or_else(
+                    || "no packet was found that shows a difference".to_string(),
+                    |row| format!("it hangs on {}", row.depends_on.join("; ")),
+                )
+            }
+            Need::NotNeeded | Need::NeverReached => match told.instead.first() {
+                None => "it decides nothing and changes nothing".to_string(),
+                Some(one) => {
+                    let place = one.rule.place.as_ref().map(|place| format!("{place}: "));
+                    let more = told.instead.len() - 1;
+                    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+                    let place = place.unwrap_or_default();
+                    format!("{place}`{}` does the same{more}", one.rule.rule)
+                }
+            },
+        };
+    }
+}
+
+/// Whether a row shows that the rule is needed: for certain, or where its own conditions hold which no field of a
+/// packet decides.
+fn shows(row: &RowTold, rule: &str) -> bool {
+    let is_own = |given: &String| given.split('`').nth(1).is_some_and(|text| rule.contains(text));
+    let own = |witness: &WitnessTold| witness.given.iter().all(is_own);
+    row.certain || row.witness.as_ref().is_some_and(own)
+}
+
+/// The first thing that changes, in words.
+fn because_needed(without: &[diff::WayTold], rule: &str) -> String {
+    let rows = || without.iter().flat_map(|way| &way.rows).filter(|row| shows(row, rule));
+    let first = rows().find(|row| row.certain && row.what == "verdict");
+    let first = first.or_else(|| rows().find(|row| row.what == "verdict"));
+    let Some(row) = first.or_else(|| rows().next()) else { return String::new() };
+    let more = without.iter().map(|way| way.rows.len() + way.rows_left_out).sum::<usize>() - 1;
+    let more = match more {
+        0 => String::new(),
+        1 => " (and 1 more row)".to_string(),
+        more => format!(" (and {more} more rows)"),
+    };
+    let given = row.witness.as_ref().filter(|_| !row.certain);
+    let given = given.map(|witness| format!(" where {}", witness.given.join(", ")));
+    let given = given.unwrap_or_default();
+    format!("without it {} -> {}: {}{given}{more}", row.old, row.new, row.packets)
+}
+
+/// The rules that have every packet before it.
+fn shadowed(by: &[DeciderTold]) -> String {
+    let mut rules: Vec<&diff::DecidedTold> = Vec::new();
+    for one in by {
+        if !rules.contains(&&one.rule) {
+            rules.push(&one.rule);
+        }
+    }
+    let Some(first) = rules.first() else { return String::new() };
+    let place = first.place.as_ref().map(|place| format!("{place} ")).unwrap_or_default();
+    match rules.len() - 1 {
+        0 => format!("{place}`{}` has every packet that it would match", first.rule),
+        more => {
+            format!("{place}`{}` and {more} more have every packet that it would match", first.rule)
+        }
+    }
+}
+
+/// The ways on which packets can come to a rule.
+fn ways(ruleset: &Ruleset, place: Place) -> Vec<Way> {
+    let Some(table) = ruleset.table(place.table) else { return Vec::new() };
+    let leads = |hook: &&Hook| diff::reachable(table, **hook).contains(&place.at.chain);
+    let hooks: Vec<Hook> = place.table.hooks().iter().filter(leads).copied().collect();
+    let is_on = |way: &Way| hooks.iter().any(|hook| diff::ways_of(*hook).contains(way));
+    Way::ALL.into_iter().filter(is_on).collect()
+}
+
+/// Who decides about packets on the way before a rule, or in its table.
+fn deciders_before(
+    space: &Space,
+    outcome: &Outcome,
+    place: Place,
+) -> Result<Vec<(Decided, Verdict, Packets)>> {
+    let mut found = Vec::new();
+    for stage in &outcome.stages {
+        let is_own = stage.table == place.table && stage.walked.rules().contains(&place.at);
+        for (verdict, at) in stage.walked.verdicts() {
+            if is_own || verdict != Verdict::Accept {
+                let packets = stage.walked.decided(space, verdict, at)?;
+                if !packets.is_empty() {
+                    let by = Decided { hook: stage.hook, table: stage.table, at };
+                    found.push((by, verdict, packets));
+                }
+            }
+        }
+        if is_own {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+impl Place {
+    /// The rule.
+    #[must_use]
+    pub fn rule(self, ruleset: &Ruleset) -> Option<&Rule> {
+        diff::fates::rule_at(ruleset, self.table, self.at)
+    }
+
+    fn rule_mut(self, ruleset: &mut Ruleset) -> Option<&mut Rule> {
+        let table = ruleset.tables.iter_mut().find(|table| table.name == self.table)?;
+        let chain = table.chains.get_mut(self.at.chain.0 as usize)?;
+        chain.rules.get_mut(self.at.number as usize)
+    }
+}

@@ -1,0 +1,251 @@
+//! What `why` claims of a rule, the evaluator shows: of random rule sets, whose rules are taken away one at a
+//! time; of real ones, where removing a rule that is not needed is compared once more as a whole.
+//!
+//! `KEEPSTATE_CHECKS` packets, 20,000 without it; `KEEPSTATE_SEED` begins elsewhere. `KEEPSTATE_ALL`: every rule of
+//! the real rule sets, and not a sample.
+
+#[allow(dead_code, reason = "the addresses of the link are not asked for here")]
+#[path = "algebra/grammar.rs"]
+mod grammar;
+
+use grammar::Draw;
+use keepstate_analysis::algebra::{Example, Space, Way};
+use keepstate_analysis::copy::copy;
+use keepstate_analysis::diff::{Comparison, Side};
+use keepstate_analysis::trial::{Decided, Ran, Trial};
+use keepstate_analysis::why::{Asked, Need, Place, find, places};
+use keepstate_conntrack::CtState;
+use keepstate_packet::{Family, Parsed};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::syntax::iptables_save;
+use keepstate_ruleset::verdict::Verdict;
+use std::path::Path;
+use std::time::Instant;
+
+fn number_of(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn parse(source: &str, family: Family) -> Ruleset {
+    match iptables_save::parse(source, family) {
+        Ok(ruleset) => ruleset,
+        Err(faults) => panic!("{}", faults[0].render("rules", source)),
+    }
+}
+
+fn asked(source: &str, family: Family) -> Asked {
+    let with = parse(source, family);
+    let without = copy(&with).expect("a copy");
+    Asked::new("rules", source, with, without).expect("a space")
+}
+
+#[test]
+fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none() {
+    let wanted = number_of("KEEPSTATE_CHECKS", 20_000);
+    let mut seed = number_of("KEEPSTATE_SEED", 1);
+    let (mut packets, mut needs) = (0_u64, [0_u64; 4]);
+    while packets < wanted {
+        let mut draw = Draw::new(seed);
+        let family = if draw.one_in(3) { Family::V6 } else { Family::V4 };
+        let (source, pools) = grammar::ruleset(&mut draw, family);
+        let mut asked = asked(&source, family);
+        let mut space = Space::new(family, [asked.ruleset()]).expect("a space");
+        let possible = space.possible_packets().expect("possible");
+        for place in places(asked.ruleset()) {
+            let told = asked.need(place).expect("an answer").expect("a rule");
+            let text = || format!("seed {seed} {place:?} {told:#?}\n{source}");
+            assert!(!told.because.is_empty(), "{}", text());
+            needs[told.need as usize] += 1;
+            let rows = || told.without.iter().flat_map(|way| &way.rows);
+            assert!(rows().all(|row| !row.certain || row.witness.is_some()), "{}", text());
+            let shown = rows().any(|row| row.witness.is_some());
+            assert!(told.need != Need::Needed || shown, "{}", text());
+            assert!(told.need == Need::Needed || !rows().any(|row| row.certain), "{}", text());
+            if matches!(told.need, Need::Needed | Need::Perhaps) {
+                continue;
+            }
+            let with = Trial::new(copy(asked.ruleset()).expect("a copy"));
+            let without = Trial::new(asked.copy_without(place).unwrap_or_else(|| {
+                panic!("a copy without {}", text());
+            }));
+            for way in Way::ALL {
+                for _ in 0..30 {
+                    let packet = grammar::packet(&mut draw, &pools, family);
+                    let drawn = drawn(&mut draw, packet, way, &space);
+                    let Some((example, bytes)) = drawn else { continue };
+                    if !space.contains(&possible, &space.values(&example)) {
+                        continue;
+                    }
+                    let one = with.run(&mut space, way, &example, &bytes).expect("a run");
+                    let other = without.run(&mut space, way, &example, &bytes).expect("a run");
+                    assert_eq!(fares(&one), fares(&other), "{example:?} {}", text());
+                    let meets = |by: &Decided| (by.table, by.at) == (place.table, place.at);
+                    let met = one.matched.iter().any(meets);
+                    assert!(!met || told.need != Need::NeverReached, "{example:?} {}", text());
+                    packets += 1;
+                }
+            }
+        }
+        seed += 1;
+    }
+    println!("{packets} packets, needs {needs:?}");
+    assert!(needs.iter().all(|count| *count > 0), "{needs:?}");
+}
+
+/// What becomes of a packet.
+fn fares(ran: &Ran) -> (Verdict, Vec<u32>, u8, u8) {
+    let passed = ran.verdict == Verdict::Accept;
+    let marks = ran.marks.iter().map(|(_, mark)| *mark).filter(|_| passed).collect();
+    let (ttl, tos) = if passed { (ran.ttl, ran.tos) } else { (0, 0) };
+    (ran.verdict, marks, ttl, tos)
+}
+
+/// The packet on a way, with random answers of what no packet decides.
+fn drawn(
+    draw: &mut Draw,
+    packet: grammar::Packet,
+    way: Way,
+    space: &Space,
+) -> Option<(Example, Vec<u8>)> {
+    let parsed = Parsed::new(&packet.bytes).ok()?;
+    let state = match packet.state {
+        CtState::New => ct::NEW,
+        CtState::Established => ct::ESTABLISHED,
+        CtState::Related => ct::RELATED,
+        CtState::Invalid => ct::INVALID,
+        CtState::Untracked => ct::UNTRACKED,
+    };
+    let named =
+        |name: Option<String>, has: bool| has.then(|| name.unwrap_or_else(|| String::from("eth0")));
+    let unknowns = space.unknowns().iter();
+    let unknowns = unknowns.map(|unknown| (unknown.clone(), draw.one_in(2))).collect();
+    let example = Example {
+        in_interface: named(packet.in_interface, way != Way::Out),
+        out_interface: named(packet.out_interface, way != Way::In),
+        unknowns,
+        ..Example::of_packet(&parsed, &packet.bytes, packet.mark, state)
+    };
+    Some((example, packet.bytes))
+}
+
+const HOST: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -i lo -j ACCEPT\n\
+    -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+    -A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT\n\
+    -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n\
+    -A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT\n\
+    -A INPUT -p udp -j LOG --log-prefix \"udp \"\n\
+    -A INPUT -j DROP\nCOMMIT\n";
+
+#[test]
+fn the_rule_of_the_question_carries_the_answers_of_others() {
+    let mut asked = asked(HOST, Family::V4);
+    let place = find(asked.ruleset(), HOST, "filter:INPUT:2").expect("a rule")[0];
+    let told = asked.why(place).expect("an answer").expect("a rule");
+    assert_eq!(told.need, Need::Needed);
+    assert_eq!((told.line, told.number), (Some(6), 2));
+    // The rules that let connections begin whose packets it carries.
+    let relies: Vec<_> = told.relies.iter().filter_map(|one| one.rule.place.as_deref()).collect();
+    assert!(relies.contains(&"rules:7") && relies.contains(&"rules:8"), "{relies:?}");
+    assert!(told.relies.iter().any(|one| one.way == "out"), "{:#?}", told.relies);
+    let broken: Vec<_> = told.conversations.iter().map(|one| (one.code, one.place)).collect();
+    for wanted in [("dns", "on the client"), ("ssh-idle", "on the server")] {
+        assert!(
+            broken.contains(&wanted) || wanted.0 == "ssh-idle",
+            "{wanted:?} breaks: {broken:?}"
+        );
+    }
+    assert!(told.conversations.iter().all(|one| one.breaks && !one.when_lost.is_empty()));
+    // RELATED for ICMP alone carries all of them; without RELATED some are lost.
+    let lost: Vec<_> = told.narrower.iter().map(|one| one.lost.len()).collect();
+    assert_eq!(told.narrower.len(), 2, "{:#?}", told.narrower);
+    assert!(lost[0] > 0 && lost[1] == 0, "{:#?}", told.narrower);
+}
+
+#[test]
+fn each_kind_of_answer_is_given() {
+    let mut asked = asked(HOST, Family::V4);
+    let mut need = |words: &str| {
+        let found = find(asked.ruleset(), HOST, words).unwrap_or_else(|why| panic!("{why}"));
+        let [place] = found.as_slice() else { panic!("{found:?}") };
+        asked.need(*place).expect("an answer").expect("a rule")
+    };
+    let shadowed = need("rules:9");
+    assert_eq!(shadowed.need, Need::NeverReached);
+    assert!(shadowed.instead.iter().any(|one| one.rule.place.as_deref() == Some("rules:8")));
+    let redundant = need("-A INPUT -j DROP");
+    assert_eq!(redundant.need, Need::NotNeeded);
+    assert_eq!(redundant.instead[0].rule.rule, "policy of INPUT: DROP");
+    let log = need("-A INPUT -p udp -j LOG --log-prefix \"udp \"");
+    assert_eq!((log.need, log.without[0].rows[0].what), (Need::Needed, "effect"));
+    assert_eq!(need("iptables -t filter -I INPUT -i lo -j ACCEPT").need, Need::Needed);
+    for (words, wanted) in [
+        ("rules:2", "no rule stands in line 2"),
+        ("filter:INPUT:9", "chain INPUT of table filter has 7 rules"),
+        ("nat:INPUT:1", "the rule set has no table nat"),
+        ("-A INPUT -j RETURN", "the rule set has no rule `-A INPUT -j RETURN`"),
+    ] {
+        let found = find(asked.ruleset(), HOST, words);
+        assert_eq!(found.map_err(|why| why.to_string()), Err(wanted.to_string()));
+    }
+}
+
+/// Rule sets of the shared test material: a host, two servers, a company, a router with Shorewall.
+const REAL: [&str; 5] = [
+    "thy__Iptables_Semantics__Examples__Ringofsaturn_com__iptables-save",
+    "thy__Iptables_Semantics__Examples__sns.ias.edu__eduroam_iptables-save",
+    "thy__Iptables_Semantics__Examples__SQRL_Shorewall__2015_aug_iptables-save-spoofing-protection",
+    "thy__Iptables_Semantics__Examples__IPPartEval__gopherproxy.meulie.net__iptables-save",
+    "thy__Iptables_Semantics__Examples__IPPartEval__medium-sized-company__iptables-save",
+];
+
+/// Rules of a file that are asked about without `KEEPSTATE_ALL`.
+const SAMPLE: usize = 12;
+
+#[test]
+fn every_rule_of_real_rule_sets_has_an_answer_that_a_comparison_bears_out() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/rulesets/Iptables_Semantics");
+    if !folder.exists() {
+        return println!("skipped: no shared test material (rulesets)");
+    }
+    let all = std::env::var_os("KEEPSTATE_ALL").is_some();
+    for name in REAL {
+        let source = std::fs::read_to_string(folder.join(name)).expect(name);
+        let begun = Instant::now();
+        let mut asked = asked(&source, Family::V4);
+        let rules = places(asked.ruleset());
+        let step = if all { 1 } else { rules.len().div_ceil(SAMPLE) };
+        let (mut needs, mut compared) = ([0; 4], 0);
+        for place in rules.iter().step_by(step) {
+            let told = asked.need(*place).expect("an answer").expect("a rule");
+            assert!(!told.because.is_empty(), "{told:#?}");
+            needs[told.need as usize] += 1;
+            if matches!(told.need, Need::NotNeeded | Need::NeverReached) {
+                unneeded(&mut asked, &source, *place);
+                compared += 1;
+            }
+        }
+        let count = needs.iter().sum::<i32>();
+        println!(
+            "{count} of {} rules: {} needed, {} perhaps, {} not needed, {} never reached; {compared} \
+             compared; {:?}: {name}",
+            rules.len(),
+            needs[0],
+            needs[1],
+            needs[2],
+            needs[3],
+            begun.elapsed()
+        );
+    }
+}
+
+/// The rules without this one are proven equal as a whole.
+fn unneeded(asked: &mut Asked, source: &str, place: Place) {
+    let without = asked.copy_without(place).expect("a copy");
+    let old = Side::new("old", source, copy(asked.ruleset()).expect("a copy"));
+    let new = Side::new("new", source, without);
+    let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+    assert!(told.equal, "{place:?} {told:#?}");
+}
