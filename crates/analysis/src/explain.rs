@@ -116,6 +116,7 @@ fn of_form(
 ) -> Result<Answer, Unexplained> {
     match form {
         Form::DiagnosticCode => forms::diagnostic::explain(line).ok_or(Unexplained::NoSuchCode),
+        Form::LintCode => forms::lint::explain(line).ok_or(Unexplained::NoSuchCode),
         Form::ManualPage => forms::manual::explain(line).ok_or(Unexplained::Unknown(None)),
         Form::ListRow => list_row(text, line).ok_or(Unexplained::Unknown(None)),
         Form::SaveLine | Form::Command => command(text, line).ok_or(Unexplained::Unknown(None)),

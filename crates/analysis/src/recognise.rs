@@ -8,6 +8,8 @@ use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 pub enum Form {
     /// `KS0123`.
     DiagnosticCode,
+    /// `rule-unreachable`: a kind of finding of `keepstate lint`.
+    LintCode,
     /// `-m NAME`, `match NAME`, `-j NAME`, `target NAME`: a page of the manual.
     ManualPage,
     /// A file as `iptables-save` writes it.
@@ -54,6 +56,9 @@ pub fn recognise(text: &str) -> Option<Form> {
     let more = lines.next().is_some();
     if !more && diagnostic_code(first).is_some() {
         return Some(Form::DiagnosticCode);
+    }
+    if !more && crate::lint::lint_of(first).is_some() {
+        return Some(Form::LintCode);
     }
     if more { whole(text).or_else(|| one(first_line(text))) } else { one(first) }
 }

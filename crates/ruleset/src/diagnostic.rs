@@ -185,9 +185,17 @@ fn shown(source: &str, span: Span) -> (&str, usize, usize) {
     (line, line.get(..from).map_or(0, |text| text.chars().count()), width)
 }
 
-/// Appends the line of a span with the span underlined. A long line is cut to what stands around
+/// The first and the last column of a span, both from 1 and in characters.
+#[must_use]
+pub fn columns(source: &str, span: Span) -> (u32, u32) {
+    let (_, from, width) = shown(source, span);
+    let column = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    (column(from + 1), column(from + width.max(1)))
+}
+
+/// Appends the line of a span with the span underlined, and a text behind. A long line is cut to what stands around
 /// the span.
-fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str, lines: &Lines) {
+pub fn quote(out: &mut String, source: &str, span: Span, under: char, text: &str, lines: &Lines) {
     let (line, from, width) = shown(source, span);
     let number = format!("{}", lines.line_at(span.start));
     let cut = from.saturating_sub(QUOTE_MAX / 2);

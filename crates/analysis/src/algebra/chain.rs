@@ -4,6 +4,7 @@
 //! it: what becomes of those that enter it is then known for every caller. What a target writes is kept beside
 //! the packets, as a function from the packet as it came in, so that sets always speak of packets as they came in.
 
+use super::places;
 pub(crate) use super::places::{Places, text_of};
 use super::space::{Group, Packets, Result, STATES, Space, Unknown};
 use keepstate_ruleset::effect::{Change, Effect};
@@ -447,13 +448,7 @@ impl Walk<'_> {
 
     /// Packets that a rule matches, by what they are now.
     fn matched(&mut self, rule: &Rule, now: &Current, texts: &mut Places) -> Result<Packets> {
-        let mut all = compile(self.space, &PacketSet::of_header(&rule.header), now, "")?;
-        for one in &rule.matches {
-            let set = one.packet_set();
-            let place = texts.of_match(one.as_ref(), &set);
-            all = all.and(&compile(self.space, &set, now, &place)?)?;
-        }
-        Ok(all)
+        places::matched(self.space, rule, now, texts)
     }
 
     /// What the target does with the packets that it gets.

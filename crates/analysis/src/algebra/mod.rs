@@ -14,7 +14,7 @@
 
 pub mod chain;
 pub mod example;
-mod places;
+pub mod places;
 pub mod possible;
 pub mod rows;
 pub mod space;

@@ -1,7 +1,9 @@
 //! Names of conditions that no field decides.
 
+use super::chain::{Current, compile};
+use super::space::{Packets, Result, Space};
 use keepstate_ruleset::matches::Match;
-use keepstate_ruleset::model::{Jump, Rule, TableName};
+use keepstate_ruleset::model::{ChainIndex, Jump, Rule, Table, TableName};
 use keepstate_ruleset::packet_set::PacketSet;
 use keepstate_ruleset::targets::Target;
 use std::collections::BTreeMap;
@@ -58,6 +60,41 @@ pub(crate) fn text_of(one: &dyn Match) -> String {
     let mut text = String::from(one.name());
     one.print(&mut text);
     text
+}
+
+/// Packets that a rule matches, by what they are now.
+pub(super) fn matched(
+    space: &mut Space,
+    rule: &Rule,
+    now: &Current,
+    places: &mut Places,
+) -> Result<Packets> {
+    let mut all = compile(space, &PacketSet::of_header(&rule.header), now, "")?;
+    for one in &rule.matches {
+        let set = one.packet_set();
+        let place = places.of_match(one.as_ref(), &set);
+        all = all.and(&compile(space, &set, now, &place)?)?;
+    }
+    Ok(all)
+}
+
+/// What each rule of a chain asks for, of packets as they came in, whoever comes to it: with the same unknowns as
+/// [`super::chain::walk`] has for them.
+pub fn asked(space: &mut Space, table: &Table, index: ChainIndex) -> Result<Vec<Packets>> {
+    let Some(chain) = table.chain(index) else { return Ok(Vec::new()) };
+    let mut places = Places::new(table.name, &chain.name);
+    let mut all = Vec::with_capacity(chain.rules.len());
+    for rule in &chain.rules {
+        all.push(matched(space, rule, &Current::default(), &mut places)?);
+        places.pass_over_target(rule);
+    }
+    Ok(all)
+}
+
+/// Whether a rule asks a match that counts, draws, or looks at what other packets have left behind.
+#[must_use]
+pub fn is_opaque(rule: &Rule) -> bool {
+    rule.matches.iter().any(|one| has_opaque(&one.packet_set()))
 }
 
 fn has_opaque(set: &PacketSet) -> bool {

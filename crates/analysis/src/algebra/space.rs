@@ -353,6 +353,11 @@ impl Space {
         self.among(&bits, ranges)
     }
 
+    /// Packets with a field, as formulas have it, in one of the ranges.
+    pub fn fielded(&self, field: Field, ranges: &Ranges) -> Result<Packets> {
+        self.all_of(Group::Field(field), &self.ranges(field, ranges))
+    }
+
     /// The variables of a group, most significant first.
     pub(super) fn bits(&self, group: Group) -> Result<Vec<Packets>> {
         let (first, count) = self.groups.get(&group).copied().unwrap_or_default();

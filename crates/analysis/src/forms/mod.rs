@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod expect;
 pub mod file;
 pub mod frames;
+pub mod lint;
 pub mod log;
 pub mod manual;
 pub mod policy;

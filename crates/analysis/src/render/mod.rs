@@ -2,6 +2,8 @@
 //! [`TEST_RENDERERS`].
 
 mod json;
+pub mod lint;
+pub mod sarif;
 mod suites;
 pub(crate) mod text;
 

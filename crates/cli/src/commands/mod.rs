@@ -7,6 +7,7 @@ mod diff;
 mod explain;
 pub(crate) mod ipset;
 pub(crate) mod iptables;
+mod lint;
 pub(crate) mod nfacct;
 mod reach;
 mod replay;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Why(why::Arguments),
     /// What changes between two rule sets, exactly: which packets and states fare differently
     Diff(diff::Arguments),
+    /// Look rule sets over: faults and dangers, each with evidence and, where there is one, a proven fix
+    Lint(lint::Arguments),
     /// Tell the way of each packet, step by step, with reasons
     Trace(trace::Arguments),
     /// Tell who can open connections to what, by address classes
@@ -93,6 +96,7 @@ impl Command {
             Self::Explain(arguments) => explain::run(arguments, terminal),
             Self::Why(arguments) => why::run(arguments, terminal),
             Self::Diff(arguments) => diff::run(arguments, terminal),
+            Self::Lint(arguments) => lint::run(arguments, terminal),
             Self::Trace(arguments) => trace::run(arguments, terminal),
             Self::Reach(arguments) => reach::run(arguments, terminal),
             Self::Test(arguments) => test::run(arguments, terminal),

@@ -1,0 +1,75 @@
+//! `keepstate lint`: a rule file looked over, each finding with its evidence and, where there is one, a fix.
+//!
+//! [`Linted`] is a rule set with what the algebra of packet sets says of it, computed once; each entry of
+//! [`crate::lints::LINTS`] looks at that and gives [`Finding`]s, which [`render`](crate::render) prints. [`fix`]
+//! carries fixes out and [`proof`] says what they change.
+
+pub mod ahead;
+pub mod finding;
+pub mod fix;
+pub mod linted;
+pub mod proof;
+pub mod read;
+
+pub use finding::{Edit, Expected, Finding, Fix, Lint, Severity};
+pub use linted::{Linted, Ruled};
+
+use crate::algebra::Exhausted;
+use crate::lints::LINTS;
+use keepstate_ruleset::model::Ruleset;
+
+/// Which findings are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Codes that are passed over.
+    pub allowed: Vec<String>,
+    /// The only codes that are looked for; empty for all.
+    pub only: Vec<String>,
+    /// The least severity.
+    pub severity: Severity,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { allowed: Vec::new(), only: Vec::new(), severity: Severity::Note }
+    }
+}
+
+impl Wanted {
+    /// Whether this kind is.
+    #[must_use]
+    pub fn wants(&self, lint: &Lint) -> bool {
+        let named = |codes: &[String]| codes.iter().any(|code| code == lint.code);
+        !named(&self.allowed)
+            && (self.only.is_empty() || named(&self.only))
+            && lint.severity >= self.severity
+    }
+}
+
+/// The kind of finding of this code.
+#[must_use]
+pub fn lint_of(code: &str) -> Option<&'static Lint> {
+    LINTS.iter().find(|lint| lint.code == code)
+}
+
+/// Looks a rule set over. `source`: the text that it was read from. `beside`: the rule set of the other family
+/// that is loaded with it.
+///
+/// # Errors
+/// Its packet sets are too large.
+pub fn lint(
+    source: &str,
+    ruleset: &Ruleset,
+    beside: Option<&Ruleset>,
+    wanted: &Wanted,
+) -> Result<Vec<Finding>, Exhausted> {
+    let mut linted = Linted::new(source, ruleset, beside)?;
+    let mut all = Vec::new();
+    for lint in LINTS.iter().filter(|lint| wanted.wants(lint)) {
+        let mut found = Vec::new();
+        (lint.run)(&mut linted, &mut found)?;
+        all.extend(found.into_iter().map(|finding: Finding| Finding { lint, ..finding }));
+    }
+    all.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    Ok(all)
+}

@@ -1,0 +1,85 @@
+//! Connections that may be opened, whose answers are refused.
+
+use crate::algebra::space::Result;
+use crate::algebra::{Example, Way};
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lint::proof::packet_words;
+use keepstate_packet::tcp::{ACK, SYN};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "answers-dropped",
+    severity: Severity::Warning,
+    title: "connections that may be opened, whose answers are refused",
+    page: include_str!("answers_dropped.md"),
+    run,
+};
+
+/// Kinds of connections that are tried.
+const TRIED_MAX: usize = 24;
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let translated = linted.with_target(&["DNAT", "REDIRECT", "NETMAP", "TPROXY"]).next().is_some();
+    for (way, back) in [(Way::Through, Way::Through), (Way::In, Way::Out)] {
+        if translated && way == Way::Through {
+            continue;
+        }
+        let tcp = linted.within(Field::Protocol, 6, 6)?;
+        let new = linted
+            .passed(way)
+            .and(&tcp)?
+            .and(&linted.in_states(ct::NEW)?)?
+            .and(&linted.outside()?)?;
+        let refused = linted.ended(back)?;
+        let refused = linted.space.narrowest(&refused)?;
+        let mut left = new;
+        for _ in 0..TRIED_MAX {
+            let Some(first) = linted.space.example(&left)? else { break };
+            let first = Example { tcp_flags: SYN, ..first };
+            let answer = mirrored(&first);
+            let values = linted.space.values(&answer);
+            if first.unknowns.is_empty() && linted.space.contains(&refused, &values) {
+                let Some((_, _, base)) = linted.base(TableName::Filter, back.hook()) else { break };
+                found.push(
+                    Finding::new(
+                        base.span,
+                        format!(
+                            "{} refuses the answers of connections that may be opened",
+                            base.name
+                        ),
+                    )
+                    .evidence(format!("{} is accepted", packet_words(&first)))
+                    .evidence(format!("its answer {} is refused", packet_words(&answer)))
+                    .help(format!("-A {} -m conntrack --ctstate ESTABLISHED -j ACCEPT", base.name)),
+                );
+                break;
+            }
+            // Another interface, another port.
+            let row = linted.space.rows(&left)?.rows.into_iter().next();
+            let Some(row) = row else { break };
+            left = left.less(&linted.space.packets_of(&row)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The answer to the first packet of a connection.
+fn mirrored(first: &Example) -> Example {
+    Example {
+        source: first.destination,
+        destination: first.source,
+        source_port: first.destination_port,
+        destination_port: first.source_port,
+        tcp_flags: SYN | ACK,
+        state: ct::ESTABLISHED,
+        mark: 0,
+        in_interface: first.out_interface.clone(),
+        out_interface: first.in_interface.clone(),
+        unknowns: Vec::new(),
+        ..first.clone()
+    }
+}

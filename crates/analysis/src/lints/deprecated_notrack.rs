@@ -1,0 +1,38 @@
+//! `-j NOTRACK`, the old name of `-j CT --notrack`.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Expected, Fix};
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "deprecated-notrack",
+    severity: Severity::Note,
+    title: "`-j NOTRACK`, the old name of `-j CT --notrack`",
+    page: include_str!("deprecated_notrack.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let text = |rule: &crate::lint::Ruled<'_>| {
+        let span = rule.rule.span;
+        linted.source.get(span.start as usize..span.end as usize).unwrap_or("").to_string()
+    };
+    let old = linted.rules.iter().filter(|rule| text(rule).contains("-j NOTRACK"));
+    let all: Vec<_> = old.collect();
+    let Some(first) = all.first() else { return Ok(()) };
+    let mut edits = Vec::new();
+    for rule in &all {
+        let fix = linted.rewrite(rule, "-j NOTRACK", "-j CT --notrack", Expected::Nothing);
+        edits.extend(fix.map(|fix| fix.edits).unwrap_or_default());
+    }
+    let expected = Expected::Only(crate::lints::any_of(&all), "what these rules match");
+    let fix = Fix { text: "write `-j CT --notrack`".into(), edits, expected };
+    found.push(
+        Finding::new(first.rule.span, "`-j NOTRACK` is the old name of `-j CT --notrack`")
+            .evidence(format!("rules with it: {}", all.len()))
+            .fix(Some(fix).filter(|fix| !fix.edits.is_empty())),
+    );
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! A helper is assigned, and nothing lets in what it announces.
+
+use crate::algebra::Way;
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lints::refused_somewhere;
+use crate::prose::helpers;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::packet_set::Field;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "helper-unused",
+    severity: Severity::Warning,
+    title: "a helper is assigned, and nothing lets in what it announces",
+    page: include_str!("helper_unused.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let related = linted.in_states(ct::RELATED)?;
+    for rule in linted.with_target(&["CT"]) {
+        let Some(option) = rule.words.target_option("--helper") else { continue };
+        let Some(helper) = helpers::named(option.value()) else { continue };
+        let mut passes = false;
+        for name in helper.expects {
+            let number = match *name {
+                "tcp" => 6,
+                "udp" => 17,
+                _ => 47,
+            };
+            // What is announced goes to a port of neither end's choice; GRE has none.
+            let mut announced = related.and(&linted.within(Field::Protocol, number, number)?)?;
+            if number != 47 {
+                announced =
+                    announced.and(&linted.within(Field::DestinationPort, 32_768, 65_535)?)?;
+            }
+            for way in Way::ALL {
+                passes |= !linted.passed(way).and(&announced)?.is_empty()
+                    && refused_somewhere(linted, way)?;
+            }
+        }
+        let closed =
+            refused_somewhere(linted, Way::Through)? || refused_somewhere(linted, Way::In)?;
+        if passes || !closed {
+            continue;
+        }
+        found.push(
+            Finding::new(rule.rule.span, format!("the helper {} announces connections that no rule lets in", helper.name))
+                .evidence(format!("it announces {} ({}); no RELATED packet of these protocols is accepted where anything is refused", helper.what, helper.expects.join(", ")))
+                .help(format!("-m conntrack --ctstate RELATED -m helper --helper {} -j ACCEPT", helper.name)),
+        );
+    }
+    Ok(())
+}

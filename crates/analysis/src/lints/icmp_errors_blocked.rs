@@ -1,0 +1,64 @@
+//! Path MTU discovery is cut off: ICMP errors are not let in.
+
+use crate::algebra::Way;
+use crate::algebra::space::Result;
+use crate::lint::finding::Expected;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lints::{refused_somewhere, states};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "icmp-errors-blocked",
+    severity: Severity::Warning,
+    title: "path MTU discovery is cut off: ICMP errors are not let in",
+    page: include_str!("icmp_errors_blocked.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let (protocol, kind, name) = match linted.is_v4() {
+        true => (1, 3 << 8 | 4, "ICMP type 3 code 4, fragmentation needed"),
+        false => (58, 2 << 8, "ICMPv6 type 2, packet too big"),
+    };
+    let errors = linted
+        .within(Field::Protocol, protocol, protocol)?
+        .and(&linted.within(Field::Icmp, kind, kind)?)?
+        .and(&linted.in_states(ct::RELATED)?)?
+        .and(&linted.outside()?)?;
+    let segments =
+        linted.within(Field::Protocol, 6, 6)?.and(&linted.in_states(ct::ESTABLISHED)?)?;
+    for way in [Way::In, Way::Through] {
+        let passed = linted.passed(way);
+        let has_tcp = !passed.and(&segments)?.is_empty();
+        if !has_tcp || !passed.and(&errors)?.is_empty() || !refused_somewhere(linted, way)? {
+            continue;
+        }
+        let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
+            continue;
+        };
+        let packet =
+            linted.example(&errors.and(&way.packets(&linted.space)?)?)?.unwrap_or_default();
+        let protocol_name = if linted.is_v4() { "icmp" } else { "ipv6-icmp" };
+        let rule =
+            format!("-A {} -p {protocol_name} -m conntrack --ctstate RELATED -j ACCEPT", base.name);
+        let value = u128::from(if linted.is_v4() { 1_u8 } else { 58 });
+        let expected = Expected::Only(
+            PacketSet::All(vec![
+                PacketSet::within(Field::Protocol, value, value, false),
+                states(ct::RELATED),
+            ]),
+            "ICMP errors about connections that exist",
+        );
+        found.push(
+            Finding::new(base.span, format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
+                .evidence(format!("{name}, is refused in every state: {packet}"))
+                .help(rule.clone())
+                .fix(linted.first_in(table, chain, &rule, expected)),
+        );
+    }
+    Ok(())
+}

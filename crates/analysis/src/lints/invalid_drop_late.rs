@@ -1,0 +1,56 @@
+//! INVALID packets are accepted above the rule that drops them.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lint::linted::{decision, refuses};
+use crate::lints::takers;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::verdict::Verdict;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "invalid-drop-late",
+    severity: Severity::Note,
+    title: "INVALID packets are accepted above the rule that drops them",
+    page: include_str!("invalid_drop_late.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let invalid = linted.in_states(ct::INVALID)?;
+    for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
+        let drops = decision(rule.rule).is_some_and(refuses);
+        if !drops
+            || rule.words.states().as_deref() != Some(&["INVALID"])
+            || rule.words.header("-p").is_some()
+        {
+            continue;
+        }
+        let wanted = rule.asked.and(&linted.entering(rule))?.and(&invalid)?;
+        for taker in takers(linted, rule, &wanted)? {
+            let lo = taker
+                .words
+                .header("-i")
+                .or(taker.words.header("-o"))
+                .is_some_and(|option| option.value() == "lo");
+            let both = taker.matched.and(&wanted)?;
+            if lo || decision(taker.rule) != Some(Verdict::Accept) || both.is_empty() {
+                continue;
+            }
+            let packet = linted.example(&both)?.unwrap_or_default();
+            found.push(
+                Finding::new(
+                    rule.rule.span,
+                    "INVALID packets are accepted before this rule drops them",
+                )
+                .label(taker.rule.span, "accepts them, whatever their state")
+                .evidence(format!("{packet} is accepted"))
+                .help("put it above, right behind what accepts lo"),
+            );
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! The kinds of findings, one a file, each with its page beside it. A new one is a file here, its page, and two lines
+//! below.
+
+mod address_host_bits;
+mod answers_dropped;
+mod chain_unused;
+mod connmark_never_saved;
+mod deprecated_notrack;
+mod deprecated_state;
+mod dnat_blocked;
+mod duplicate_rule;
+mod established_late;
+mod forward_open;
+mod goto_skips_rules;
+mod helper_missing;
+mod helper_too_broad;
+mod helper_unused;
+mod icmp_errors_blocked;
+mod input_bypassed_by_dnat;
+mod interface_alias;
+mod interface_star;
+mod invalid_drop_late;
+mod ipv6_open;
+mod jump_without_effect;
+mod limit_on_drop;
+mod limit_without_effect;
+mod linear_addresses;
+mod log_prefix_joined;
+mod log_without_limit;
+mod loopback_blocked;
+mod loopback_forwarded;
+mod mark_never_set;
+mod masquerade_anywhere;
+mod mergeable_ports;
+mod nat_without_invalid_drop;
+mod nd_blocked;
+mod never_in_chain;
+mod never_matches;
+mod no_way_in;
+mod nothing_refused;
+mod notrack_dropped;
+mod notrack_one_way;
+mod order_dependent;
+mod port_part_dead;
+mod recent_never_asked;
+mod recent_never_set;
+mod related_tcp_only;
+mod related_too_wide;
+mod return_at_end;
+mod return_in_builtin;
+mod rule_redundant;
+mod rule_shadowed;
+mod rule_unreachable;
+mod shadowed_otherwise;
+mod source_port_trusted;
+mod state_part_dead;
+mod state_rule_missing;
+mod time_is_utc;
+
+use crate::algebra::Way;
+use crate::algebra::space::{Packets, Result, STATES};
+use crate::lint::finding::{Lint, Severity};
+use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
+use keepstate_ruleset::model::Span;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
+use keepstate_ruleset::verdict::Verdict;
+
+/// Every kind, in the order in which fixes are carried out: what is certain to do nothing first.
+pub const LINTS: &[Lint] = &[
+    never_matches::LINT,
+    never_in_chain::LINT,
+    rule_unreachable::LINT,
+    duplicate_rule::LINT,
+    shadowed_otherwise::LINT,
+    rule_shadowed::LINT,
+    state_part_dead::LINT,
+    port_part_dead::LINT,
+    rule_redundant::LINT,
+    order_dependent::LINT,
+    mergeable_ports::LINT,
+    chain_unused::LINT,
+    jump_without_effect::LINT,
+    return_at_end::LINT,
+    return_in_builtin::LINT,
+    goto_skips_rules::LINT,
+    established_late::LINT,
+    linear_addresses::LINT,
+    log_without_limit::LINT,
+    deprecated_state::LINT,
+    deprecated_notrack::LINT,
+    interface_alias::LINT,
+    interface_star::LINT,
+    loopback_forwarded::LINT,
+    time_is_utc::LINT,
+    log_prefix_joined::LINT,
+    address_host_bits::LINT,
+    nat_without_invalid_drop::LINT,
+    icmp_errors_blocked::LINT,
+    nd_blocked::LINT,
+    state_rule_missing::LINT,
+    answers_dropped::LINT,
+    related_tcp_only::LINT,
+    helper_unused::LINT,
+    helper_too_broad::LINT,
+    helper_missing::LINT,
+    loopback_blocked::LINT,
+    no_way_in::LINT,
+    input_bypassed_by_dnat::LINT,
+    nothing_refused::LINT,
+    forward_open::LINT,
+    ipv6_open::LINT,
+    masquerade_anywhere::LINT,
+    dnat_blocked::LINT,
+    recent_never_set::LINT,
+    recent_never_asked::LINT,
+    mark_never_set::LINT,
+    connmark_never_saved::LINT,
+    limit_without_effect::LINT,
+    limit_on_drop::LINT,
+    invalid_drop_late::LINT,
+    source_port_trusted::LINT,
+    notrack_dropped::LINT,
+    notrack_one_way::LINT,
+    related_too_wide::LINT,
+];
+
+/// No kind: what a finding has before it is known who made it.
+pub(crate) const NONE: Lint =
+    Lint { code: "", severity: Severity::Note, title: "", page: "", run: |_, _| Ok(()) };
+
+/// Most rules that are named as those that take another's packets.
+const TAKERS_MAX: usize = 200;
+
+/// The rules above one that take packets of a set out of the chain, until none is left.
+fn takers<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+    wanted: &Packets,
+) -> Result<Vec<&'l Ruled<'a>>> {
+    let mut left = wanted.clone();
+    let mut takers = Vec::new();
+    for above in linted.chain_rules(rule.table.name, rule.at.chain) {
+        if above.at >= rule.at || left.is_empty() || takers.len() >= TAKERS_MAX {
+            break;
+        }
+        let taken = above.matched.less(&linted.behind(above))?;
+        if !taken.and(&left)?.is_empty() {
+            left = left.less(&taken)?;
+            takers.push(above);
+        }
+    }
+    Ok(takers)
+}
+
+/// Whether rules above do not account for it that packets of a set do not come to a rule, or are not matched by it:
+/// then something about the packets is not what it was when they came in.
+fn lacking(linted: &Linted<'_>, rule: &Ruled<'_>, wanted: &Packets) -> Result<bool> {
+    let mut left = wanted.clone();
+    for taker in takers(linted, rule, wanted)? {
+        left = left.less(&taker.matched)?;
+    }
+    Ok(!left.is_empty())
+}
+
+/// A rule that others leave nothing to.
+struct Shadow {
+    index: usize,
+    takers: Vec<Span>,
+    /// Whether what becomes of some of its packets is the opposite of what it says.
+    otherwise: bool,
+    /// Whether it decides.
+    decided: bool,
+    /// One of those, and what becomes of it.
+    example: Option<String>,
+}
+
+/// The rules that packets come to, none of which they match because others have taken those.
+fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
+    let mut all = Vec::new();
+    for (index, rule) in linted.rules.iter().enumerate() {
+        if !rule.matched.is_empty() || rule.reached.is_empty() || rule.asked.is_empty() {
+            continue;
+        }
+        let wanted = rule.asked.and(&linted.entering(rule))?;
+        if wanted.is_empty() || lacking(linted, rule, &wanted)? {
+            continue;
+        }
+        if duplicate_rule::is_duplicate(linted, index) {
+            continue;
+        }
+        let takers = takers(linted, rule, &wanted)?;
+        let verdict = decision(rule.rule);
+        let mut example = None;
+        if let Some(verdict) = verdict {
+            for other in linted.verdicts(rule.table) {
+                let opposite = refuses(verdict) && other == Verdict::Accept
+                    || verdict == Verdict::Accept && refuses(other);
+                if !opposite || example.is_some() {
+                    continue;
+                }
+                let both = linted.with_verdict(rule.table, other)?.and(&wanted)?;
+                if !both.is_empty() {
+                    let packet = linted.example(&both)?.unwrap_or_default();
+                    example = Some(format!("{packet}: {}", verdict_word(other)));
+                }
+            }
+        }
+        all.push(Shadow {
+            index,
+            takers: takers.iter().map(|taker| taker.rule.span).collect(),
+            otherwise: example.is_some(),
+            decided: verdict.is_some(),
+            example,
+        });
+    }
+    Ok(all)
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn and(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_string(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// What rules ask for, all together.
+fn any_of(rules: &[&Ruled<'_>]) -> PacketSet {
+    PacketSet::Any(rules.iter().map(|rule| PacketSet::of_header(&rule.rule.header)).collect())
+}
+
+/// Whether packets that go a way are refused, by some rule or policy.
+fn refused_somewhere(linted: &Linted<'_>, way: Way) -> Result<bool> {
+    Ok(!linted.ended(way)?.is_empty())
+}
+
+/// Packets in these states, as a formula.
+fn states(bits: u8) -> PacketSet {
+    let asked = STATES.iter().filter(|(bit, _)| bits & bit != 0);
+    let ranges = asked.map(|(bit, _)| (u128::from(*bit), u128::from(*bit))).collect();
+    PacketSet::among(Field::State, ranges, false)
+}

@@ -1,0 +1,36 @@
+//! Packets are left untracked, and then refused, all of them.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "notrack-dropped",
+    severity: Severity::Warning,
+    title: "packets are left untracked, and then refused, all of them",
+    page: include_str!("notrack_dropped.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let mut passed = linted.space.none();
+    for outcome in &linted.outcomes {
+        passed = passed.or(&outcome.passed)?;
+    }
+    for rule in linted.with_target(&["CT", "NOTRACK"]) {
+        let untracks = rule.words.target_name() == "NOTRACK"
+            || rule.words.target_option("--notrack").is_some();
+        if !untracks || rule.matched.is_empty() || !rule.matched.and(&passed)?.is_empty() {
+            continue;
+        }
+        let packet = linted.example(&rule.matched)?.unwrap_or_default();
+        let packet = packet.split(", ").next().unwrap_or_default().to_string();
+        found.push(
+            Finding::new(rule.rule.span, "what this rule leaves untracked is refused afterwards, all of it")
+                .evidence(format!("{packet}, UNTRACKED, is refused"))
+                .help("a rule in filter: -m conntrack --ctstate UNTRACKED -j ACCEPT, with the ports that are meant"),
+        );
+    }
+    Ok(())
+}

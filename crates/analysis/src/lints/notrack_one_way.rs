@@ -1,0 +1,46 @@
+//! Only what arrives is left untracked, not the answers.
+
+use crate::algebra::Way;
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "notrack-one-way",
+    severity: Severity::Note,
+    title: "only what arrives is left untracked, not the answers",
+    page: include_str!("notrack_one_way.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let untracks = |rule: &&crate::lint::Ruled<'_>| {
+        rule.words.target_name() == "NOTRACK" || rule.words.target_option("--notrack").is_some()
+    };
+    let all: Vec<_> = linted.with_target(&["CT", "NOTRACK"]).filter(untracks).collect();
+    let leaving = Way::Out.packets(&linted.space)?;
+    for rule in &all {
+        if !rule.matched.and(&leaving)?.is_empty() {
+            return Ok(());
+        }
+    }
+    let through = linted.passed(Way::Through);
+    for rule in all {
+        // Only what is for a service of this host: of what is passed on both directions come by PREROUTING.
+        let service = rule.words.options(&["--dport"]).next().is_some()
+            && rule.words.options(&["--sport"]).next().is_none();
+        if !service || !rule.matched.and(&through)?.is_empty() {
+            continue;
+        }
+        let here = rule.matched.and(&linted.passed(Way::In))?.and(&linted.outside()?)?;
+        let Some(packet) = linted.example(&here)? else { continue };
+        let packet = packet.split(", ").next().unwrap_or_default().to_string();
+        found.push(
+            Finding::new(rule.rule.span, "what comes in is left untracked, and what the host answers is tracked")
+                .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, so it makes a connection of its own, NEW"))
+                .help("the same in OUTPUT, with the ports the other way round (--sport)"),
+        );
+    }
+    Ok(())
+}

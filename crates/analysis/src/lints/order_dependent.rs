@@ -1,0 +1,53 @@
+//! Neighbours that decide otherwise about packets that both would take, neither being the narrower one.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::{Linted, decision, refuses};
+use keepstate_ruleset::verdict::Verdict;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "order-dependent",
+    severity: Severity::Note,
+    title: "neighbours whose order decides, neither being the exception of the other",
+    page: include_str!("order_dependent.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    for pair in linted.rules.windows(2) {
+        let [first, second] = pair else { continue };
+        let neighbours = first.table.name == second.table.name && first.at.chain == second.at.chain;
+        let plain = [first, second].iter().all(|rule| rule.is_plain && !rule.is_opaque);
+        // Rules for packets of connections that exist, or of none, are put where they are on purpose.
+        let states = [first, second]
+            .iter()
+            .all(|rule| rule.words.states().is_none_or(|states| states.contains(&"NEW")));
+        if !neighbours || !plain || !states {
+            continue;
+        }
+        let decided = decision(first.rule).zip(decision(second.rule));
+        let opposite = decided.is_some_and(|(a, b)| {
+            a == Verdict::Accept && refuses(b) || refuses(a) && b == Verdict::Accept
+        });
+        if !opposite {
+            continue;
+        }
+        let here = &first.reached;
+        let (mine, theirs) = (first.asked.and(here)?, second.asked.and(here)?);
+        let both = mine.and(&theirs)?;
+        if both.is_empty() || mine.is_within(&theirs)? || theirs.is_within(&mine)? {
+            continue;
+        }
+        let mut finding = Finding::new(
+            second.rule.span,
+            "this rule and the one above it decide otherwise about packets that fit both",
+        )
+        .label(first.rule.span, "comes first, so it decides");
+        for row in linted.told(&both)? {
+            finding = finding.evidence(format!("fits both: {row}"));
+        }
+        found.push(finding);
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Ports of a list that never come to the rule.
+
+use crate::algebra::space::{Packets, Result};
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::{Linted, decision};
+use crate::lints::takers;
+use keepstate_ruleset::packet_set::Field;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "port-part-dead",
+    severity: Severity::Note,
+    title: "ports of a list that never come to the rule",
+    page: include_str!("port_part_dead.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    for rule in &linted.rules {
+        if !rule.is_plain || rule.matched.is_empty() || decision(rule.rule).is_none() {
+            continue;
+        }
+        for (name, field) in [("--dports", Field::DestinationPort), ("--sports", Field::SourcePort)]
+        {
+            let names = [name];
+            let option = rule.words.options(&names).next();
+            let Some(option) = option.filter(|option| !option.not) else { continue };
+            let mut dead = Vec::new();
+            let mut lost = linted.space.none();
+            for port in option.value().split(',') {
+                let Some(packets) = of(linted, field, port)? else { continue };
+                if rule.matched.and(&packets)?.is_empty() {
+                    dead.push(port);
+                    lost = lost.or(&packets)?;
+                }
+            }
+            if dead.is_empty() {
+                continue;
+            }
+            let said = crate::lints::and(&dead);
+            let text = format!(
+                "nothing is left here of {} {said}",
+                if dead.len() == 1 { "port" } else { "ports" }
+            );
+            let mut finding = Finding::new(rule.rule.span, text);
+            let wanted = rule.asked.and(&linted.entering(rule))?.and(&lost)?;
+            for taker in takers(linted, rule, &wanted)?.iter().take(3) {
+                finding = finding.label(taker.rule.span, "decides about it");
+            }
+            found.push(
+                finding.evidence(format!(
+                    "of the packets that the rule matches none has {said} there"
+                )),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn of(linted: &Linted<'_>, field: Field, port: &str) -> Result<Option<Packets>> {
+    let (low, high) = port.split_once(':').unwrap_or((port, port));
+    let ends = low.parse::<u16>().ok().zip(high.parse::<u16>().ok());
+    let Some((low, high)) = ends else { return Ok(None) };
+    linted.within(field, low.into(), high.into()).map(Some)
+}

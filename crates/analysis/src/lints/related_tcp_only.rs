@@ -1,0 +1,63 @@
+//! RELATED with -p tcp, and no helper that announces TCP connections.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lint::linted::decision;
+use crate::prose::helpers;
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::verdict::Verdict;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "related-tcp-only",
+    severity: Severity::Note,
+    title: "RELATED with -p tcp, and no helper that announces TCP connections",
+    page: include_str!("related_tcp_only.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    for rule in &linted.rules {
+        let states =
+            rule.words.options(&["--state", "--ctstate"]).next().filter(|option| !option.not);
+        let related =
+            states.is_some_and(|option| option.value().split(',').any(|one| one == "RELATED"));
+        let name = match rule.words.protocol() {
+            Some(6) => "tcp",
+            Some(17) => "udp",
+            _ => continue,
+        };
+        let accepts =
+            decision(rule.rule) == Some(Verdict::Accept) && rule.table.name == TableName::Filter;
+        // Of what leaves, resets that REJECT makes are RELATED.
+        let leaves = rule.matched.and(&crate::algebra::Way::Out.packets(&linted.space)?)?;
+        if !related
+            || !accepts
+            || !leaves.is_empty()
+            || rule.matched.is_empty()
+            || rule.words.has_match("helper")
+        {
+            continue;
+        }
+        let assigned = assigned(linted);
+        if assigned
+            .iter()
+            .any(|helper| helpers::named(helper).is_none_or(|known| known.expects.contains(&name)))
+        {
+            continue;
+        }
+        found.push(
+            Finding::new(rule.rule.span, format!("RELATED lets nothing in here: no helper is assigned that announces {name} connections"))
+                .evidence(format!("RELATED are ICMP errors, which are no {name}, and connections that helpers announce; the file assigns no such helper (-j CT --helper)"))
+                .help("for the errors: -p icmp -m conntrack --ctstate RELATED -j ACCEPT"),
+        );
+    }
+    Ok(())
+}
+
+/// The helpers that rules assign.
+pub(super) fn assigned(linted: &Linted<'_>) -> Vec<String> {
+    let all = linted.with_target(&["CT"]);
+    all.filter_map(|rule| Some(rule.words.target_option("--helper")?.value().to_string())).collect()
+}

@@ -1,0 +1,75 @@
+//! States named by a rule that none of its packets can have any more.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled};
+use crate::lints::takers;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "state-part-dead",
+    severity: Severity::Note,
+    title: "a state that a rule names and that never comes to it",
+    page: include_str!("state_part_dead.md"),
+    run,
+};
+
+const STATES: [(u8, &str); 4] = [
+    (ct::NEW, "NEW"),
+    (ct::ESTABLISHED, "ESTABLISHED"),
+    (ct::RELATED, "RELATED"),
+    (ct::INVALID, "INVALID"),
+];
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    for rule in &linted.rules {
+        let plain = rule.table.name != TableName::Raw && rule.is_plain && !rule.matched.is_empty();
+        let mut options = rule.words.options(&["--state", "--ctstate"]);
+        let (Some(option), None) = (options.next(), options.next()) else { continue };
+        if !plain || option.not {
+            continue;
+        }
+        let names: Vec<&str> = option.value().split(',').collect();
+        let mut dead = Vec::new();
+        for (bit, name) in STATES.into_iter().filter(|(_, name)| names.contains(name)) {
+            if rule.matched.and(&linted.in_states(bit)?)?.is_empty() {
+                dead.push((bit, name));
+            }
+        }
+        if dead.is_empty() {
+            continue;
+        }
+        let bits = dead.iter().fold(0, |bits, (bit, _)| bits | bit);
+        let dead: Vec<&str> = dead.into_iter().map(|(_, name)| name).collect();
+        let live: Vec<&str> = names.into_iter().filter(|name| !dead.contains(name)).collect();
+        let said = crate::lints::and(&dead);
+        let mut finding = Finding::new(
+            rule.rule.span,
+            format!("no packet in state {said} is left for this rule"),
+        );
+        let wanted = rule.asked.and(&linted.entering(rule))?.and(&linted.in_states(bits)?)?;
+        for taker in takers(linted, rule, &wanted)?.iter().take(2) {
+            finding = finding.label(taker.rule.span, format!("takes {said}"));
+        }
+        if wanted.is_empty() {
+            finding =
+                finding.evidence(format!("no packet in state {said} comes to {}", rule.chain.name));
+        }
+        found.push(finding.fix(shorter(linted, rule, &live)));
+    }
+    Ok(())
+}
+
+/// The list as it stands in the file, without those.
+fn shorter(linted: &Linted<'_>, rule: &Ruled<'_>, live: &[&str]) -> Option<crate::lint::Fix> {
+    let span = rule.rule.span;
+    let text = linted.source.get(span.start as usize..span.end as usize)?;
+    let mut words = text.split(' ').skip_while(|word| *word != "--state" && *word != "--ctstate");
+    let (option, list) = (words.next()?, words.next()?);
+    let kept: Vec<&str> = list.split(',').filter(|one| live.contains(one)).collect();
+    let full = kept.len() == live.len();
+    let (old, new) = (format!("{option} {list}"), format!("{option} {}", kept.join(",")));
+    linted.rewrite(rule, &old, &new, Expected::Nothing).filter(|_| full)
+}

@@ -1,0 +1,54 @@
+//! The host may open connections, and no answer to them is let in.
+
+use crate::algebra::Way;
+use crate::algebra::space::Result;
+use crate::lint::finding::Expected;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::Linted;
+use crate::lints::{refused_somewhere, states};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "state-rule-missing",
+    severity: Severity::Warning,
+    title: "the host may open connections, and no answer to them is let in",
+    page: include_str!("state_rule_missing.md"),
+    run,
+};
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let tcp = linted.within(Field::Protocol, 6, 6)?;
+    let outside = linted.outside()?;
+    let opened = linted.passed(Way::Out).and(&linted.in_states(ct::NEW)?)?.and(&tcp)?;
+    // Where answers arrive: the ports that systems give to what they open.
+    let answers = tcp
+        .and(&linted.within(Field::DestinationPort, 32_768, 65_535)?)?
+        .and(&linted.in_states(ct::ESTABLISHED)?)?
+        .and(&outside)?;
+    let let_in = linted.passed(Way::In).and(&answers)?;
+    let Some((table, chain, base)) = linted.base(TableName::Filter, Way::In.hook()) else {
+        return Ok(());
+    };
+    let closed = opened.is_empty() || base.rules.is_empty();
+    if closed || !let_in.is_empty() || !refused_somewhere(linted, Way::In)? {
+        return Ok(());
+    }
+    let rule = format!("-A {} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", base.name);
+    let expected =
+        Expected::Only(states(ct::ESTABLISHED | ct::RELATED), "packets of connections that exist");
+    let packet =
+        linted.example(&answers.and(&Way::In.packets(&linted.space)?)?)?.unwrap_or_default();
+    found.push(
+        Finding::new(
+            base.span,
+            "this host's own connections get no answer: nothing accepts ESTABLISHED packets",
+        )
+        .evidence(format!("{packet} is refused, and so is every answer to ports 32768 and up"))
+        .help(rule.clone())
+        .fix(linted.first_in(table, chain, &rule, expected)),
+    );
+    Ok(())
+}

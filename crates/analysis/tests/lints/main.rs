@@ -1,0 +1,224 @@
+//! Each kind of finding has a page of cases: rules that show it, and rules near those that do not. Where it has a fix,
+//! the fix leaves no finding of the kind and is proven to change nothing else; the rest of the file stays byte for
+//! byte.
+
+use keepstate_analysis::explain_text;
+use keepstate_analysis::lint::fix::{How, fix};
+use keepstate_analysis::lint::proof::prove;
+use keepstate_analysis::lint::{Expected, Finding, Wanted, lint, read};
+use keepstate_analysis::lints::LINTS;
+use keepstate_analysis::render::lint::{File, difference, json, text};
+use keepstate_analysis::render::{Style, sarif};
+use keepstate_packet::Family;
+use keepstate_ruleset::labels::LabelNames;
+use keepstate_ruleset::syntax::iptables_save::family_of;
+use std::path::Path;
+
+struct Case {
+    fix: String,
+    found: String,
+    not_found: String,
+    beside: Option<String>,
+}
+
+fn case(code: &str) -> Case {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lints/cases/{code}.md"));
+    let page = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let block = |head: &str| {
+        let after = page.split_once(&format!("\n{head}:\n\n```\n"))?.1;
+        Some(format!("{}\n", after.split_once("\n```")?.0))
+    };
+    let fix =
+        page.split_once("\nFix: ").and_then(|(_, rest)| rest.split_once('.')).expect("Fix:").0;
+    Case {
+        fix: fix.into(),
+        found: block("Found").expect("Found:"),
+        not_found: block("Not found").expect("Not found:"),
+        beside: block("Beside"),
+    }
+}
+
+fn findings(source: &str, code: &str, beside: Option<&str>) -> Vec<Finding> {
+    let family = family_of(source);
+    let ruleset = read::ruleset(source, family, LabelNames::NONE)
+        .unwrap_or_else(|faults| panic!("{code}: {faults:?}"));
+    let beside = beside.map(|text| read::ruleset(text, Family::V4, LabelNames::NONE).unwrap());
+    let wanted = Wanted { only: vec![code.into()], ..Wanted::default() };
+    lint(source, &ruleset, beside.as_ref(), &wanted).unwrap()
+}
+
+#[test]
+fn every_kind_is_found_where_it_is_and_not_next_to_it() {
+    let mut wrong = Vec::new();
+    for kind in LINTS {
+        let case = case(kind.code);
+        let beside = case.beside.as_deref();
+        let found = findings(&case.found, kind.code, beside);
+        if found.is_empty() {
+            wrong.push(format!("{} is not found", kind.code));
+        }
+        for one in &found {
+            assert_eq!(one.lint.code, kind.code);
+            assert!(
+                !one.evidence.is_empty() || !one.labels.is_empty(),
+                "{}: no evidence",
+                kind.code
+            );
+        }
+        let near = findings(&case.not_found, kind.code, beside);
+        if !near.is_empty() {
+            wrong.push(format!("{} is found where it is not: {near:?}", kind.code));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}",
+        wrong.join(
+            "
+"
+        )
+    );
+}
+
+#[test]
+fn fixes_leave_nothing_of_their_kind_and_change_nothing_else() {
+    let mut wrong = Vec::new();
+    for kind in LINTS {
+        let case = case(kind.code);
+        let found = findings(&case.found, kind.code, case.beside.as_deref());
+        let fixable = found.iter().any(|one| one.fix.is_some());
+        let only = found
+            .iter()
+            .filter_map(|one| one.fix.as_ref())
+            .any(|one| one.expected != Expected::Nothing);
+        let kinds = match (fixable, only) {
+            (false, _) => "none",
+            (true, false) => "nothing",
+            (true, true) => "only",
+        };
+        if kinds != case.fix {
+            wrong.push(format!("{}: its fix changes {kinds}", kind.code));
+        }
+        if !fixable {
+            continue;
+        }
+        let family = family_of(&case.found);
+        let how = How { family, labels: LabelNames::NONE, unproven: false };
+        let wanted = Wanted { only: vec![kind.code.into()], ..Wanted::default() };
+        let fixed = fix(&case.found, None, &wanted, how).unwrap();
+        if !fixed.left.is_empty() {
+            wrong.push(format!("{}: {:?}", kind.code, fixed.left));
+            continue;
+        }
+        assert_ne!(fixed.text, case.found, "{}: nothing done", kind.code);
+        let left = findings(&fixed.text, kind.code, case.beside.as_deref());
+        if !left.is_empty() {
+            wrong.push(format!("{} after its fix: {left:?}\n{}", kind.code, fixed.text));
+        }
+        let [old, new] = [&case.found, &fixed.text]
+            .map(|text| read::ruleset(text, family, LabelNames::NONE).unwrap());
+        let proof = prove(&old, &new, &[]).unwrap();
+        if kinds == "nothing" && !proof.is_nothing() {
+            wrong.push(format!("{}: {proof:?}", kind.code));
+        }
+        // What is left of the file is as it was, in its order.
+        let mut rest = case.found.lines();
+        let kept = fixed.text.lines().filter(|line| case.found.lines().any(|old| old == *line));
+        if kind.code != "established-late" {
+            for line in kept {
+                assert!(rest.any(|old| old == line), "{}: `{line}` is out of its place", kind.code);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_fix_that_changes_more_than_it_says_is_not_carried_out() {
+    // A ban above is to count for established connections, too.
+    let bans: String = (1..18).map(|n| format!("-A INPUT -s 203.0.113.{n}/32 -j DROP\n")).collect();
+    let source = format!(
+        "*filter\n:INPUT DROP [0:0]\n{bans}-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+    );
+    let wanted = Wanted { only: vec!["established-late".into()], ..Wanted::default() };
+    let mut how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
+    let fixed = fix(&source, None, &wanted, how).unwrap();
+    assert_eq!(fixed.text, source);
+    assert!(fixed.left.iter().any(|(_, why)| why.contains("203.0.113")), "{:?}", fixed.left);
+    how.unproven = true;
+    assert_ne!(fix(&source, None, &wanted, how).unwrap().text, source);
+}
+
+#[test]
+fn every_kind_has_a_page_that_explains_it() {
+    for kind in LINTS {
+        let answer =
+            explain_text(kind.code).unwrap_or_else(|error| panic!("{}: {error}", kind.code));
+        assert_eq!(answer.form, "lint-code");
+        let head = kind.page.lines().next().unwrap_or_default().to_lowercase();
+        assert_eq!(head, format!("# {}", kind.title.to_lowercase()), "{}", kind.code);
+        for part in ["\n    ", "Why it matters:", "Mend it:", "When it is no fault:"] {
+            assert!(kind.page.contains(part), "{} says nothing of `{part}`", kind.code);
+        }
+    }
+    assert!(LINTS.len() >= 40, "{}", LINTS.len());
+}
+
+#[test]
+fn codes_are_told_apart_and_sorted_by_nothing_but_the_order_of_fixes() {
+    let mut codes: Vec<&str> = LINTS.iter().map(|lint| lint.code).collect();
+    codes.sort_unstable();
+    let count = codes.len();
+    codes.dedup();
+    assert_eq!(codes.len(), count);
+}
+
+#[test]
+fn forms_say_the_same() {
+    let case = case("rule-unreachable");
+    let found = findings(&case.found, "rule-unreachable", None);
+    let file = File { name: "rules v4", source: &case.found, findings: &found };
+    let shown = text(&file, &Style::default());
+    let first = shown.lines().next().unwrap();
+    let line = 1 + case.found.lines().position(|line| line.contains("443")).unwrap();
+    let width = case.found.lines().find(|line| line.contains("443")).unwrap().len();
+    assert!(
+        first.starts_with(&format!("rules v4:{line}:1-{width}: warning[rule-unreachable]: ")),
+        "{first}"
+    );
+    assert!(shown.contains("^^^^"), "{shown}");
+    let told: serde_json::Value = serde_json::from_str(&json(std::slice::from_ref(&file))).unwrap();
+    assert_eq!(told[0]["line"], line);
+    assert_eq!(told[0]["code"], "rule-unreachable");
+    let sarif: serde_json::Value = serde_json::from_str(&sarif::render(&[file])).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "rules%20v4");
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["endColumn"], width + 1);
+    let index = result["ruleIndex"].as_u64().unwrap() as usize;
+    assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"][index]["id"], "rule-unreachable");
+    assert_eq!(
+        result["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"],
+        ""
+    );
+}
+
+#[test]
+fn differences_are_those_of_diff() {
+    let old = "a\nb\nc\nd\ne\nf\ng\nh\ni\n";
+    let new = "a\nb\nc\nd\nE\nf\ng\nh\ni\nj\n";
+    let wanted = "--- x\n+++ x\n@@ -2,8 +2,9 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n i\n+j\n";
+    assert_eq!(difference("x", old, new), wanted);
+}
+
+#[test]
+fn what_related_lets_in_is_shown_by_a_run() {
+    let case = case("related-too-wide");
+    let found = findings(&case.found, "related-too-wide", None);
+    let shown = found
+        .iter()
+        .flat_map(|one| &one.evidence)
+        .any(|text| text.contains("run through the engine"));
+    assert!(shown, "{found:?}");
+}
