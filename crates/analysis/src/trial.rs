@@ -7,7 +7,7 @@ use crate::algebra::chain::{self, Current, RuleAt};
 use crate::algebra::{Example, Space, Way, way};
 use keepstate_conntrack::table::Template;
 use keepstate_conntrack::{CtState, Hook, Sysctls, Table as Connections, Tracked};
-use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
+use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed, rewrite};
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::evaluate::{
     self, AddressType, Decision, HostFacts, Looked, Recorder, State, Stores, TableState, Traversal,
@@ -231,6 +231,11 @@ impl Trial {
             tos: 0,
         };
         'way: for hook in way.hooks() {
+            if *hook == Hook::Forward {
+                // Between the two a router takes a hop; what routing refuses for it is not asked here.
+                let left = passing.parsed.ttl.wrapping_sub(1);
+                rewrite::set_ttl(&mut passing.parsed, &mut passing.bytes, left);
+            }
             for name in way::tables(*hook) {
                 passing.track(*hook, name);
                 let Some(table) = self.ruleset.table(name) else { continue };

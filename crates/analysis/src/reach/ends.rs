@@ -45,6 +45,9 @@ impl Written {
     /// What is wrong with it, in words.
     pub fn parse(text: &str, family: Family, interfaces: &[String]) -> Result<Self, String> {
         let plain = |end, text: &str| Ok(Self { end, service: None, text: text.to_string() });
+        if text.is_empty() {
+            return Err(format!("nothing is written; {WANTED}"));
+        }
         if let Some(end) = word(text, interfaces) {
             return plain(end, text);
         }

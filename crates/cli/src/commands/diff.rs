@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// Arguments of `keepstate diff`.
 #[derive(clap::Args)]
-#[command(mut_arg("rules", hidden), mut_arg("rules4", hidden), mut_arg("rules6", hidden))]
+#[command(mut_args(without_rules))]
 #[command(after_help = "Examples:\n  \
     keepstate diff /etc/iptables/rules.v4 new.v4\n  \
     iptables-save | keepstate diff - new.v4\n\n\
@@ -39,8 +39,9 @@ pub(crate) struct Arguments {
 }
 
 /// The two files have places of their own.
-fn hidden(argument: clap::Arg) -> clap::Arg {
-    argument.hide(true)
+fn without_rules(argument: clap::Arg) -> clap::Arg {
+    let hidden = matches!(argument.get_id().as_str(), "rules" | "rules4" | "rules6");
+    argument.hide(hidden)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

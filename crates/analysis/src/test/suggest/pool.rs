@@ -197,7 +197,7 @@ impl Pool {
 }
 
 /// Ports that rules name, and those beside them.
-fn ports<'r>(names: &[&str], rules: &mut dyn Iterator<Item = &'r RuleWords>) -> Vec<u16> {
+fn ports(names: &[&str], rules: &mut dyn Iterator<Item = &RuleWords>) -> Vec<u16> {
     let mut found = Vec::new();
     for rule in rules {
         for option in rule.options(names) {
