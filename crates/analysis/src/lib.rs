@@ -5,7 +5,7 @@
 //! kinds that are no rules, [`rule`] explains rules, [`experiment`] runs the [`conversation`]s
 //! that a [`witness`] makes fit, [`narrower`] tries what could
 //! stand in a rule's place on them, and [`prose`] holds what is said once per match, target and state.
-//! [`test`] runs what people have written down of their own rules, and says what it would not notice.
+//! [`mod@test`] runs what people have written down of their own rules, and says what it would not notice.
 //! With the [`algebra`] of packet sets, [`lint`] looks a rule file over (each of [`lints`] is a file with its page),
 //! [`why`] and [`diff`] compare rule sets, and [`reach`] tells who can open what to whom.
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! What changes between two rule sets: exactly which packets and states are treated differently.
 //!
-//! Both are walked by the same packets ([`crate::algebra`]), those that can differ at all ([`affected`]);
-//! where the outcomes are not the same sets, the sets are written down in rows ([`rows`]), each with one packet
+//! Both are walked by the same packets ([`crate::algebra`]), those that can differ at all (`affected`);
+//! where the outcomes are not the same sets, the sets are written down in rows (`rows`), each with one packet
 //! that the engine's evaluator has confirmed with both rule sets ([`crate::trial`]).
 
 mod affected;

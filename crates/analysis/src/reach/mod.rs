@@ -2,7 +2,7 @@
 //!
 //! [`sets`] follows the first packets of connections through all tables and says which of them pass; [`classes`]
 //! reads the coarsest partition of addresses off those sets; [`matrix`] asks pair by pair, and shows each open one
-//! with a packet ([`witness`]) that the engine is asked about ([`confirm`]).
+//! with a packet ([`witness`]) that the engine is asked about (`confirm`).
 
 mod answer;
 pub mod around;

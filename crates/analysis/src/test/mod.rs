@@ -1,6 +1,6 @@
 //! Tests of rule sets: what is to become of packets and conversations, in files that people read.
 //!
-//! [`read`] makes a [`Suite`] of a Markdown file, [`run`] plays its tests through an engine each, [`judge`] says
+//! [`mod@read`] makes a [`Suite`] of a Markdown file, [`run`] plays its tests through an engine each, [`judge`] says
 //! what was expected and did not come, [`mutate`] changes the rules one place at a time and counts the changes that
 //! no test notices, [`suggest`] writes tests that notice them. [`told`] is what is told of all of it.
 //! The form of a file: `docs/tests.md`.
