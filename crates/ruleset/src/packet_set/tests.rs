@@ -59,7 +59,7 @@ fn which_rule_covers_which() {
             "-m conntrack ! --ctstate INVALID,RELATED,UNTRACKED,ESTABLISHED",
             EQUAL,
         ),
-        ("-m conntrack --ctstate NEW", "-m conntrack --ctstate NEW --ctproto 6", APART),
+        ("-m conntrack --ctstate NEW", "-m conntrack --ctstate NEW --ctproto 6", WIDER),
         ("-i eth0", "-i eth0 -o eth1", WIDER),
         ("-i eth+", "-i eth0", WIDER),
         ("-i eth+", "-i et+", [false, true]),
