@@ -99,6 +99,54 @@ pub(crate) fn ruleset(draw: &mut Draw, family: Family) -> (String, Pools) {
     (source, pools)
 }
 
+/// All that a router walks for what it forwards.
+pub(crate) fn gateway(draw: &mut Draw, family: Family) -> (String, Pools) {
+    const BASES: [(&str, &[&str]); 4] = [
+        ("raw", &["PREROUTING"]),
+        ("mangle", &["PREROUTING", "FORWARD", "POSTROUTING"]),
+        ("nat", &["PREROUTING", "POSTROUTING"]),
+        ("filter", &["FORWARD"]),
+    ];
+    let mut pools = Pools::default();
+    let mut source = String::new();
+    for (table, bases) in BASES {
+        if draw.one_in(3) {
+            continue;
+        }
+        let _ = writeln!(source, "*{table}");
+        let users: Vec<String> = bases.iter().map(|base| format!("of{base}")).collect();
+        for user in &users {
+            let _ = writeln!(source, ":{user} - [0:0]");
+        }
+        for (base, user) in bases.iter().zip(users) {
+            let further = [user];
+            for (chain, further) in [(*base, &further[..]), (&*further[0], &[])] {
+                for _ in 0..draw.below(7) {
+                    let line = rule(draw, family, table, base, further, &mut pools);
+                    let _ = writeln!(source, "-A {chain} {line}");
+                }
+            }
+        }
+        let _ = writeln!(source, "COMMIT");
+    }
+    if source.is_empty() {
+        source.push_str("*filter\n-A FORWARD -j ACCEPT\nCOMMIT\n");
+    }
+    (source, pools)
+}
+
+/// A target of table nat.
+fn translation(draw: &mut Draw, family: Family, base: &str, pools: &Pools) -> String {
+    let any = if family == Family::V4 { 0x0a01_0203 } else { 0x2001_0db8 << 96 | 5 };
+    let to = written(family, some(draw, &pools.addresses, any));
+    match (base, draw.below(3)) {
+        (_, 0) => String::from("-j ACCEPT"),
+        ("PREROUTING", _) => format!("-j DNAT --to-destination {to}"),
+        (_, 1) => String::from("-j MASQUERADE"),
+        _ => format!("-j SNAT --to-source {to}"),
+    }
+}
+
 fn not(draw: &mut Draw) -> &'static str {
     if draw.one_in(4) { "! " } else { "" }
 }
@@ -140,7 +188,11 @@ fn rule(
     for _ in 0..draw.below(3) {
         beside(draw, family, (table, incoming), pools, &mut line);
     }
-    line.push_str(&target(draw, family, table, further, pools, protocol, plain));
+    if table == "nat" && draw.one_in(2) {
+        line.push_str(&translation(draw, family, base, pools));
+    } else {
+        line.push_str(&target(draw, family, table, further, pools, protocol, plain));
+    }
     line
 }
 
@@ -311,7 +363,7 @@ fn target(
     let user = |draw: &mut Draw| further[draw.below(further.len() as u64) as usize].clone();
     match draw.below(12) {
         0 => String::from("-j ACCEPT"),
-        1 => String::from("-j DROP"),
+        1 if table != "nat" => String::from("-j DROP"),
         2 => String::from("-j RETURN"),
         3 | 4 if !further.is_empty() => format!("-j {}", user(draw)),
         5 if !further.is_empty() => format!("-g {}", user(draw)),

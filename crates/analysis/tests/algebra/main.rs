@@ -5,6 +5,7 @@
 
 mod grammar;
 mod real;
+mod ways;
 
 use grammar::{Draw, Pools};
 use keepstate_analysis::algebra::space::Unknown;
@@ -86,7 +87,7 @@ fn compare(
     sum: &mut Sum,
 ) {
     let mut space = Space::new(ruleset.family, [ruleset]).expect("a space");
-    let matches = matches_of(table);
+    let matches = matches_of([table]);
     for hook in table.name.hooks() {
         let Some(base) = table.builtin(*hook) else { continue };
         if table.chain(base).is_none_or(|chain| chain.rules.is_empty()) {
@@ -176,8 +177,9 @@ struct Ran {
 }
 
 /// The matches by what they say of themselves.
-fn matches_of(table: &Table) -> BTreeMap<String, &dyn Match> {
-    let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+fn matches_of<'t>(tables: impl IntoIterator<Item = &'t Table>) -> BTreeMap<String, &'t dyn Match> {
+    let chains = tables.into_iter().flat_map(|table| &table.chains);
+    let rules = chains.flat_map(|chain| &chain.rules);
     let named = rules.flat_map(|rule| &rule.matches).map(|one| {
         let mut text = String::from(one.name());
         one.print(&mut text);
@@ -186,23 +188,20 @@ fn matches_of(table: &Table) -> BTreeMap<String, &dyn Match> {
     named.collect()
 }
 
-fn run(
-    table: &Table,
+/// A packet as rules meet it.
+fn with_traversal<T>(
     hook: Hook,
     packet: &grammar::Packet,
-    matches: &BTreeMap<String, &dyn Match>,
-    space: &Space,
-) -> Ran {
+    act: impl FnOnce(&mut Traversal<'_>) -> T,
+) -> T {
     let mut parsed = Parsed::new(&packet.bytes).expect("a packet");
-    let original = parsed;
     let mut bytes = packet.bytes.clone();
     bytes.extend([0; 4]);
     let names = [&packet.in_interface, &packet.out_interface]
         .map(|name| name.as_deref().and_then(InterfaceName::new));
     let tracked = Tracked { state: packet.state, ..Tracked::UNTRACKED };
     let mut connections = Connections::new([1, 2], Sysctls { max: 64, ..Sysctls::default() });
-    let mut log = Vec::new();
-    let mut traversal = Traversal {
+    act(&mut Traversal {
         now: Instant(1_000_000_000_000),
         hook,
         in_interface: names[0].as_ref(),
@@ -222,28 +221,32 @@ fn run(
         conntrack: &mut connections,
         host: &Nowhere,
         stores: &mut Stores::default(),
-        log: &mut log,
+        log: &mut Vec::new(),
         unknown: None,
-    };
-    let unknowns = space.unknowns().iter().filter_map(|unknown| match unknown {
-        Unknown::Named(text, 0) => {
-            let one = matches.get(text).expect("a match of the table");
-            let says = one.matches(&mut traversal, &mut State::default()) == Answer::Yes;
-            Some((unknown.clone(), says))
-        }
-        _ => None,
+    })
+}
+
+fn run(
+    table: &Table,
+    hook: Hook,
+    packet: &grammar::Packet,
+    matches: &BTreeMap<String, &dyn Match>,
+    space: &Space,
+) -> Ran {
+    let original = Parsed::new(&packet.bytes).expect("a packet");
+    let (unknowns, seen, (verdict, decision)) = with_traversal(hook, packet, |traversal| {
+        let unknowns = answers(space, matches, traversal);
+        let mut seen = Seen::default();
+        let mut state = TableState::new(table);
+        let end = evaluate(table, &mut state, traversal, &mut seen);
+        (unknowns, seen, end)
     });
-    let unknowns = unknowns.collect();
-    let example = Example::of_packet(&original, &packet.bytes, packet.mark, packet.state_bit());
     let example = Example {
         in_interface: packet.in_interface.clone(),
         out_interface: packet.out_interface.clone(),
         unknowns,
-        ..example
+        ..Example::of_packet(&original, &packet.bytes, packet.mark, packet.state_bit())
     };
-    let mut seen = Seen::default();
-    let mut state = TableState::new(table);
-    let (verdict, decision) = evaluate(table, &mut state, &mut traversal, &mut seen);
     let at = match decision.expect("a chain") {
         Decision::Rule { chain, rule } => chain::RuleAt { chain, number: rule },
         Decision::Policy { chain } => {
@@ -253,6 +256,23 @@ fn run(
         Decision::Hotdrop { chain, rule } => panic!("hotdrop at {chain:?} {rule}: {packet:?}"),
     };
     Ran { verdict, at, seen, example }
+}
+
+/// What the matches say that no field stands for.
+fn answers(
+    space: &Space,
+    matches: &BTreeMap<String, &dyn Match>,
+    traversal: &mut Traversal<'_>,
+) -> Vec<(Unknown, bool)> {
+    let named = space.unknowns().iter().filter_map(|unknown| match unknown {
+        Unknown::Named(text, 0) => {
+            let one = matches.get(text).expect("a match of the table");
+            let says = one.matches(traversal, &mut State::default()) == Answer::Yes;
+            Some((unknown.clone(), says))
+        }
+        _ => None,
+    });
+    named.collect()
 }
 
 impl grammar::Packet {

@@ -50,7 +50,9 @@ fn packets_come_to_the_end_that_the_sets_say() {
             packet.out_interface = Some("eth1".into());
             let original = Parsed::new(&packet.bytes).expect("a packet");
             let mut bytes = packet.bytes.clone();
-            checksum::fill_ipv4_header(&mut bytes);
+            if family == Family::V4 {
+                checksum::fill_ipv4_header(&mut bytes);
+            }
             checksum::renew(&original, &mut bytes);
             bytes.extend([0; 4]);
             let now = Instant(1_700_000_000_000_000_000 + number as u64 * 1_000_000);
