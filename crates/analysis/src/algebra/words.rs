@@ -2,6 +2,7 @@
 
 use super::Example;
 use super::space::STATES;
+use crate::trace::packet::protocol;
 use keepstate_packet::{Family, tcp};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -124,17 +125,4 @@ impl Example {
             None => state.to_string(),
         }
     }
-}
-
-fn protocol(number: u8) -> String {
-    match number {
-        1 => "icmp",
-        6 => "tcp",
-        17 => "udp",
-        58 => "icmpv6",
-        132 => "sctp",
-        136 => "udplite",
-        number => return number.to_string(),
-    }
-    .to_string()
 }

@@ -20,7 +20,7 @@ pub(crate) fn ends(tuple: &Tuple) -> String {
 }
 
 /// A protocol as the notation has it.
-pub(super) fn protocol(number: u8) -> String {
+pub(crate) fn protocol(number: u8) -> String {
     match number {
         1 => "icmp",
         6 => "tcp",
