@@ -280,11 +280,7 @@ impl Table {
         match *outcome {
             Outcome::Accept { .. } => Judged::Belongs,
             Outcome::Kill => {
-                if let Some((place, cold)) = self.slots.split_mut(slot)
-                    && place.entry.has(Entry::COUNTED)
-                {
-                    count(cold.into_mut(), direction, packet);
-                }
+                self.count_once_more(slot, direction, packet);
                 self.kill(now, slot);
                 if let Some(entry) = self.slots.entry_mut(slot) {
                     mark_reply(entry, direction, false);
@@ -292,6 +288,7 @@ impl Table {
                 Judged::Belongs
             }
             Outcome::Restart => {
+                self.restarts += 1;
                 self.destroy(now, slot);
                 Judged::Ended
             }
@@ -540,6 +537,15 @@ impl Table {
     fn invalid(&mut self, invalid: Invalid) -> Tracked {
         self.statistics.invalid += 1;
         Tracked { state: CtState::Invalid, direction: None, conn: None, invalid: Some(invalid) }
+    }
+
+    /// Counts a packet of a connection that keeps counts, apart from its usual way.
+    pub(crate) fn count_once_more(&mut self, slot: u32, direction: Direction, packet: &Parsed) {
+        if let Some((place, cold)) = self.slots.split_mut(slot)
+            && place.entry.has(Entry::COUNTED)
+        {
+            count(cold.into_mut(), direction, packet);
+        }
     }
 
     /// Takes a connection out of the table while its packet is still on its way.

@@ -37,7 +37,7 @@ impl Table {
         manip: Manip,
     ) -> Tuple {
         if manip == Manip::Source && !range.random {
-            if range.holds_source(current) {
+            if range.holds_source(current) && !self.is_foretold_elsewhere(conn, current, range) {
                 if !self.is_taken_anew(now, conn, current) {
                     return *current;
                 }
@@ -172,6 +172,19 @@ impl Table {
         let wanted = port(&seen, manip)?;
         let lies_in = u32::from(wanted).checked_sub(first.into()).is_some_and(|at| at < count);
         lies_in.then(|| with_port(tuple, manip, wanted))
+    }
+
+    /// Whether a connection is foretold another address for its source, though what it has is in the range: an
+    /// ICMP query whose identifier was drawn for its destination, and drawn anew for its source.
+    fn is_foretold_elsewhere(&self, conn: ConnId, current: &Tuple, range: &Range) -> bool {
+        let Some(entry) = self.slots.live(conn) else { return false };
+        let is_query = matches!(current.protocol, icmp::PROTOCOL | icmpv6::PROTOCOL);
+        let told = self.nat.foretold.iter().find(|told| told.original == entry.tuple);
+        let seen = told.and_then(|told| told.reply.invert());
+        is_query
+            && range.ports.is_some()
+            && entry.is(CtStatus::DST_NAT)
+            && seen.is_some_and(|seen| seen.source != current.source)
     }
 
     /// Whether another connection has the tuple of the answers to this one. One that has expired is

@@ -215,8 +215,14 @@ impl Table {
     }
 
     /// Whether a packet leaves by another interface than the one whose address its connection was given:
-    /// the connection ends with it.
-    pub fn leaves_elsewhere(&mut self, now: Instant, tracked: &Tracked, out: u16) -> bool {
+    /// the connection ends with it, and counts it once more (observed: Linux 6.18 does).
+    pub fn leaves_elsewhere(
+        &mut self,
+        now: Instant,
+        tracked: &Tracked,
+        packet: &Parsed,
+        out: u16,
+    ) -> bool {
         let Some(conn) = tracked.conn.filter(|_| tracked.direction == Some(Direction::Original))
         else {
             return false;
@@ -227,6 +233,7 @@ impl Table {
         }
         let elsewhere = self.slots.cold(conn.slot).is_some_and(|cold| cold.masqueraded != out);
         if elsewhere {
+            self.count_once_more(conn.slot, Direction::Original, packet);
             self.delete(now, conn);
         }
         elsewhere

@@ -1,8 +1,9 @@
 //! ICMP errors about translated connections: the packet that one quotes is translated back to what its
 //! sender has sent, and the error itself goes to that sender.
 
-use super::Manip;
 use super::packet::{apply, is_icmp_query, is_icmpv6_query, is_own_icmp};
+use super::{Manip, is_error};
+use crate::Tracked;
 use crate::conn::{CtStatus, Entry};
 use crate::table::{Drop, Table};
 use crate::tuple::{Direction, Tuple};
@@ -30,14 +31,6 @@ impl Table {
         };
         let whole = at + header <= packet.length as usize && is_own_icmp(packet);
         if !whole || checksum::verify(packet, bytes) != checksum::Verified::Valid {
-            return Err(Drop::Translation);
-        }
-        // Observed: where tracking has not summed it up, Linux does so from the IP header on, which a route that
-        // was recorded in it on the way to this host has left unsealed.
-        if packet.family == Family::V4
-            && !self.sysctls.checksum
-            && !checksum::ipv4_header_valid(bytes)
-        {
             return Err(Drop::Translation);
         }
         let kind = packet.l4_bytes(bytes).first().copied();
@@ -70,6 +63,54 @@ impl Table {
         // Outside it is ICMP, whatever the connection is.
         let outside = Tuple { protocol: packet.protocol, ..target };
         if apply(packet, bytes, &outside, manip) { Ok(()) } else { Err(Drop::Translation) }
+    }
+}
+
+impl Table {
+    /// Whether Linux sums an ICMP error that reaches the host itself up once more as it is translated there, from
+    /// the IP header on: then one whose header a recorded route has left unsealed is dropped.
+    ///
+    /// Observed (Linux 6.18): the sum that the translation before routing has made still holds, unless that has
+    /// moved it along with the checksum of the quoted packet for another address. Where tracking has summed the
+    /// error up (`nf_conntrack_checksum`) nobody does so again.
+    #[cold]
+    #[must_use]
+    pub fn is_summed_up_again(&self, tracked: &Tracked, packet: &Parsed, bytes: &[u8]) -> bool {
+        let (Some(conn), Some(direction)) = (tracked.conn, tracked.direction) else { return false };
+        if self.sysctls.checksum || packet.family != Family::V4 || !is_error(tracked, packet) {
+            return false;
+        }
+        let Some(entry) = self.slots.live(conn) else { return false };
+        if !entry.is(Manip::Destination.of(direction)) {
+            return false;
+        }
+        let Some(reply) = self.slots.cold(conn.slot).map(|cold| cold.reply) else { return false };
+        let (came, seen) = match direction {
+            Direction::Original => (entry.tuple, reply),
+            Direction::Reply => (reply, entry.tuple),
+        };
+        let sum = |address: &Address| Sum::ZERO.bytes(&address.0).folded() % u16::MAX;
+        sum(&came.destination) != sum(&seen.source)
+            && has_pseudo_header(entry.tuple.protocol, quoted_segment(packet, bytes))
+    }
+}
+
+/// The upper-layer header that an ICMP error over IPv4 quotes, and what follows it.
+fn quoted_segment<'b>(packet: &Parsed, bytes: &'b [u8]) -> &'b [u8] {
+    let at = packet.l4_offset as usize + icmp::HEADER_LENGTH;
+    let end = (packet.length as usize).min(bytes.len());
+    let quoted = bytes.get(at..end).unwrap_or_default();
+    let header = quoted.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    quoted.get(header..).unwrap_or_default()
+}
+
+/// Whether there is a checksum over the addresses in what is quoted of a segment.
+fn has_pseudo_header(protocol: u8, segment: &[u8]) -> bool {
+    match protocol {
+        tcp::PROTOCOL => segment.len() >= tcp::HEADER_LENGTH_MIN,
+        udp::PROTOCOL => segment.get(6..8).is_some_and(|sum| sum != [0, 0]),
+        udp::PROTOCOL_LITE => segment.len() >= 8,
+        _ => false,
     }
 }
 
