@@ -12,7 +12,7 @@ use crate::conn::{ConnId, CtStatus};
 use crate::proto::tcp::State;
 use crate::table::Table;
 use crate::timeout::TICK_NANOS;
-use crate::tuple::Tuple;
+use crate::tuple::{Direction, Tuple};
 use crate::zone::Zone;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -151,7 +151,9 @@ impl Table {
             }
             let stays = match self.find(now, tuple, *zone) {
                 Some((conn, _)) => {
-                    found = Some((*tuple, *zone)) == current;
+                    let there = self.zone(conn).unwrap_or(*zone);
+                    found = current
+                        .is_some_and(|(seen, zone)| seen == *tuple && is_one_zone(there, zone));
                     found || !self.is_closed(conn)
                 }
                 None => false,
@@ -168,6 +170,16 @@ impl Table {
             && matches!(State::of(entry.state), State::TimeWait | State::Close);
         closed || entry.is(CtStatus::DYING)
     }
+}
+
+/// Whether a connection on a list is taken for the one that is being counted, which has the same tuple. Lists are
+/// of one number of zone each.
+///
+/// Observed (Linux 6.18): only one whose zone counts in the original direction alone is looked for by its zone,
+/// and that of the answers is compared, which is 0 for it.
+const fn is_one_zone(there: Zone, current: Zone) -> bool {
+    const ORIGINAL_ONLY: u8 = 1;
+    current.directions != ORIGINAL_ONLY || there.id_in(Direction::Reply) == 0
 }
 
 #[cfg(test)]

@@ -313,7 +313,12 @@ impl Table {
     ) -> Result<Option<Vec<u8>>, Drop> {
         match tracked.conn {
             Some(conn) if self.is_helped(conn) => {
-                self.help_connection(now, tracked, conn, packet, bytes, ways)
+                let said = self.help_connection(now, tracked, conn, packet, bytes, ways);
+                // What the packet that has killed its connection announces goes with that.
+                if self.lingering == Some(conn) {
+                    self.forget_expectations(now, conn);
+                }
+                said
             }
             _ => Ok(None),
         }

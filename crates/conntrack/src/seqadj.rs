@@ -142,6 +142,21 @@ impl Table {
             _ => Ok(()),
         }
     }
+
+    /// How much of a segment, from its header on, Linux wants in one piece to shift its numbers: the header,
+    /// with its options where it acknowledges anything.
+    #[must_use]
+    pub fn drawn_by_adjustment(&self, tracked: &Tracked, packet: &Parsed) -> usize {
+        let entry = tracked.conn.and_then(|conn| self.slots.live(conn));
+        match packet.l4 {
+            L4::Tcp(header) if entry.is_some_and(|entry| entry.is(CtStatus::SEQ_ADJUST)) => {
+                let acknowledges = header.flags & tcp::ACK != 0;
+                let options = usize::from(header.header_length);
+                if acknowledges { options } else { tcp::HEADER_LENGTH_MIN }
+            }
+            _ => 0,
+        }
+    }
 }
 
 #[cold]

@@ -141,6 +141,8 @@ pub struct Table {
     pub(crate) zoned: bool,
     /// A connection that its last packet killed; rules may still look at it until the next packet.
     pub(crate) lingering: Option<ConnId>,
+    /// Segments that have ended their connection and were looked at once more.
+    pub(crate) restarts: u64,
     /// Slots that [`Table::expire`] has still to look at since a packet found the table full.
     pub(crate) pressed: u32,
     /// Where [`Table::expire`] goes on.
@@ -202,6 +204,7 @@ impl Table {
             complaints: String::new(),
             zoned: false,
             lingering: None,
+            restarts: 0,
             pressed: 0,
             sweep: 0,
         }
@@ -243,6 +246,14 @@ impl Table {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.slots.bytes() + self.index.bytes()
+    }
+
+    /// How many segments have ended the connection that they found and were looked at once more. Linux looks at
+    /// their checksum again as well (`nf_conntrack_checksum`), and takes it for settled then.
+    #[inline]
+    #[must_use]
+    pub const fn restarts_count(&self) -> u64 {
+        self.restarts
     }
 
     /// Sets how many events wait for [`Table::poll_event`]; 0 switches them off, and then they

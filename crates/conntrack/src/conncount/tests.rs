@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::testing::{Peers, Wire};
-use crate::tuple::Direction;
 use core::time::Duration;
 use keepstate_packet::tcp::{RST, SYN};
 
@@ -166,4 +165,17 @@ fn as_many_as_the_limit() {
     assert_eq!(count(&mut wire, 1, &packet), None);
     wire.table.counts.total -= 1;
     assert_eq!(count(&mut wire, 1, &packet), Some(1));
+}
+
+/// Linux 6.18: an INVALID segment, which is in no zone, is not counted beside its connection in zone 0 of the
+/// answers alone.
+#[test]
+fn a_connection_is_known_by_its_tuple_whatever_the_directions_of_its_zone() {
+    let answers = |id| Zone::one(id, Direction::Reply);
+    assert!(is_one_zone(answers(0), Zone::default()));
+    assert!(is_one_zone(answers(7), Zone::both(7)));
+    assert!(is_one_zone(Zone::both(7), answers(7)));
+    let original = Zone::one(7, Direction::Original);
+    assert!(is_one_zone(original, original));
+    assert!(!is_one_zone(Zone::both(7), original));
 }

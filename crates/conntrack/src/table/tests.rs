@@ -558,3 +558,20 @@ fn begun_anew_it_does_the_same_again() {
     assert_eq!((wire.table.count(), wire.table.poll_event()), (0, None));
     assert_eq!(once(&mut wire), first);
 }
+
+#[test]
+fn what_opens_a_closed_connection_again_is_looked_at_twice() {
+    let mut wire = Wire::new();
+    let (client, server) = (peers(), peers().turned());
+    for packet in [
+        client.tcp((1, 80), 0x02, (100, 0), b""),
+        server.tcp((80, 1), 0x12, (500, 101), b""),
+        client.tcp((1, 80), 0x10, (101, 501), b""),
+        client.tcp((1, 80), 0x14, (101, 501), b""),
+    ] {
+        wire.send(&packet).unwrap();
+    }
+    assert_eq!(wire.table.restarts_count(), 0);
+    wire.send(&client.tcp((1, 80), 0x02, (1000, 0), b"")).unwrap();
+    assert_eq!(wire.table.restarts_count(), 1);
+}

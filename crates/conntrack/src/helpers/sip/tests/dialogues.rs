@@ -1,8 +1,9 @@
 //! Dialogues: what is expected as they go on.
 
 use super::{DESCRIPTION, Dialogue, Heard};
-use crate::event::Announcement;
-use crate::testing::Peers;
+use crate::event::{Announcement, EventKind};
+use crate::helpers::Instance;
+use crate::testing::{Peers, Wire};
 use crate::tuple::Direction;
 use crate::{CtState, CtStatus};
 use Heard::{Drop, Expects, Pass};
@@ -248,4 +249,29 @@ fn a_stream_is_read_only_once_it_is_answered_and_segment_by_segment() {
     call.hears(0, one, Pass);
     call.hears(0, two, Pass);
     call.hears(0, &whole, RTP);
+}
+
+/// Linux 6.18: it is expected for as long as that packet lives.
+#[test]
+fn what_the_reset_announces_goes_with_its_connection() {
+    let mut wire = Wire::new();
+    wire.template.helper = Instance::named("sip", Family::V4, tcp::PROTOCOL);
+    let client = Peers::new("10.1.0.2", "10.2.0.2");
+    wire.send(&client.tcp((1024, 5060), 0x10, (1, 1), b"")).expect("it arrives");
+    let body = "v=0\r\nc=IN IP4 10.2.0.2\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let start = "INVITE sip:a SIP/2.0\r\nCSeq: 1 INVITE\r\nContent-Length:";
+    let said = std::format!("{start} {}\r\n\r\n{body}", body.len());
+    let reset = client.turned().tcp((5060, 1024), 0x14, (1, 1), said.as_bytes());
+    wire.events();
+    wire.send(&reset).expect("it arrives");
+    let events: Vec<_> = std::iter::from_fn(|| wire.table.poll_event()).collect();
+    let told: Vec<_> = events.iter().map(|event| event.kind).collect();
+    let expectations = [
+        EventKind::ExpectNew,
+        EventKind::ExpectNew,
+        EventKind::ExpectDestroy,
+        EventKind::ExpectDestroy,
+    ];
+    assert_eq!(told, [&[EventKind::Destroy][..], &expectations].concat());
+    assert_eq!(wire.table.expectations(wire.now), []);
 }
