@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use keepstate_conntrack::nat::{self, Manip};
 use keepstate_conntrack::table::{Drop, Template};
 use keepstate_conntrack::{Care, CtState, Hook, Tracked};
-use keepstate_packet::InterfaceName;
+use keepstate_packet::{InterfaceName, checksum};
 use keepstate_ruleset::evaluate::{
     Decision, Logged, TableState, Tracing, Traversal, Unknown, evaluate,
 };
@@ -228,12 +228,15 @@ fn track_in<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook) -> Result<(), Stop>
             walk.template.zone.id = (walk.mark & 0xffff) as u16;
         }
         let (now, parsed, template) = (walk.now, &*walk.parsed, &walk.template);
+        let restarts = walk.conntrack.restarts_count();
         let tracked = match walk.prepared {
             Some(prepared) => {
                 walk.conntrack.track_prepared(now, hook, parsed, walk.bytes, template, prepared)
             }
             None => walk.conntrack.track_in(now, hook, parsed, walk.bytes, template),
         };
+        let again = walk.conntrack.restarts_count() != restarts;
+        walk.verified |= again && hook == Hook::Prerouting && walk.conntrack.sysctls().checksum;
         if walk.conntrack.sysctls().log_invalid != 0 {
             complain_in(walk, hook);
         }
@@ -267,7 +270,14 @@ fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Res
             walk.conntrack.bind_null(walk.now, conn, manip);
         }
     } else if let (Hook::Postrouting, Some(out), false) = (hook, walk.out, is_error)
-        && walk.conntrack.leaves_elsewhere(walk.now, &tracked, out.0)
+        && walk.conntrack.leaves_elsewhere(walk.now, &tracked, walk.parsed, out.0)
+    {
+        return Err(Stop::Cause(Cause::Untranslatable));
+    }
+    if hook == Hook::Input
+        && walk.interface != Some(walk.routing.loopback())
+        && !checksum::ipv4_header_valid(walk.bytes)
+        && walk.conntrack.is_summed_up_again(&tracked, walk.parsed, walk.bytes)
     {
         return Err(Stop::Cause(Cause::Untranslatable));
     }

@@ -339,22 +339,25 @@ impl Routing {
             Some(Kind::Local | Kind::Anycast) => Routed::Local,
             Some(Kind::Multicast) if self.joined_v6(interface, packet.destination) => Routed::Local,
             Some(Kind::Multicast) => Routed::Dropped(Cause::NoRoute),
-            Some(Kind::Unicast(out))
-                if out == interface || !is_link_local_v6(Family::V6, packet.destination) =>
-            {
-                self.pass_on(out)
+            // An address of the link is looked for on the link alone that the packet came on.
+            Some(Kind::Unicast(_)) if is_link_local_v6(Family::V6, packet.destination) => {
+                let is_here = |kind| kind == Kind::Unicast(interface);
+                let found = self.v6.of(packet.destination).any(is_here);
+                if found { self.pass_on(interface) } else { self.nowhere() }
             }
+            Some(Kind::Unicast(out)) => self.pass_on(out),
             Some(Kind::Unspecified) => match self.route_out(Family::V6, packet.destination) {
                 Some(out) => self.pass_on(out),
                 None => self.nowhere(),
             },
             // What comes with such a destination is dropped before: it was translated to that, and leaves
-            // where it came, if there is a way.
+            // where it came, if there is a way. What the host sends to itself has come to its end.
+            Some(Kind::Loopback) if interface == self.loopback() => Routed::Local,
             Some(Kind::Loopback) => match self.route_out(Family::V6, packet.destination) {
                 Some(out) if out == interface => self.pass_on(out),
                 _ => self.nowhere(),
             },
-            Some(Kind::Unicast(_) | Kind::Broadcast) | None => self.nowhere(),
+            Some(Kind::Broadcast) | None => self.nowhere(),
         }
     }
 
@@ -508,14 +511,22 @@ impl Routing {
         found.map(|network| network.address).or_else(|| self.address_on(family, interface))
     }
 
-    /// The first address of an interface; for a link-local destination the first of those.
+    /// The first address of an interface; for a link-local destination the first of those. A loopback interface
+    /// that the host does not list has the usual one.
     pub(crate) fn first_address(
         &self,
         family: Family,
         interface: InterfaceIndex,
         to: Address,
     ) -> Option<Address> {
-        let interface = self.host.interface(self.seen_as(interface))?;
+        let listed = self.host.interface(self.seen_as(interface));
+        if listed.is_none() && interface == LOOPBACK {
+            return Some(match family {
+                Family::V4 => Address::v4([127, 0, 0, 1]),
+                Family::V6 => Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            });
+        }
+        let interface = listed?;
         let near = is_link_local_v6(family, to);
         let fits = |one: &&Network| {
             one.family == family && (!near || is_link_local_v6(family, one.address))

@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Who on Linux wants to have more of a datagram in one piece than its first one may hold: who
-    /// looks for a TCP socket, SCTP's checksum, translation, helpers.
+    /// looks for a TCP socket, SCTP's checksum, translation, shifted numbers, helpers.
     pub(super) fn draw_together(
         &self,
         datagram: &mut Datagram,
@@ -157,6 +157,9 @@ impl Engine {
         if let Some(tracked) = tracked.filter(|_| translates) {
             let length = self.conntrack.drawn_by_translation(tracked, parsed, &datagram.bytes);
             datagram.draw_header(parsed, length);
+        }
+        if let Some(tracked) = tracked {
+            datagram.draw_header(parsed, self.conntrack.drawn_by_adjustment(tracked, parsed));
         }
         let data = !parsed.payload(&datagram.bytes).is_empty();
         if tracked.is_some_and(|tracked| self.conntrack.was_joined(tracked, data)) {
