@@ -432,6 +432,9 @@ fn behind_extension_headers(packet: &Parsed, bytes: &[u8]) -> Option<u8> {
         if header.protocol == ipv6::AUTHENTICATION {
             return Some(ipv6::AUTHENTICATION);
         }
+        if ipv6::fragment(packet_bytes, &header).is_some_and(|fragment| fragment.offset != 0) {
+            break;
+        }
         let cut = packet_bytes.len() < header.offset + SEGMENTS_LEFT_END;
         if header.protocol == ipv6::ROUTING && cut {
             return None;

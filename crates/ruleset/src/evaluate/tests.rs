@@ -184,11 +184,15 @@ fn an_authentication_header_is_a_protocol_and_a_broken_chain_has_none() {
     };
     let mut authenticated = vec![17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
     authenticated.extend([0, 1, 0, 2, 0, 8, 0, 0]);
+    // Of a later fragment nothing is read, whatever its header names.
+    let later = ipv6(44, &[&[51, 0, 3, 0, 0, 0, 0, 1][..], &authenticated].concat());
     let (authenticated, broken) = (ipv6(51, &authenticated), ipv6(60, &[60, 9, 0, 0, 0, 0, 0, 0]));
     for (rule, packet, matches) in [
         ("-p udp", &authenticated, false),
         ("! -p udp", &authenticated, true),
         ("-p ah", &authenticated, true),
+        ("-p ah", &later, false),
+        ("! -p ah", &later, false),
         ("-p tcp", &broken, false),
         ("! -p tcp", &broken, false),
         ("-m length --length 48", &broken, true),
