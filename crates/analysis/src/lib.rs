@@ -7,7 +7,7 @@
 //! stand in a rule's place on them, and [`prose`] holds what is said once per match, target and state.
 //! [`mod@test`] runs what people have written down of their own rules, and says what it would not notice.
 //! With the [`algebra`] of packet sets, [`lint`] looks a rule file over (each of [`lints`] is a file with its page),
-//! [`why`] and [`diff`] compare rule sets, and [`reach`] tells who can open what to whom.
+//! [`why`] and [`diff`] compare rule sets, [`reach`] tells who can open what to whom, and [`graph`] draws that and chains.
 #![forbid(unsafe_code)]
 
 pub mod algebra;
@@ -18,6 +18,7 @@ pub mod diff;
 pub mod experiment;
 pub mod explain;
 pub mod forms;
+pub mod graph;
 pub mod lint;
 pub mod lints;
 pub mod narrower;

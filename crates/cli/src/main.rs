@@ -5,6 +5,7 @@
 mod beside;
 mod commands;
 mod exit;
+mod graphs;
 mod helpers;
 mod host;
 mod policies;

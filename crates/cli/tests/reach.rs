@@ -8,8 +8,11 @@ fn root() -> PathBuf {
 }
 
 fn reach(words: &[&str]) -> Output {
+    keepstate(&[&["reach"], words].concat())
+}
+
+fn keepstate(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_keepstate"))
-        .arg("reach")
         .args(words)
         .current_dir(root())
         .output()
@@ -57,7 +60,6 @@ fn what_does_not_fit_is_said_and_refused() {
         (with(&GATEWAY, &["--spoofing"]), "say what is behind each interface"),
         (with(&GATEWAY, &["class:zz", "any:22"]), "no such class"),
         (with(&GATEWAY, &["--interface", "eth0", "any", "any:22"]), "want IFACE=NETWORK"),
-        (with(&GATEWAY, &["--chain", "NOWHERE", "--graph", "-"]), "no such chain"),
     ] {
         let output = reach(&words);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -85,8 +87,8 @@ fn json_has_classes_cells_and_packets() {
 
 #[test]
 fn pictures_are_drawn_to_stdout_and_to_files() {
-    let output = reach(&with(&GATEWAY, &["--chain", "FORWARD", "--graph", "-"]));
-    assert!(text(&output).starts_with("digraph \"filter FORWARD\" {"), "{}", text(&output));
+    let output = reach(&with(&GATEWAY, &["--service", "tcp/443", "--graph", "-"]));
+    assert!(text(&output).starts_with("digraph \"tcp/443\" {"), "{}", text(&output));
     let path = std::env::temp_dir().join(format!("keepstate-reach-{}.svg", std::process::id()));
     let name = path.display().to_string();
     let output = reach(&with(&GATEWAY, &["--service", "tcp/443", "--graph", &name]));
@@ -95,4 +97,20 @@ fn pictures_are_drawn_to_stdout_and_to_files() {
     std::fs::remove_file(&path).expect("removed");
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
     assert!(svg.contains("192.0.2.0/24"), "{svg}");
+}
+
+#[test]
+fn explain_draws_chains() {
+    const FILE: &str = "examples/rules/gateway.rules";
+    let output = keepstate(&["explain", "--chain", "FORWARD", "--graph", "-", FILE]);
+    assert!(text(&output).starts_with("digraph \"filter FORWARD\" {"), "{}", text(&output));
+    for (words, wanted) in [
+        (vec!["explain", "--graph=-", "--chain=NOWHERE", FILE], "no such chain"),
+        (vec!["explain", FILE, "--graph", "-"], "--graph OUT --chain [TABLE:]CHAIN FILE"),
+    ] {
+        let output = keepstate(&words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words:?}\n{said}");
+        assert!(said.contains(wanted), "{words:?}\n{said}");
+    }
 }

@@ -191,7 +191,7 @@ impl Current {
     fn set_state(&mut self, space: &Space, when: &Packets, number: u128) -> Result<()> {
         let group = Group::Field(Field::State);
         let width = space.groups().get(&group).map_or(0, |(_, count)| *count);
-        let values = constant(space, number, width)?;
+        let values = constant(space, number, width);
         self.set_group(space, group, when, &values)
     }
 
@@ -199,13 +199,13 @@ impl Current {
     pub(super) fn passed_on(&mut self, space: &Space) -> Result<()> {
         let group = Group::Field(Field::Ttl);
         let mut less = Vec::new();
-        let mut borrowed = space.none().others()?;
+        let mut borrowed = space.all();
         for bit in self.group(space, group)?.iter().rev() {
             less.push(bit.differ(&borrowed)?);
             borrowed = borrowed.less(bit)?;
         }
         less.reverse();
-        self.set_group(space, group, &space.none().others()?, &less)
+        self.set_group(space, group, &space.all(), &less)
     }
 
     /// Packets whose state is now one of these, by [`STATES`]' bits.
@@ -241,10 +241,9 @@ fn ct_number(bit: u8) -> u128 {
     STATES.iter().position(|(one, _)| *one == bit).unwrap_or(0) as u128
 }
 
-fn constant(space: &Space, number: u128, width: u32) -> Result<Vec<Packets>> {
-    let (none, all) = (space.none(), space.none().others()?);
+fn constant(space: &Space, number: u128, width: u32) -> Vec<Packets> {
     let bit = |place: u32| number >> place & 1 == 1;
-    Ok((0..width).rev().map(|place| if bit(place) { all.clone() } else { none.clone() }).collect())
+    (0..width).rev().map(|place| if bit(place) { space.all() } else { space.none() }).collect()
 }
 
 /// A formula as a set of packets as they came in, by what they are now.
@@ -269,7 +268,7 @@ pub fn compile(
             space.all_of(if *outward { Group::Out } else { Group::In }, &ranges)?
         }
         PacketSet::All(sets) => {
-            let mut all = space.none().others()?;
+            let mut all = space.all();
             for (number, one) in sets.iter().enumerate() {
                 all = all.and(&compile(space, one, current, &format!("{place}.{number}"))?)?;
             }
@@ -510,7 +509,7 @@ impl Walk<'_> {
                 let ranges = self.space.ranges(*field, ranges);
                 let width = self.space.groups().get(&group).map_or(0, |(_, count)| *count);
                 let values = match ranges.as_slice() {
-                    [(low, high)] if low == high => constant(self.space, *low, width)?,
+                    [(low, high)] if low == high => constant(self.space, *low, width),
                     _ => self.written(width, &ranges, place)?,
                 };
                 now.set_group(self.space, group, when, &values)
@@ -621,7 +620,7 @@ impl Walked {
 
     /// The packets that enter a chain.
     pub fn entering(&self, space: &Space, chain: ChainIndex) -> Result<Packets> {
-        let every = space.none().others()?;
+        let every = space.all();
         self.sum(space.none(), |summary| Ok((summary.chain == chain).then(|| every.clone())))
     }
 

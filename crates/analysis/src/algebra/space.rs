@@ -11,18 +11,21 @@ use std::fmt;
 
 /// Most nodes of all diagrams of a space; a question that needs more is answered by [`Exhausted`].
 pub const NODES_MAX: usize = 24 << 20;
+/// Most times that nodes which nothing needs any more are cleared away, which is done when their room is full: this
+/// bounds the work of a space, as [`NODES_MAX`] bounds its memory.
+pub const CLEARINGS_MAX: u64 = 16;
 /// Results that are kept for the next operation.
 const CACHE: usize = 1 << 21;
 /// Most named unknowns of a space.
 pub const UNKNOWNS_MAX: usize = 60_000;
 
-/// A question needs larger diagrams than [`NODES_MAX`] allows.
+/// A question needs larger diagrams than [`NODES_MAX`] allows, or more of them than [`CLEARINGS_MAX`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the packet sets of these rules need more than {NODES_MAX} nodes")
+        write!(f, "the packet sets of these rules are too large (over {NODES_MAX} nodes)")
     }
 }
 
@@ -307,10 +310,14 @@ impl Space {
         self.first_unknown
     }
 
-    /// One variable as a set.
+    /// One variable as a set. Every formula is made of these: here it is seen that a question has taken enough work.
     pub(crate) fn variable(&self, variable: VarNo) -> Result<Packets> {
-        let made = self.manager.with_manager_shared(|manager| BCDDFunction::var(manager, variable));
-        Ok(Packets(made?))
+        self.manager.with_manager_shared(|manager| {
+            if manager.gc_count() > CLEARINGS_MAX {
+                return Err(Exhausted);
+            }
+            Ok(Packets(BCDDFunction::var(manager, variable)?))
+        })
     }
 
     /// The variable of an unknown, made where it is new.
@@ -374,7 +381,7 @@ impl Space {
     }
 
     fn between(&self, bits: &[Packets], low: u128, high: u128) -> Result<Packets> {
-        let all = Packets(self.none().0.not()?);
+        let all = self.all();
         let (mut above, mut below) = (all.clone(), all);
         for (place, bit) in bits.iter().rev().enumerate() {
             let of = |number: u128| number.checked_shr(place as u32).unwrap_or(0) & 1 == 1;
@@ -388,7 +395,7 @@ impl Space {
 
     /// Where the bits of a number under a mask are these.
     pub(super) fn masked(&self, bits: &[Packets], mask: u128, value: u128) -> Result<Packets> {
-        let mut all = Packets(self.none().0.not()?);
+        let mut all = self.all();
         for (place, bit) in bits.iter().rev().enumerate() {
             let of = |number: u128| number >> place & 1 == 1;
             if of(mask) {
@@ -497,49 +504,38 @@ impl Space {
 
     /// Packets that differ from those of the set in these groups at most.
     pub fn forget(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
-        let mut vars = Packets(self.none().0.not()?);
-        for group in groups {
-            for bit in self.bits(*group)? {
-                vars = vars.and(&bit)?;
-            }
-        }
-        Ok(Packets(packets.0.exists(&vars.0)?))
+        let ranges = groups.iter().filter_map(|group| self.groups.get(group));
+        let cube = self.cube(ranges.flat_map(|(at, count)| *at..at + count).collect())?;
+        Ok(Packets(packets.0.exists(&cube.0)?))
     }
 
     fn variables_of(&self, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {
-        let mut all = Packets(self.none().0.not()?);
-        for (unknown, variable) in &self.unknown_index {
-            if open(unknown) {
-                all = all.and(&self.variable(*variable)?)?;
-            }
+        let unknowns = (self.first_unknown..).zip(&self.unknowns);
+        self.cube(unknowns.filter(|(_, unknown)| open(unknown)).map(|(at, _)| at).collect())
+    }
+
+    /// All these variables together, as quantifiers want them. From the last to the first, so that each step
+    /// adds one node.
+    fn cube(&self, mut variables: Vec<VarNo>) -> Result<Packets> {
+        variables.sort_unstable();
+        let mut all = self.all();
+        for variable in variables.into_iter().rev() {
+            all = self.variable(variable)?.and(&all)?;
         }
         Ok(all)
     }
 
-    /// Packets like which, but for these groups, there is one in the set.
-    pub fn whatever(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
-        let mut all = Packets(self.none().0.not()?);
-        let ranges = groups.iter().filter_map(|group| self.groups.get(group));
-        let mut variables: Vec<VarNo> = ranges.flat_map(|(at, count)| *at..at + count).collect();
-        variables.sort_unstable_by(|one, other| other.cmp(one));
-        for variable in variables {
-            all = self.variable(variable)?.and(&all)?;
-        }
-        Ok(Packets(packets.0.exists(&all.0)?))
+    /// Every assignment, also those that stand for no packet.
+    pub(crate) fn all(&self) -> Packets {
+        Packets(self.manager.with_manager_shared(|manager| BCDDFunction::t(manager)))
     }
 
     /// Packets like which, in these groups, there is one in the set; unknowns say what they like, but nothing
     /// that cannot be.
     pub fn some_alike(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
-        let mut all = Packets(self.none().0.not()?);
-        let end = self.first_unknown + self.unknowns.len() as VarNo;
-        for variable in (self.first_unknown..end).rev() {
-            all = self.variable(variable)?.and(&all)?;
-        }
-        let given = packets.and(&self.every)?.and(&self.assumed)?;
-        let given = Packets(given.0.exists(&all.0)?);
+        let given = self.widest_of(&packets.and(&self.every)?, |_| true)?;
         let others = self.groups.keys().filter(|group| !groups.contains(group));
-        self.whatever(&given, &others.copied().collect::<Vec<_>>())
+        self.forget(&given, &others.copied().collect::<Vec<_>>())
     }
 
     /// Packets like which, in these groups, all of `among` are in the set, whatever unknowns say, and there is
@@ -589,7 +585,8 @@ fn pattern_text(pattern: &InterfacePattern) -> (String, bool) {
     (String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned(), ended)
 }
 
-fn interfaces<'a>(rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Vec<Interface> {
+/// The interfaces that the rules tell apart, with one that stands for all others and one that stands for none.
+pub fn interfaces<'a>(rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Vec<Interface> {
     let mut found = BTreeSet::from([Interface::None, Interface::Other]);
     let tables = rulesets.into_iter().flat_map(|ruleset| &ruleset.tables);
     for rule in tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
@@ -603,4 +600,36 @@ fn interfaces<'a>(rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Vec<Interf
         }
     }
     found.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_and_work_have_an_end() {
+        let group = Group::Field(Field::Source);
+        let space = Space::with_nodes(Family::V4, [], 20_000).expect("a space");
+        // Sets that are made and left: each needs some room, and all of them far more than there is.
+        let mut number = 0_u128;
+        let mut made = 0_u64;
+        let end = loop {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let low = number >> 33 & 0x7fff_ffff;
+            match space.all_of(group, &[(low, low + 0x1234_5678)]) {
+                Ok(set) => assert!(!set.is_empty()),
+                Err(end) => break end,
+            }
+            made += 1;
+            assert!(made < 20_000 * (CLEARINGS_MAX + 2), "it never ends");
+        };
+        assert_eq!(end, Exhausted);
+        assert!(made > 100, "{made}");
+        // One set that needs more than there is.
+        let space = Space::with_nodes(Family::V4, [], 2_000).expect("a space");
+        let many: Vec<_> = (0..2_000_u128).map(|at| (at * 0xabcd1, at * 0xabcd1 + at)).collect();
+        assert_eq!(space.all_of(group, &many).err(), Some(Exhausted));
+    }
 }

@@ -3,7 +3,8 @@
 use super::Example;
 use super::space::STATES;
 use crate::trace::packet::protocol;
-use keepstate_packet::{Family, tcp};
+use keepstate_packet::{Family, sctp, tcp};
+use keepstate_ruleset::matches::conntrack as ct;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -19,6 +20,10 @@ const FLAGS: [(u8, &str); 8] = [
     (tcp::CWR, "cwr"),
 ];
 
+/// Bytes before the first chunk of SCTP.
+const SCTP_HEADER: u32 = 12;
+/// Bytes of the chunk that begins an association of SCTP (RFC 9260, 3.3.2).
+const INIT: u32 = 20;
 /// Where a later fragment begins, behind the IP header.
 const PIECE_OFFSET: u32 = 8;
 
@@ -61,6 +66,7 @@ impl Example {
                 };
                 let _ = write!(out, " {word}");
             }
+            sctp::PROTOCOL if self.is_init() => out.push_str(" init"),
             _ => {}
         }
         self.size(&mut out)?;
@@ -79,13 +85,24 @@ impl Example {
         Some(out)
     }
 
+    /// Whether it is the packet that begins an association, as far as rules look.
+    fn is_init(&self) -> bool {
+        let whole = self.network() + SCTP_HEADER + INIT;
+        self.state == ct::NEW && !self.later_fragment && [0, whole].contains(&self.length)
+    }
+
+    /// Bytes of its IP header.
+    fn network(&self) -> u32 {
+        if self.family == Family::V4 { 20 } else { 40 }
+    }
+
     /// Its length, where it matters.
     fn size(&self, out: &mut String) -> Option<()> {
-        let network = if self.family == Family::V4 { 20 } else { 40 };
+        let network = self.network();
         let transport = match self.protocol {
             tcp::PROTOCOL => 20,
             17 | 136 | 1 | 58 => 8,
-            132 => 12,
+            sctp::PROTOCOL => SCTP_HEADER,
             _ => 0,
         };
         if self.later_fragment {
@@ -95,7 +112,7 @@ impl Example {
                 length => length.checked_sub(header).filter(|length| *length > 0)?,
             };
             let end = PIECE_OFFSET + length;
-            if self.protocol == 132 && end > transport {
+            if self.protocol == sctp::PROTOCOL && end > transport {
                 return None;
             }
             let more = end.saturating_sub(transport);
@@ -107,7 +124,8 @@ impl Example {
             let data = self.length.checked_sub(network + transport)?;
             match data {
                 0 => {}
-                _ if self.protocol == 132 => return None,
+                _ if self.is_init() => {}
+                _ if self.protocol == sctp::PROTOCOL => return None,
                 data => {
                     let _ = write!(out, " len={data}");
                 }

@@ -145,7 +145,8 @@ impl Reach<'_> {
                     };
                     let everywhere = self.everywhere();
                     let pairs = self.pairs(service, &self.between(&everywhere)?)?;
-                    let (classes, ..) = self.classes(&pairs, &everywhere)?;
+                    let (from, to, _) = self.classes(&pairs, &everywhere)?;
+                    let classes = if is_source { from } else { to };
                     let found = classes.into_iter().find(|class| class.name == *name);
                     let found = found.ok_or_else(|| {
                         Unanswered::Question(format!("class:{name}: {service} has no such class"))

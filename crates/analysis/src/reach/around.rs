@@ -26,6 +26,8 @@ pub struct Around {
     pub is_complete: bool,
     /// A packet comes in where its source belongs.
     pub trusts_sources: bool,
+    /// A packet leaves where its destination belongs.
+    pub trusts_routes: bool,
     /// The host's own addresses, where they are known.
     pub local: Option<Values>,
     /// Where packets are going, where its addresses are not known.
@@ -42,6 +44,7 @@ impl Default for Around {
             networks: Vec::new(),
             is_complete: false,
             trusts_sources: true,
+            trusts_routes: true,
             local: None,
             toward: Toward::default(),
             source_ports: None,
@@ -254,7 +257,8 @@ impl Around {
             let mut known: Values = here.clone().flat_map(|(_, values)| values.clone()).collect();
             tidy(&mut known);
             let is_known = here.count() > 0;
-            let is_trusted = self.trusts_sources || side != Group::In;
+            let is_trusted =
+                if side == Group::In { self.trusts_sources } else { self.trusts_routes };
             let packets = space.all_of(side, &[(place, place)])?;
             let packets = match (*interface == Interface::None, is_known) {
                 (true, _) => packets,

@@ -5,7 +5,7 @@
 use crate::algebra::rows::{Values, tidy};
 use crate::algebra::space::{Exhausted, Group, Packets, Result, Space};
 use keepstate_ruleset::packet_set::Field;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most classes that are told apart.
 pub const CLASSES_MAX: usize = 2_000;
@@ -24,27 +24,17 @@ pub enum Side {
     Both,
 }
 
-/// The classes of the addresses in `domain`, in the order of their first address. The sets ask for nothing but
+/// The classes of the addresses in `domain`, in the order of their first address. The set asks for nothing but
 /// source and destination.
-pub fn classes(
-    space: &Space,
-    sets: &[Packets],
-    domain: &Values,
-    side: Side,
-) -> Result<Vec<Values>> {
+pub fn classes(space: &Space, pairs: &Packets, domain: &Values, side: Side) -> Result<Vec<Values>> {
     let mut labels: Vec<Values> = Vec::new();
-    #[expect(clippy::mutable_key_type, reason = "a node's identity does not change")]
-    let mut known: HashSet<Packets> = HashSet::new();
-    for set in sets {
-        for (rest, destinations) in space.parts(set, DESTINATION).ok_or(Exhausted)? {
-            if side != Side::Source {
-                labels.push(destinations);
-            }
-            if side != Side::Destination && !known.contains(&rest) {
-                let parts = space.parts(&rest, SOURCE).ok_or(Exhausted)?;
-                labels.extend(parts.into_iter().map(|(_, sources)| sources));
-                known.insert(rest);
-            }
+    for (rest, destinations) in space.parts(pairs, DESTINATION).ok_or(Exhausted)? {
+        if side != Side::Source {
+            labels.push(destinations);
+        }
+        if side != Side::Destination {
+            let parts = space.parts(&rest, SOURCE).ok_or(Exhausted)?;
+            labels.extend(parts.into_iter().map(|(_, sources)| sources));
         }
     }
     labelled(&labels, domain)

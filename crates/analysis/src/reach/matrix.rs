@@ -44,11 +44,29 @@ pub struct Cell {
     pub from: String,
     /// To whom.
     pub to: String,
-    /// How surely.
+    /// How surely, of all the pairs of addresses.
     pub open: Open,
-    /// A packet that shows it.
+    /// Those of the pairs that are open in every case, where the others are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certain: Option<Part>,
+    /// A packet that shows it; one that hangs on something, where not all pairs are certain.
     pub witness: Option<Witness>,
 }
+
+/// Some of the pairs of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Source addresses; the name of the class where it is the whole of it.
+    pub from: String,
+    /// Destination addresses, likewise.
+    pub to: String,
+    /// Whether they are all the pairs of these addresses.
+    pub is_whole: bool,
+}
+
+/// Most classes of a matrix whose rows and columns are the same classes; where there are more, sources and
+/// destinations have classes of their own, which are fewer.
+pub const SQUARE_MAX: usize = 26;
 
 /// The matrix of one service.
 #[derive(Clone, Debug, Serialize)]
@@ -135,10 +153,16 @@ impl Reach<'_> {
     ) -> Result<Matrix> {
         let pairs = self.pairs(service, &self.between(between)?)?;
         let (from, to, is_square) = self.classes(&pairs, between)?;
+        let of = |field, class: &Class| self.space.all_of(Group::Field(field), &class.values);
         let mut cells = Vec::new();
+        let destinations = to.iter().map(|class| of(Field::Destination, class));
+        let destinations = destinations.collect::<Result<Vec<_>>>()?;
         for one in &from {
-            for other in &to {
-                cells.extend(self.cell(&pairs, one, other, shown)?);
+            let source = of(Field::Source, one)?;
+            let row = pairs.possible.and(&source)?;
+            for (other, destination) in to.iter().zip(&destinations) {
+                let possible = row.and(destination)?;
+                cells.extend(self.cell(&pairs, (one, other), &possible, shown)?);
             }
         }
         let closed = match cells.is_empty() {
@@ -159,15 +183,15 @@ impl Reach<'_> {
             .and(&between.among)
     }
 
-    /// The classes of sources and of destinations, and whether they are the same.
+    /// The classes of sources and of destinations, and whether they are the same. Addresses are of a class where
+    /// the same pairs with them can be open; how surely is said of each pair of classes.
     pub fn classes(
         &self,
         pairs: &Pairs,
         between: &Between,
     ) -> Result<(Vec<Class>, Vec<Class>, bool)> {
-        let sets = [pairs.certain.clone(), pairs.possible.clone()];
         let of = |domain: &Values, side| -> Result<Vec<Class>> {
-            let found = classes(&self.space, &sets, domain, side)?;
+            let found = classes(&self.space, &pairs.possible, domain, side)?;
             let named = found.into_iter().enumerate().map(|(place, values)| Class {
                 name: classes::name(place),
                 addresses: around::shown(self.family(), &values, domain),
@@ -177,44 +201,61 @@ impl Reach<'_> {
         };
         if between.is_square {
             let both = of(&between.from, Side::Both)?;
-            return Ok((both.clone(), both, true));
+            if both.len() <= SQUARE_MAX {
+                return Ok((both.clone(), both, true));
+            }
         }
         Ok((of(&between.from, Side::Source)?, of(&between.to, Side::Destination)?, false))
     }
 
+    /// What is open between two classes; `possible`: their pairs, of which either all are possible or none is.
     fn cell(
         &self,
         pairs: &Pairs,
-        from: &Class,
-        to: &Class,
+        (from, to): (&Class, &Class),
+        possible: &Packets,
         shown: &Shown<'_>,
     ) -> Result<Option<Cell>> {
         // What comes from outside with an address of the host is none of another's.
-        let is_one = from.values == to.values && from.values.iter().all(|(low, high)| low == high);
+        let is_one = matches!(from.values.as_slice(), [(low, high)] if low == high);
         let to_host = self.around.local.is_none() && self.around.toward == Toward::Host;
-        if is_one && from.values.len() == 1 && to_host && self.opener == Opener::Other {
+        let is_own = is_one && from.values == to.values && to_host && self.opener == Opener::Other;
+        if possible.is_empty() || is_own {
             return Ok(None);
         }
-        let field = |field, values: &Values| self.space.all_of(Group::Field(field), values);
-        // The pairs of two classes are alike; the first stands for all.
-        let first =
-            |class: &Class| class.values.iter().take(1).map(|(low, _)| (*low, *low)).collect();
-        let one =
-            field(Field::Source, &first(from))?.and(&field(Field::Destination, &first(to))?)?;
-        let is = |set: &Packets| -> Result<bool> { Ok(!set.and(&one)?.is_empty()) };
-        let (open, packets) = match (is(&pairs.certain)?, is(&pairs.possible)?) {
-            (true, _) => (Open::Certain, &pairs.sure),
-            (_, true) => (Open::Possible, &pairs.passing),
-            (_, false) => return Ok(None),
+        let certain = pairs.certain.and(possible)?;
+        let rest = possible.less(&certain)?;
+        let (open, packets) = match rest.is_empty() {
+            true => (Open::Certain, pairs.sure.and(possible)?),
+            false => (Open::Possible, pairs.passing.and(&rest)?),
         };
-        let all =
-            field(Field::Source, &from.values)?.and(&field(Field::Destination, &to.values)?)?;
-        let witness = self.witness(&self.plainest(&packets.and(&all)?)?, shown.lines)?;
-        Ok(Some(Cell { from: from.name.clone(), to: to.name.clone(), open, witness }))
+        let part = match open == Open::Certain || certain.is_empty() {
+            true => None,
+            false => Some(self.part(&certain, from, to)?),
+        };
+        let witness = self.witness(&self.plainest(&packets)?, shown.lines)?;
+        let (from, to) = (from.name.clone(), to.name.clone());
+        Ok(Some(Cell { from, to, open, certain: part, witness }))
+    }
+
+    /// Some of the pairs of two classes.
+    fn part(&self, pairs: &Packets, from: &Class, to: &Class) -> Result<Part> {
+        let side = |field, class: &Class| -> Result<(Packets, String)> {
+            let values = self.values(pairs, field)?;
+            let text = match values == class.values {
+                true => class.name.clone(),
+                false => around::shown(self.family(), &values, &class.values),
+            };
+            Ok((self.space.all_of(Group::Field(field), &values)?, text))
+        };
+        let (sources, from) = side(Field::Source, from)?;
+        let (destinations, to) = side(Field::Destination, to)?;
+        let is_whole = sources.and(&destinations)?.is_within(pairs)?;
+        Ok(Part { from, to, is_whole })
     }
 
     /// Of a set what clients send, and of that what hangs on no unknown, as far as there is any.
-    fn plainest(&self, packets: &Packets) -> Result<Packets> {
+    pub(super) fn plainest(&self, packets: &Packets) -> Result<Packets> {
         let mut best = packets.clone();
         let typical = self.typical(packets)?;
         if !typical.is_empty() {

@@ -9,7 +9,6 @@ pub mod around;
 pub mod classes;
 mod confirm;
 pub mod ends;
-pub mod graph;
 pub mod matrix;
 pub mod service;
 pub mod services;
@@ -20,7 +19,6 @@ pub mod witness;
 
 pub use answer::{Answer, Question, Unanswered};
 pub use around::{Around, Toward};
-pub use graph::Graph;
 pub use matrix::{Open, Shown};
 pub use service::Service;
 pub use sets::{Opener, Reach};

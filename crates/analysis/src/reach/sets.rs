@@ -15,7 +15,7 @@ const DESTINATION: Group = Group::Field(Field::Destination);
 /// Lowest source port of a client (RFC 6056, 3.2).
 const CLIENT_PORT_MIN: u16 = 1024;
 /// Time to live that a packet begins with on most systems.
-const TTL: u128 = 64;
+pub(super) const TTL: u8 = 64;
 
 /// Who opens something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +76,26 @@ pub struct Pairs {
 impl<'a> Reach<'a> {
     /// Follows all first packets through a rule set.
     pub fn new(ruleset: &'a Ruleset, around: Around, opener: Opener) -> Result<Self> {
+        Self::of_services(ruleset, around, opener, &[])
+    }
+
+    /// The same of these services alone, where there are any: what rules do with others can be far more than is
+    /// asked.
+    pub fn of_services(
+        ruleset: &'a Ruleset,
+        around: Around,
+        opener: Opener,
+        services: &[Service],
+    ) -> Result<Self> {
         let mut space = Space::new(ruleset.family, [ruleset])?;
-        let plain = plain(&space, &around, opener)?;
+        let mut plain = plain(&space, &around, opener)?;
+        if !services.is_empty() {
+            let mut asked = space.none();
+            for service in services {
+                asked = asked.or(&service.packets(&space)?)?;
+            }
+            plain = plain.and(&asked)?;
+        }
         let ways: &[Way] = match opener {
             Opener::Host => &[Way::Out],
             Opener::Other => &[Way::In, Way::Through],
@@ -123,7 +141,7 @@ impl<'a> Reach<'a> {
         let sides = [Group::In, Group::Out, SOURCE, DESTINATION];
         let mut sure = space.all_alike(&passing, &typical, &sides)?;
         if !sure.is_empty() {
-            let left = space.whatever(&passing, &[Group::Out])?;
+            let left = space.forget(&passing, &[Group::Out])?;
             let stuck = typical.less(&left)?;
             let stuck = space.some_alike(&stuck, &[Group::In, SOURCE, DESTINATION])?;
             sure = sure.less(&stuck)?;
@@ -269,13 +287,15 @@ impl Routing<'_> {
     }
 }
 
-/// The first packets of connections, as they come in.
+/// The first packets of connections that there can be, as they come in.
 fn plain(space: &Space, around: &Around, opener: Opener) -> Result<Packets> {
     let field = |field, low, high| space.all_of(Group::Field(field), &[(low, high)]);
     let is_tcp = field(Field::Protocol, tcp::PROTOCOL.into(), tcp::PROTOCOL.into())?;
     let syn = u128::from(tcp::SYN);
     let is_syn = field(Field::TcpFlags, syn, syn)?;
-    let mut plain = field(Field::State, 0, 0)?
+    let mut plain = space
+        .possible_packets()?
+        .and(&field(Field::State, 0, 0)?)?
         .and(&field(Field::LaterFragment, 0, 0)?)?
         .and(&field(Field::Mark, 0, 0)?)?
         .and(&is_syn.or(&is_tcp.others()?)?)?;
@@ -302,7 +322,7 @@ fn typical(space: &Space, around: &Around) -> Result<Packets> {
     let field = |field, low, high| space.all_of(Group::Field(field), &[(low, high)]);
     source_ports(space, around.source_ports.unwrap_or((CLIENT_PORT_MIN, u16::MAX)))?
         .and(&bare(space)?)?
-        .and(&field(Field::Ttl, TTL, TTL)?)?
+        .and(&field(Field::Ttl, TTL.into(), TTL.into())?)?
         .and(&field(Field::Tos, 0, 0)?)
 }
 

@@ -72,7 +72,7 @@ impl Reach<'_> {
                 networks: around::shown(family, values, &vec![(0, around::last(family))]),
                 open,
                 from: self.side(&passing, Field::Source, &self.around.domain(family))?,
-                witness: self.witness(set, shown.lines)?,
+                witness: self.witness_by(&self.plainest(set)?, shown.lines, Some(name))?,
             });
         }
         let mut witnesses: Vec<_> =

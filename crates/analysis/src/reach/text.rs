@@ -104,6 +104,9 @@ impl Text<'_> {
         let names =
             |classes: &[Class]| classes.iter().map(|class| class.name.len()).max().unwrap_or(1);
         let (row, column) = (names(&matrix.from).max(4), names(&matrix.to));
+        if row + 4 + matrix.to.len() * (column + 1) > self.page.width() {
+            return self.lists(matrix);
+        }
         let mut head = format!("  {:>row$} >", "from");
         for class in &matrix.to {
             let _ = write!(head, " {:>column$}", class.name);
@@ -126,6 +129,33 @@ impl Text<'_> {
         self.page.line("  + open   ? possible   . closed");
     }
 
+    /// Row by row what is open, where a grid would be too wide.
+    fn lists(&mut self, matrix: &Matrix) {
+        let row = matrix.from.iter().map(|class| class.name.len()).max().unwrap_or(1).max(4);
+        for one in &matrix.from {
+            let mut head = format!("  {:>row$} >  ", one.name);
+            for (open, code, word) in
+                [(Open::Certain, 32, "open"), (Open::Possible, 33, "possible")]
+            {
+                let is = |other: &&Class| {
+                    matrix.cell(&one.name, &other.name).is_some_and(|cell| cell.open == open)
+                };
+                let names: Vec<&str> =
+                    matrix.to.iter().filter(is).map(|other| other.name.as_str()).collect();
+                if names.is_empty() {
+                    continue;
+                }
+                let text = match names.len() == matrix.to.len() {
+                    true => String::from("all"),
+                    false => names.join(" "),
+                };
+                let word = self.page.paint(code, word);
+                self.page.hanging(&head, &format!("{word} {text}"), row + 6);
+                head = " ".repeat(row + 6);
+            }
+        }
+    }
+
     /// Of each open pair the rule that lets it through, and a packet.
     fn pairs(&mut self, matrix: &Matrix) {
         for cell in matrix.cells.iter().take(SHOWN_MAX) {
@@ -141,6 +171,10 @@ impl Text<'_> {
             }
             text.push_str(&conditions(witness));
             text.push_str(confirmed(witness));
+            if let Some(part) = &cell.certain {
+                let some = if part.is_whole { "" } else { "for some " };
+                let _ = write!(text, "; in every case {some}from {} to {}", part.from, part.to);
+            }
             self.page.hanging(&head, &printable(&text), 4);
         }
         if let Some(more) = matrix.cells.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {

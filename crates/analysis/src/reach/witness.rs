@@ -2,23 +2,17 @@
 //! and run through the engine.
 
 use super::around::{self, Toward};
-use super::sets::{Reach, Taken};
+use super::sets::{Reach, TTL, Taken};
 use crate::algebra::Example;
 use crate::algebra::chain::{RuleAt, Walked};
 use crate::algebra::space::{Group, Packets, Result, Unknown};
 use crate::algebra::way::{Stage, Way};
-use keepstate_packet::{icmp, icmpv6, sctp, tcp, udp};
 use keepstate_ruleset::diagnostic::Lines;
-use keepstate_ruleset::extension::names;
 use keepstate_ruleset::model::{ChainIndex, Jump, Table, TableName, builtin_name};
 use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::syntax::iptables_save::print_rule;
 use keepstate_ruleset::verdict::{Step, Verdict};
 use serde::Serialize;
-use std::fmt::Write;
-
-/// Bytes of an IP header without options, by family.
-const HEADER: [u32; 2] = [20, 40];
 
 /// A rule or a policy that a packet meets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -91,10 +85,19 @@ impl Witness {
 impl Reach<'_> {
     /// The plainest packet of a set, with its way. `lines`: those of the rule file.
     pub fn witness(&self, packets: &Packets, lines: &Lines) -> Result<Option<Witness>> {
+        self.witness_by(packets, lines, None)
+    }
+
+    /// The same of packets that come in by an interface, which the rules need not name.
+    pub(super) fn witness_by(
+        &self,
+        packets: &Packets,
+        lines: &Lines,
+        incoming: Option<&str>,
+    ) -> Result<Option<Witness>> {
         let Some(mut example) = self.space.example(packets)? else { return Ok(None) };
-        for name in [&mut example.in_interface, &mut example.out_interface] {
-            self.name_usual(name);
-        }
+        self.name_usual(&mut example.in_interface, incoming.unwrap_or("eth0"));
+        self.name_usual(&mut example.out_interface, "eth0");
         let values = self.space.values(&example);
         let is_way = |taken: &&Taken| self.space.contains(&taken.routed, &values);
         let Some(taken) = self.ways.iter().find(is_way) else { return Ok(None) };
@@ -145,13 +148,13 @@ impl Reach<'_> {
         }))
     }
 
-    /// An interface that is like any other is called eth0, as most are.
-    fn name_usual(&self, name: &mut Option<String>) {
+    /// An interface that rules tell from no other is called as usual.
+    fn name_usual(&self, name: &mut Option<String>, usual: &str) {
         let number = |name: &str| self.space.interface_number(name);
         if let Some(name) = name
-            && number(name) == number("eth0")
+            && number(name) == number(usual)
         {
-            *name = String::from("eth0");
+            *name = usual.to_string();
         }
     }
 
@@ -169,75 +172,16 @@ impl Reach<'_> {
 
     /// The packet in words.
     fn written(&self, packet: &Example, way: Way) -> String {
-        let family = self.family();
-        let end = |address, port| self.end(around::number(family, address), Some(port), packet);
-        let mut text = match way {
-            Way::Out => String::from("host "),
-            Way::In | Way::Through => String::new(),
-        };
-        let name = match packet.protocol {
-            number @ (tcp::PROTOCOL
-            | udp::PROTOCOL
-            | udp::PROTOCOL_LITE
-            | icmp::PROTOCOL
-            | sctp::PROTOCOL) => names::protocol_name(number),
-            icmpv6::PROTOCOL => Some("icmpv6"),
-            _ => None,
-        };
-        match name {
-            Some(name) => text.push_str(name),
-            None => {
-                let _ = write!(text, "{}", packet.protocol);
-            }
+        let mut plain = packet.clone();
+        // The notation makes that by itself.
+        if plain.ttl == TTL {
+            plain.ttl = 0;
         }
-        let source = end(packet.source, packet.source_port);
-        let destination = end(packet.destination, packet.destination_port);
-        let _ = write!(text, " {source} > {destination}");
-        match packet.protocol {
-            tcp::PROTOCOL => text.push_str(" syn"),
-            icmp::PROTOCOL | icmpv6::PROTOCOL => {
-                let (kind, code) = (packet.icmp >> 8, packet.icmp & 0xff);
-                match (packet.protocol, kind, code) {
-                    (icmp::PROTOCOL, 8, 0) | (icmpv6::PROTOCOL, 128, 0) => {
-                        text.push_str(" echo-request");
-                    }
-                    _ => {
-                        let _ = write!(text, " {kind}/{code}");
-                    }
-                }
-            }
-            sctp::PROTOCOL => text.push_str(" init"),
-            _ => {}
+        if way == Way::Out {
+            plain.in_interface = None;
         }
-        text.push_str(&details(packet, family));
-        if let Some(name) = packet.in_interface.as_ref().filter(|_| way != Way::Out) {
-            let _ = write!(text, " in {name}");
-        }
-        text
+        plain.packet().unwrap_or_default()
     }
-}
-
-/// What the notation does not make by itself.
-fn details(packet: &Example, family: keepstate_packet::Family) -> String {
-    let mut text = String::new();
-    let [v4, v6] = HEADER;
-    let header = if family == keepstate_packet::Family::V4 { v4 } else { v6 };
-    let upper = match packet.protocol {
-        tcp::PROTOCOL => 20,
-        sctp::PROTOCOL => return text,
-        udp::PROTOCOL | udp::PROTOCOL_LITE | icmp::PROTOCOL | icmpv6::PROTOCOL => 8,
-        _ => 0,
-    };
-    if let Some(length) = packet.length.checked_sub(header + upper).filter(|length| *length > 0) {
-        let _ = write!(text, " len={length}");
-    }
-    if !matches!(packet.ttl, 0 | 64) {
-        let _ = write!(text, " ttl={}", packet.ttl);
-    }
-    if packet.tos != 0 {
-        let _ = write!(text, " tos={}", packet.tos);
-    }
-    text
 }
 
 /// Whether what an unknown says is known where the question is asked.

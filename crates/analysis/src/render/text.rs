@@ -59,6 +59,11 @@ impl Page {
         Self { out: String::new(), width, color: style.color }
     }
 
+    /// Columns.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
     pub(crate) fn line(&mut self, text: &str) {
         self.out.push_str(text.trim_end());
         self.out.push('\n');

@@ -7,9 +7,10 @@
 mod grammar;
 mod random;
 
+use keepstate_analysis::graph::Graph;
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Graph, Open, Opener, Question, Reach, Service, Shown, Toward, around, spoof,
+    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, spoof,
 };
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
@@ -96,6 +97,52 @@ fn classes_are_the_coarsest_that_the_rules_tell_apart() {
     assert_eq!(named.cloned().collect::<Vec<_>>(), ["10.1.0.0/16", "10.2.0.0/16", "192.0.2.0/24"]);
     // The rest first, for it begins first; 10.2.0.0/16 may take the port 20.
     assert_eq!(grid, ["....", "...+", "????", "...."]);
+}
+
+#[test]
+fn what_hangs_on_more_than_addresses_splits_no_class() {
+    let source = "*filter\n:FORWARD DROP [0:0]\n\
+        -A FORWARD -s 10.3.0.0/16 -d 192.0.2.0/24 -p tcp --dport 23 -j ACCEPT\n\
+        -A FORWARD -s 10.4.0.0/16 -d 192.0.2.0/24 -p tcp --dport 23 -m limit --limit 5/sec -j ACCEPT\n\
+        COMMIT\n";
+    let answer = ask(source, Around::default(), "any", "any", Some("tcp/23"));
+    confirmed(&answer);
+    let (classes, grid) = grid(&answer);
+    assert_eq!(classes[1..], ["10.3.0.0/16,10.4.0.0/16", "192.0.2.0/24"]);
+    assert_eq!(grid, ["...", "..?", "..."]);
+    let cell = &answer.matrices[0].cells[0];
+    let part = cell.certain.as_ref().expect("some pairs are certain");
+    assert_eq!((part.from.as_str(), part.to.as_str()), ("10.3.0.0/16", "c"));
+    assert!(part.is_whole);
+    // The packet that is shown is one of those that hang on something.
+    let witness = cell.witness.as_ref().expect("a packet");
+    assert_eq!(witness.if_true, ["(filter FORWARD `limit --limit 5/sec`)"]);
+    let text = keepstate_analysis::reach::render(&answer, "gw", &Default::default());
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("in every case from 10.3.0.0/16 to c"), "{text}");
+}
+
+#[test]
+fn many_classes_are_told_by_source_and_by_destination() {
+    let rule = |number: u32| {
+        format!(
+            "-A FORWARD -s 10.0.{number}.0/24 -d 192.0.2.{number} -p tcp --dport 22 -j ACCEPT\n"
+        )
+    };
+    let rules: String = (0..40).map(rule).collect();
+    let source = format!("*filter\n:FORWARD DROP [0:0]\n{rules}COMMIT\n");
+    let answer = ask(&source, Around::default(), "any", "any", Some("tcp/22"));
+    confirmed(&answer);
+    let matrix = &answer.matrices[0];
+    assert_eq!((matrix.is_square, matrix.from.len(), matrix.to.len()), (false, 41, 41));
+    assert_eq!(matrix.cells.len(), 40);
+    let text = keepstate_analysis::reach::render(&answer, "gw", &Default::default());
+    assert!(text.contains("     b >  open b\n"), "{text}");
+    // A class is named as source or as destination.
+    let named = ask(&source, Around::default(), "class:c", "class:c", Some("tcp/22"));
+    assert_eq!(named.matrices[0].from[0].addresses, "10.0.1.0/24");
+    assert_eq!(named.matrices[0].to[0].addresses, "192.0.2.1");
+    assert_eq!(named.open(), Open::Certain);
 }
 
 #[test]
@@ -321,6 +368,26 @@ fn a_matrix_and_a_chain_are_drawn() {
     assert!(graph.svg().contains("! -i docker0"), "{}", graph.svg());
     assert!(graph.svg().matches("<text").count() == 2 + 4);
     assert_eq!(Graph::of_chain(&rules, TableName::Filter, "NOWHERE"), None);
+}
+
+#[test]
+fn chains_that_lead_to_all_behind_them_are_drawn_once_each() {
+    const COUNT: usize = 120;
+    let mut source = String::from("*filter\n:INPUT ACCEPT [0:0]\n");
+    for number in 0..COUNT {
+        source.push_str(&format!(":c{number} - [0:0]\n"));
+    }
+    source.push_str(&format!("-A INPUT -j c{}\n", COUNT - 1));
+    for number in 0..COUNT {
+        for lower in 0..number {
+            source.push_str(&format!("-A c{number} -j c{lower}\n"));
+        }
+    }
+    source.push_str("COMMIT\n");
+    let rules = ruleset(&source, Family::V4);
+    let graph = Graph::of_chain(&rules, TableName::Filter, "INPUT").unwrap();
+    let layers: Vec<usize> = graph.nodes.iter().map(|node| node.layer).collect();
+    assert_eq!(layers, (0..=COUNT).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! `keepstate explain`: what a pasted text is taken for, and how the answer is printed. What it
 //! says is the analysis' business.
 
-use crate::{exit::Exit, terminal::Terminal};
+use crate::{exit::Exit, graphs, rulesets, terminal::Terminal};
 use keepstate_analysis::explain::TEXT_BYTES_MAX;
+use keepstate_analysis::graph::Graph;
 use keepstate_analysis::render::{RENDERERS, Style, WIDTH_MAX, WIDTH_MIN, renderer};
 use keepstate_analysis::{Answer, Question, Unexplained, explain, explain_line};
+use keepstate_ruleset::labels::LabelNames;
+use keepstate_ruleset::model::TableName;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
     keepstate explain -A FORWARD -m state --state INVALID -j DROP\n  \
     keepstate explain /etc/iptables/rules.v4:12\n  \
     conntrack -L | head -1 | keepstate explain -\n  \
+    keepstate explain --chain FORWARD --graph forward.svg /etc/iptables/rules.v4\n  \
     keepstate explain -m hashlimit\n  \
     keepstate explain KS0101")]
 pub(crate) struct Arguments {
@@ -28,6 +32,13 @@ pub(crate) struct Arguments {
     /// A rule file to hold a log line against
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Draw a chain of the rule file and all chains that it leads to: a picture where the name ends in .svg,
+    /// else in the language of graphviz; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// The chain to draw, such as FORWARD or nat:PREROUTING
+    #[arg(long, value_name = "[TABLE:]CHAIN")]
+    chain: Option<String>,
 }
 
 /// Most bytes that are read of a file or of stdin, one more than can be explained.
@@ -35,6 +46,12 @@ const BYTES_MAX: u64 = TEXT_BYTES_MAX as u64 + 1;
 
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let asked = Asked::of(arguments);
+    if asked.graph.is_some() || asked.chain.is_some() {
+        return match drawn(&asked, terminal) {
+            Ok(()) => Exit::Clean,
+            Err(exit) => exit,
+        };
+    }
     match answer(&asked) {
         Ok(answer) => print(&answer, &asked.format, terminal),
         Err(error) => {
@@ -50,6 +67,8 @@ struct Asked {
     words: Vec<String>,
     format: String,
     rules: Option<PathBuf>,
+    graph: Option<PathBuf>,
+    chain: Option<String>,
 }
 
 impl Asked {
@@ -58,6 +77,8 @@ impl Asked {
             words: Vec::new(),
             format: arguments.format.clone(),
             rules: arguments.rules.clone(),
+            graph: arguments.graph.clone(),
+            chain: arguments.chain.clone(),
         };
         let mut words = arguments.what.iter();
         while let Some(word) = words.next() {
@@ -65,17 +86,41 @@ impl Asked {
                 Some((name, value)) => (name, Some(value.to_string())),
                 None => (word.as_str(), None),
             };
+            let mut value = || value.clone().or_else(|| words.next().cloned());
             match name {
-                "--format" => {
-                    asked.format = value.or_else(|| words.next().cloned()).unwrap_or_default();
-                }
-                "--rules" => {
-                    asked.rules = value.or_else(|| words.next().cloned()).map(PathBuf::from)
-                }
+                "--format" => asked.format = value().unwrap_or_default(),
+                "--rules" => asked.rules = value().map(PathBuf::from),
+                "--graph" => asked.graph = value().map(PathBuf::from),
+                "--chain" => asked.chain = value(),
                 _ => asked.words.push(word.clone()),
             }
         }
         asked
+    }
+}
+
+/// Draws a chain of a rule file.
+fn drawn(asked: &Asked, terminal: &Terminal) -> Result<(), Exit> {
+    let ([file], Some(name), Some(path)) =
+        (asked.words.as_slice(), &asked.chain, asked.graph.as_deref())
+    else {
+        terminal.error("to draw a chain of a rule file: --graph OUT --chain [TABLE:]CHAIN FILE");
+        return Err(Exit::Usage);
+    };
+    let file = PathBuf::from(file);
+    let labels = LabelNames::default();
+    let loaded = rulesets::load_all([(&file, None)].into_iter(), &labels, terminal)?;
+    let (table, chain) = name.split_once(':').unwrap_or(("filter", name));
+    let table = TableName::ALL.into_iter().find(|known| known.as_str() == table);
+    let graph = table.and_then(|table| {
+        loaded.iter().find_map(|file| Graph::of_chain(&file.ruleset, table, chain))
+    });
+    match graph {
+        Some(graph) => graphs::draw(path, &graph, terminal),
+        None => {
+            terminal.error(format_args!("--chain {name}: the rules have no such chain"));
+            Err(Exit::Usage)
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use crate::rulesets::Loaded;
 use crate::setting::{HOST_HELP, Setting};
 use crate::terminal::Color;
-use crate::{exit::Exit, rulesets, terminal::Terminal};
+use crate::{exit::Exit, graphs, rulesets, terminal::Terminal};
 use keepstate_analysis::algebra::rows::{Values, complement, tidy};
+use keepstate_analysis::algebra::space::{self, Interface};
+use keepstate_analysis::graph::Graph;
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Graph, Open, Opener, Question, Reach, Service, Shown, Toward, around, render,
-    spoof,
+    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, render, spoof,
 };
 use keepstate_analysis::render::{Style, WIDTH_MAX, WIDTH_MIN};
 use keepstate_engine::{Host, Network};
@@ -16,7 +17,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{Policy, Ruleset, TableName};
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const ENDS_HELP: &str = "\
 FROM, TO:
@@ -64,13 +65,10 @@ pub(crate) struct Arguments {
     /// The port that clients take, or the ports FROM-TO
     #[arg(long, value_name = "PORT[-PORT]", value_parser = ports)]
     source_port: Option<(u16, u16)>,
-    /// Draw the matrix of the service, or the chain of --chain: a picture where the name ends in .svg, else
-    /// in the language of graphviz; `-` is stdout
+    /// Draw the matrix of the service: a picture where the name ends in .svg, else in the language of
+    /// graphviz; `-` is stdout (`keepstate explain --graph` draws chains)
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
-    /// Draw a chain and all that it leads to instead of asking anything, such as FORWARD or nat:PREROUTING
-    #[arg(long, value_name = "[TABLE:]CHAIN", requires = "graph", conflicts_with_all = ["from", "spoofing", "service"])]
-    chain: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -113,9 +111,6 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 
 fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
     let prepared = arguments.setting.prepare(terminal)?;
-    if let Some(chain) = &arguments.chain {
-        return draw_chain(arguments, chain, prepared.loaded(), terminal);
-    }
     let mut answers = Vec::new();
     let mut faults = Vec::new();
     for file in prepared.loaded() {
@@ -136,7 +131,7 @@ fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
     if let Some(path) = &arguments.graph {
         let mut matrices = answers.iter().flat_map(|(_, answer)| &answer.matrices);
         match (matrices.next(), matrices.next()) {
-            (Some(matrix), None) => draw(path, &Graph::of_matrix(matrix), terminal)?,
+            (Some(matrix), None) => graphs::draw(path, &Graph::of_matrix(matrix), terminal)?,
             _ => {
                 terminal.error("--graph draws the matrix of one service (--service) of one family");
                 return Err(Exit::Usage);
@@ -148,39 +143,6 @@ fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
     }
     let is_open = answers.iter().any(|(_, answer)| answer.open() != Open::No);
     Ok(if is_open != arguments.spoofing { Exit::Clean } else { Exit::Findings })
-}
-
-/// Draws a chain of the first rule file that has it.
-fn draw_chain(
-    arguments: &Arguments,
-    name: &str,
-    loaded: &[Loaded],
-    terminal: &Terminal,
-) -> Result<Exit, Exit> {
-    let (table, chain) = name.split_once(':').unwrap_or(("filter", name));
-    let table = TableName::ALL.into_iter().find(|known| known.as_str() == table);
-    let graph = table.and_then(|table| {
-        loaded.iter().find_map(|file| Graph::of_chain(&file.ruleset, table, chain))
-    });
-    let (Some(graph), Some(path)) = (graph, &arguments.graph) else {
-        terminal.error(format_args!("--chain {name}: the rules have no such chain"));
-        return Err(Exit::Usage);
-    };
-    draw(path, &graph, terminal)?;
-    Ok(Exit::Clean)
-}
-
-fn draw(path: &Path, graph: &Graph, terminal: &Terminal) -> Result<(), Exit> {
-    let is_picture = path.extension().is_some_and(|extension| extension == "svg");
-    let text = if is_picture { graph.svg() } else { graph.dot() };
-    let written = match path.as_os_str() == "-" {
-        true => io::stdout().write_all(text.as_bytes()),
-        false => std::fs::write(path, text),
-    };
-    written.map_err(|error| {
-        terminal.error(format_args!("{}: {error}", path.display()));
-        Exit::Usage
-    })
 }
 
 fn print(arguments: &Arguments, answers: &[(&Loaded, Answer)], terminal: &Terminal) {
@@ -242,7 +204,14 @@ impl Asked<'_> {
         if self.arguments.spoofing {
             return self.spoofing(&around, &shown);
         }
-        let reach = Reach::new(ruleset, around, opener).map_err(|error| error.to_string())?;
+        let services = if question.all { &[] } else { question.services.as_slice() };
+        let reach =
+            Reach::of_services(ruleset, around, opener, services).map_err(
+                |error| match question.all {
+                    true => format!("{error}; asked of one service (--service) they are smaller"),
+                    false => error.to_string(),
+                },
+            )?;
         reach.answer(&question, &shown).map_err(|why| why.to_string())
     }
 
@@ -287,14 +256,12 @@ impl Asked<'_> {
     /// The names of interfaces that are known.
     fn interfaces(&self, around: &Around) -> Vec<String> {
         let mut names: Vec<String> = around.networks.iter().map(|(name, _)| name.clone()).collect();
-        let space =
-            keepstate_analysis::algebra::Space::new(self.file.ruleset.family, [&self.file.ruleset]);
-        if let Ok(space) = space {
-            names.extend(space.interfaces().iter().filter_map(|one| match one {
-                keepstate_analysis::algebra::space::Interface::Named(name) => Some(name.clone()),
-                _ => None,
-            }));
-        }
+        names.extend(space::interfaces([&self.file.ruleset]).into_iter().filter_map(
+            |one| match one {
+                Interface::Named(name) => Some(name),
+                Interface::None | Interface::Beginning(_) | Interface::Other => None,
+            },
+        ));
         names
     }
 

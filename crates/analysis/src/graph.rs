@@ -1,11 +1,11 @@
 //! Graphs: who reaches whom, and the chains of a table; as DOT, and as SVG drawn here, in layers from left to right.
 
-use super::matrix::{Class, Matrix, Open};
+use crate::reach::matrix::{Cell, Class, Matrix, Open};
 use keepstate_packet::Family;
 use keepstate_ruleset::model::{ChainIndex, Jump, Policy, Ruleset, Table, TableName};
 use keepstate_ruleset::syntax::iptables_save::print_rule;
 use keepstate_ruleset::verdict::{Step, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Most characters of a line of a node.
@@ -75,7 +75,7 @@ impl Graph {
         let mut nodes: Vec<Node> = matrix.from.iter().map(|class| node(class, 0)).collect();
         nodes.extend(matrix.to.iter().map(|class| node(class, 1)));
         let place = |classes: &[Class], name: &str| classes.iter().position(|one| one.name == name);
-        let edge = |cell: &super::matrix::Cell| {
+        let edge = |cell: &Cell| {
             let to = place(&matrix.to, &cell.to)?;
             Some(Edge {
                 from: (place(&matrix.from, &cell.from)?, 0),
@@ -92,8 +92,7 @@ impl Graph {
     pub fn of_chain(ruleset: &Ruleset, table: TableName, chain: &str) -> Option<Self> {
         let rules = ruleset.table(table)?;
         let base = rules.chain_named(chain)?;
-        let mut layers: BTreeMap<ChainIndex, usize> = BTreeMap::new();
-        layer(rules, base, 0, &mut layers);
+        let layers = layers(rules, base);
         let mut order: Vec<(usize, ChainIndex)> =
             layers.iter().map(|(chain, layer)| (*layer, *chain)).collect();
         order.sort_unstable();
@@ -258,20 +257,41 @@ fn draw(out: &mut String, node: &Node, place: &Placed) {
     }
 }
 
-/// How far from the left a chain stands: behind all that lead to it.
-fn layer(table: &Table, chain: ChainIndex, at: usize, layers: &mut BTreeMap<ChainIndex, usize>) {
-    let known = layers.get(&chain).copied();
-    // Chains lead into no circles; what is read has been checked.
-    if known.is_some_and(|known| known >= at) || at > table.chains.len() {
+/// How far from the left each chain stands that this one leads to: behind all that lead to it.
+fn layers(table: &Table, base: ChainIndex) -> BTreeMap<ChainIndex, usize> {
+    let mut order = Vec::new();
+    callees_first(table, base, &mut BTreeSet::new(), &mut order);
+    let mut layers = BTreeMap::from([(base, 0)]);
+    for from in order.into_iter().rev() {
+        let at = layers.get(&from).copied().unwrap_or(0);
+        for to in callees(table, from) {
+            let layer = layers.entry(to).or_default();
+            *layer = (at + 1).max(*layer);
+        }
+    }
+    layers
+}
+
+fn callees(table: &Table, chain: ChainIndex) -> BTreeSet<ChainIndex> {
+    let rules = table.chain(chain).into_iter().flat_map(|chain| &chain.rules);
+    rules.flat_map(|rule| rule.target.chains()).map(|(to, _)| to).collect()
+}
+
+/// The chains that one leads to, each behind all that it leads to itself; it is the last. Chains lead into no
+/// circles, and not deeper than [`keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX`]; what is read has been checked.
+fn callees_first(
+    table: &Table,
+    chain: ChainIndex,
+    seen: &mut BTreeSet<ChainIndex>,
+    order: &mut Vec<ChainIndex>,
+) {
+    if !seen.insert(chain) {
         return;
     }
-    layers.insert(chain, at);
-    let rules = table.chain(chain).into_iter().flat_map(|chain| &chain.rules);
-    let next: std::collections::BTreeSet<ChainIndex> =
-        rules.flat_map(|rule| rule.target.chains()).map(|(to, _)| to).collect();
-    for to in next {
-        layer(table, to, at + 1, layers);
+    for to in callees(table, chain) {
+        callees_first(table, to, seen, order);
     }
+    order.push(chain);
 }
 
 fn chain_node(family: Family, table: &Table, index: ChainIndex, layer: usize) -> Node {
