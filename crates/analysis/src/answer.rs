@@ -35,6 +35,8 @@ pub struct Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
+    /// The answer in a few lines, for who has no time.
+    Short,
     /// What kind of text this is and what it hides.
     Form,
     /// What is wrong with it.
@@ -64,6 +66,7 @@ impl Topic {
     #[must_use]
     pub const fn heading(self) -> &'static str {
         match self {
+            Self::Short => "In short",
             Self::Form => "What this is",
             Self::Fault => "What is wrong with it",
             Self::Fields => "Field by field",
@@ -120,6 +123,9 @@ pub enum Fact {
 /// A chain in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChainTold {
+    /// `IPv4` or `IPv6`, where the text has rules for both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<&'static str>,
     /// `filter`, ...
     pub table: String,
     /// `INPUT`, or a user chain.
@@ -147,6 +153,17 @@ pub struct RuleTold {
     pub comment: Option<String>,
     /// What it does and when: `accepts when it is TCP and its destination port is 22`.
     pub text: String,
+}
+
+impl RuleTold {
+    /// `3`, `4-7`.
+    #[must_use]
+    pub fn numbers(&self) -> String {
+        match self.first == self.last {
+            true => self.first.to_string(),
+            false => format!("{}-{}", self.first, self.last),
+        }
+    }
 }
 
 /// Something assumed, because the text does not say it.
@@ -250,6 +267,9 @@ pub struct Outcome {
     /// What was translated on its way: `from ADDRESS:PORT`, `to ADDRESS:PORT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub translated: Option<String>,
+    /// What else of it was changed on its way: `its maximum segment size 1460 becomes 1452`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// Lines of the LOG target.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,

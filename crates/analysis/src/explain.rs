@@ -61,8 +61,9 @@ impl core::error::Error for Unexplained {}
 
 const KNOWN: &str = "help: paste a row of `iptables -L`, a line of `iptables -S` or iptables-save, \
                      an `iptables ...` command, a whole listing or rule file, a line of `conntrack \
-                     -L`, `-E`, `-L expect` or `-S`, a `conntrack ...` command, a line of /proc/net/nf_conntrack, of the LOG target or of \
-                     a trace, `-m NAME` or `-j NAME` for a page of the manual, or a code such as KS0101";
+                     -L`, `-E`, `-L expect` or `-S`, a `conntrack ...` command, a line of \
+                     /proc/net/nf_conntrack, of the LOG target or of a trace, a rule of nftables, a \
+                     command of ufw or firewalld, `-m NAME` or `-j NAME` for a page of the manual, or a code such as KS0101";
 
 /// Explains a text by itself.
 ///
@@ -89,7 +90,8 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
     let line = first_line(&cleaned);
     let mut answer = of_form(form, text, &cleaned, line, question.rules)?;
     let others = cleaned.lines().filter(|line| !line.trim().is_empty()).count().saturating_sub(1);
-    let whole = matches!(form, Form::SaveFile | Form::Listing | Form::Script);
+    let whole = matches!(form, Form::SaveFile | Form::Listing | Form::Script)
+        || form == Form::TraceLine && forms::trace::is_several(&cleaned);
     if others > 0 && !whole {
         answer.say(
             Topic::Form,
@@ -137,7 +139,15 @@ fn of_form(
         }
         Form::ExpectLine => forms::expect::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::LogLine => forms::log::explain(text, line, rules).ok_or(Unexplained::Unknown(None)),
+        Form::TraceLine if forms::trace::is_several(cleaned) => {
+            Ok(forms::trace::explain_all(cleaned))
+        }
         Form::TraceLine => forms::trace::explain(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::NftRule => forms::nft::explain(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::FrontendCommand => {
+            forms::frontends::explain(text, line).ok_or(Unexplained::Unknown(None))
+        }
+        Form::KernelMessage => forms::kernel::explain(text, line).ok_or(Unexplained::Unknown(None)),
     }
 }
 
@@ -211,13 +221,13 @@ fn looks_like(text: &str) -> Option<&'static str> {
     let fields = ["tcp dport", "tcp sport", "udp dport", "udp sport", "ip saddr", "ip daddr"];
     let more = ["iif ", "iifname ", "oif ", "oifname ", "ip6 ", "type filter hook", "ct mark"];
     if begins(&nft) || begins(&fields) || begins(&more) {
-        return Some("nftables");
+        return Some("nftables (single rules are read, whole files are not)");
     }
     if begins(&["ufw ", "sudo ufw "]) {
-        return Some("a command of ufw (what it makes of it, iptables-save shows)");
+        return Some("a command of ufw that makes no rule (what it has made, iptables-save shows)");
     }
     if begins(&["firewall-cmd ", "sudo firewall-cmd "]) {
-        return Some("a command of firewalld (what it makes of it, iptables-save or nft shows)");
+        return Some("a command of firewalld (those with --add-service and --add-port are read)");
     }
     if begins(&["<?xml", "<conntrack", "<flow"]) {
         return Some("the XML output of conntrack");
@@ -374,7 +384,12 @@ fn subject(answer: &mut Answer, read: &Command) -> Subject {
     let family = read.family.unwrap_or(if looks_v6 { Family::V6 } else { Family::V4 });
     if read.family.is_none() {
         let program = if family == Family::V6 { "ip6tables" } else { "iptables" };
-        answer.assume("family", format!("The line does not say for which of the two: {program}."));
+        answer.assume(
+            "family",
+            format!(
+                "It does not say whether it is for iptables or for ip6tables: taken for {program}."
+            ),
+        );
     }
     let table = read.table.clone().unwrap_or_else(|| assumed_table(answer, read).to_string());
     Subject { family, table, chain: read.chain.clone(), words: words.clone(), base: None }

@@ -1,6 +1,6 @@
 //! What kind of text was pasted.
 
-use crate::forms::{conntrack_command, manual, statistics, table};
+use crate::forms::{conntrack_command, frontends, kernel, manual, nft, statistics, table};
 use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 
 /// A kind of text.
@@ -46,6 +46,12 @@ pub enum Form {
     LogLine,
     /// A line of a trace.
     TraceLine,
+    /// A message of the kernel itself.
+    KernelMessage,
+    /// A rule of nftables.
+    NftRule,
+    /// A command of ufw or firewalld.
+    FrontendCommand,
 }
 
 /// Recognises a text; `None` when it is nothing that is known here.
@@ -118,6 +124,9 @@ fn one(line: &str) -> Option<Form> {
     if line.contains("TRACE: ") || line.starts_with("trace id ") || line.starts_with("PACKET: ") {
         return Some(Form::TraceLine);
     }
+    if kernel::is_line(line) {
+        return Some(Form::KernelMessage);
+    }
     if line.contains("IN=") && line.contains("OUT=") {
         return Some(Form::LogLine);
     }
@@ -127,6 +136,12 @@ fn one(line: &str) -> Option<Form> {
     if has("src=") && has("dst=") {
         let event = ["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|kind| line.contains(kind));
         return Some(if event { Form::ConntrackEvent } else { Form::ConntrackLine });
+    }
+    if nft::is_line(line) {
+        return Some(Form::NftRule);
+    }
+    if frontends::is_line(line) {
+        return Some(Form::FrontendCommand);
     }
     if iptables_list::read_chain_head(line).is_some() {
         return Some(Form::ListChainHead);

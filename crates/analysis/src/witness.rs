@@ -1,6 +1,8 @@
 //! A witness: addresses, interfaces, ports and a place for the filter such that a conversation
 //! meets the rule.
 
+pub(crate) mod given;
+
 use crate::conversation::{Addresses, Parties, Scope, Spot, Template, Who, gateway, host};
 use crate::conversation::{CLIENT_PORT, DATA_PORT};
 pub use crate::conversation::{Place, Scene};
@@ -50,7 +52,7 @@ pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene>
     let beside = conversation.router_beside;
     let sides = (template.sender, beside);
     let host = host(place, rule.family, &addresses, &interfaces, sides)?;
-    Some(Scene {
+    let mut scene = Scene {
         place,
         family: rule.family,
         addresses,
@@ -64,7 +66,10 @@ pub fn scene(rule: &RuleWords, side: Side, template: &Template) -> Option<Scene>
         called: None,
         hidden: None,
         is_together: false,
-    })
+        sets: String::new(),
+    };
+    given::give(&mut scene, rule);
+    Some(scene)
 }
 
 /// The conversation whose source no host has.
@@ -189,27 +194,87 @@ pub fn translated(rule: &RuleWords, template: &Template) -> Option<Scene> {
         }
         _ => return None,
     };
-    if let (Some(host), Some(_)) = (&mut spot.host, spot.hidden) {
-        // The inside network is that of the hidden address.
-        let hidden = if spot.hidden == Some(Who::Client) { spot.client } else { spot.server };
-        let prefix = if family == Family::V4 { 24 } else { 64 };
-        let inside = usize::from(spot.hidden == Some(Who::Server));
-        let own = match hidden {
-            IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !0xff | 1)),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !0xffff | 1)),
-        };
-        let network = Network { family, address: Address::from(own), prefix };
-        if let Some(interface) = host.interfaces.get_mut(inside) {
-            interface.addresses = vec![network];
-        }
+    let hidden = match spot.hidden {
+        Some(Who::Client) => Some((0, spot.client)),
+        Some(_) => Some((1, spot.server)),
+        None => None,
+    };
+    if let (Some(host), Some((at, address))) = (&mut spot.host, hidden) {
+        inside_network(host, at, address);
     }
     let scene = Scene::new(conversation, &spot)?;
     let upper = crate::conversation::templates_upper(template, family)?;
     rule.admits_protocol(upper).then_some(scene)
 }
 
+/// The scene of a rule about connections that DNAT has led to a server behind this router: the rule sees the
+/// server's address and port, the client another one.
+#[must_use]
+pub fn behind_dnat(rule: &RuleWords, template: &Template) -> Option<Scene> {
+    let inside = Spot::forwarded(rule.family, "eth1", "eth0")?.server;
+    let server = pick_address(rule, "-d", "--dst-range", inside)?;
+    let port = pick_port(rule, &PortSpec::DESTINATION, template.server_port)?;
+    let protocol = crate::conversation::templates_upper(template, rule.family)?;
+    let protocol = prose::protocol::name(protocol).to_lowercase();
+    let to = std::net::SocketAddr::new(server, port).to_string();
+    let incoming =
+        rule.header("-i").filter(|option| !option.not).map_or("eth0", OptionWords::value);
+    let dialled = port.wrapping_add(8000).max(1).to_string();
+    let words =
+        ["-i", incoming, "-p", &protocol, "-m", &protocol, "--dport", &dialled, "-j", "DNAT"];
+    let words: Vec<String> =
+        words.into_iter().chain(["--to-destination", &to]).map(String::from).collect();
+    let leading = RuleWords::read(rule.family, "nat", "PREROUTING", &words);
+    let spoken = crate::conversation::templates_upper(template, rule.family)?;
+    translated(&leading, template).filter(|_| rule.admits_protocol(spoken))
+}
+
+/// Gives an interface of a gateway an address in the network of this one.
+fn inside_network(host: &mut Host, at: usize, address: IpAddr) {
+    let (own, family, prefix) = match address {
+        IpAddr::V4(address) => {
+            let own = Ipv4Addr::from_bits(address.to_bits() & !0xff | 1);
+            (IpAddr::V4(own), Family::V4, 24)
+        }
+        IpAddr::V6(address) => {
+            let own = Ipv6Addr::from_bits(address.to_bits() & !0xffff | 1);
+            (IpAddr::V6(own), Family::V6, 64)
+        }
+    };
+    if let Some(interface) = host.interfaces.get_mut(at) {
+        interface.addresses = vec![Network { family, address: Address::from(own), prefix }];
+    }
+}
+
+/// The scene of a rule of DNAT for a client on the server's own network, who calls it at the address that
+/// everybody calls.
+#[must_use]
+pub fn hairpin(rule: &RuleWords, template: &Template) -> Option<Scene> {
+    let outside = translated(rule, template).filter(|scene| scene.hidden == Some(Who::Server))?;
+    let server = outside.addresses.server;
+    let (out, inside) = (&outside.interfaces.0, &outside.interfaces.1);
+    let mut spot = Spot::hairpin(rule.family, inside, out)?;
+    spot.client = match server {
+        IpAddr::V4(address) => {
+            let last = if address.octets()[3] == 10 { 11 } else { 10 };
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !0xff | last))
+        }
+        IpAddr::V6(address) => {
+            let last = if address.to_bits() & 0xffff == 0x10 { 0x11 } else { 0x10 };
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !0xffff | last))
+        }
+    };
+    spot.server = server;
+    spot.called = outside.called;
+    spot.ports.1 = Some(outside.parties.server_port);
+    if let Some(host) = &mut spot.host {
+        inside_network(host, 0, server);
+    }
+    Scene::new(template.conversation, &spot)
+}
+
 /// Where DNAT leads: an address, and a port where it says one.
-fn destination_of(rule: &RuleWords) -> Option<(IpAddr, Option<u16>)> {
+pub(crate) fn destination_of(rule: &RuleWords) -> Option<(IpAddr, Option<u16>)> {
     let text = rule.target_option("--to-destination")?.value();
     let text = text.split(['-', '/']).next().unwrap_or(text);
     if let Ok(address) = text.parse::<IpAddr>() {

@@ -183,6 +183,9 @@ fn a_forwarded_port_is_shown_with_and_without() {
     assert_eq!(outcome(0, 1).translated.as_deref(), Some("from 198.51.100.7:8080"));
     assert_eq!(outcome(1, 0).received, Some("astray"), "it comes to the gateway itself");
     assert!(answer.fact("mind.hairpin").is_some());
+    // From outside; then from the server's own network, where the rule alone lets the gateway refuse.
+    assert_eq!(row(&answer, "tcp", 0), "passes passes passes");
+    assert_eq!(row(&answer, "tcp", 1), "told:1 passes BREAKS:2");
     let answer =
         explain("-t nat -A PREROUTING -i eth0 -p tcp --dport 80 -j REDIRECT --to-ports 3128");
     let run = answer.experiments().next().expect("it is run");

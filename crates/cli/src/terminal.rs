@@ -1,7 +1,10 @@
 //! What the person at the other end wants to see: colours, warnings.
 
+use keepstate_analysis::render::{self, WIDTH_MAX, WIDTH_MIN};
+use keepstate_datapath::sys::terminal;
 use std::fmt::{self, Display};
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 /// `--color`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,6 +40,14 @@ impl Terminal {
             color_stderr: colored(std::io::stderr().is_terminal()),
             quiet,
         }
+    }
+
+    /// How wide answers are printed: COLUMNS, where somebody says it; else as the terminal is.
+    pub(crate) fn page(&self) -> render::Style {
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let has = || terminal::columns(std::io::stdout().as_fd()).map(usize::from);
+        let width = said.or_else(has).unwrap_or(render::Style::default().width);
+        render::Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: self.color }
     }
 
     /// `text` in a style, when standard output takes colours.

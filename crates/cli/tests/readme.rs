@@ -30,9 +30,15 @@ fn shown(readme: &str) -> Vec<(Vec<&str>, &str)> {
 fn printed(command: &str, at: &Path) -> Vec<String> {
     let words = command.strip_prefix("cargo run --release -- ");
     let words = words.or(command.strip_prefix("keepstate ")).expect(command);
+    // What stands in quotes is one word.
+    let words = words.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
+        0 => part.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
     let output = Command::new(env!("CARGO_BIN_EXE_keepstate"))
-        .args(words.split(' '))
+        .args(words)
         .current_dir(at)
+        .env_remove("COLUMNS")
         .output()
         .expect("keepstate");
     let printed = [output.stdout, output.stderr].concat();

@@ -182,6 +182,7 @@ fn the_page_about_a_whole_answer_is_what_the_command_prints() {
     let output = Command::new(env!("CARGO_BIN_EXE_keepstate"))
         .args(words)
         .current_dir(&root)
+        .env_remove("COLUMNS")
         .output()
         .expect("keepstate");
     let page = format!(

@@ -52,6 +52,8 @@ pub struct Scene {
     /// Client and server are on one link, and the filter is the router of that link: what they send to
     /// each other's own address does not come past it.
     pub is_together: bool,
+    /// Sets that rules ask, as `ipset save` prints them.
+    pub sets: String,
 }
 
 /// What there is to say of a scene; the rest follows.
@@ -251,6 +253,7 @@ impl Scene {
             called: spot.called,
             hidden: spot.hidden,
             is_together: spot.is_together,
+            sets: String::new(),
         })
     }
 

@@ -163,6 +163,10 @@ pub(crate) fn conversations(page: &mut Page, all: &[ConversationTold], sides: [&
         page.hanging(&label(sides[1]), &printable(&one.new), 15);
         if one.breaks {
             let noticed = match one.when_broken.contains(one.when_lost) {
+                // Nobody misses an attack.
+                _ if one.when_broken.starts_with("Nothing") && !one.when_lost.is_empty() => {
+                    one.when_lost.to_string()
+                }
                 true => one.when_broken.to_string(),
                 false => format!("{} {}", one.when_lost, one.when_broken),
             };
@@ -220,11 +224,8 @@ fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
 }
 
 fn witness(page: &mut Page, witness: &WitnessTold, sides: [&str; 2]) {
-    page.line(&format!(
-        "      such as  {} -> {}",
-        printable(&witness.packet),
-        printable(&witness.circumstances)
-    ));
+    let packet = format!("{} -> {}", witness.packet, witness.circumstances);
+    page.hanging("      such as  ", &printable(&packet), 15);
     if !witness.given.is_empty() {
         page.hanging("        given  ", &printable(&witness.given.join("; ")), 15);
     }

@@ -101,6 +101,9 @@ fn other_difference(rule: &RuleWords, what: &str, with: &Outcome, without: &Outc
     if let (Some(translated), None) = (&with.translated, &without.translated) {
         return format!("With the rule {what} is translated: it leaves {translated}.");
     }
+    if with.changed != without.changed && !with.changed.is_empty() {
+        return format!("With the rule {what} is changed: {}.", crate::prose::list(&with.changed));
+    }
     if with.state != without.state {
         return format!(
             "With the rule {what} is {}; without it, {}.",

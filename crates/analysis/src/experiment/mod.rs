@@ -10,13 +10,14 @@ mod setting;
 pub use run::state_name;
 pub use run::{Refusal, RuleAt, decided_by, play, run};
 pub(crate) use run::{direction_name, verdict_name};
-pub(crate) use setting::noted;
 pub use setting::{Setting, kind_of};
+pub(crate) use setting::{asks_for_dnat, noted, smaller};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};
 use crate::conversation::{Script, TEMPLATES, Template, Who};
+use crate::prose::targets::Kind;
 use crate::rule::words::RuleWords;
-use crate::witness::{Place, SPOOFED, Scene, Side, scene, translated};
+use crate::witness::{Place, SPOOFED, Scene, Side, behind_dnat, scene, translated};
 use keepstate_packet::Family;
 use setting::Variant;
 use std::net::IpAddr;
@@ -47,11 +48,17 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
     for template in templates_for(rule) {
         let found = match rule.table.as_str() {
             "nat" => translated(rule, template),
+            _ if asks_for_dnat(rule) => behind_dnat(rule, template),
             _ => scene(rule, side, template),
         };
         let Some(scene) = found else { continue };
         findings.tried += 1;
-        match try_template(rule, template, &scene, context) {
+        // So many attempts are not told that a large number is come to.
+        let lessened = match (template.code, context) {
+            ("attempts", Context::Alone) => smaller(rule),
+            _ => None,
+        };
+        match try_template(lessened.as_ref().unwrap_or(rule), template, &scene, context) {
             Ok(Some(shown)) => candidates.push((matched_states(&shown), shown)),
             Ok(None) => {}
             Err(Refusal::Unknown(text)) => findings.unknown = Some(text),
@@ -61,7 +68,9 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
             }
         }
     }
-    for index in chosen(&candidates) {
+    // What a rule writes down is the same in all of them.
+    let shown_max = if kind_of(rule) == Kind::Log { 1 } else { EXPERIMENTS_MAX };
+    for index in chosen(&candidates).into_iter().take(shown_max) {
         if let Some((_, shown)) = candidates.get(index) {
             findings.telling.push(shown.clone());
         }
@@ -274,6 +283,7 @@ fn same_fate(a: &Outcome, b: &Outcome) -> bool {
         == (b.sent, b.verdict, b.state, &b.log, b.mark, b.connmark)
         && a.answers == b.answers
         && a.translated == b.translated
+        && a.changed == b.changed
         && a.events == b.events
 }
 

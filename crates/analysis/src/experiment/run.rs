@@ -5,7 +5,8 @@ use crate::conversation::{Brought, Place, Played, Scene, Script, StepPlayed, pla
 use crate::prose;
 use keepstate_conntrack::{CtState, Direction, Sysctls, Tracked, event::EventKind};
 use keepstate_engine::{Engine, Event, PolicyOrRule, UnknownMatch, Verdict};
-use keepstate_packet::Family;
+use keepstate_packet::tcp::{TcpOption, TcpOptions};
+use keepstate_packet::{Family, Parsed};
 use keepstate_ruleset::diagnostic::{Diagnostic, Position};
 use keepstate_ruleset::evaluate::Decision;
 use keepstate_ruleset::model::{ChainIndex, Ruleset, TableName, builtin_name};
@@ -69,6 +70,9 @@ pub fn play(
     let named = load()?;
     let sysctls = Sysctls { max: CONNECTIONS_MAX, ..Sysctls::default() };
     let mut engine = Engine::new(SEED, scene.host.clone(), sysctls, vec![load()?]);
+    if !scene.sets.is_empty() {
+        engine.set_sets(crate::test::sets(&scene.sets).map_err(Refusal::Fault)?);
+    }
     let played = play_script(&mut engine, script, scene);
     match played.steps.iter().find_map(StepPlayed::unknown) {
         Some(unknown) => Err(Refusal::Unknown(unknown_text(&named, unknown))),
@@ -152,6 +156,7 @@ fn outcome(
         mark: None,
         connmark: Some(played.connmark).filter(|mark| *mark != 0),
         translated: translated(played),
+        changed: changed(played, place),
         log: Vec::new(),
         answers: Vec::new(),
         events: Vec::new(),
@@ -216,6 +221,36 @@ fn translated(played: &StepPlayed) -> Option<String> {
         parts.push(format!("to {}", end(after.1)));
     }
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// What else of it is not as it was sent, but for the hop that a router takes.
+fn changed(played: &StepPlayed, place: Place) -> Vec<String> {
+    let mut changed = Vec::new();
+    let Some(bytes) = &played.delivered else { return changed };
+    let (Ok(before), Ok(after)) = (Parsed::new(&played.bytes), Parsed::new(bytes)) else {
+        return changed;
+    };
+    let hop = u8::from(place == Place::Between);
+    if after.ttl != before.ttl.saturating_sub(hop) {
+        changed.push(format!("its hops left {} become {}", before.ttl, after.ttl));
+    }
+    if after.tos != before.tos {
+        changed
+            .push(format!("its type of service 0x{:02x} becomes 0x{:02x}", before.tos, after.tos));
+    }
+    let size = |parsed: &Parsed, bytes: &[u8]| {
+        TcpOptions::of(parsed, bytes).find_map(|option| match option {
+            TcpOption::MaximumSegmentSize(size) => Some(size),
+            _ => None,
+        })
+    };
+    let sizes = (size(&before, &played.bytes), size(&after, bytes));
+    if let (Some(announced), Some(size)) = sizes
+        && announced != size
+    {
+        changed.push(format!("its maximum segment size {announced} becomes {size}"));
+    }
+    changed
 }
 
 /// The name of a state, as `--ctstate` has it.

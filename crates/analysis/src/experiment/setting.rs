@@ -21,6 +21,8 @@ pub struct Setting {
     pub after: Vec<String>,
     /// Rules of the raw table.
     pub raw: Vec<String>,
+    /// Rules of the nat table.
+    pub nat: Vec<String>,
     /// Whether a file of the reader's own is around it instead.
     pub file: bool,
 }
@@ -52,6 +54,7 @@ impl Setting {
             lines.push(format!("*filter  :{chain} {policy} [0:0]"));
         }
         lines.extend(self.raw.iter().map(|line| format!("*raw     {line}")));
+        lines.extend(self.nat.iter().map(|line| format!("*nat     {line}")));
         lines.extend(self.before.iter().map(|line| format!("*filter  {line}")));
         lines.extend(way_in(rule).map(|line| format!("*{:<7} {line}", rule.table)));
         let here = format!("*{:<7} {}  <==", rule.table, rule.save());
@@ -83,6 +86,7 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
         return protocol_fits && shown && kind_of(rule) == Kind::Nat;
     }
     let wanted = match template.code {
+        code if asks_for_dnat(rule) => matches!(code, "tcp-server" | "udp-server"),
         "ftp-active" | "ftp-passive" => {
             helper_wanted
                 && rule.target_name() != "DROP"
@@ -106,6 +110,55 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
     (protocol_fits || left_out)
         && wanted
         && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
+}
+
+/// Numbers up to this one are come to in a conversation of one client's attempts.
+const COUNT_MAX: u32 = 8;
+
+/// The rule with smaller numbers, where its own are larger than the attempts of one client that are told.
+pub(crate) fn smaller(rule: &RuleWords) -> Option<RuleWords> {
+    let mut other = rule.clone();
+    let mut changed = false;
+    for option in other.matches.iter_mut().flat_map(|m| &mut m.options) {
+        let Some(value) = option.values.first_mut() else { continue };
+        let number = value.parse::<u32>().ok();
+        let less = match (option.name.as_str(), number, value.split_once('/')) {
+            ("--connlimit-above" | "--connlimit-upto" | "--hitcount", Some(number), _)
+            | ("--limit-burst" | "--hashlimit-burst", Some(number), _)
+                if number > COUNT_MAX =>
+            {
+                "3"
+            }
+            // One attempt comes a second.
+            ("--limit" | "--hashlimit-upto" | "--hashlimit-above", _, Some((_, per)))
+                if per.starts_with('s') =>
+            {
+                "3/minute"
+            }
+            _ => continue,
+        };
+        *value = less.to_string();
+        changed = true;
+    }
+    changed.then_some(other)
+}
+
+/// Whether the rule is about connections that DNAT has led elsewhere.
+pub(crate) fn asks_for_dnat(rule: &RuleWords) -> bool {
+    let named = |option: &OptionWords| {
+        !option.not && option.value().split(',').any(|state| state == "DNAT")
+    };
+    rule.chain == "FORWARD" && rule.options(&["--ctstate", "--ctstatus"]).any(named)
+}
+
+/// The rule that leads there, in a scene in which the client calls another address than the server's.
+fn leading(rule: &RuleWords, scene: &Scene) -> Option<String> {
+    let (address, port) = scene.called.filter(|_| rule.table != "nat")?;
+    let protocol = if rule.protocol() == Some(17) { "udp" } else { "tcp" };
+    let to = std::net::SocketAddr::new(scene.addresses.server, scene.parties.server_port);
+    Some(format!(
+        "-A PREROUTING -d {address} -p {protocol} -m {protocol} --dport {port} -j DNAT --to-destination {to}"
+    ))
 }
 
 /// The helper that the rule assigns, or asks for.
@@ -183,6 +236,7 @@ pub(super) fn settings(
         return vec![base];
     }
     base.before.extend(noted(rule));
+    base.nat.extend(leading(rule, scene));
     if let Some(helper) = template.helper()
         && kind != Kind::Helper
     {
@@ -363,6 +417,11 @@ fn variant(name: &'static str, rule: &RuleWords, setting: &Setting, text: Option
     if !setting.raw.is_empty() {
         lines.push(String::from("*raw"));
         lines.extend(setting.raw.iter().cloned());
+        lines.push(String::from("COMMIT"));
+    }
+    if !setting.nat.is_empty() {
+        lines.push(String::from("*nat"));
+        lines.extend(setting.nat.iter().cloned());
         lines.push(String::from("COMMIT"));
     }
     lines.push(String::from("*filter"));

@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, ChainTold, Fact, RuleTold, Topic};
 use crate::prose::{alternatives, chains, list, protocol, targets, unsupported};
-use crate::rule::words::RuleWords;
+use crate::rule::words::{RuleWords, STATES};
 use crate::rule::{Subject, Understood, of_model, understand};
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
@@ -73,6 +73,22 @@ impl Told {
             targets::Kind::Accept | targets::Kind::Drop | targets::Kind::Return
         );
         self.clauses.is_empty() && (goto || ends)
+    }
+}
+
+/// What a rule does and when, as lists of rules say it.
+pub(crate) fn in_words(understood: &Understood) -> String {
+    let clauses: Vec<String> = understood.clauses().into_iter().map(plainer).collect();
+    told(&effect(understood), &clauses)
+}
+
+fn told(effect: &str, clauses: &[String]) -> String {
+    match clauses.is_empty() {
+        true => format!("every packet: {effect}"),
+        false => {
+            let comma = if effect.contains(", ") { "," } else { "" };
+            format!("{effect}{comma} when {}", list(clauses))
+        }
     }
 }
 
@@ -223,8 +239,27 @@ pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
     all
 }
 
+/// Adds a rule set that was loaded to an answer, in short and chain by chain. `family`: which of the two, where the
+/// text has rules for both.
+pub fn tell_loaded(
+    answer: &mut Answer,
+    ruleset: &Ruleset,
+    source: &str,
+    family: Option<&'static str>,
+) {
+    let all = of_ruleset(ruleset, source);
+    summary::add(answer, ruleset, source, &all, family);
+    tell(answer, &all, family);
+}
+
+/// Adds the summary of a rule set that can be loaded but for some lines, which `ruleset` is without.
+pub fn tell_in_short(answer: &mut Answer, ruleset: &Ruleset, source: &str) {
+    let all = of_ruleset(ruleset, source);
+    summary::add(answer, ruleset, source, &all, None);
+}
+
 /// Adds all chains to an answer.
-pub fn tell(answer: &mut Answer, all: &[Chain]) {
+pub fn tell(answer: &mut Answer, all: &[Chain], family: Option<&'static str>) {
     let told: Vec<&Chain> =
         all.iter().filter(|chain| !chain.rules.is_empty() || chain.has_say()).collect();
     let tables: BTreeSet<&str> = all.iter().map(|chain| chain.table.as_str()).collect();
@@ -233,7 +268,8 @@ pub fn tell(answer: &mut Answer, all: &[Chain]) {
         Topic::Form,
         "form.size",
         format!(
-            "{} in {} of {}.",
+            "{}{} in {} of {}.",
+            family.map_or_else(String::new, |family| format!("{family}: ")),
             counted(count, "rule"),
             counted(all.len(), "chain"),
             counted(tables.len(), "table")
@@ -247,6 +283,7 @@ pub fn tell(answer: &mut Answer, all: &[Chain]) {
         answer.add(
             Topic::Chains,
             Fact::Chain(Box::new(ChainTold {
+                family,
                 table: chain.table.clone(),
                 chain: chain.name.clone(),
                 policy: chain.policy.clone(),
@@ -289,7 +326,7 @@ impl Chain {
 }
 
 /// `1 rule`, `5 rules`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
@@ -428,8 +465,14 @@ fn stance(chain: &Chain, refusing: &Refusing<'_>) -> Option<String> {
     }
     let tail = into.as_ref().map(|into| format!(" What else goes through depends on {into}."));
     let tail = tail.unwrap_or_default();
-    let accepted = ways(of(targets::Kind::Accept));
-    let dropped = ways(of(targets::Kind::Drop).filter(|rule| !rule.clauses.is_empty()));
+    // Rules that no packet comes to accept and refuse nothing.
+    let live = |rule: &&Told| rule.hidden_by.is_none();
+    let end = last.map_or(rules.len(), |(at, _)| at);
+    let reached = |kind: targets::Kind| {
+        rules.iter().take(end).filter(move |rule| rule.kind() == kind).filter(live)
+    };
+    let accepted = ways(reached(targets::Kind::Accept));
+    let dropped = ways(reached(targets::Kind::Drop).filter(|rule| !rule.clauses.is_empty()));
     Some(match (refuses, accepted, dropped) {
         (true, Some(accepted), _) => {
             format!("What is not named is refused by {by}. Accepted: {accepted}.{tail}")
@@ -591,13 +634,7 @@ fn groups(rules: &[Told], room: &mut usize) -> Vec<RuleTold> {
             values.insert(0, first.clauses.get(position).map_or("", String::as_str));
             *clause = together(&values);
         }
-        let mut text = match clauses.is_empty() {
-            true => format!("every packet: {}", first.effect),
-            false => {
-                let comma = if first.effect.contains(", ") { "," } else { "" };
-                format!("{}{comma} when {}", first.effect, list(&clauses))
-            }
-        };
+        let mut text = told(&first.effect, &clauses);
         if first.refused {
             text.push_str(" (keepstate refuses this rule)");
         }
@@ -628,7 +665,12 @@ fn one_difference(a: &Told, b: &Told) -> Option<usize> {
     let (one, other) = (a.clauses.get(only)?, b.clauses.get(only)?);
     // `its source` and `its destination` are two things.
     let subject = one.split(' ').take(2).eq(other.split(' ').take(2));
-    (subject && differ.next().is_none()).then_some(only)
+    // So are `it is TCP` and `it is NEW`, and what is and what is not.
+    let words = |clause: &str, wanted: &dyn Fn(&str) -> bool| clause.split([' ', ',']).any(wanted);
+    let state = |clause: &str| words(clause, &|word| STATES.contains(&word));
+    let not = |clause: &str| words(clause, &|word| word == "not");
+    let alike = state(one) == state(other) && !not(one) && !not(other);
+    (subject && alike && differ.next().is_none()).then_some(only)
 }
 
 /// Clauses as one: what all begin with once, and the rest as alternatives.
@@ -640,15 +682,17 @@ fn together(clauses: &[&str]) -> String {
     // Whoever shares a whole clause still differs in its end.
     let shared = (0..shortest.saturating_sub(1)).take_while(|at| same(*at)).count();
     let rest = |one: &Vec<&str>| one.get(shared..).unwrap_or(&[]).join(" ");
-    let mut values: Vec<String> = words.iter().take(VALUES_MAX).map(rest).collect();
+    // What is a list already gives its members.
+    let members = |text: String| -> Vec<String> {
+        text.split(" or ").flat_map(|part| part.split(", ")).map(String::from).collect()
+    };
+    let mut values: Vec<String> =
+        words.iter().take(VALUES_MAX).map(rest).flat_map(members).collect();
     if words.len() > VALUES_MAX {
         values.push(format!("one of {} more", words.len() - VALUES_MAX));
     }
     let head = words.first().and_then(|first| first.get(..shared)).unwrap_or(&[]).join(" ");
-    let values = match values.iter().any(|value| value.contains(" or ")) {
-        true => values.join(", or "),
-        false => alternatives(&values),
-    };
+    let values = alternatives(&values);
     if head.is_empty() { values } else { format!("{head} {values}") }
 }
 
@@ -678,6 +722,10 @@ fn mind(answer: &mut Answer, all: &[Chain]) {
         answer.say(Topic::Mind, format!("mind.unknown.{name}"), text);
     }
 }
+
+mod summary;
+
+pub use summary::RULES_MAX as SUMMARY_RULES_MAX;
 
 #[cfg(test)]
 mod tests;

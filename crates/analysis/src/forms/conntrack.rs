@@ -104,6 +104,10 @@ impl ConnectionLine {
     fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|known| known == flag)
     }
+
+    fn is_offloaded(&self) -> bool {
+        self.has("OFFLOAD") || self.has("HW_OFFLOAD")
+    }
 }
 
 fn value<'a>(tuple: &'a [(String, String)], key: &str) -> Option<&'a str> {
@@ -416,6 +420,13 @@ fn state_timeout(read: &ConnectionLine) -> Option<(&'static str, Timeout)> {
 
 fn end_of_life(answer: &mut Answer, read: &ConnectionLine) {
     let Some(left) = read.timeout else { return };
+    if read.is_offloaded() {
+        let text = "Its packets pass by without being tracked: they set no time, which is kept from running \
+                    out as long as the flowtable has them, and no rule sees them. A FIN, a reset, or a while of \
+                    silence gives it back to tracking.";
+        answer.say(Topic::Consequences, "timeout", text);
+        return;
+    }
     let mut text = format!("If nothing more is seen, it goes in {}.", prose::seconds(left));
     if let Some((name, full)) = state_timeout(read) {
         let full = full.as_duration().as_secs();
@@ -504,6 +515,7 @@ fn cautions(answer: &mut Answer, read: &ConnectionLine) {
         && state == Some("ESTABLISHED")
         && !read.has("UNREPLIED")
         && !read.has("ASSURED")
+        && !read.is_offloaded()
     {
         answer.say(
             Topic::Mind,

@@ -1,8 +1,8 @@
 //! Whole rule files, listings and scripts; and one line of them in its place.
 
-use crate::answer::{Answer, Topic};
+use crate::answer::{Answer, Fact, Topic};
 use crate::experiment::Context;
-use crate::forms::chains;
+use crate::forms::chains::{self, counted};
 use crate::recognise::Form;
 use crate::rule::{self, Subject};
 use crate::witness::Side;
@@ -42,15 +42,16 @@ pub fn explain(text: &str, form: Form) -> Answer {
     match form {
         Form::Listing => listing(&mut answer, text, family),
         Form::Script if script::is_script(text) => of_script(&mut answer, text),
-        Form::Script => chains::tell(&mut answer, &chains::of_lines(text, family)),
+        Form::Script => chains::tell(&mut answer, &chains::of_lines(text, family), None),
         _ => match iptables_save::parse(text, family) {
             Ok(ruleset) => {
                 answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
-                chains::tell(&mut answer, &chains::of_ruleset(&ruleset, text));
+                chains::tell_loaded(&mut answer, &ruleset, text, None);
             }
             Err(faults) => {
                 add_faults(&mut answer, text, &faults);
-                chains::tell(&mut answer, &chains::of_lines(text, family));
+                in_part(&mut answer, text, family, faults);
+                chains::tell(&mut answer, &chains::of_lines(text, family), None);
             }
         },
     }
@@ -60,6 +61,41 @@ pub fn explain(text: &str, form: Form) -> Answer {
         "For one of its rules in full, run in the midst of the others: keepstate explain FILE:LINE.",
     );
     answer
+}
+
+/// How often lines at fault are taken out: what one of them hid shows when it is gone.
+const ATTEMPTS_MAX: usize = 4;
+
+/// In short what the rules come to that can be read.
+fn in_part(answer: &mut Answer, text: &str, family: Family, mut faults: Vec<Diagnostic>) {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut missing = std::collections::BTreeSet::new();
+    for _ in 0..ATTEMPTS_MAX {
+        let source = format!("{}\n", lines.join("\n"));
+        missing.extend(faults.iter().map(|fault| Position::of(&source, fault.span.start).line));
+        for number in &missing {
+            if let Some(line) = lines.get_mut((*number as usize).wrapping_sub(1)) {
+                *line = "";
+            }
+        }
+        let source = format!("{}\n", lines.join("\n"));
+        match iptables_save::parse(&source, family) {
+            Ok(ruleset) => {
+                let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                let numbers =
+                    crate::prose::list(numbers.get(..FAULTS_SHOWN_MAX).unwrap_or(&numbers));
+                answer.add(
+                    Topic::Short,
+                    Fact::Field {
+                        field: "in part".into(),
+                        text: format!("keepstate refuses this file; told without line {numbers}"),
+                    },
+                );
+                return chains::tell_in_short(answer, &ruleset, &source);
+            }
+            Err(more) => faults = more,
+        }
+    }
 }
 
 /// A listing: what it leaves open, what of it cannot be taken, and its rules as far as they are
@@ -79,12 +115,12 @@ fn listing(answer: &mut Answer, text: &str, family: Family) {
         Ok(listing) => {
             answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
             open(answer, text, &listing.notes);
-            chains::tell(answer, &chains::of_ruleset(&listing.ruleset, text));
+            chains::tell_loaded(answer, &listing.ruleset, text, None);
         }
         Err(faults) => {
             open(answer, text, &converted.notes);
             add_faults(answer, text, &faults);
-            chains::tell(answer, &chains::of_lines(&converted.text, family));
+            chains::tell(answer, &chains::of_lines(&converted.text, family), None);
         }
     }
 }
@@ -106,24 +142,28 @@ fn of_script(answer: &mut Answer, text: &str) {
     let script = script::run(text, LabelNames::NONE);
     let [v4, v6] = script.commands;
     let mut faults = script.faults;
+    let both = v4 > 0 && v6 > 0;
     let mut left = Vec::new();
-    for (kept, commands) in [(&script.v4, v4), (&script.v6, v6)] {
-        match kept.ruleset_of_commands(LabelNames::NONE) {
-            _ if commands == 0 => {}
-            Ok(ruleset) => left.push(chains::of_ruleset(&ruleset, text)),
-            Err(more) => {
-                faults.extend(more);
-                left.push(chains::of_lines(&kept.text(), kept.family.addresses()));
-            }
+    for (kept, commands, family) in [(&script.v4, v4, "IPv4"), (&script.v6, v6, "IPv6")] {
+        if commands == 0 {
+            continue;
         }
+        let loaded = kept.ruleset_of_commands(LabelNames::NONE).map_err(|more| {
+            faults.extend(more);
+            chains::of_lines(&kept.text(), kept.family.addresses())
+        });
+        left.push((loaded, both.then_some(family)));
     }
     if faults.is_empty() {
         answer.say(Topic::Form, "form.loads", "keepstate can load all of it.");
     } else {
         add_faults(answer, text, &faults);
     }
-    for chains in &left {
-        chains::tell(answer, chains);
+    for (loaded, family) in left {
+        match loaded {
+            Ok(ruleset) => chains::tell_loaded(answer, &ruleset, text, family),
+            Err(lines) => chains::tell(answer, &lines, family),
+        }
     }
 }
 
@@ -138,7 +178,7 @@ pub(super) fn add_faults(answer: &mut Answer, source: &str, faults: &[Diagnostic
     answer.say(
         Topic::Fault,
         "fault.count",
-        format!("keepstate refuses to load it: {} faults.", faults.len()),
+        format!("keepstate refuses to load it: {}.", counted(faults.len(), "fault")),
     );
     for fault in faults.iter().take(FAULTS_SHOWN_MAX) {
         let at = Position::of(source, fault.span.start);

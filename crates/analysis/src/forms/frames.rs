@@ -62,6 +62,7 @@ fn tell(answer: &mut Answer, rules: &FrameRules, text: &str) {
                 None => None,
             };
             let told = ChainTold {
+                family: None,
                 table: table.name.as_str().to_owned(),
                 chain: chain.name.clone(),
                 policy,

@@ -10,6 +10,7 @@ use keepstate_engine::{
     Host,
     route::{InterfaceIndex, Network, Route},
 };
+use keepstate_packet::tcp::{TcpOption, TcpOptions};
 use keepstate_packet::{Address, Family, InterfaceName, LinkInfo};
 use std::net::IpAddr;
 
@@ -30,6 +31,16 @@ pub struct LogLine {
 /// Reads a line; `None` when it is none.
 #[must_use]
 pub fn read(line: &str) -> Option<LogLine> {
+    fields(line).filter(|read| read.value("OUT").is_some())
+}
+
+/// The packet that the fields of a line tell of, in a sentence.
+#[must_use]
+pub fn packet_of(line: &str) -> Option<String> {
+    packet_text(&fields(line)?)
+}
+
+fn fields(line: &str) -> Option<LogLine> {
     let at = line.find("IN=")?;
     let mut out = LogLine { head: line.get(..at)?.trim_end().to_string(), ..LogLine::default() };
     let mut inside = false;
@@ -47,7 +58,7 @@ pub fn read(line: &str) -> Option<LogLine> {
         }
         inside &= !closes;
     }
-    out.value("OUT").is_some().then_some(out)
+    Some(out)
 }
 
 impl LogLine {
@@ -309,7 +320,7 @@ fn field_text(name: &str, value: Option<&str>, read: &LogLine) -> String {
         "PSH" => "to be handed to the program at once",
         "URG" => "the urgent pointer counts",
         "CWR" | "ECE" => "congestion notification",
-        "OPT" => "options in hexadecimal",
+        "OPT" => "TCP options, as they stand in the header:",
         "UID" => "user whose program sent it",
         "GID" => "group whose program sent it",
         "MARK" => "the packet's mark",
@@ -340,8 +351,29 @@ fn field_text(name: &str, value: Option<&str>, read: &LogLine) -> String {
             let code = read.number("CODE").unwrap_or(0);
             format!("ICMP: {}", icmp::name(v4, kind, code))
         }
-        _ => String::from("not a field of the LOG target known here"),
+        _ => options(name)
+            .unwrap_or_else(|| String::from("not a field of the LOG target known here")),
     }
+}
+
+/// TCP options in words, from `(020405B4...)`.
+fn options(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('(')?.strip_suffix(')')?;
+    let bytes: Option<Vec<u8>> = (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect();
+    let words: Vec<String> = TcpOptions::new(&bytes?)
+        .map(|option| match option {
+            TcpOption::MaximumSegmentSize(size) => format!("maximum segment size {size}"),
+            TcpOption::WindowScale(scale) => format!("window scale {scale}"),
+            TcpOption::SackPermitted => String::from("SACK permitted"),
+            TcpOption::Sack(_) => String::from("SACK"),
+            TcpOption::Timestamps { value, echo } => format!("timestamp {value}, echo of {echo}"),
+            TcpOption::Other { kind, .. } => format!("option {kind}"),
+        })
+        .collect();
+    Some(words.join("; "))
 }
 
 /// Destination, source, type of the Ethernet frame.
@@ -368,7 +400,13 @@ fn ttl_text(text: &str) -> String {
 
 /// The packet in a sentence.
 fn packet(answer: &mut Answer, read: &LogLine) {
-    let (Some(source), Some(destination)) = (read.value("SRC"), read.value("DST")) else { return };
+    if let Some(text) = packet_text(read) {
+        answer.say(Topic::Consequences, "log.packet", text);
+    }
+}
+
+fn packet_text(read: &LogLine) -> Option<String> {
+    let (source, destination) = (read.value("SRC")?, read.value("DST")?);
     let end = |address: &str, port: Option<&str>| match port {
         Some(port) if address.contains(':') => format!("[{address}]:{port}"),
         Some(port) => format!("{address}:{port}"),
@@ -378,8 +416,11 @@ fn packet(answer: &mut Answer, read: &LogLine) {
         .into_iter()
         .filter(|flag| read.flag(flag))
         .collect();
-    let what = match read.value("PROTO").unwrap_or("") {
-        "TCP" | "6" => format!("A TCP segment ({})", flags.join("-")),
+    let flags = if flags.is_empty() { String::from("no flags") } else { flags.join("-") };
+    let protocol = read.value("PROTO").unwrap_or("");
+    let protocol = if protocol.is_empty() && read.flag("SYN") { "TCP" } else { protocol };
+    let what = match protocol {
+        "TCP" | "6" => format!("A TCP segment ({flags})"),
         "UDP" | "17" => String::from("A UDP datagram"),
         protocol if protocol.contains("ICMP") || protocol == "1" || protocol == "58" => {
             let kind = read.number("TYPE").unwrap_or(0);
@@ -388,14 +429,16 @@ fn packet(answer: &mut Answer, read: &LogLine) {
                 icmp::name(!source.contains(':'), kind, read.number("CODE").unwrap_or(0))
             )
         }
+        "" => String::from("A packet"),
         other => format!("A {other} packet"),
     };
-    let text = format!(
+    // xtables-monitor has other names for the ports.
+    let port = |name, other| read.value(name).or_else(|| read.value(other));
+    Some(format!(
         "{what} from {} to {}.",
-        end(source, read.value("SPT")),
-        end(destination, read.value("DPT"))
-    );
-    answer.say(Topic::Consequences, "log.packet", text);
+        end(source, port("SPT", "SPORT")),
+        end(destination, port("DPT", "DPORT"))
+    ))
 }
 
 /// The packet and a scene around it; `None` when the line lacks addresses.
@@ -452,6 +495,7 @@ fn scene(read: &LogLine) -> Option<(Scene, Script)> {
         called: None,
         hidden: None,
         is_together: false,
+        sets: String::new(),
     };
     let step = Step::new(Who::Client, Who::Server, String::new(), content(read)?);
     Some((scene, Script { steps: vec![step] }))

@@ -127,13 +127,100 @@ pub fn explain(input: &str, line: &str) -> Option<Answer> {
             }
         }
     }
-    answer.say(
-        Topic::Mind,
-        "mind.trace",
-        "TRACE shows which rules a packet matched, not those it failed to match; a packet without a \
-         last line in a table was dropped there, or taken over by a target that the line names.",
-    );
+    if let Some(packet) = super::log::packet_of(line) {
+        answer.say(Topic::Consequences, "packet", packet);
+    }
+    answer.say(Topic::Mind, "mind.trace", MIND);
     Some(answer)
+}
+
+/// Steps of a trace that are told.
+const STEPS_MAX: usize = 200;
+
+/// The lines of a text that are steps of a trace.
+fn steps(text: &str) -> impl Iterator<Item = TraceLine> {
+    text.lines().filter_map(|line| read(line.trim()))
+}
+
+/// Whether a text is more than one line of a trace.
+#[must_use]
+pub fn is_several(text: &str) -> bool {
+    steps(text).nth(1).is_some()
+}
+
+/// Explains a trace of several lines, one line a step; packets are told apart by their identifiers.
+#[must_use]
+pub fn explain_all(text: &str) -> Answer {
+    let mut answer = Answer::new(text, "trace");
+    answer.say(
+        Topic::Form,
+        "form.trace",
+        "A trace: which rules of which chains packets have matched, step by step.",
+    );
+    let mut ends: Vec<(String, String)> = Vec::new();
+    for line in steps(text).take(STEPS_MAX) {
+        let (id, place, says) = match line {
+            TraceLine::Packet { id } => {
+                (Some(id), "packet".to_string(), "as it was there".to_string())
+            }
+            TraceLine::Step { table, chain, what, number, verdict, rule, id } => {
+                let rule = rule.map_or_else(String::new, |rule| format!(": {rule}"));
+                let does = verdict.as_deref().map_or("", decided);
+                let does = if does.is_empty() { String::new() } else { format!("; {does}") };
+                let text = format!("{}{rule}{does}", what_is(&what, &number, id.is_some()));
+                (id, format!("{table} {chain}"), text)
+            }
+        };
+        let id = id.unwrap_or_default();
+        let label = if id.is_empty() { place.clone() } else { format!("{id} {place}") };
+        if place != "packet" {
+            let last = format!("{place}: {says}");
+            match ends.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, end)) => *end = last,
+                None => ends.push((id, last)),
+            }
+        }
+        answer.field(label, says);
+    }
+    for (id, end) in ends {
+        let whose = if id.is_empty() { "the packet".to_string() } else { format!("packet {id}") };
+        answer.say(
+            Topic::Consequences,
+            "trace.end",
+            format!("The last that is seen of {whose}: {end}."),
+        );
+    }
+    answer.say(Topic::Mind, "mind.trace", MIND);
+    answer
+}
+
+const MIND: &str = "TRACE shows which rules a packet matched, not those it failed to match; a packet without a \
+                    last line in a table was dropped there, or taken over by a target that the line names.";
+
+fn what_is(what: &str, number: &str, nft: bool) -> String {
+    let hex = number.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    match what {
+        "rule" if number.is_empty() => String::from("a rule of the chain matched"),
+        "rule" if nft => format!(
+            "a rule matched; {} is its handle (`nft -a list ruleset` shows handles), not its place",
+            hex.map_or_else(|| number.to_string(), |handle| handle.to_string())
+        ),
+        "rule" => format!("rule number {number} of the chain matched"),
+        "policy" => String::from("no rule decided, the policy does"),
+        "return" => String::from("the chain ends and the packet goes back to where it came from"),
+        _ => String::from("a step"),
+    }
+}
+
+fn decided(verdict: &str) -> &'static str {
+    match verdict.to_uppercase().as_str() {
+        "CONTINUE" => "the next rule is looked at",
+        "ACCEPT" => "this table is done with the packet at this hook; it goes on",
+        "DROP" => "the packet ends here",
+        "RETURN" => "back to the chain it came from, or to the policy",
+        "JUMP" | "GOTO" => "into another chain",
+        _ => "what the rule decided",
+    }
 }
 
 fn step(
@@ -150,30 +237,9 @@ fn step(
     }
     answer.field(table, "the table");
     answer.field(chain, "the chain");
-    let nft = id.is_some();
-    let hex = number.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    let text = match what {
-        "rule" if number.is_empty() => String::from("a rule of the chain matched"),
-        "rule" if nft => format!(
-            "a rule matched; {} is its handle (`nft -a list ruleset` shows handles), not its place",
-            hex.map_or_else(|| number.to_string(), |handle| handle.to_string())
-        ),
-        "rule" => format!("rule number {number} of the chain matched"),
-        "policy" => String::from("no rule decided, the policy does"),
-        "return" => String::from("the chain ends and the packet goes back to where it came from"),
-        _ => String::from("a step"),
-    };
-    answer.field(what, text);
+    answer.field(what, what_is(what, number, id.is_some()));
     if let Some(verdict) = verdict {
-        let text = match verdict.to_uppercase().as_str() {
-            "CONTINUE" => "the next rule is looked at",
-            "ACCEPT" => "this table is done with the packet at this hook; it goes on",
-            "DROP" => "the packet ends here",
-            "RETURN" => "back to the chain it came from, or to the policy",
-            "JUMP" | "GOTO" => "into another chain",
-            _ => "what the rule decided",
-        };
-        answer.field(verdict, text);
+        answer.field(verdict, decided(verdict));
     }
 }
 

@@ -49,12 +49,23 @@ pub struct Tried {
     pub sender: Who,
     /// Port of the server, where it is not that of the rule or of the conversation.
     pub port: Option<u16>,
-    /// The client is behind a masquerading gateway, which is the filter.
-    pub behind: bool,
+    /// Where it takes place.
+    pub stage: Stage,
+}
+
+/// Where a conversation is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Where the rule sees it.
+    Rule,
+    /// The filter is a gateway that masquerades the client.
+    Behind,
+    /// The client is on the network of the server to which the rule leads, and calls it as all others do.
+    Hairpin,
 }
 
 const fn sent_by(sender: Who, code: &'static str) -> Tried {
-    Tried { code, sender, port: None, behind: false }
+    Tried { code, sender, port: None, stage: Stage::Rule }
 }
 
 /// Begun by this host, or by whoever the rule lets answer.
@@ -95,6 +106,30 @@ pub const NARROWINGS: &[Narrowing] = &[
         conversations: &[incoming("tcp"), incoming("attempts"), incoming("crowd")],
     },
     Narrowing {
+        code: "narrower.stateless",
+        applies: |rule| {
+            let plain = ["tcp", "multiport", "comment", "iprange", "mac"];
+            accepts(rule)
+                && rule.protocol() == Some(6)
+                && rule.options(&["--dport", "--dports"]).next().is_some()
+                && rule.options(&["--tcp-flags", "--sport", "--sports"]).next().is_none()
+                && rule.matches.iter().all(|m| plain.contains(&m.name.as_str()))
+        },
+        around: |rule| Around {
+            drops: Some(rule.chain.clone()),
+            before: other_side(rule).into_iter().collect(),
+            after: Vec::new(),
+        },
+        alternatives: instead_of_stateless,
+        conversations: &[
+            incoming("tcp"),
+            incoming("mid-stream"),
+            incoming("scan-ack"),
+            incoming("scan-fin"),
+            incoming("attempts"),
+        ],
+    },
+    Narrowing {
         code: "narrower.new",
         applies: |rule| {
             accepts(rule)
@@ -120,7 +155,7 @@ pub const NARROWINGS: &[Narrowing] = &[
         conversations: &[
             incoming("tcp"),
             out("out-of-window"),
-            Tried { behind: true, ..out("out-of-window") },
+            Tried { stage: Stage::Behind, ..out("out-of-window") },
             incoming("scan-null"),
             sent_by(Who::Router, "stray-icmp-error"),
             incoming("asymmetric"),
@@ -168,6 +203,15 @@ pub const NARROWINGS: &[Narrowing] = &[
             incoming("ftp-active"),
             incoming("out-of-window"),
         ],
+    },
+    Narrowing {
+        code: "narrower.dnat",
+        applies: |rule| {
+            rule.target_name() == "DNAT" && rule.chain == "PREROUTING" && rule.protocol() == Some(6)
+        },
+        around: |_| Around::default(),
+        alternatives: instead_of_dnat,
+        conversations: &[incoming("tcp"), Tried { stage: Stage::Hairpin, ..incoming("tcp") }],
     },
     Narrowing {
         code: "narrower.reject",
@@ -327,6 +371,22 @@ fn instead_of_limit(rule: &RuleWords) -> Vec<Alternative> {
     ]
 }
 
+fn instead_of_stateless(rule: &RuleWords) -> Vec<Alternative> {
+    let syn = " -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW";
+    let often = by_source(rule, "--hashlimit-upto 3/min");
+    let answers = format!("-A {} -m conntrack --ctstate ESTABLISHED -j ACCEPT", rule.chain);
+    vec![
+        alternative(
+            "With states: beginnings here, and one rule for what belongs to connections that exist.",
+            vec![answers.clone(), with(rule, &[], syn)],
+        ),
+        alternative(
+            "The same, and from each source three beginnings at once, then three a minute.",
+            vec![answers, with(rule, &[], &format!("{syn}{often}"))],
+        ),
+    ]
+}
+
 fn instead_of_new(rule: &RuleWords) -> Vec<Alternative> {
     let syn = " -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
     let often = by_source(rule, "--hashlimit-upto 3/min");
@@ -432,6 +492,45 @@ fn instead_of_masquerade(rule: &RuleWords) -> Vec<Alternative> {
         tried.remove(0);
     }
     tried
+}
+
+fn instead_of_dnat(rule: &RuleWords) -> Vec<Alternative> {
+    let Some((server, port)) = crate::witness::destination_of(rule) else { return Vec::new() };
+    let called = rule.header("-d").filter(|option| !option.not);
+    let public = crate::conversation::gateway(rule.family).to_string();
+    let public = called.map_or(public, |option| option.value().to_string());
+    let mut everywhere = rule.clone();
+    everywhere.header.retain(|option| !matches!(option.name.as_str(), "-i" | "-d"));
+    let option = |name: &str, value: &str| OptionWords {
+        not: false,
+        name: name.to_string(),
+        values: vec![value.to_string()],
+    };
+    everywhere.header.insert(0, option("-d", &public));
+    let dialled = rule.options(&["--dport"]).next().map(|option| option.value().to_string());
+    let port = port.map(|port| port.to_string()).or(dialled);
+    let port = port.map_or(String::new(), |port| format!(" -m tcp --dport {port}"));
+    let network = match server {
+        std::net::IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        std::net::IpAddr::V6(_) => format!("{server}/64"),
+    };
+    let hairpin =
+        format!("-t nat -A POSTROUTING -s {network} -d {server} -p tcp{port} -j MASQUERADE");
+    vec![
+        alternative(
+            "By the public address and from everywhere, and what the server's own network sends there is \
+             masqueraded, so that the answers come back this way (hairpin).",
+            vec![super::own_line(&everywhere), hairpin],
+        ),
+        alternative(
+            "The same without the second: the server answers its neighbour directly, from an address that \
+             it has not called.",
+            vec![super::own_line(&everywhere)],
+        ),
+    ]
 }
 
 fn instead_of_reject(rule: &RuleWords) -> Vec<Alternative> {

@@ -4,7 +4,7 @@
 
 mod list;
 
-pub use list::{NARROWINGS, Narrowing, Tried};
+pub use list::{NARROWINGS, Narrowing, Stage, Tried};
 
 use crate::answer::{Cell, Column, Comparison, Row};
 use crate::conversation::{
@@ -12,7 +12,7 @@ use crate::conversation::{
 };
 use crate::experiment::play;
 use crate::rule::words::RuleWords;
-use crate::witness::{Side, scene, translated};
+use crate::witness::{Side, hairpin, scene, translated};
 use keepstate_packet::Family;
 
 /// Most alternatives of a rule.
@@ -83,16 +83,17 @@ fn row(
     if tried.sender == Who::Router {
         template.protocol = Some(crate::conversation::Upper::Icmp);
     }
-    let scene = match (rule.table.as_str(), tried.behind) {
-        ("nat", _) => translated(rule, &template)?,
-        (_, true) => behind(rule.family, &template)?,
-        (_, false) => scene(rule, side, &template)?,
+    let scene = match (tried.stage, rule.table.as_str()) {
+        (Stage::Behind, _) => behind(rule.family, &template)?,
+        (Stage::Hairpin, _) => hairpin(rule, &template)?,
+        (Stage::Rule, "nat") => translated(rule, &template)?,
+        (Stage::Rule, _) => scene(rule, side, &template)?,
     };
     let script = template.script(&scene.parties);
     let mut cells = Vec::new();
     for alternative in alternatives {
         let mut lines = around.before.clone();
-        if tried.behind {
+        if tried.stage == Stage::Behind {
             lines.push(String::from(MASQUERADE));
         }
         lines.extend(alternative.lines.iter().cloned());
@@ -117,11 +118,12 @@ fn behind(family: Family, template: &Template) -> Option<Scene> {
 fn title(template: &Template, scene: &Scene, tried: &Tried) -> String {
     let conversation = template.conversation;
     let port = tried.port.map_or(String::new(), |port| format!(" (port {port})"));
-    let whose = match (scene.hidden.is_some(), scene.place, conversation.nature) {
-        (true, ..) if tried.behind => ", behind a masquerading gateway",
-        (true, ..) | (_, Place::Between, _) | (_, _, Nature::Attack) => "",
-        (_, Place::On(Who::Client), _) => ", by this host",
-        (_, Place::On(_), _) => ", by somebody else to this host",
+    let whose = match (tried.stage, scene.place, conversation.nature) {
+        (Stage::Behind, ..) => ", behind a masquerading gateway",
+        (Stage::Hairpin, ..) => ", by a client on the server's own network",
+        (Stage::Rule, Place::Between, _) | (Stage::Rule, _, Nature::Attack) => "",
+        (Stage::Rule, Place::On(Who::Client), _) => ", by this host",
+        (Stage::Rule, Place::On(_), _) => ", by somebody else to this host",
     };
     format!("{}{port}{whose}", conversation.title)
 }

@@ -475,6 +475,23 @@ pub const CAUTIONS: &[Caution] = &[
         lines: NONE,
     },
     Caution {
+        code: "mind.limit-packets",
+        applies: |rule| {
+            let counts = ["limit", "hashlimit"].iter().any(|name| rule.has_match(name));
+            let begins = rule.names_state("NEW") && !rule.names_state("ESTABLISHED");
+            let syn = rule.options(&["--tcp-flags"]).any(|option| !option.not);
+            kind(rule) == Kind::Accept && counts && !begins && !syn && rule.protocol() != Some(1)
+        },
+        text: |_| {
+            String::from(
+                "It counts packets, not connections: where no rule before it accepts ESTABLISHED, the \
+                 packets of one connection that is open use up the allowance, and its later ones are not \
+                 accepted here. Asked for --ctstate NEW besides, it counts beginnings.",
+            )
+        },
+        lines: NONE,
+    },
+    Caution {
         code: "mind.recent-set",
         applies: |rule| rule.options(&["--update", "--rcheck", "--remove"]).next().is_some(),
         text: |_| {
@@ -548,7 +565,9 @@ pub const CAUTIONS: &[Caution] = &[
     },
     Caution {
         code: "mind.forwarding",
-        applies: |rule| kind(rule) == Kind::Nat && rule.chain != "OUTPUT",
+        applies: |rule| {
+            kind(rule) == Kind::Nat && rule.chain != "OUTPUT" && rule.target_name() != "REDIRECT"
+        },
         text: |rule| {
             let v6 = rule.family == Family::V6;
             format!(

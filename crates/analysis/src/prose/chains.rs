@@ -132,6 +132,15 @@ pub fn made_by(name: &str) -> Option<&'static str> {
     found.max_by_key(|(known, _)| known.len()).map(|(_, whose)| *whose)
 }
 
+/// Who makes chains of this name: `Docker`, `Kubernetes (kube-proxy)`.
+#[must_use]
+pub fn maker(name: &str) -> Option<&'static str> {
+    let whose = made_by(name)?;
+    let maker = whose.split(" calls ").next()?.split(':').next()?;
+    // A name that anybody may give says of nobody.
+    (!maker.starts_with("usual")).then_some(maker)
+}
+
 /// What no capture tells, by the match that asks: what it is, as the host file gives it or an answer misses it.
 #[must_use]
 pub fn unknown(name: &str) -> Option<&'static str> {
@@ -162,6 +171,9 @@ mod tests {
         assert_eq!(made_by("ufw-track-input"), Some("ufw"));
         assert_eq!(made_by("DOCKER"), Some("Docker: the ports that containers publish"));
         assert_eq!(made_by("DOCKERS"), None);
+        assert_eq!(maker("DOCKER-USER"), Some("Docker"));
+        assert_eq!(maker("KUBE-SVC-ABC"), Some("Kubernetes (kube-proxy)"));
+        assert_eq!(maker("reject"), None);
     }
 
     #[test]

@@ -52,6 +52,13 @@ pub fn kind(target: Option<&TargetWords>) -> Kind {
     }
 }
 
+/// Whether a word behind `-j` is the name of a chain.
+#[must_use]
+pub fn is_chain(name: &str) -> bool {
+    let target = TargetWords { name: name.to_string(), goto: false, options: Vec::new() };
+    kind(Some(&target)) == Kind::Chain
+}
+
 /// Targets of iptables that are no chains, besides those named above.
 const KNOWN: &[&str] = &[
     "AUDIT",

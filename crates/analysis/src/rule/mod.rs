@@ -1,6 +1,8 @@
 //! A rule explained: what it matches, what the words mean, what it does, why it is needed, what to
 //! mind.
 
+mod short;
+mod typing;
 pub mod words;
 
 use crate::answer::{Answer, Fact, Topic};
@@ -63,6 +65,11 @@ impl Understood {
 
 /// Adds everything there is to say of a rule.
 pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
+    // A file that loads has what it names.
+    let subject = &match context {
+        Context::Alone => typing::mended(answer, subject),
+        Context::File { .. } => subject.clone(),
+    };
     let understood = understand(subject);
     let rule = &understood.rule;
     answer.rule = Some(format!(
@@ -83,7 +90,7 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
     effect(answer, &understood);
     why(answer, subject, &understood, context);
     if understood.faults.is_empty() {
-        narrower(answer, subject, rule);
+        narrower(answer, subject, rule, context);
     }
     cautions::add(answer, rule);
     for piece in &understood.pieces {
@@ -91,6 +98,7 @@ pub fn explain(answer: &mut Answer, subject: &Subject, context: &Context<'_>) {
             answer.say(Topic::Mind, "mind.extension", text.clone());
         }
     }
+    short::add(answer, &understood);
 }
 
 /// Reads a rule with the parser, and falls back on its bare words where the parser refuses it.
@@ -251,15 +259,20 @@ fn matching(answer: &mut Answer, understood: &Understood) {
 
 /// Where packets come to the rule.
 fn place(rule: &RuleWords) -> String {
-    let what = match rule.chain.as_str() {
+    let what = seen(&rule.chain);
+    format!("It stands in the chain {} of the table {}, which sees {what}.", rule.chain, rule.table)
+}
+
+/// The packets that a chain sees.
+fn seen(chain: &str) -> &'static str {
+    match chain {
         "INPUT" => "packets for this host itself, after routing",
         "FORWARD" => "packets that this host routes from one interface to another",
         "OUTPUT" => "packets that this host's own programs send, before they leave",
         "PREROUTING" => "every packet that arrives, before routing",
         "POSTROUTING" => "every packet that leaves, after routing",
         _ => "the packets that a rule of another chain sends into it with -j or -g",
-    };
-    format!("It stands in the chain {} of the table {}, which sees {what}.", rule.chain, rule.table)
+    }
 }
 
 fn terms(answer: &mut Answer, understood: &Understood) {
@@ -351,16 +364,19 @@ fn why(answer: &mut Answer, subject: &Subject, understood: &Understood, context:
 }
 
 /// What could stand in its place, tried.
-fn narrower(answer: &mut Answer, subject: &Subject, rule: &RuleWords) {
+fn narrower(answer: &mut Answer, subject: &Subject, rule: &RuleWords, context: &Context<'_>) {
     let base = subject.base.as_deref().unwrap_or(rule.chain.as_str());
     let side = Side::of_chain(base).unwrap_or(Side::Arriving);
     let Some(comparison) = crate::narrower::compare(rule, side) else { return };
-    answer.say(
-        Topic::Narrower,
-        "narrower.run",
-        "Tried in its place, each on the same conversations; the number is that of the packet that does not \
-         get through.",
+    let alone = match context {
+        Context::Alone => "",
+        Context::File { .. } => ", without the other rules of the file",
+    };
+    let text = format!(
+        "Tried in its place{alone}, each on the same conversations; the number is that of the packet that \
+         does not get through."
     );
+    answer.say(Topic::Narrower, "narrower.run", text);
     answer.add(Topic::Narrower, Fact::Comparison(Box::new(comparison)));
 }
 
@@ -387,6 +403,19 @@ fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &C
             "helpers",
             "No helper assigned, except where the rules shown with a run assign one.",
         );
+        let attempts = findings.telling.iter().any(|experiment| experiment.code == "attempts");
+        if let (true, Context::Alone, Some(_)) =
+            (attempts, context, crate::experiment::smaller(rule))
+        {
+            answer.assume(
+                "numbers",
+                "One client that connects again and again was tried with the smaller numbers that stand \
+                 there: a dozen attempts show the same.",
+            );
+        }
+        for text in crate::witness::given::said(rule) {
+            answer.assume("given", text);
+        }
         if matches!(context, Context::Alone) && Side::of_chain(&rule.chain).is_none() {
             answer.assume(
                 "caller",
@@ -398,6 +427,10 @@ fn report(answer: &mut Answer, rule: &RuleWords, findings: Findings, context: &C
                 "nat",
                 "No other translation. Private addresses are reached by nobody out there, and what \
                  carries one arrives there all the same (some networks drop it on its way).",
+            ),
+            _ if crate::experiment::asks_for_dnat(rule) => answer.assume(
+                "nat",
+                "Connections are led elsewhere by the rule of the table nat that is shown with a run.",
             ),
             _ => answer.assume("nat", "No address translation."),
         }

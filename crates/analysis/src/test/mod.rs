@@ -20,6 +20,7 @@ mod testing;
 pub mod told;
 
 pub use read::read;
+pub(crate) use setup::sets;
 pub use setup::{Hosted, Outside, RuleText, Setup, towards};
 
 use crate::conversation::{Conversation as Library, Parties};

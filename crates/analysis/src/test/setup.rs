@@ -116,7 +116,7 @@ impl Setup {
 }
 
 /// The sets of a text; their time begins with the first packet.
-pub(super) fn sets(text: &str) -> Result<Sets, String> {
+pub(crate) fn sets(text: &str) -> Result<Sets, String> {
     let mut sets = Sets::waiting(SEED[0]);
     run::load(&mut sets, text, Instant::default(), false)
         .map_err(|fault| format!("line {} of the sets: {}", fault.line, fault.text))?;

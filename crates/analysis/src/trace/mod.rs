@@ -4,6 +4,7 @@
 //! Why a packet is INVALID is told with the packet before it that set the edge: after each packet the
 //! tracker's own record of its connection is compared with what it was.
 
+mod announced;
 pub mod notation;
 pub(crate) mod packet;
 mod record;
@@ -19,6 +20,7 @@ pub use told::{
 };
 
 use crate::experiment::{direction_name, state_name, verdict_name};
+use announced::Announced;
 use keepstate_conntrack::event::EventKind;
 use keepstate_conntrack::{ConnId, CtState, Direction, Hook, Tracked, Tuple, Zone};
 use keepstate_engine::{
@@ -33,9 +35,11 @@ use keepstate_ruleset::verdict;
 pub(crate) use packet::ends;
 use packet::line;
 use record::{Ends, Heard, Record, Rule};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use windows::Known;
 
+/// Announcements of data connections that are remembered.
+const ANNOUNCED_MAX: usize = 64;
 /// Most log lines and events that are told of one packet.
 const SAID_MAX: usize = 64;
 
@@ -47,6 +51,7 @@ pub struct Tracer {
     number: usize,
     first: Option<Instant>,
     known: BTreeMap<ConnId, Known>,
+    announced: VecDeque<Announced>,
 }
 
 /// How the steps of one walk are told.
@@ -119,6 +124,10 @@ impl Tracer {
             events: Vec::new(),
         };
         self.learn(engine, &record.heard, &told.packet);
+        if let Some(announced) = Announced::of(self.number, &came) {
+            self.announced.truncate(ANNOUNCED_MAX - 1);
+            self.announced.push_front(announced);
+        }
         while engine.poll_transmit().is_some() {}
         while let Some(event) = engine.poll_event() {
             say(event, &mut told);
@@ -375,7 +384,11 @@ impl Telling<'_> {
                     Some(Direction::Reply) => own.invert().unwrap_or(own),
                     _ => own,
                 };
-                ConnectionTold { original: ends(&own), is_gone: true, ..ConnectionTold::default() }
+                // An error is about the connection of what it quotes.
+                let parsed = Parsed::new(came).ok();
+                let about = parsed.and_then(|parsed| packet::quoted_ends(&parsed, came));
+                let original = about.unwrap_or_else(|| ends(&own));
+                ConnectionTold { original, is_gone: true, ..ConnectionTold::default() }
             }),
         };
         let told = invalid.map(|invalid| {
@@ -387,7 +400,19 @@ impl Telling<'_> {
             direction: tracked.direction.map(direction_name),
             connection,
             invalid: told,
+            announced: self.announced(tracked, came),
         }
+    }
+
+    /// Of a packet that is NEW: the line that has announced its connection, which nobody expected.
+    fn announced(&self, tracked: &Tracked, came: &[u8]) -> Option<String> {
+        let mut all = self.tracer.announced.iter().filter(|_| tracked.state == CtState::New);
+        let found = all.find(|announced| announced.is_begun_by(came))?;
+        Some(format!(
+            "Packet #{} has announced it (`{}`), and no helper has read that: with -j CT --helper ftp on the \
+             first packet of that connection it would have been RELATED.",
+            found.by, found.line
+        ))
     }
 
     fn table(&mut self, family: Family, table: TableName, hook: Hook) -> TableTold {

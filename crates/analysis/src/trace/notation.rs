@@ -156,9 +156,7 @@ impl Reader {
 
     fn packet(&mut self, number: usize, line: &str) -> Result<Written, Wrong> {
         let all = words(line)?;
-        // What becomes of it, as the pages of spec/ have it, is not asked here.
-        let end = all.iter().position(|word| word.is("->")).unwrap_or(all.len());
-        let mut rest = all.get(..end).unwrap_or(&[]);
+        let mut rest = described(&all);
         let mut way = Way::Unsaid;
         if let [first, others @ ..] = rest
             && !is_protocol(&first.text)
@@ -173,10 +171,10 @@ impl Reader {
             let text = "want [INTERFACE] PROTOCOL SOURCE > DESTINATION ...";
             return Err((line.len(), text.to_owned()));
         };
-        if !arrow.is(">") {
+        if !arrow.is(">") && !arrow.is("->") {
             return Err((arrow.at, format!("{}: want `>` between the addresses", arrow.text)));
         }
-        let from = endpoint(source)?;
+        let mut from = endpoint(source)?;
         let to = endpoint(destination)?;
         if from.0.is_ipv4() != to.0.is_ipv4() {
             return Err((destination.at, "the two addresses are of different families".to_owned()));
@@ -195,6 +193,10 @@ impl Reader {
             mark: 0,
             body: Body::Raw(Vec::new()),
         };
+        // Whoever calls a port without saying from which has one of those that systems choose.
+        if from.1.is_none() && to.1.is_some() {
+            from.1 = Some(crate::conversation::CLIENT_PORT);
+        }
         (draft.protocol, draft.body) = body::new(protocol, (from.1, to.1))?;
         if draft.body.has_ports() && (from.1.is_none() || to.1.is_none()) {
             let word = if from.1.is_none() { source } else { destination };
@@ -207,6 +209,10 @@ impl Reader {
                     way = self::way(name, "an interface")?;
                     details.next();
                 }
+                (false, Some(_)) if word.is("out") => {
+                    let text = "out: by which interface it leaves, routing says (--host, --out)";
+                    return Err((word.at, text.to_owned()));
+                }
                 _ => draft.detail(word, &self.written)?,
             }
         }
@@ -217,6 +223,13 @@ impl Reader {
         let (at, note) = (self.time, self.note.take());
         Ok(Written { line: number, at, note, way, mark: draft.mark, bytes })
     }
+}
+
+/// The words of a packet. What becomes of it, as the pages of spec/ have it, is not asked here: it stands behind `->`.
+fn described(all: &[Word]) -> &[Word] {
+    let arrow = all.iter().any(|word| word.is(">"));
+    let end = all.iter().position(|word| word.is("->")).filter(|_| arrow);
+    all.get(..end.unwrap_or(all.len())).unwrap_or(&[])
 }
 
 fn way(word: &Word, wanted: &str) -> Result<Way, Wrong> {

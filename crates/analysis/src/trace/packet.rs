@@ -142,12 +142,18 @@ fn icmp_words(out: &mut String, parsed: &Parsed, bytes: &[u8], (kind, code): (u8
         (true, 0, 0) | (false, 129, 0) => write!(out, " echo-reply"),
         _ => write!(out, " {kind}/{code} ({})", crate::prose::icmp::name(v4, kind, code)),
     };
-    if let Some(quoted) = Quoted::of(parsed, bytes) {
-        let ports = quoted.ports();
-        let from = end(quoted.family, (quoted.source, ports.map(|ports| ports.0)));
-        let to = end(quoted.family, (quoted.destination, ports.map(|ports| ports.1)));
-        let _ = write!(out, " about {} {from} > {to}", protocol(quoted.protocol));
+    if let Some(about) = quoted_ends(parsed, bytes) {
+        let _ = write!(out, " about {about}");
     }
+}
+
+/// Protocol and ends of the packet that an ICMP error quotes.
+pub(super) fn quoted_ends(parsed: &Parsed, bytes: &[u8]) -> Option<String> {
+    let quoted = Quoted::of(parsed, bytes)?;
+    let ports = quoted.ports();
+    let from = end(quoted.family, (quoted.source, ports.map(|ports| ports.0)));
+    let to = end(quoted.family, (quoted.destination, ports.map(|ports| ports.1)));
+    Some(format!("{} {from} > {to}", protocol(quoted.protocol)))
 }
 
 /// A cause in words.

@@ -122,6 +122,9 @@ fn tracked(page: &mut Page, told: &TrackedTold, indent: usize) {
     if let Some(otherwise) = told.invalid.as_ref().and_then(|invalid| invalid.otherwise) {
         page.hanging(&blank, otherwise, at);
     }
+    if let Some(announced) = &told.announced {
+        page.hanging(&blank, &printable(announced), at);
+    }
     let Some(connection) = &told.connection else { return };
     if told.invalid.is_some() {
         let text =

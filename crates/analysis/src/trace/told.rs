@@ -105,6 +105,9 @@ pub struct TrackedTold {
     /// Why it is INVALID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid: Option<InvalidTold>,
+    /// Of a packet that is NEW: which packet before it has announced it, to a helper that is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announced: Option<String>,
 }
 
 /// A connection.

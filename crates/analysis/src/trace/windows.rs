@@ -118,7 +118,8 @@ pub(super) fn told(
         text = format!("{text} Packet #{} set that edge: {}.", mover.number, mover.line);
     }
     let set_by = mover.map(|mover| mover.number);
-    let (reason, otherwise) = (invalid.reason.code(), otherwise(invalid.reason));
+    let is_known = known.is_some_and(|(known, _)| known.state.is_some());
+    let (reason, otherwise) = (invalid.reason.code(), otherwise(invalid.reason, is_known));
     InvalidTold { reason, text, edge, distance, set_by, otherwise }
 }
 
@@ -179,10 +180,10 @@ fn with_numbers(
     }
 }
 
-/// What would have made it something else.
-const fn otherwise(reason: Reason) -> Option<&'static str> {
+/// What would have made it something else. `is_known`: there is a connection with its ends.
+const fn otherwise(reason: Reason, is_known: bool) -> Option<&'static str> {
     Some(match reason {
-        Reason::SeqOver | Reason::AckOver => {
+        Reason::SeqOver | Reason::AckOver | Reason::SeqUnder | Reason::AckUnder => {
             "With nf_conntrack_tcp_be_liberal=1 no segment but a reset is INVALID for its numbers: it \
              would have been ESTABLISHED."
         }
@@ -199,13 +200,19 @@ const fn otherwise(reason: Reason) -> Option<&'static str> {
         Reason::IcmpErrorUntracked => {
             "About a packet of a connection that is known it would have been RELATED."
         }
-        Reason::InvalidState
-        | Reason::BadFlags
-        | Reason::IcmpUnknown
-        | Reason::Short
-        | Reason::Malformed
-        | Reason::NatClash
-        | Reason::SeqUnder
-        | Reason::AckUnder => return None,
+        Reason::InvalidState if !is_known => {
+            "Had the packets before it passed here it would belong to their connection: they took another way, \
+             or the connection was forgotten. A rule of table raw with -j CT --notrack makes such packets \
+             UNTRACKED instead."
+        }
+        Reason::IcmpUnknown => {
+            "Had what it answers passed here it would be ESTABLISHED: the request took another way, or was \
+             forgotten. A rule of table raw with -j CT --notrack makes it UNTRACKED instead."
+        }
+        Reason::BadFlags => {
+            "No sysctl lets it be anything else; a rule of table raw with -j CT --notrack makes it UNTRACKED \
+             instead."
+        }
+        Reason::InvalidState | Reason::Short | Reason::Malformed | Reason::NatClash => return None,
     })
 }

@@ -7,7 +7,6 @@ use crate::rulesets::{self, Loaded};
 use crate::setting::Setting;
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_analysis::diff::{Compared, Comparison, Pair, Side, render};
-use keepstate_analysis::render::Style;
 use keepstate_packet::Family;
 use keepstate_ruleset::model::Ruleset;
 use std::io::{self, Write};
@@ -146,7 +145,7 @@ fn name_of(files: &[Loaded]) -> String {
 fn print(compared: &[Compared], format: Format, terminal: &Terminal) -> Result<(), Exit> {
     let text = match format {
         Format::Text => {
-            let style = style(terminal);
+            let style = terminal.page();
             let pages: Vec<String> = compared.iter().map(|one| render(one, &style)).collect();
             pages.join("\n")
         }
@@ -159,18 +158,6 @@ fn print(compared: &[Compared], format: Format, terminal: &Terminal) -> Result<(
         },
     };
     write(&text, terminal)
-}
-
-/// How wide, and whether in colours.
-pub(super) fn style(terminal: &Terminal) -> Style {
-    use keepstate_analysis::render::{WIDTH_MAX, WIDTH_MIN};
-    use std::io::IsTerminal;
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = match columns {
-        Some(columns) if io::stdout().is_terminal() => columns,
-        _ => Style::default().width,
-    };
-    Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color }
 }
 
 /// To standard output; whoever has closed it has seen enough.

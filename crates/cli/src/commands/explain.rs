@@ -4,11 +4,11 @@
 use crate::{exit::Exit, graphs, rulesets, terminal::Terminal};
 use keepstate_analysis::explain::TEXT_BYTES_MAX;
 use keepstate_analysis::graph::Graph;
-use keepstate_analysis::render::{RENDERERS, Style, WIDTH_MAX, WIDTH_MIN, renderer};
+use keepstate_analysis::render::{RENDERERS, renderer};
 use keepstate_analysis::{Answer, Question, Unexplained, explain, explain_line};
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::TableName;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `keepstate explain`.
@@ -174,12 +174,7 @@ fn read(from: impl Read) -> std::io::Result<String> {
 }
 
 fn print(answer: &Answer, format: &str, terminal: &Terminal) -> Exit {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = match columns {
-        Some(columns) if std::io::stdout().is_terminal() => columns,
-        _ => Style::default().width,
-    };
-    let style = Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color };
+    let style = terminal.page();
     let Some(renderer) = renderer(format) else { return Exit::Usage };
     let text = (renderer.render)(answer, &style);
     // A reader that has seen enough (`| head`) is no fault.

@@ -8,11 +8,11 @@ use crate::{
 use keepstate_analysis::lint::{Finding, Severity, Wanted, fix, lint, lint_of};
 use keepstate_analysis::lints::LINTS;
 use keepstate_analysis::render::lint::{self as render, File};
-use keepstate_analysis::render::{Style, WIDTH_MAX, WIDTH_MIN, sarif};
+use keepstate_analysis::render::sarif;
 use keepstate_ruleset::{diagnostic::nearest, labels::LabelNames, model::Ruleset};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Arguments of `keepstate lint`.
@@ -151,15 +151,6 @@ fn beside<'a>(loaded: &'a [Loaded], file: &Loaded) -> Option<&'a Ruleset> {
     }
 }
 
-fn style(terminal: &Terminal) -> Style {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = match columns {
-        Some(columns) if io::stdout().is_terminal() => columns,
-        _ => Style::default().width,
-    };
-    Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color }
-}
-
 fn print(arguments: &Arguments, files: &[File<'_>], terminal: &Terminal) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in files.iter().flat_map(|file| file.findings) {
@@ -172,7 +163,7 @@ fn print(arguments: &Arguments, files: &[File<'_>], terminal: &Terminal) {
         }
         "json" => render::json(files),
         "sarif" => sarif::render(files),
-        _ => files.iter().map(|file| render::text(file, &style(terminal))).collect::<String>(),
+        _ => files.iter().map(|file| render::text(file, &terminal.page())).collect::<String>(),
     };
     // A reader that has seen enough (`| head`) is no fault.
     let _ = io::stdout().write_all(text.as_bytes());
@@ -208,7 +199,7 @@ fn mend(
         if !fixed.left.is_empty() && worst == Exit::Clean {
             worst = Exit::Findings;
         }
-        let told = render::fixed(&name, &fixed, &style(terminal));
+        let told = render::fixed(&name, &fixed, &terminal.page());
         if arguments.diff {
             if fixed.text != file.source {
                 let _ =

@@ -11,12 +11,11 @@ use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
     Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, render, spoof,
 };
-use keepstate_analysis::render::{Style, WIDTH_MAX, WIDTH_MIN};
 use keepstate_engine::{Host, Network};
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{Policy, Ruleset, TableName};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 const ENDS_HELP: &str = "\
@@ -146,12 +145,7 @@ fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
 }
 
 fn print(arguments: &Arguments, answers: &[(&Loaded, Answer)], terminal: &Terminal) {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = match columns {
-        Some(columns) if io::stdout().is_terminal() => columns,
-        _ => Style::default().width,
-    };
-    let style = Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color };
+    let style = terminal.page();
     let text = match arguments.format {
         Format::Json => {
             let all: Vec<&Answer> = answers.iter().map(|(_, answer)| answer).collect();

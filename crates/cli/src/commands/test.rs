@@ -1,12 +1,12 @@
 //! `keepstate test`: which files, and how it ends. What a test is and what came of it is the analysis' business.
 
 use crate::{exit::Exit, host, rulesets, terminal::Terminal};
-use keepstate_analysis::render::{Style, TEST_RENDERERS, WIDTH_MAX, WIDTH_MIN};
+use keepstate_analysis::render::TEST_RENDERERS;
 use keepstate_analysis::test::mutate::{MUTANTS_MAX, mutate};
 use keepstate_analysis::test::told::{FileTold, Report};
 use keepstate_analysis::test::{FILE_MAX, Hosted, Outside, Suite, read, run};
 use keepstate_packet::Family;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -139,12 +139,7 @@ fn failed(terminal: &Terminal, why: &str) -> Exit {
 }
 
 fn print(report: &Report, format: Format, terminal: &Terminal) -> Result<(), Exit> {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let width = match columns {
-        Some(columns) if io::stdout().is_terminal() => columns,
-        _ => Style::default().width,
-    };
-    let style = Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color };
+    let style = terminal.page();
     let renderer = TEST_RENDERERS.iter().find(|renderer| renderer.name == format.name());
     let Some(renderer) = renderer else { return Err(failed(terminal, "no such format")) };
     match io::stdout().write_all((renderer.render)(report, &style).as_bytes()) {

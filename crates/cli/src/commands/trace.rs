@@ -3,7 +3,7 @@
 use super::replay::check_captures;
 use crate::setting::{HOST_HELP, Prepared, Setting};
 use crate::{exit::Exit, terminal::Terminal};
-use keepstate_analysis::render::{Style, WIDTH_MAX, WIDTH_MIN};
+use keepstate_analysis::render::Style;
 use keepstate_analysis::trace::notation::{Reader, Way, Written};
 use keepstate_analysis::trace::{PacketTold, Tracer, render};
 use keepstate_datapath::clock::CaptureClock;
@@ -11,7 +11,7 @@ use keepstate_datapath::replay::{Checksums, Options, Replay};
 use keepstate_datapath::{Batch, Datapath, Received};
 use keepstate_engine::{Engine, InterfaceIndex, Packet};
 use keepstate_packet::{Instant, LinkInfo, Parsed};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 const NOTATION_HELP: &str = r#"PACKET:
@@ -24,7 +24,8 @@ const NOTATION_HELP: &str = r#"PACKET:
   addresses with ports, and in any order:
   tcp     flags by name (syn ack fin rst psh urg ece cwr), seq= ack= win= mss= wscale= sackok
           sack=LEFT-RIGHT
-  icmp    echo-request, echo-reply or TYPE/CODE; id= seq= mtu=; about=N quotes the Nth packet,
+  icmp    a name as rules have it (echo-request where none is said, echo-reply, time-exceeded, ...)
+          or TYPE/CODE; id= seq= mtu=; about=N quotes the Nth packet,
           quote=N so many bytes of it, reversed with its ends exchanged
   sctp    tag=N and chunks by name, as in spec/README.md
   all     "text" or len=N; ttl= tos= ipid= mark=; bad-checksum bad-header-checksum; cut=N;
@@ -264,15 +265,10 @@ struct Printer {
 
 impl Printer {
     fn new(arguments: &Arguments, terminal: &Terminal) -> Self {
-        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let width = match columns {
-            Some(columns) if io::stdout().is_terminal() => columns,
-            _ => Style::default().width,
-        };
         Self {
             format: arguments.format,
             only: arguments.only,
-            style: Style { width: width.clamp(WIDTH_MIN, WIDTH_MAX), color: terminal.color },
+            style: terminal.page(),
             out: io::BufWriter::new(io::stdout()),
             printed: 0,
         }

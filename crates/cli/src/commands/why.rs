@@ -1,6 +1,6 @@
 //! `keepstate why`: which rule of which file. Why it is needed is the analysis' business.
 
-use super::diff::{style, write};
+use super::diff::write;
 use super::replay::check_captures;
 use crate::recorded;
 use crate::rulesets::{self, Loaded};
@@ -70,7 +70,7 @@ fn why(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         terminal.error(why);
         return Err(Exit::Usage);
     }
-    let style = style(terminal);
+    let style = terminal.page();
     let text = match (arguments.format, &arguments.all) {
         (Format::Text, None) => {
             told.iter().map(|one| render(one, &style)).collect::<Vec<_>>().join("\n")

@@ -9,5 +9,6 @@ pub mod packet;
 pub mod raw;
 pub mod signal;
 pub mod tap;
+pub mod terminal;
 pub mod tick;
 pub mod zone;

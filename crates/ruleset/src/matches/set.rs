@@ -272,6 +272,10 @@ impl Match for SetMatch {
         self.write(out, "");
     }
 
+    fn fact(&self) -> &'static str {
+        "what the set holds (--ipset FILE, as `ipset save` prints it)"
+    }
+
     fn packet_set(&self) -> PacketSet {
         // Counters go on with every packet.
         match (self.asked.packets, self.asked.bytes) != (Compare::Any, Compare::Any) {
@@ -284,7 +288,7 @@ impl Match for SetMatch {
         let name = &self.named.used.name;
         let verb = either(self.inverted, "is", "is not");
         out.push(Piece::Condition(format!(
-            "it {verb} in the set `{name}`, whose parts are taken from its {}",
+            "it {verb} in the set `{name}`, looked up by its {}",
             self.named.ends()
         )));
         for (what, compare) in [("packets", self.asked.packets), ("bytes", self.asked.bytes)] {

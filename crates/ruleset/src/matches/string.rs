@@ -365,7 +365,7 @@ impl Match for StringMatch {
         let mut pattern = String::new();
         self.write(&mut pattern);
         let verb = either(self.inverted, "holds", "does not hold");
-        let case = either(self.icase, " in any case of its letters", "");
+        let case = either(self.icase, "", " in any case of its letters");
         let place = match (self.from, self.to) {
             (0, TO_MAX) => String::new(),
             (from, TO_MAX) => format!(" from byte {from} on"),

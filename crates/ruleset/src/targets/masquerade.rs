@@ -127,6 +127,13 @@ impl Target for Masquerade {
              the answers their old destination back; such connections are forgotten when the interface \
              goes down or its address changes"
         )));
+        if self.ports.is_none() {
+            out.push(Piece::Note(
+                "A connection keeps its source port unless another one to the same destination has it \
+                 already: then it gets a free one."
+                    .into(),
+            ));
+        }
         self.choice.explain(out);
         explain_lost_base(self.ports, out);
     }

@@ -120,7 +120,10 @@ impl Target for Redirect {
         out.push(Piece::Effect(format!("sends its connection to this host itself{ports}")));
         self.choice.explain(out);
         out.push(Piece::Note(
-            "INPUT of table filter sees the new destination, and has to accept it.".into(),
+            "On arrival the destination becomes the first address of the interface that the packet came in \
+             on; what this host itself sends goes to its loopback. INPUT of table filter sees the new \
+             destination, and has to accept it."
+                .into(),
         ));
     }
 }

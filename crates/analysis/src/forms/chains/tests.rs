@@ -98,7 +98,7 @@ fn what_no_capture_tells_and_what_is_refused_is_named() {
     let answer = file::explain(text, Form::SaveFile);
     let of = |code: &str| answer.fact(code).map(Fact::text).unwrap_or_default().to_string();
     assert!(of("mind.unknown.owner").contains("owner asks for it (OUTPUT 1)"));
-    assert!(of("fault.count").contains("1 faults"), "{}", of("fault.count"));
+    assert!(of("fault.count").contains("1 fault."), "{}", of("fault.count"));
     let (_, rules) = chain(text, "INPUT");
     assert_eq!(rules.len(), 2);
     assert!(rules[0].ends_with("(keepstate refuses this rule)"), "{rules:?}");

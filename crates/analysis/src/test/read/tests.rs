@@ -165,7 +165,7 @@ const LINES: [(&str, &str, &str); 45] = [
     ),
     ("tcp 10.0.0.1:1 > 192.0.2.1:2 syn in eth7 -> drop", "eth7", "no interface eth7"),
     ("tcp 10.0.0.1:1 > 192.0.2.1:2 sny -> drop", "sny", "no word"),
-    ("tcp 10.0.0.1 > 192.0.2.1:2 syn -> drop", "10.0.0.1", "want ADDRESS:PORT"),
+    ("tcp 10.0.0.1:1 > 192.0.2.1 syn -> drop", "192.0.2.1", "want ADDRESS:PORT"),
     ("tcp 10.0.0.1:1 > 192.0.2.1:2 \"syn -> drop", " ", "a quote without an end"),
     ("tcp 10.0.0.1:1 > 192.0.2.1:2 syn times=0 -> drop", "times=0", "want 1 to 10000 times"),
     ("+5x", "+5x", "want +NUMBER and ms, s, min, h or d"),

@@ -73,7 +73,11 @@ pub(super) fn new(protocol: &Word, ports: (Option<u16>, Option<u16>)) -> Result<
             Body::Udp { ports, length_error: 0, data: Vec::new(), unsummed: false }
         }
         Some(sctp::PROTOCOL) => Body::Sctp { ports, tag: 0, chunks: Vec::new() },
-        Some(_) => Body::Icmp { kind: 0, code: 0, rest: [0; 4], data: Vec::new(), about: None },
+        // One that is not named is a ping.
+        Some(number) => {
+            let kind = if number == icmp::PROTOCOL { 8 } else { 128 };
+            Body::Icmp { kind, code: 0, rest: [0; 4], data: Vec::new(), about: None }
+        }
         None => {
             let number = protocol.text.parse();
             let number =
@@ -290,6 +294,13 @@ fn chunk_of(word: &Word) -> Result<Chunk, Wrong> {
     Ok(made)
 }
 
+/// Type and code of an ICMP message by its name, as rules have it: `time-exceeded`, `host-unreachable`.
+fn named(protocol: u8, name: &str) -> Option<(u8, u8)> {
+    // Numbers have a form of their own.
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    is_name.then(|| crate::prose::icmp::number(protocol == icmp::PROTOCOL, name)).flatten()
+}
+
 struct Message<'b> {
     kind: &'b mut u8,
     code: &'b mut u8,
@@ -300,10 +311,12 @@ struct Message<'b> {
 
 impl Message<'_> {
     fn detail(&mut self, protocol: u8, word: &Word, earlier: &[Written]) -> Result<(), Wrong> {
+        if let (false, Some((kind, code))) = (word.quoted, named(protocol, &word.text)) {
+            (*self.kind, *self.code) = (kind, code);
+            return Ok(());
+        }
         let [a, b, c, d] = &mut *self.rest;
         match word.name() {
-            "echo-request" => *self.kind = if protocol == icmp::PROTOCOL { 8 } else { 128 },
-            "echo-reply" => *self.kind = if protocol == icmp::PROTOCOL { 0 } else { 129 },
             "id" => [*a, *b] = word.number::<u16>()?.to_be_bytes(),
             "seq" => [*c, *d] = word.number::<u16>()?.to_be_bytes(),
             "mtu" => *self.rest = word.number::<u32>()?.to_be_bytes(),
