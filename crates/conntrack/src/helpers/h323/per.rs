@@ -7,8 +7,8 @@
 //! As observed on Linux 6.18, and so here: what is encoded as an open type (additions of a
 //! `SEQUENCE`, later alternatives of a `CHOICE`) is passed over by its length, unless something in
 //! it is to be heard; while it is read, only the end of the message ends it. A length takes two
-//! octets that must be there, even when one would say it; that of a known later alternative does
-//! with one where its number ends with an octet. A value that the type forbids and that can be passed over is no fault.
+//! octets that must be there, even when one would say it. A value that the type forbids and that can be
+//! passed over is no fault.
 
 use super::Mark;
 use alloc::vec::Vec;
@@ -317,27 +317,13 @@ impl Walk<'_> {
         if let Some(Additions { known, read }) = choice.additions
             && self.take(1)? == 1
         {
-            return match self.take(7)? {
-                number if number < known => self.later(find(read, number), heard),
-                _ => self.open(None, heard),
-            };
+            let number = self.take(7)?;
+            let kind = find(read, number).filter(|_| number < known);
+            return if matches!(kind, Some(Type::Stop)) { Ok(()) } else { self.open(kind, heard) };
         }
         let number = self.take(width(choice.root.len() as u32))?;
         let kind = choice.root.get(number as usize).ok_or(Fault::Range)?;
         self.value(kind, heard).map(|_| ())
-    }
-
-    /// A later alternative that is known.
-    fn later(&mut self, kind: Option<&Type>, heard: bool) -> Result<(), Fault> {
-        if matches!(kind, Some(Type::Stop)) {
-            return Ok(());
-        }
-        if !self.at.is_multiple_of(8) {
-            self.align();
-            self.expect(16)?;
-        }
-        let length = self.determinant()?;
-        self.content(length, kind, heard)
     }
 
     /// A value behind its length.
