@@ -40,13 +40,14 @@ impl Outside for One {
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let suite = match read("t.md", text, &One) {
+    let name = if text.contains("[[test]]") { "t.toml" } else { "t.md" };
+    let suite = match read(name, text, &One) {
         Ok(suite) => suite,
         Err(faults) => {
             assert!(!faults.is_empty());
             for fault in faults {
                 assert!(fault.span.start <= fault.span.end && fault.span.end as usize <= text.len());
-                assert!(!fault.render("t.md", text).is_empty());
+                assert!(!fault.render(name, text).is_empty());
             }
             return;
         }

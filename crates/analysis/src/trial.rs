@@ -1,10 +1,18 @@
 //! One packet through the tables of a way, by the engine's own evaluator, with the state that it is to have
 //! and with the answers that matches are to give which no packet decides.
 //!
-//! What the algebra claims of a set is tried on a packet of it here before it is told.
+//! What the algebra claims of a set is tried on a packet of it here before it is told; and once more, with the
+//! packets before it that make its state, by an engine with the same rules ([`Trial::confirms`]).
+
+mod history;
+mod player;
+
+pub(crate) use history::{History, histories};
+pub(crate) use player::Heard;
 
 use crate::algebra::chain::{self, Current, RuleAt};
 use crate::algebra::{Example, Space, Way, way};
+use crate::copy::copy;
 use keepstate_conntrack::table::Template;
 use keepstate_conntrack::{CtState, Hook, Sysctls, Table as Connections, Tracked};
 use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed, rewrite};
@@ -15,19 +23,35 @@ use keepstate_ruleset::evaluate::{
 use keepstate_ruleset::explain::Pieces;
 use keepstate_ruleset::matches::Match;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::{ChainIndex, Jump, Ruleset, Table, TableName};
+use keepstate_ruleset::model::{ChainIndex, Jump, Rule, Ruleset, Table, TableName};
 use keepstate_ruleset::needs::Needs;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::{Answer, Verdict};
+use player::Player;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// A rule set whose rules can be tried one packet at a time.
 #[derive(Debug)]
 pub struct Trial {
     ruleset: Ruleset,
     assumed: Vec<Assumption>,
+    /// Made when it is first asked.
+    player: RefCell<Asked>,
+    /// The rule that matches nothing now.
+    gone: Option<(TableName, RuleAt)>,
+}
+
+/// The engine that confirms.
+#[derive(Debug)]
+enum Asked {
+    NotYet,
+    /// Its rules cannot be read back.
+    Never,
+    Of(Box<Player>),
 }
 
 /// What a match that no packet decides is to say.
@@ -117,6 +141,8 @@ pub struct Ran {
     pub decided: Vec<Decided>,
     /// Rules that it matched, in order.
     pub matched: Vec<Decided>,
+    /// What tracking said of it, a bit of [`ct::state_bit`].
+    pub state: u8,
     /// Its mark behind each hook.
     pub marks: Vec<(Hook, u32)>,
     /// Its time to live or hop limit by the end.
@@ -157,37 +183,64 @@ impl Recorder for Matched {
 const NOW: Instant = Instant(1_700_000_000_000_000_000);
 /// Bytes behind the packet that targets which add to it may use.
 const SPARE: usize = 64;
+/// Between two packets.
+const APART: Duration = Duration::from_millis(10);
+
+/// Has every match that no packet decides say what is assumed of it.
+fn wrap(ruleset: &mut Ruleset) -> Vec<Assumption> {
+    let mut assumed = Vec::new();
+    for table in &mut ruleset.tables {
+        for chain in &mut table.chains {
+            let mut places = chain::Places::new(table.name, &chain.name);
+            for rule in &mut chain.rules {
+                for one in &mut rule.matches {
+                    let set = one.packet_set();
+                    let place = places.of_match(one.as_ref(), &set);
+                    if is_plain(&set) {
+                        continue;
+                    }
+                    let says = Arc::new(AtomicU8::new(ASK));
+                    let text = chain::text_of(one.as_ref());
+                    let own = std::mem::replace(one, Box::new(Never));
+                    *one = Box::new(Assumed { own, says: Arc::clone(&says) });
+                    assumed.push(Assumption { place, text, set, says });
+                }
+                if let Jump::Target(target) = &rule.target {
+                    let _ = places.of_target(target.as_ref());
+                }
+            }
+        }
+    }
+    assumed
+}
+
+/// Has them say what the example says.
+fn assume(assumed: &[Assumption], space: &mut Space, example: &Example) {
+    let mut known: BTreeMap<&str, u8> = BTreeMap::new();
+    for one in assumed {
+        let name = if one.place.is_empty() { &one.text } else { &one.place };
+        if let Some(says) = known.get(name.as_str()) {
+            one.says.store(*says, Ordering::Relaxed);
+            continue;
+        }
+        let set = chain::compile(space, &one.set, &Current::default(), &one.place);
+        // Unknowns that were new just now say no: no claim hangs on them.
+        let says = match set {
+            Ok(set) if space.contains(&set, &space.values(example)) => YES,
+            Ok(_) => NO,
+            Err(_) => ASK,
+        };
+        known.insert(name, says);
+        one.says.store(says, Ordering::Relaxed);
+    }
+}
 
 impl Trial {
     /// Takes a rule set.
     #[must_use]
     pub fn new(mut ruleset: Ruleset) -> Self {
-        let mut assumed = Vec::new();
-        for table in &mut ruleset.tables {
-            for at in 0..table.chains.len() {
-                let name = table.chains.get(at).map(|chain| chain.name.clone()).unwrap_or_default();
-                let Some(chain) = table.chains.get_mut(at) else { continue };
-                let mut places = chain::Places::new(table.name, &name);
-                for rule in &mut chain.rules {
-                    for one in &mut rule.matches {
-                        let set = one.packet_set();
-                        let place = places.of_match(one.as_ref(), &set);
-                        if is_plain(&set) {
-                            continue;
-                        }
-                        let says = Arc::new(AtomicU8::new(ASK));
-                        let text = chain::text_of(one.as_ref());
-                        let own = std::mem::replace(one, Box::new(Never));
-                        *one = Box::new(Assumed { own, says: Arc::clone(&says) });
-                        assumed.push(Assumption { place, text, set, says });
-                    }
-                    if let Jump::Target(target) = &rule.target {
-                        let _ = places.of_target(target.as_ref());
-                    }
-                }
-            }
-        }
-        Self { ruleset, assumed }
+        let assumed = wrap(&mut ruleset);
+        Self { ruleset, assumed, player: RefCell::new(Asked::NotYet), gone: None }
     }
 
     /// The rule set.
@@ -196,9 +249,50 @@ impl Trial {
         &self.ruleset
     }
 
-    /// The rules, to put others in the place of some.
-    pub fn ruleset_mut(&mut self) -> &mut Ruleset {
-        &mut self.ruleset
+    /// Has a rule match nothing; with `None` all are as they were.
+    pub(crate) fn take_away(&mut self, rule: Option<(TableName, RuleAt)>) {
+        if let Some((table, at)) = self.gone.take()
+            && let Some(rule) = rule_mut(&mut self.ruleset, table, at)
+        {
+            rule.matches.pop();
+        }
+        if let Asked::Of(player) = self.asked() {
+            player.without(rule);
+        }
+        if let Some((table, at)) = rule
+            && let Some(rule) = rule_mut(&mut self.ruleset, table, at)
+        {
+            rule.matches.push(Box::new(Never));
+            self.gone = Some((table, at));
+        }
+    }
+
+    /// The engine with these rules; asked before a rule is taken away, for that one cannot be copied.
+    fn asked(&mut self) -> &Asked {
+        let asked = self.player.get_mut();
+        if matches!(asked, Asked::NotYet) {
+            *asked = made(&self.ruleset);
+        }
+        asked
+    }
+
+    /// Whether an engine with these rules, which has seen the packets before it, says the same of a packet.
+    pub(crate) fn confirms(
+        &self,
+        space: &mut Space,
+        (way, example): (Way, &Example),
+        history: &History,
+        ran: &Ran,
+    ) -> Heard {
+        let Some(bytes) = history.bytes() else { return Heard::Nothing };
+        let mut asked = self.player.borrow_mut();
+        if matches!(*asked, Asked::NotYet) {
+            *asked = made(&self.ruleset);
+        }
+        match &mut *asked {
+            Asked::Of(player) => player.hears(space, (way, example), (history, &bytes), ran),
+            Asked::NotYet | Asked::Never => Heard::Nothing,
+        }
     }
 
     /// Sends a packet with these bytes through the tables of a way: it has the state and the mark, and comes and
@@ -207,7 +301,7 @@ impl Trial {
     /// # Errors
     /// When the bytes are no packet.
     pub fn run(&self, space: &mut Space, way: Way, example: &Example, bytes: &[u8]) -> Option<Ran> {
-        self.assume(space, example);
+        assume(&self.assumed, space, example);
         let mut passing = Passing {
             parsed: Parsed::new(bytes).ok()?,
             bytes: bytes.iter().copied().chain([0; SPARE]).collect(),
@@ -226,6 +320,7 @@ impl Trial {
             verdict: Verdict::Accept,
             decided: Vec::new(),
             matched: Vec::new(),
+            state: ct::INVALID,
             marks: Vec::new(),
             ttl: 0,
             tos: 0,
@@ -238,6 +333,7 @@ impl Trial {
             }
             for name in way::tables(*hook) {
                 passing.track(*hook, name);
+                ran.state = ct::state_bit(passing.tracked.as_ref());
                 let Some(table) = self.ruleset.table(name) else { continue };
                 if name == TableName::Nat && !passing.is_first {
                     continue;
@@ -252,29 +348,15 @@ impl Trial {
         (ran.ttl, ran.tos) = (passing.parsed.ttl, passing.parsed.tos);
         Some(ran)
     }
+}
 
-    fn assume(&self, space: &mut Space, example: &Example) {
-        if self.assumed.is_empty() {
-            return;
-        }
-        let mut known: BTreeMap<&str, u8> = BTreeMap::new();
-        for one in &self.assumed {
-            let name = if one.place.is_empty() { &one.text } else { &one.place };
-            if let Some(says) = known.get(name.as_str()) {
-                one.says.store(*says, Ordering::Relaxed);
-                continue;
-            }
-            let set = chain::compile(space, &one.set, &Current::default(), &one.place);
-            // Unknowns that were new just now say no: no claim hangs on them.
-            let says = match set {
-                Ok(set) if space.contains(&set, &space.values(example)) => YES,
-                Ok(_) => NO,
-                Err(_) => ASK,
-            };
-            known.insert(name, says);
-            one.says.store(says, Ordering::Relaxed);
-        }
-    }
+fn made(ruleset: &Ruleset) -> Asked {
+    copy(ruleset).map_or(Asked::Never, |ruleset| Asked::Of(Box::new(Player::new(ruleset))))
+}
+
+fn rule_mut(ruleset: &mut Ruleset, table: TableName, at: RuleAt) -> Option<&mut Rule> {
+    let table = ruleset.tables.iter_mut().find(|one| one.name == table)?;
+    table.chains.get_mut(at.chain.0 as usize)?.rules.get_mut(at.number as usize)
 }
 
 /// A match that no packet fits: a rule with it is as good as not there, and keeps its number.
@@ -445,6 +527,6 @@ fn length_of(table: &Table, chain: ChainIndex) -> u32 {
     u32::try_from(rules).unwrap_or(u32::MAX)
 }
 
-fn rule_at(table: &Table, at: RuleAt) -> Option<&keepstate_ruleset::model::Rule> {
+fn rule_at(table: &Table, at: RuleAt) -> Option<&Rule> {
     table.chain(at.chain)?.rules.get(at.number as usize)
 }

@@ -7,29 +7,20 @@
 #[allow(dead_code, reason = "the addresses of the link are not asked for here")]
 #[path = "algebra/grammar.rs"]
 mod grammar;
+#[allow(dead_code, reason = "files of other rules are read by other tests")]
+#[path = "algebra/ground.rs"]
+mod ground;
 
 use grammar::{Draw, Packet};
+use ground::{fares, number_of, parse};
 use keepstate_analysis::algebra::space::{Packets, Unknown};
 use keepstate_analysis::algebra::{Example, Space, Way};
 use keepstate_analysis::diff::{Aspect, Comparison, Side, WitnessTold};
 use keepstate_analysis::trace::notation::{Reader, Way as Written};
 use keepstate_analysis::trial::Ran;
 use keepstate_conntrack::CtState;
-use keepstate_packet::{Family, Parsed};
-use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::Ruleset;
+use keepstate_packet::Family;
 use keepstate_ruleset::syntax::iptables_save;
-
-fn number_of(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn parse(source: &str, family: Family) -> Ruleset {
-    match iptables_save::parse(source, family) {
-        Ok(ruleset) => ruleset,
-        Err(faults) => panic!("{}", faults[0].render("rules", source)),
-    }
-}
 
 fn side(name: &str, source: &str, family: Family) -> Side {
     Side::new(name, source, parse(source, family))
@@ -73,6 +64,7 @@ struct Sum {
     sets: u64,
     equal: u64,
     witnesses: u64,
+    played: u64,
     rows: u64,
 }
 
@@ -95,6 +87,10 @@ fn a_packet_fares_differently_exactly_where_diff_says_so() {
             sum.rows += 1;
             sum.witnesses += u64::from(row.witness.is_some());
             assert!(!row.certain || row.witness.is_some(), "{row:?} {}", text());
+            if let Some(witness) = &row.witness {
+                sum.played += u64::from(witness.played.is_played);
+                assert!(!witness.played.differs, "the engine contradicts {row:#?} {}", text());
+            }
         }
         let ways = comparison.ways.clone();
         for (way, differences) in ways {
@@ -153,14 +149,6 @@ fn a_packet_fares_differently_exactly_where_diff_says_so() {
 }
 
 const PACKETS: usize = 150;
-
-/// What is told of a packet.
-fn fares(ran: &Ran) -> (keepstate_ruleset::verdict::Verdict, Vec<u32>, u8, u8) {
-    let passed = ran.verdict == keepstate_ruleset::verdict::Verdict::Accept;
-    let marks = ran.marks.iter().map(|(_, mark)| *mark).filter(|_| passed).collect();
-    let (ttl, tos) = if passed { (ran.ttl, ran.tos) } else { (0, 0) };
-    (ran.verdict, marks, ttl, tos)
-}
 
 fn shows(aspect: &Aspect, came: &Example, old: &Ran, new: &Ran) -> bool {
     let mark = |ran: &Ran, hook| ran.marks.iter().find(|(at, _)| *at == hook).map(|(_, m)| *m);
@@ -249,26 +237,9 @@ fn drawn(
     way: Way,
     comparison: &Comparison<'_>,
 ) -> Option<(Example, Vec<u8>)> {
-    let parsed = Parsed::new(&packet.bytes).ok()?;
-    let state = match packet.state {
-        CtState::New => ct::NEW,
-        CtState::Established => ct::ESTABLISHED,
-        CtState::Related => ct::RELATED,
-        CtState::Invalid => ct::INVALID,
-        CtState::Untracked => ct::UNTRACKED,
-    };
-    let named =
-        |name: Option<String>, has: bool| has.then(|| name.unwrap_or_else(|| String::from("eth0")));
-    let unknowns = comparison.space.unknowns().iter();
-    let unknowns = unknowns.map(|unknown| (unknown.clone(), draw.one_in(2))).collect();
-    let example = Example {
-        in_interface: named(packet.in_interface, way != Way::Out),
-        out_interface: named(packet.out_interface, way != Way::In),
-        unknowns,
-        ..Example::of_packet(&parsed, &packet.bytes, packet.mark, state)
-    };
-    let values = comparison.space.values(&example);
-    comparison.space.contains(&comparison.possible, &values).then_some((example, packet.bytes))
+    let space = &comparison.space;
+    let drawn = ground::example(draw, packet, way, space)?;
+    space.contains(&comparison.possible, &space.values(&drawn.0)).then_some(drawn)
 }
 
 #[test]

@@ -7,31 +7,17 @@
 #[allow(dead_code, reason = "the addresses of the link are not asked for here")]
 #[path = "algebra/grammar.rs"]
 mod grammar;
+#[path = "algebra/ground.rs"]
+mod ground;
 
 use grammar::Draw;
-use keepstate_analysis::algebra::{Example, Space, Way};
+use ground::{fares, number_of, parse, shared};
+use keepstate_analysis::algebra::{Space, Way};
 use keepstate_analysis::copy::copy;
-use keepstate_analysis::diff::{Comparison, Side};
-use keepstate_analysis::trial::{Decided, Ran, Trial};
-use keepstate_analysis::why::{Asked, Need, Place, find, places};
-use keepstate_conntrack::CtState;
-use keepstate_packet::{Family, Parsed};
-use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::Ruleset;
-use keepstate_ruleset::syntax::iptables_save;
-use keepstate_ruleset::verdict::Verdict;
-use std::path::Path;
-
-fn number_of(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn parse(source: &str, family: Family) -> Ruleset {
-    match iptables_save::parse(source, family) {
-        Ok(ruleset) => ruleset,
-        Err(faults) => panic!("{}", faults[0].render("rules", source)),
-    }
-}
+use keepstate_analysis::diff::{self, Comparison, Side};
+use keepstate_analysis::trial::{Decided, Trial};
+use keepstate_analysis::why::{Asked, Need, Place, WhyTold, find, places};
+use keepstate_packet::Family;
 
 fn asked(source: &str, family: Family) -> Asked {
     let with = parse(source, family);
@@ -43,14 +29,14 @@ fn asked(source: &str, family: Family) -> Asked {
 fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none() {
     let wanted = number_of("KEEPSTATE_CHECKS", 20_000);
     let mut seed = number_of("KEEPSTATE_SEED", 1);
-    let (mut packets, mut needs) = (0_u64, [0_u64; 4]);
+    let (mut packets, mut needs, mut played) = (0_u64, [0_u64; 4], [0_u64; 2]);
     while packets < wanted {
         let mut draw = Draw::new(seed);
         let family = if draw.one_in(3) { Family::V6 } else { Family::V4 };
         let (source, pools) = grammar::ruleset(&mut draw, family);
         let mut asked = asked(&source, family);
         let mut space = Space::new(family, [asked.ruleset()]).expect("a space");
-        let possible = space.possible_packets().expect("possible");
+        let possible = diff::possible(&space, &[asked.ruleset()]).expect("possible");
         for place in places(asked.ruleset()) {
             let told = asked.need(place).expect("an answer").expect("a rule");
             let text = || format!("seed {seed} {place:?} {told:#?}\n{source}");
@@ -58,6 +44,10 @@ fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none(
             needs[told.need as usize] += 1;
             let rows = || told.without.iter().flat_map(|way| &way.rows);
             assert!(rows().all(|row| !row.certain || row.witness.is_some()), "{}", text());
+            for witness in rows().filter_map(|row| row.witness.as_ref()) {
+                assert!(!witness.played.differs, "the engine contradicts {witness:#?}\n{}", text());
+                played[usize::from(witness.played.is_played)] += 1;
+            }
             let shown = rows().any(|row| row.witness.is_some());
             assert!(told.need != Need::Needed || shown, "{}", text());
             assert!(told.need == Need::Needed || !rows().any(|row| row.certain), "{}", text());
@@ -71,7 +61,7 @@ fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none(
             for way in Way::ALL {
                 for _ in 0..30 {
                     let packet = grammar::packet(&mut draw, &pools, family);
-                    let drawn = drawn(&mut draw, packet, way, &space);
+                    let drawn = ground::example(&mut draw, packet, way, &space);
                     let Some((example, bytes)) = drawn else { continue };
                     if !space.contains(&possible, &space.values(&example)) {
                         continue;
@@ -88,44 +78,9 @@ fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none(
         }
         seed += 1;
     }
-    println!("{packets} packets, needs {needs:?}");
+    println!("{packets} packets, needs {needs:?}, witnesses not played and played {played:?}");
+    assert!(played[1] > played[0], "{played:?}");
     assert!(needs.iter().all(|count| *count > 0), "{needs:?}");
-}
-
-/// What becomes of a packet.
-fn fares(ran: &Ran) -> (Verdict, Vec<u32>, u8, u8) {
-    let passed = ran.verdict == Verdict::Accept;
-    let marks = ran.marks.iter().map(|(_, mark)| *mark).filter(|_| passed).collect();
-    let (ttl, tos) = if passed { (ran.ttl, ran.tos) } else { (0, 0) };
-    (ran.verdict, marks, ttl, tos)
-}
-
-/// The packet on a way, with random answers of what no packet decides.
-fn drawn(
-    draw: &mut Draw,
-    packet: grammar::Packet,
-    way: Way,
-    space: &Space,
-) -> Option<(Example, Vec<u8>)> {
-    let parsed = Parsed::new(&packet.bytes).ok()?;
-    let state = match packet.state {
-        CtState::New => ct::NEW,
-        CtState::Established => ct::ESTABLISHED,
-        CtState::Related => ct::RELATED,
-        CtState::Invalid => ct::INVALID,
-        CtState::Untracked => ct::UNTRACKED,
-    };
-    let named =
-        |name: Option<String>, has: bool| has.then(|| name.unwrap_or_else(|| String::from("eth0")));
-    let unknowns = space.unknowns().iter();
-    let unknowns = unknowns.map(|unknown| (unknown.clone(), draw.one_in(2))).collect();
-    let example = Example {
-        in_interface: named(packet.in_interface, way != Way::Out),
-        out_interface: named(packet.out_interface, way != Way::In),
-        unknowns,
-        ..Example::of_packet(&parsed, &packet.bytes, packet.mark, state)
-    };
-    Some((example, packet.bytes))
 }
 
 const HOST: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
@@ -190,51 +145,99 @@ fn each_kind_of_answer_is_given() {
     }
 }
 
-/// Rule sets of the shared test material: a host, two servers, a company, a router with Shorewall.
-const REAL: [&str; 5] = [
-    "thy__Iptables_Semantics__Examples__Ringofsaturn_com__iptables-save",
-    "thy__Iptables_Semantics__Examples__sns.ias.edu__eduroam_iptables-save",
-    "thy__Iptables_Semantics__Examples__SQRL_Shorewall__2015_aug_iptables-save-spoofing-protection",
-    "thy__Iptables_Semantics__Examples__IPPartEval__gopherproxy.meulie.net__iptables-save",
-    "thy__Iptables_Semantics__Examples__IPPartEval__medium-sized-company__iptables-save",
+/// Rule sets of the shared test material, with the family of each: what people, offices, tools and containers have.
+const REAL: [(&str, Family); 13] = [
+    (
+        "Iptables_Semantics/thy__Iptables_Semantics__Examples__Ringofsaturn_com__iptables-save",
+        Family::V4,
+    ),
+    (
+        "Iptables_Semantics/thy__Iptables_Semantics__Examples__sns.ias.edu__eduroam_iptables-save",
+        Family::V4,
+    ),
+    (
+        "Iptables_Semantics/thy__Iptables_Semantics__Examples__SQRL_Shorewall__2015_aug_iptables-save-spoofing-protection",
+        Family::V4,
+    ),
+    (
+        "Iptables_Semantics/thy__Iptables_Semantics__Examples__IPPartEval__gopherproxy.meulie.net__iptables-save",
+        Family::V4,
+    ),
+    (
+        "Iptables_Semantics/thy__Iptables_Semantics__Examples__IPPartEval__medium-sized-company__iptables-save",
+        Family::V4,
+    ),
+    ("net-network/config_home_user__typical_home_user_iptables-save", Family::V4),
+    ("net-network/configs_sqrl_shorewall__2014_sep_iptables-saveakachan", Family::V4),
+    ("net-network/config_internal_office_fw__iptables-save.anonymized", Family::V4),
+    ("net-network/configs_serverfault__765855.txt", Family::V4),
+    ("net-network/configs_psa__team_a__about_NOTRACK.txt.derived", Family::V4),
+    ("tools-generated/firehol-gateway.ip6tables-save", Family::V6),
+    ("tools-generated/ufw-desktop.iptables-save", Family::V4),
+    (
+        "docker/rs__bridge__internal__iptabler__testdata__TestIptabler__hairpin=true_internal=false_icc=false_masq=true_snat=true_gwm=nat_bindlh=true__iptables.golden",
+        Family::V4,
+    ),
 ];
 
 /// Rules of a file that are asked about without `KEEPSTATE_ALL`.
 const SAMPLE: usize = 12;
 
+/// What was claimed of the rules of a file.
+#[derive(Default)]
+struct Claims {
+    needs: [usize; 4],
+    rows: usize,
+    witnesses: usize,
+    played: usize,
+}
+
 #[test]
 fn every_rule_of_real_rule_sets_has_an_answer_that_a_comparison_bears_out() {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/rulesets/Iptables_Semantics");
-    if !folder.exists() {
-        return println!("skipped: no shared test material (rulesets)");
-    }
+    let Some(folder) = shared("rulesets") else { return };
     let all = std::env::var_os("KEEPSTATE_ALL").is_some();
-    for name in REAL {
+    let only = std::env::var("KEEPSTATE_ONLY").unwrap_or_default();
+    for (name, family) in REAL.into_iter().filter(|(name, _)| name.contains(&only)) {
         let source = std::fs::read_to_string(folder.join(name)).expect(name);
-        let mut asked = asked(&source, Family::V4);
+        let mut asked = asked(&source, family);
+        if all {
+            asked.share();
+        }
         let rules = places(asked.ruleset());
         let step = if all { 1 } else { rules.len().div_ceil(SAMPLE) };
-        let (mut needs, mut compared) = ([0; 4], 0);
+        let mut claims = Claims::default();
         for place in rules.iter().step_by(step) {
             let told = asked.need(*place).expect("an answer").expect("a rule");
             assert!(!told.because.is_empty(), "{told:#?}");
-            needs[told.need as usize] += 1;
-            if matches!(told.need, Need::NotNeeded | Need::NeverReached) {
-                unneeded(&mut asked, &source, *place);
-                compared += 1;
+            claims.needs[told.need as usize] += 1;
+            match told.need {
+                Need::NotNeeded | Need::NeverReached => unneeded(&mut asked, &source, *place),
+                Need::Needed | Need::Perhaps => claims.needed(&told),
             }
         }
-        let count = needs.iter().sum::<i32>();
+        let Claims { needs: [needed, perhaps, not, never], rows, witnesses, played } = claims;
         println!(
-            "{count} of {} rules: {} needed, {} perhaps, {} not needed, {} never reached; {compared} \
-             compared: {name}",
+            "{} of {} rules: {needed} needed, {perhaps} perhaps, {not} not needed, {never} never reached; \
+             {rows} rows, {witnesses} with a packet, {played} of them played: {name}",
+            needed + perhaps + not + never,
             rules.len(),
-            needs[0],
-            needs[1],
-            needs[2],
-            needs[3],
         );
+    }
+}
+
+impl Claims {
+    /// Of a rule that is needed: its packets fare otherwise without it, in the engine as well.
+    fn needed(&mut self, told: &WhyTold) {
+        for row in told.without.iter().flat_map(|way| &way.rows) {
+            self.rows += 1;
+            let Some(witness) = &row.witness else {
+                assert!(!row.certain, "{told:#?}");
+                continue;
+            };
+            self.witnesses += 1;
+            self.played += usize::from(witness.played.is_played);
+            assert!(!witness.played.differs, "the engine contradicts {row:#?}\n{}", told.rule);
+        }
     }
 }
 

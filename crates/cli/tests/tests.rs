@@ -26,20 +26,28 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, text: &str) -> Self {
+        Self::called(name, "t.md", text)
+    }
+
+    fn called(name: &str, file: &str, text: &str) -> Self {
         let at = std::env::temp_dir().join(format!("keepstate-test-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&at).expect("a directory");
-        std::fs::write(at.join("t.md"), text).expect("a file");
-        Self(at)
+        std::fs::write(at.join(file), text).expect("a file");
+        Self(at.join(file))
     }
 
     fn path(&self) -> String {
-        self.0.join("t.md").display().to_string()
+        self.0.display().to_string()
+    }
+
+    fn directory(&self) -> &Path {
+        self.0.parent().expect("a directory")
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(self.directory());
     }
 }
 
@@ -84,6 +92,45 @@ fn without_the_tests_mutants_survive_and_the_suggested_tests_kill_them() {
     }
     let file = Scratch::new("all", &all);
     let (text, status) = told(&["--mutate", &file.path()]);
+    assert!(status == Some(0) && text.contains("none survives"), "{text}\n{all}");
+}
+
+/// Two rules and a policy are enough to see every form of a suggestion in TOML.
+#[test]
+fn tests_in_toml_are_found_in_a_directory_and_suggested_ones_kill_what_survives() {
+    let begin = "rules = '''\n*filter\n:FORWARD DROP [0:0]\n\
+        -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+        -A FORWARD -i eth0 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n'''\n\n\
+        [[test]]\nname = 'web'\npackets = 'tcp-client 10.0.0.5 > 192.0.2.1:80 -> passes'\n\n";
+    let file = Scratch::called("toml", "web.toml", begin);
+    std::fs::write(file.directory().join("host.toml"), "# no test\n").expect("a file");
+    let directory = file.directory().display().to_string();
+    let (text, status) = told(&["--suggest", "--format", "json", &directory]);
+    assert_eq!(status, Some(1), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(report["files"].as_array().map(Vec::len), Some(1), "{report:#}");
+    let survivors = report["mutations"][0]["survivors"].as_array().expect("survivors");
+    assert!(survivors.len() > 3, "{report:#}");
+    let (text, _) = told(&["--mutate", "--format", "junit", &directory]);
+    let cases = survivors.len() + 2;
+    let head = format!("tests=\"{cases}\" failures=\"{}\">", survivors.len());
+    assert!(text.contains(&head) && text.matches("<testcase ").count() == cases, "{text}");
+    assert_eq!(text.matches("<failure ").count(), survivors.len(), "{text}");
+    let (text, _) = told(&["--mutate", "--format", "tap", &directory]);
+    assert!(
+        text.starts_with("TAP version 14\n1..2\nok 1 - ") && text.contains("\nnot ok 2 - "),
+        "{text}"
+    );
+    let mut all = begin.to_owned();
+    for one in survivors {
+        assert!(one["no_test"].is_null(), "{one}");
+        if let Some(test) = one["test"].as_str() {
+            assert!(test.starts_with("[[test]]"), "{test}");
+            let _ = writeln!(all, "{test}");
+        }
+    }
+    std::fs::write(file.directory().join("web.toml"), &all).expect("a file");
+    let (text, status) = told(&["--mutate", &directory]);
     assert!(status == Some(0) && text.contains("none survives"), "{text}\n{all}");
 }
 

@@ -402,7 +402,8 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
     };
     let wanted_protocol = |wanted: Inverted<u8>| {
         // Without a protocol it is not another one either.
-        protocol(traversal).is_some_and(|found| (found == wanted.value) != wanted.inverted)
+        protocol(packet, traversal.bytes)
+            .is_some_and(|found| (found == wanted.value) != wanted.inverted)
     };
     header.protocol.is_none_or(wanted_protocol)
         && network(&header.source, packet.source)
@@ -415,12 +416,12 @@ pub fn header_matches(header: &HeaderMatch, traversal: &Traversal<'_>) -> bool {
 /// What `-p` compares. With iptables-nft, unlike for tracking, the IPv6 authentication header is a
 /// protocol (51) and not an extension header. `None` for a chain of extension headers that is broken.
 #[inline]
-fn protocol(traversal: &Traversal<'_>) -> Option<u8> {
-    let packet = &*traversal.packet;
+#[must_use]
+pub fn protocol(packet: &Parsed, bytes: &[u8]) -> Option<u8> {
     if packet.family == Family::V4 || !packet.has_options {
         return Some(packet.protocol);
     }
-    behind_extension_headers(packet, traversal.bytes)
+    behind_extension_headers(packet, bytes)
 }
 
 #[cold]

@@ -6,7 +6,7 @@
 
 use super::places;
 pub(crate) use super::places::{Places, text_of};
-use super::space::{Group, Packets, Result, STATES, Space, Unknown};
+use super::space::{Group, MARKER, Packets, Result, STATES, Space, Unknown};
 use keepstate_ruleset::effect::{Change, Effect};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, ChainIndex, Jump, Policy, Rule, Table};
@@ -196,7 +196,12 @@ impl Current {
     }
 
     /// A router has passed the packets on: a hop less is left to them (RFC 791, 3.2; RFC 8200, 3).
-    pub(super) fn passed_on(&mut self, space: &Space) -> Result<()> {
+    pub(super) fn passed_on(&mut self, space: &mut Space) -> Result<()> {
+        // These may read the byte itself, and the checksum over it.
+        for name in ["bpf", "string", "u32"] {
+            let every = space.none().others()?;
+            self.change(space, &every, Some(name), "a router");
+        }
         let group = Group::Field(Field::Ttl);
         let mut less = Vec::new();
         let mut borrowed = space.all();
@@ -229,6 +234,11 @@ impl Current {
         Ok(bits.iter().fold(0, |number, bit| number << 1 | u128::from(space.contains(bit, values))))
     }
 
+    /// Whether a match without a field may say another thing than of the packet as it came in.
+    pub(super) fn is_seen_otherwise(&self) -> bool {
+        !self.unseen.is_empty()
+    }
+
     /// Whether a group may be another thing than it was.
     #[must_use]
     pub fn changes(&self, space: &Space, group: Group) -> bool {
@@ -256,12 +266,13 @@ pub fn compile(
     Ok(match set {
         PacketSet::In(field, ranges) => {
             let ranges = space.ranges(*field, ranges);
-            space.among(&current.group(space, Group::Field(*field))?, &ranges)?
+            let found = space.among(&current.group(space, Group::Field(*field))?, &ranges)?;
+            space.with_header(*field, found)?
         }
         PacketSet::Bits(field, mask, value, inverted) => {
             let [mask, value] = [mask, value].map(|number| space.number(*field, *number));
             let found = space.masked(&current.group(space, Group::Field(*field))?, mask, value)?;
-            if *inverted { found.others()? } else { found }
+            space.with_header(*field, if *inverted { found.others()? } else { found })?
         }
         PacketSet::Interface(outward, wanted) => {
             let ranges = space.interface_ranges(wanted);
@@ -287,7 +298,7 @@ pub fn compile(
 }
 
 /// Where a rule stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleAt {
     /// Its chain.
     pub chain: ChainIndex,
@@ -391,14 +402,15 @@ impl Walk<'_> {
                 made.rules.push((none.clone(), none.clone()));
                 continue;
             }
-            let matched = self.matched(rule, &now, &mut texts)?;
+            let at = RuleAt { chain: index, number: number as u32 };
+            let own = ((table.name, at), rule);
+            let matched = places::matched_at(self.space, own, &now, &mut texts)?;
             let hit = here.and(&matched)?;
             made.rules.push((here.clone(), hit.clone()));
             if hit.is_empty() {
                 texts.pass_over_target(rule);
                 continue;
             }
-            let at = RuleAt { chain: index, number: number as u32 };
             for (hit, step) in self.steps(rule, &hit, &mut now, &mut texts)? {
                 match step {
                     Step::Continue => {}
@@ -443,11 +455,6 @@ impl Walk<'_> {
         made.calls.push((at, hit.clone()));
         let Some(callee) = self.summaries.get(at) else { return Err(super::Exhausted) };
         Ok((hit.and(&callee.returned)?, callee.current.clone()))
-    }
-
-    /// Packets that a rule matches, by what they are now.
-    fn matched(&mut self, rule: &Rule, now: &Current, texts: &mut Places) -> Result<Packets> {
-        places::matched(self.space, rule, now, texts)
     }
 
     /// What the target does with the packets that it gets.
@@ -538,6 +545,7 @@ impl Walk<'_> {
         for bit in 0..width {
             bits.push(self.space.unknown(Unknown::Written(format!("{place} ({number})"), bit))?);
         }
+        self.space.unknown(Unknown::Written(format!("{place} ({number})"), MARKER))?;
         let inside = self.space.among(&bits, ranges)?;
         self.space.assumed = self.space.assumed.and(&inside)?;
         Ok(bits)

@@ -2,6 +2,7 @@
 
 use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
 use keepstate_packet::{Address, Family, Parsed};
+use keepstate_ruleset::evaluate;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::packet_set::Field;
 use oxidd::{BooleanFunction, util::OptBool};
@@ -292,8 +293,10 @@ impl Example {
             Some(&[high, low]) => u16::from_be_bytes([high, low]),
             _ => 0,
         };
-        let has_ports = matches!(parsed.protocol, 6 | 17 | 33 | 132 | 136);
-        let tcp_flags = match parsed.protocol {
+        // As rules see it: where a chain of headers is broken they see none, and such packets are no members.
+        let protocol = evaluate::protocol(parsed, bytes).unwrap_or(parsed.protocol);
+        let has_ports = matches!(protocol, 6 | 17 | 33 | 132 | 136);
+        let tcp_flags = match protocol {
             6 => l4.get(13).copied().unwrap_or(0),
             _ => 0,
         };
@@ -301,11 +304,11 @@ impl Example {
             family: parsed.family,
             source: parsed.source,
             destination: parsed.destination,
-            protocol: parsed.protocol,
+            protocol,
             later_fragment: parsed.fragment.is_some_and(|fragment| fragment.offset != 0),
             source_port: if has_ports { word(0) } else { 0 },
             destination_port: if has_ports { word(2) } else { 0 },
-            icmp: if matches!(parsed.protocol, 1 | 58) { word(0) } else { 0 },
+            icmp: if matches!(protocol, 1 | 58) { word(0) } else { 0 },
             tcp_flags,
             state,
             mark,

@@ -1,12 +1,12 @@
 //! Names of conditions that no field decides.
 
-use super::chain::{Current, compile};
-use super::space::{Packets, Result, Space};
+use super::chain::{Current, RuleAt, compile};
+use super::space::{Group, Packets, Result, Space};
 use keepstate_ruleset::matches::Match;
 use keepstate_ruleset::model::{ChainIndex, Jump, Rule, Table, TableName};
-use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::targets::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Names of the opaque conditions of a chain, in the order of its rules: table, chain and text, and the how
 /// manieth of that text it is, so that it is the same in another rule set.
@@ -60,6 +60,98 @@ pub(crate) fn text_of(one: &dyn Match) -> String {
     let mut text = String::from(one.name());
     one.print(&mut text);
     text
+}
+
+/// What rules ask for of packets as they came in, by where the rules stand: for a space in which nothing but copies
+/// of one rule set is walked ([`Space::remember_rules`]).
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    rules: HashMap<(TableName, RuleAt), Asks>,
+    /// One of the rules, which is not what it was.
+    except: Option<(TableName, RuleAt)>,
+}
+
+/// What a rule asks for.
+#[derive(Debug)]
+struct Asks {
+    packets: Packets,
+    /// The fields that it looks at, and whether it has matches that look at others.
+    fields: BTreeSet<Field>,
+    is_named: bool,
+}
+
+impl Space {
+    /// From now on what a rule asks for is computed once: every rule set that is walked is the same but for the
+    /// rule of [`Self::except_rule`].
+    pub(crate) fn remember_rules(&mut self) {
+        self.remembered = Some(Remembered::default());
+    }
+
+    /// Other rule sets are walked until this is given back to [`Self::take_up`].
+    pub(crate) fn set_aside(&mut self) -> Option<Remembered> {
+        self.remembered.take()
+    }
+
+    /// The rule set of before is walked again.
+    pub(crate) fn take_up(&mut self, remembered: Option<Remembered>) {
+        self.remembered = remembered;
+    }
+
+    /// This rule is another one for the time being.
+    pub(crate) fn except_rule(&mut self, rule: Option<(TableName, RuleAt)>) {
+        if let Some(remembered) = &mut self.remembered {
+            remembered.except = rule;
+        }
+    }
+}
+
+/// Packets that the rule at a place matches, by what they are now.
+pub(super) fn matched_at(
+    space: &mut Space,
+    (at, rule): ((TableName, RuleAt), &Rule),
+    now: &Current,
+    places: &mut Places,
+) -> Result<Packets> {
+    let remembered = space.remembered.as_ref().filter(|all| all.except != Some(at));
+    if let Some(known) = remembered.and_then(|all| all.rules.get(&at))
+        && known.holds(space, now)
+    {
+        return Ok(known.packets.clone());
+    }
+    let may_remember = remembered.is_some_and(|all| !all.rules.contains_key(&at));
+    let packets = matched(space, rule, now, places)?;
+    if may_remember && !is_opaque(rule) {
+        let (mut fields, mut is_named) = (BTreeSet::new(), false);
+        fields_of(&PacketSet::of_rule(rule), &mut fields, &mut is_named);
+        let asks = Asks { packets: packets.clone(), fields, is_named };
+        if asks.holds(space, now)
+            && let Some(all) = &mut space.remembered
+        {
+            all.rules.insert(at, asks);
+        }
+    }
+    Ok(packets)
+}
+
+impl Asks {
+    /// Whether all that it looks at is as it came in.
+    fn holds(&self, space: &Space, now: &Current) -> bool {
+        let changed = |field: &Field| now.changes(space, Group::Field(*field));
+        !(self.fields.iter().any(changed) || self.is_named && now.is_seen_otherwise())
+    }
+}
+
+fn fields_of(set: &PacketSet, fields: &mut BTreeSet<Field>, is_named: &mut bool) {
+    match set {
+        PacketSet::In(field, _) | PacketSet::Bits(field, ..) => {
+            fields.insert(*field);
+        }
+        PacketSet::All(sets) | PacketSet::Any(sets) => {
+            sets.iter().for_each(|set| fields_of(set, fields, is_named));
+        }
+        PacketSet::Named(_) => *is_named = true,
+        PacketSet::Interface(..) | PacketSet::Opaque => {}
+    }
 }
 
 /// Packets that a rule matches, by what they are now.

@@ -60,6 +60,20 @@ impl Space {
         all.and(&self.all_of(Group::Field(Field::Ttl), &[(1, 255)])?)
     }
 
+    /// Packets that are not UNTRACKED, or that tracking leaves alone whatever rules say: of others only a rule
+    /// (NOTRACK) makes that state, on their way.
+    pub fn untracked_by_themselves(&self) -> Result<Packets> {
+        let mut alone = self.none();
+        if self.family() == Family::V6 {
+            let protocol = u128::from(icmpv6::PROTOCOL);
+            let protocol = self.all_of(Group::Field(Field::Protocol), &[(protocol, protocol)])?;
+            let of = |kind: u8| (u128::from(kind) << 8, u128::from(kind) << 8 | 0xff);
+            let kinds: Vec<_> = ICMPV6_UNTRACKED.into_iter().map(of).collect();
+            alone = self.all_of(Group::Field(Field::Icmp), &kinds)?.and(&protocol)?;
+        }
+        self.state(ct::UNTRACKED)?.others()?.or(&alone)
+    }
+
     fn state(&self, bits: u8) -> Result<Packets> {
         let ranges: Vec<_> = (0..)
             .zip(STATES)

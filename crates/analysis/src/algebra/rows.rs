@@ -1,7 +1,7 @@
 //! A set of packets as few lines that people can read: each line is a product, one set of values for each field,
 //! and the lines together are the set, exactly.
 
-use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
+use super::space::{Group, Interface, MARKER, Packets, Result, STATES, Space, Unknown};
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::extension::names;
 use keepstate_ruleset::packet_set::Field;
@@ -16,6 +16,8 @@ pub const ROWS_MAX: usize = 2_000;
 const STEPS_MAX: usize = 400_000;
 /// Lines of which it is tried whether fewer would do.
 const WIDENED_MAX: usize = 300;
+/// The same, where only some are wanted.
+const FEW: usize = 24;
 
 /// Values from and to, both included, in order and apart.
 pub type Values = Vec<(u128, u128)>;
@@ -42,6 +44,40 @@ impl Space {
     /// Writes a set down. The lines may overlap where that makes them fewer.
     pub fn rows(&self, packets: &Packets) -> Result<Rows> {
         let packets = packets.and(&self.every())?;
+        let mut rows = self.split(&packets);
+        if rows.complete && rows.rows.len() <= WIDENED_MAX {
+            rows.rows = self.widened(&packets, rows.rows)?;
+        }
+        Ok(rows)
+    }
+
+    /// Some of the lines of a set that have packets of `possible`, and whether there are more.
+    pub fn some_rows(
+        &self,
+        packets: &Packets,
+        possible: &Packets,
+        most: usize,
+    ) -> Result<(Vec<Row>, bool)> {
+        let packets = packets.and(&self.every())?;
+        let mut rows = self.split(&packets);
+        let few = rows.complete && rows.rows.len() <= most.max(FEW);
+        if few {
+            rows.rows = self.widened(&packets, rows.rows)?;
+        }
+        let mut left = packets.and(possible)?;
+        let mut some = Vec::new();
+        for row in rows.rows {
+            if some.len() >= most || left.and(&self.packets_of(&row)?)?.is_empty() {
+                continue;
+            }
+            let row = if few { row } else { self.wide(&packets, row)? };
+            left = left.less(&self.packets_of(&row)?)?;
+            some.push(row);
+        }
+        Ok((some, !left.is_empty()))
+    }
+
+    fn split(&self, packets: &Packets) -> Rows {
         let mut split =
             Split { space: self, groups: self.ordered(), steps: 0, known: HashMap::new() };
         let rows = split.rows(&packets.0, 0);
@@ -54,10 +90,7 @@ impl Space {
             rows.complete = false;
         }
         join(&mut rows.rows);
-        if rows.complete && rows.rows.len() <= WIDENED_MAX {
-            rows.rows = self.widened(&packets, rows.rows)?;
-        }
-        Ok(rows)
+        rows
     }
 
     /// What is left of a set when the value of a group is known, with the values that leave it so; values that
@@ -99,24 +132,30 @@ impl Space {
         Ok(all)
     }
 
+    /// Leaves out of a line what does not matter.
+    fn wide(&self, packets: &Packets, mut row: Row) -> Result<Row> {
+        for group in row.values.keys().copied().collect::<Vec<_>>() {
+            let mut wider = row.clone();
+            wider.values.remove(&group);
+            if self.packets_of(&wider)?.is_within(packets)? {
+                row = wider;
+            }
+        }
+        for at in (0..row.unknowns.len()).rev() {
+            let mut wider = row.clone();
+            wider.unknowns.remove(at);
+            if self.packets_of(&wider)?.is_within(packets)? {
+                row = wider;
+            }
+        }
+        Ok(row)
+    }
+
     /// Leaves out of each line what does not matter, and then the lines that others cover.
     fn widened(&self, packets: &Packets, rows: Vec<Row>) -> Result<Vec<Row>> {
         let mut wide = Vec::with_capacity(rows.len());
-        for mut row in rows {
-            for group in row.values.keys().copied().collect::<Vec<_>>() {
-                let mut wider = row.clone();
-                wider.values.remove(&group);
-                if self.packets_of(&wider)?.is_within(packets)? {
-                    row = wider;
-                }
-            }
-            for at in (0..row.unknowns.len()).rev() {
-                let mut wider = row.clone();
-                wider.unknowns.remove(at);
-                if self.packets_of(&wider)?.is_within(packets)? {
-                    row = wider;
-                }
-            }
+        for row in rows {
+            let row = self.wide(packets, row)?;
             if !wide.contains(&row) {
                 wide.push(row);
             }
@@ -568,6 +607,7 @@ impl fmt::Display for Unknown {
             Self::Named(text, 0) => write!(f, "`-m {text}`"),
             Self::Named(text, _) => write!(f, "`-m {text}` of what it is by then"),
             Self::Opaque(place) => write!(f, "({place})"),
+            Self::Written(place, MARKER) => write!(f, "(what {place} sets)"),
             Self::Written(place, bit) => write!(f, "(bit {bit} of what {place} sets)"),
             Self::FirstOfRelated => write!(f, "(first packet of an announced connection)"),
         }

@@ -1,5 +1,6 @@
 //! The variables of the diagrams, and sets over them.
 
+use super::places::Remembered;
 use keepstate_packet::Family;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{InterfacePattern, Inverted, Ruleset};
@@ -16,6 +17,8 @@ pub const NODES_MAX: usize = 24 << 20;
 pub const CLEARINGS_MAX: u64 = 16;
 /// Results that are kept for the next operation.
 const CACHE: usize = 1 << 21;
+/// The bit of [`Unknown::Written`] that stands for the whole of what is written: whether it is what it was.
+pub(super) const MARKER: u32 = u32::MAX;
 /// Most named unknowns of a space.
 pub const UNKNOWNS_MAX: usize = 60_000;
 
@@ -155,6 +158,8 @@ pub struct Space {
     numbers: BTreeMap<(String, u32), u32>,
     /// How often each place has been written at since [`Self::begin_again`].
     written: BTreeMap<String, u32>,
+    /// What rules ask for, where only copies of one rule set are walked.
+    pub(super) remembered: Option<Remembered>,
 }
 
 impl fmt::Debug for Space {
@@ -243,6 +248,7 @@ impl Space {
             every,
             numbers: BTreeMap::new(),
             written: BTreeMap::new(),
+            remembered: None,
         };
         space.every = space.possible()?;
         Ok(space)
@@ -408,6 +414,16 @@ impl Space {
         Ok(if never & value == 0 { all } else { self.none() })
     }
 
+    /// Packets out of a set that is told by a field of the upper-layer header: of IPv6 a later fragment has none, of
+    /// IPv4 rules take its first bytes for one.
+    pub(super) fn with_header(&self, field: Field, found: Packets) -> Result<Packets> {
+        let of_header = [Field::SourcePort, Field::DestinationPort, Field::TcpFlags];
+        match self.family == Family::V6 && of_header.contains(&field) {
+            true => found.and(&self.all_of(Group::Field(Field::LaterFragment), &[(0, 0)])?),
+            false => Ok(found),
+        }
+    }
+
     /// A number of a field as the diagrams have it: IPv4 addresses without the bits that they leave empty,
     /// states by number.
     pub(super) fn number(&self, field: Field, value: u128) -> u128 {
@@ -507,6 +523,32 @@ impl Space {
         let ranges = groups.iter().filter_map(|group| self.groups.get(group));
         let cube = self.cube(ranges.flat_map(|(at, count)| *at..at + count).collect())?;
         Ok(Packets(packets.0.exists(&cube.0)?))
+    }
+
+    /// Packets of which two bits differ. Where one of them is what a target writes that is not told, no more is said
+    /// than that it may differ: to hold such bits against the packet's own would take a diagram for each value.
+    pub(crate) fn told_apart(&self, one: &Packets, other: &Packets) -> Result<Packets> {
+        let differ = one.differ(other)?;
+        if differ.is_empty() {
+            return Ok(differ);
+        }
+        let written = self.variables_of(|unknown| matches!(unknown, Unknown::Written(..)))?;
+        let maybe = Packets(differ.and(&self.assumed)?.0.exists(&written.0)?);
+        if maybe.and(&self.assumed)? == differ.and(&self.assumed)? {
+            return Ok(differ);
+        }
+        let mut markers = self.none();
+        for (unknown, variable) in &self.unknown_index {
+            let Unknown::Written(place, bit) = unknown else { continue };
+            let variable = self.variable(*variable)?;
+            if *bit != MARKER && Packets(differ.0.exists(&variable.0)?) != differ {
+                let marker = Unknown::Written(place.clone(), MARKER);
+                if let Some(marker) = self.known_variable(&marker) {
+                    markers = markers.or(&self.variable(marker)?)?;
+                }
+            }
+        }
+        maybe.and(&markers)
     }
 
     fn variables_of(&self, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {

@@ -17,8 +17,8 @@ pub use play::{
     BROUGHT_MAX, Brought, Fate, Fed, Made, Played, Received, StepPlayed, play, play_from,
     play_script,
 };
-pub(crate) use scene::host;
 pub use scene::{CLIENT_PORT, DATA_PORT, Place, Scene, Spot, example, gateway};
+pub(crate) use scene::{full, host};
 pub(crate) use templates::upper as templates_upper;
 pub use templates::{LIBRARY, TEMPLATES, Template, conversation};
 

@@ -163,8 +163,16 @@ impl<'a> Sides<'a> {
 
 /// Chains that the built-in chain of a hook leads to, with it.
 pub(crate) fn reachable(table: &Table, hook: keepstate_conntrack::Hook) -> BTreeSet<ChainIndex> {
+    reachable_from(table, table.builtin(hook))
+}
+
+/// Chains that these lead to, with them.
+pub(crate) fn reachable_from(
+    table: &Table,
+    from: impl IntoIterator<Item = ChainIndex>,
+) -> BTreeSet<ChainIndex> {
     let mut found = BTreeSet::new();
-    let mut open: Vec<ChainIndex> = table.builtin(hook).into_iter().collect();
+    let mut open: Vec<ChainIndex> = from.into_iter().collect();
     while let Some(at) = open.pop() {
         if found.insert(at) {
             let rules = table.chain(at).into_iter().flat_map(|chain| &chain.rules);

@@ -185,11 +185,14 @@ impl Found<'_> {
         let alike = |some: &[Packets], others: &[Packets]| -> Result<Packets> {
             let mut all = space.none().others()?;
             for (a, b) in some.iter().zip(others) {
-                all = all.less(&a.differ(b)?)?;
+                all = all.less(&space.told_apart(a, b)?)?;
             }
             Ok(all)
         };
         let mut left = passing.less(&alike(&one, &other)?)?;
+        if left.and(self.possible)?.is_empty() {
+            return Ok(());
+        }
         let untouched = [alike(&came, &one)?, alike(&came, &other)?];
         for _ in 0..VALUES_MAX {
             let Some(example) = space.example(&left.and(self.possible)?)? else { return Ok(()) };

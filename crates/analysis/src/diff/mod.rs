@@ -19,11 +19,11 @@ pub use recorded::Recorded;
 pub use rows::ROWS_MAX;
 pub use text::render;
 pub use told::{
-    AffectedTold, Compared, ConversationTold, DecidedTold, KeptTold, RecordedTold, RowTold,
-    WayTold, WitnessTold,
+    AffectedTold, Compared, ConversationTold, DecidedTold, KeptTold, PlayedTold, RecordedTold,
+    RowTold, WayTold, WitnessTold,
 };
 
-pub(crate) use affected::{Changing, reachable};
+pub(crate) use affected::{Changing, reachable, reachable_from};
 pub(crate) use rows::{lines, name as way_name, ways_of};
 pub(crate) use text::{
     conversations as conversations_text, recorded as recorded_text, way as way_text,
@@ -174,12 +174,17 @@ impl Compared {
     }
 }
 
-/// The packets that there can be where these rules are: tracking puts fragments together before rules see them.
-pub(crate) fn possible(space: &Space, rulesets: &[&Ruleset]) -> Result<Packets> {
+/// The packets that there can be where these rules are: tracking puts fragments together before rules see them, and
+/// leaves alone only what it never looks at, or what a rule says.
+///
+/// # Errors
+/// [`crate::algebra::Exhausted`] where the sets are too large.
+pub fn possible(space: &Space, rulesets: &[&Ruleset]) -> Result<Packets> {
     let all = space.possible_packets()?;
     if !rulesets.iter().all(|ruleset| ruleset.needs().tracking) {
         return Ok(all);
     }
+    let all = all.and(&space.untracked_by_themselves()?)?;
     all.and(&space.all_of(Group::Field(Field::LaterFragment), &[(0, 0)])?)
 }
 

@@ -22,7 +22,6 @@ const TOLD_MAX: usize = 100;
 /// A packet that was recorded.
 #[derive(Clone, Debug)]
 struct Kept {
-    at: Instant,
     interface: Option<InterfaceIndex>,
     link: LinkInfo,
     mark: u32,
@@ -52,6 +51,8 @@ impl Kept {
 #[derive(Debug)]
 struct Followed {
     first: Kept,
+    /// The new rules have let the first packet pass, as the begin of a connection or of one that was announced.
+    begins: bool,
     last: Kept,
     packets: u64,
     differing: u64,
@@ -101,7 +102,7 @@ impl Recorded {
             self.new.set_host(self.old.host().clone());
         }
         let (interface, link, mark) = (packet.interface, packet.link, packet.mark);
-        let kept = Kept { at: now, interface, link, mark, bytes: packet.bytes.to_vec() };
+        let kept = Kept { interface, link, mark, bytes: packet.bytes.to_vec() };
         self.now = now;
         let number = self.packets;
         self.packets += 1;
@@ -117,8 +118,9 @@ impl Recorded {
             }
             None => {
                 let (first, last) = (kept.clone(), kept.clone());
+                let begins = new.verdict == Verdict::Accept;
                 self.index.insert(ends, self.followed.len());
-                let new = Followed { first, last, packets: 0, differing: 0, shown: None };
+                let new = Followed { first, begins, last, packets: 0, differing: 0, shown: None };
                 self.followed.push(new);
                 self.followed.len() - 1
             }
@@ -178,7 +180,7 @@ impl Recorded {
             }
         }
         let (old, new, now) = (&mut self.old, &mut self.new, self.now);
-        for one in &self.followed {
+        for one in self.followed.iter().filter(|one| !one.begins) {
             let found = tuple(&one.first.bytes)
                 .and_then(|tuple| old.conntrack().find(now, &tuple, Zone::default()));
             let Some((conn, direction)) = found else { continue };
@@ -187,11 +189,6 @@ impl Recorded {
                 continue;
             }
             let Some(original) = old.conntrack().tuple(conn, Direction::Original) else { continue };
-            new.restart();
-            let begins = one.first.past(new, one.first.at);
-            if begins.verdict == Verdict::Accept {
-                continue;
-            }
             if one.last.past(old, now).verdict != Verdict::Accept {
                 continue;
             }

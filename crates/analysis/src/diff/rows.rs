@@ -1,12 +1,12 @@
 //! From sets of packets that differ to rows with a packet each that the engine confirms.
 
 use super::fates::{Aspect, Difference, Value, rule_at};
-use super::told::{RowTold, WayTold, WitnessTold};
+use super::told::{PlayedTold, RowTold, WayTold, WitnessTold};
 use super::{Side, words};
 use crate::algebra::space::{Group, Packets, Result, Unknown};
 use crate::algebra::{Example, Row, Space, Way};
 use crate::trace::notation::Reader;
-use crate::trial::{Decided, Ran};
+use crate::trial::{Decided, Heard, Ran, histories};
 use keepstate_conntrack::Hook;
 use keepstate_packet::Parsed;
 use keepstate_ruleset::model::{Jump, TableName, builtin_name};
@@ -45,16 +45,8 @@ pub(crate) fn lines(
     possible: &Packets,
     most: usize,
 ) -> Result<(Vec<String>, bool)> {
-    let rows = space.rows(&space.widest(packets)?)?;
-    let mut lines = Vec::new();
-    for row in &rows.rows {
-        if lines.len() <= most && !space.packets_of(row)?.and(possible)?.is_empty() {
-            lines.push(row.on(way).shown(space).to_string());
-        }
-    }
-    let more = !rows.complete || lines.len() > most;
-    lines.truncate(most);
-    Ok((lines, more))
+    let (rows, more) = space.some_rows(&space.widest(packets)?, possible, most)?;
+    Ok((rows.iter().map(|row| row.on(way).shown(space).to_string()).collect(), more))
 }
 
 /// The word for a way.
@@ -180,6 +172,7 @@ impl Writer<'_> {
         let old = self.old.trial.run(self.space, self.way, example, &bytes)?;
         let new = self.new.trial.run(self.space, self.way, example, &bytes)?;
         let (old_by, new_by) = self.confirmed(aspect, (example, &bytes), (&old, &new))?;
+        let played = self.played(example, &packet, (&old, &new));
         let given = example.unknowns.iter().map(|(unknown, says)| {
             format!("{} says {}", unknown_words(unknown), if *says { "yes" } else { "no" })
         });
@@ -188,10 +181,39 @@ impl Writer<'_> {
             trace: trace(self.way, example, &packet, &self.old.name),
             circumstances: example.circumstances(),
             packet,
+            played,
             given: given.collect(),
             old: words::decided(self.old, old_by),
             new: words::decided(self.new, new_by),
         })
+    }
+
+    /// What an engine with each of the rule sets says, which has seen the packets that lead to this one.
+    fn played(&mut self, example: &Example, packet: &str, (old, new): (&Ran, &Ran)) -> PlayedTold {
+        let mut heard = PlayedTold::default();
+        for history in histories(example, packet) {
+            let bytes = history.bytes().and_then(|mut bytes| bytes.pop());
+            if !bytes.is_some_and(|bytes| is_of(&bytes, example)) {
+                continue;
+            }
+            let before = self.old.trial.confirms(self.space, (self.way, example), &history, old);
+            let after = match before {
+                Heard::Same => {
+                    self.new.trial.confirms(self.space, (self.way, example), &history, new)
+                }
+                other => other,
+            };
+            match after {
+                Heard::Same => {
+                    let before = history.before.into_iter().map(|one| one.text).collect();
+                    let is_announced = history.announces;
+                    return PlayedTold { is_played: true, before, is_announced, ..heard };
+                }
+                Heard::Other => heard.differs = true,
+                Heard::Nothing => {}
+            }
+        }
+        heard
     }
 
     /// Whether both runs show what is claimed; who decided then.

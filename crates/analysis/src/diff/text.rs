@@ -1,7 +1,8 @@
 //! A comparison as text.
 
 use super::told::{
-    Compared, ConversationTold, DecidedTold, RecordedTold, RowTold, WayTold, WitnessTold,
+    Compared, ConversationTold, DecidedTold, PlayedTold, RecordedTold, RowTold, WayTold,
+    WitnessTold,
 };
 use crate::render::Style;
 use crate::render::text::{Page, printable};
@@ -226,11 +227,24 @@ fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
 fn witness(page: &mut Page, witness: &WitnessTold, sides: [&str; 2]) {
     let packet = format!("{} -> {}", witness.packet, witness.circumstances);
     page.hanging("      such as  ", &printable(&packet), 15);
+    played(page, &witness.played);
     if !witness.given.is_empty() {
         page.hanging("        given  ", &printable(&witness.given.join("; ")), 15);
     }
     page.hanging(&label(sides[0]), &decided(&witness.old), 15);
     page.hanging(&label(sides[1]), &decided(&witness.new), 15);
+}
+
+/// The packets that went before it in the engine, or that none did.
+fn played(page: &mut Page, played: &PlayedTold) {
+    if !played.is_played {
+        let text = "its state is given; no packets that lead to it were played";
+        page.hanging("        given  ", text, 15);
+    } else if !played.before.is_empty() {
+        let announced = if played.is_announced { " (FTP, which announces it)" } else { "" };
+        let text = format!("{}{announced}", played.before.join("; "));
+        page.hanging("       behind  ", &printable(&text), 15);
+    }
 }
 
 fn decided(decided: &DecidedTold) -> String {

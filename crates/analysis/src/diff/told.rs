@@ -176,6 +176,8 @@ pub struct WitnessTold {
     pub packet: String,
     /// By which interface it leaves, and its state.
     pub circumstances: String,
+    /// What an engine with each rule set says of it, which tracks connections itself.
+    pub played: PlayedTold,
     /// What matches say of it that no packet decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<String>,
@@ -185,6 +187,23 @@ pub struct WitnessTold {
     pub new: DecidedTold,
     /// The command that tells its way with the old rules.
     pub trace: String,
+}
+
+/// What an engine says of a packet, behind the packets that make its state.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PlayedTold {
+    /// With either rule set the packet has its state there, and fares as is told. Where not, its state was only
+    /// given to the evaluator.
+    pub is_played: bool,
+    /// Packets that have passed before the rules were loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// These are an FTP connection that has announced the packet's connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_announced: bool,
+    /// An engine in which it has its state says something else.
+    #[serde(skip)]
+    pub differs: bool,
 }
 
 /// A rule or policy.

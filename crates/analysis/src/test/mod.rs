@@ -1,6 +1,6 @@
 //! Tests of rule sets: what is to become of packets and conversations, in files that people read.
 //!
-//! [`mod@read`] makes a [`Suite`] of a Markdown file, [`run`] plays its tests through an engine each, [`judge`] says
+//! [`mod@read`] makes a [`Suite`] of a file in Markdown or TOML, [`run`] plays its tests through an engine each, [`judge`] says
 //! what was expected and did not come, [`mutate`] changes the rules one place at a time and counts the changes that
 //! no test notices, [`suggest`] writes tests that notice them. [`told`] is what is told of all of it.
 //! The form of a file: `docs/tests.md`.
@@ -40,6 +40,23 @@ pub const ITEMS_MAX: usize = 2_000;
 pub const TIMES_MAX: u32 = 10_000;
 /// Most faults of a file that are told.
 pub const FAULTS_MAX: usize = 100;
+
+/// What a test file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Headings, prose and blocks.
+    Markdown,
+    /// Keys and tables.
+    Toml,
+}
+
+impl Form {
+    /// That of a file of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        if name.ends_with(".toml") { Self::Toml } else { Self::Markdown }
+    }
+}
 
 /// A test file.
 #[derive(Debug, Default)]

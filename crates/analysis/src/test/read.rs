@@ -1,12 +1,13 @@
 //! Reads a test file: headings name the tests, blocks and `Key: value` lines say what stands around them, blocks of
-//! packets what happens. All faults of a file are told, each with its place.
+//! packets what happens; or the same as TOML, where it is called so. All faults of a file are told, each with its place.
 
 mod line;
 mod settings;
+mod toml;
 
 use super::markdown::{Part, Piece, parts, span};
 use super::setup::Outside;
-use super::{FAULTS_MAX, FILE_MAX, ITEMS_MAX, Item, Setup, Suite, TESTS_MAX, Test, What};
+use super::{FAULTS_MAX, FILE_MAX, Form, ITEMS_MAX, Item, Setup, Suite, TESTS_MAX, Test, What};
 use crate::trace::notation::{Reader, duration};
 use keepstate_ruleset::diagnostic::{Diagnostic, Lines, code, nearest};
 use keepstate_ruleset::model::Span;
@@ -28,7 +29,8 @@ const BLOCKS: [&str; 10] = [
     "toml",
 ];
 
-/// Reads a test file. `name`: as its reader gave it; paths in the file are relative to it.
+/// Reads a test file, one in TOML where its name ends in `.toml`. `name`: as its reader gave it; paths in the file are
+/// relative to it.
 ///
 /// # Errors
 /// Every fault, by place.
@@ -46,13 +48,17 @@ pub fn read(name: &str, source: &str, outside: &dyn Outside) -> Result<Suite, Ve
         built: Vec::new(),
         outside,
     };
+    if Form::of(name) == Form::Toml {
+        file.toml();
+        return file.finish("there is no test in this file: a table `[[test]]`");
+    }
     for part in parts(source) {
         file.part(part);
         if file.faults.len() >= FAULTS_MAX {
             break;
         }
     }
-    file.finish()
+    file.finish("there is no test in this file: a heading, and below it a block `packets`")
 }
 
 struct File<'s> {
@@ -259,11 +265,11 @@ impl<'s> File<'s> {
         index
     }
 
-    fn finish(mut self) -> Result<Suite, Vec<Diagnostic>> {
+    /// `none`: what is said of a file without tests.
+    fn finish(mut self, none: &str) -> Result<Suite, Vec<Diagnostic>> {
         self.close(0);
         if self.faults.is_empty() && self.suite.tests.is_empty() {
-            let text = "there is no test in this file: a heading, and below it a block `packets`";
-            self.fault(span(0, self.source.lines().next().map_or(0, str::len)), text);
+            self.fault(span(0, self.source.lines().next().map_or(0, str::len)), none);
         }
         if self.faults.is_empty() {
             return Ok(self.suite);

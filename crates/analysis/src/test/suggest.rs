@@ -6,7 +6,7 @@ mod pool;
 use super::mutate::{Mutant, Shift};
 use super::observe::Observed;
 use super::run::{Bench, Watched};
-use super::{Fate, Setup, Test, read};
+use super::{Fate, Form, Setup, Test, read};
 use crate::experiment::{direction_name, state_name};
 use crate::rule::words::RuleWords;
 use keepstate_engine::{Engine, Verdict};
@@ -36,10 +36,17 @@ pub struct Suggested {
 }
 
 impl Suggested {
-    /// As it stands in a file.
+    /// As it stands in a file of this form.
     #[must_use]
-    pub fn text(&self) -> String {
-        format!("## {}\n\n```packets\n{}\n```\n", self.name, self.lines)
+    pub fn text(&self, form: Form) -> String {
+        let Self { name, lines } = self;
+        match form {
+            Form::Markdown => format!("## {name}\n\n```packets\n{lines}\n```\n"),
+            Form::Toml => {
+                let name = name.replace('\'', "`");
+                format!("[[test]]\nname = '{name}'\npackets = '''\n{lines}\n'''\n")
+            }
+        }
     }
 
     /// Whether it fails under changed rules.

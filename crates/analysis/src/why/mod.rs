@@ -21,7 +21,8 @@ use crate::copy::copy;
 use crate::diff::{self, Changing, Pair, RowTold, Side, WitnessTold, words};
 use crate::trial::{Decided, Never};
 use keepstate_conntrack::Hook;
-use keepstate_ruleset::model::{HeaderMatch, Jump, Rule, Ruleset, TableName};
+use keepstate_ruleset::effect::Change;
+use keepstate_ruleset::model::{ChainIndex, HeaderMatch, Jump, Rule, Ruleset, TableName};
 use keepstate_ruleset::packet_set::PacketSet;
 use keepstate_ruleset::syntax::iptables_save::print_rule;
 use keepstate_ruleset::verdict::{Step, Verdict};
@@ -39,6 +40,8 @@ pub struct Asked {
     space: Space,
     possible: Packets,
     changing: Changing,
+    /// All packets of each way through the rules, where every rule is asked about.
+    shared: Option<Vec<Outcome>>,
 }
 
 /// What a rule meets on one way.
@@ -56,10 +59,24 @@ impl Asked {
     pub fn new(name: &str, source: &str, with: Ruleset, without: Ruleset) -> Result<Self> {
         let with = Side::new(name, source, with);
         let without = Side::new(name, source, without);
-        let space = Space::new(with.trial.ruleset().family, [with.trial.ruleset()])?;
+        let mut space = Space::new(with.trial.ruleset().family, [with.trial.ruleset()])?;
+        space.remember_rules();
         let possible = diff::possible(&space, &[with.trial.ruleset()])?;
         let changing = Changing::of([with.trial.ruleset()]);
-        Ok(Self { with, without, space, possible, changing })
+        Ok(Self { with, without, space, possible, changing, shared: None })
+    }
+
+    /// Many rules will be asked about: all packets are carried through the rules once for all of them, where the
+    /// sets are not too large for that.
+    pub fn share(&mut self) {
+        let mut shared = Vec::new();
+        for way in Way::ALL {
+            let (space, ruleset) = (&mut self.space, self.with.trial.ruleset());
+            let every = space.every();
+            let Ok(outcome) = way::follow(space, ruleset, way, &every) else { return };
+            shared.push(outcome);
+        }
+        self.shared = Some(shared);
     }
 
     /// The rules.
@@ -127,9 +144,9 @@ impl Asked {
         }
         self.take_away(place);
         let without = self.without_it(place, &met, &mut told);
-        self.put_back(place);
+        self.put_back();
         without?;
-        self.conclude(&mut told);
+        self.conclude(place, &mut told);
         Ok(Some(told))
     }
 
@@ -142,7 +159,11 @@ impl Asked {
         told.conversations = pair.differing(&diff::around(&told.without));
         let forms = narrower::narrower(self.ruleset(), place, &told.conversations, &mut pair);
         for (mut form, ruleset) in forms {
-            form.no_longer = self.no_longer(place, ruleset)?;
+            // The rules behind this one have other numbers there.
+            let remembered = self.space.set_aside();
+            let no_longer = self.no_longer(place, ruleset);
+            self.space.take_up(remembered);
+            form.no_longer = no_longer?;
             told.narrower.push(form);
         }
         Ok(())
@@ -184,18 +205,21 @@ impl Asked {
         let readers: &[&str] = match target.name() {
             "MARK" | "HMARK" | "TPROXY" => &["mark"],
             "CONNMARK" => &["connmark", "mark"],
-            "CT" => &["helper", "conntrack", "state"],
+            "CT" | "NOTRACK" => &["helper", "conntrack", "state"],
             "SET" => &["set"],
             "TOS" | "DSCP" => &["tos", "dscp"],
             "RATEEST" => &["rateest"],
             _ => &[],
         };
+        // A helper makes packets RELATED that are not without it; what is not tracked has a state of its own.
+        let untracks = target.effect().writes.contains(&Change::Template { untracked: true });
+        let state = if untracks { "UNTRACKED" } else { "RELATED" };
         for other in places(self.ruleset()) {
             let Some(rule) = other.rule(self.ruleset()) else { continue };
             let reads_match = rule.matches.iter().any(|one| {
-                let related = one.name() != "conntrack" && one.name() != "state"
-                    || crate::algebra::chain::text_of(one.as_ref()).contains("RELATED");
-                readers.contains(&one.name()) && related
+                let is_state = matches!(one.name(), "conntrack" | "state");
+                let asks = crate::algebra::chain::text_of(one.as_ref()).contains(state);
+                readers.contains(&one.name()) && (asks || !is_state)
             });
             let copies = matches!((&rule.target, target.name()),
                 (Jump::Target(other), "MARK" | "CONNMARK") if other.name() == "CONNMARK");
@@ -240,12 +264,15 @@ impl Asked {
         let own = self.changing.widest(&mut self.space, rule, place.table)?;
         let mut met = Vec::new();
         for way in ways(ruleset, place) {
-            let among = own.and(&way.packets(&self.space)?)?;
-            let with = way::follow(&mut self.space, ruleset, way, &among)?;
-            let mut hits = self.space.none();
-            for stage in with.stages.iter().filter(|stage| stage.table == place.table) {
-                hits = hits.or(&stage.walked.matched(&self.space, place.at)?)?;
-            }
+            let shared = self.shared.iter().flatten().find(|outcome| outcome.way == way);
+            let mut hits = match shared {
+                Some(outcome) => hits(&self.space, outcome, place)?,
+                None => {
+                    let among = own.and(&way.packets(&self.space)?)?;
+                    let outcome = way::follow(&mut self.space, ruleset, way, &among)?;
+                    hits(&self.space, &outcome, place)?
+                }
+            };
             if hits.and(&self.possible)?.is_empty() {
                 hits = self.space.none();
             }
@@ -265,15 +292,13 @@ impl Asked {
 
     /// Has the rule match nothing, until [`Self::put_back`].
     fn take_away(&mut self, place: Place) {
-        if let Some(rule) = place.rule_mut(self.without.trial.ruleset_mut()) {
-            rule.matches.push(Box::new(Never));
-        }
+        self.space.except_rule(Some((place.table, place.at)));
+        self.without.trial.take_away(Some((place.table, place.at)));
     }
 
-    fn put_back(&mut self, place: Place) {
-        if let Some(rule) = place.rule_mut(self.without.trial.ruleset_mut()) {
-            rule.matches.pop();
-        }
+    fn put_back(&mut self) {
+        self.space.except_rule(None);
+        self.without.trial.take_away(None);
     }
 
     fn without_it(&mut self, place: Place, met: &[Met], told: &mut WhyTold) -> Result<()> {
@@ -373,9 +398,22 @@ impl Asked {
         Ok(())
     }
 
-    fn conclude(&self, told: &mut WhyTold) {
+    fn own_conditions(&self, place: Place, rule: &str) -> Own {
+        let table = self.ruleset().table(place.table);
+        let target = place.rule(self.ruleset()).map(|rule| &rule.target);
+        let to = target.into_iter().flat_map(|target| target.chains()).map(|(to, _)| to);
+        let chains = table.map(|table| diff::reachable_from(table, to)).unwrap_or_default();
+        let begin = |at: &ChainIndex| {
+            let chain = table?.chain(*at)?;
+            Some(format!("{} {} `", place.table.as_str(), chain.name))
+        };
+        Own { rule: rule.to_string(), chains: chains.iter().filter_map(begin).collect() }
+    }
+
+    fn conclude(&self, place: Place, told: &mut WhyTold) {
         let rows = || told.without.iter().flat_map(|way| &way.rows);
-        let certain = rows().any(|row| shows(row, &told.rule));
+        let own = self.own_conditions(place, &told.rule);
+        let certain = rows().any(|row| shows(row, &own));
         let count: usize = told.without.iter().map(|way| way.rows.len() + way.rows_left_out).sum();
         told.need = match (count, certain) {
             (0, _) => Need::NotNeeded,
@@ -383,7 +421,7 @@ impl Asked {
             (_, false) => Need::Perhaps,
         };
         told.because = match told.need {
-            Need::Needed => because_needed(&told.without, &told.rule),
+            Need::Needed => because_needed(&told.without, &own),
             Need::Perhaps => {
                 let on = rows().find(|row| !row.depends_on.is_empty());
                 on.map_or_else(
@@ -405,17 +443,28 @@ impl Asked {
     }
 }
 
-/// Whether a row shows that the rule is needed: for certain, or where its own conditions hold which no field of a
-/// packet decides.
-fn shows(row: &RowTold, rule: &str) -> bool {
-    let is_own = |given: &String| given.split('`').nth(1).is_some_and(|text| rule.contains(text));
-    let own = |witness: &WitnessTold| witness.given.iter().all(is_own);
-    row.certain || row.witness.as_ref().is_some_and(own)
+/// What a rule asks for that no field of a packet decides.
+struct Own {
+    /// The rule.
+    rule: String,
+    /// How conditions begin of the chains that it leads into.
+    chains: Vec<String>,
+}
+
+/// Whether a row shows that the rule is needed: for certain, or where conditions hold which no field of a packet
+/// decides, its own or those of the chains that it leads into.
+fn shows(row: &RowTold, own: &Own) -> bool {
+    let is_own = |given: &String| {
+        given.split('`').nth(1).is_some_and(|text| own.rule.contains(text))
+            || own.chains.iter().any(|chain| given.starts_with(chain))
+    };
+    let all_own = |witness: &WitnessTold| witness.given.iter().all(is_own);
+    row.certain || row.witness.as_ref().is_some_and(all_own)
 }
 
 /// The first thing that changes, in words.
-fn because_needed(without: &[diff::WayTold], rule: &str) -> String {
-    let rows = || without.iter().flat_map(|way| &way.rows).filter(|row| shows(row, rule));
+fn because_needed(without: &[diff::WayTold], own: &Own) -> String {
+    let rows = || without.iter().flat_map(|way| &way.rows).filter(|row| shows(row, own));
     let first = rows().find(|row| row.certain && row.what == "verdict");
     let first = first.or_else(|| rows().find(|row| row.what == "verdict"));
     let Some(row) = first.or_else(|| rows().next()) else { return String::new() };
@@ -447,6 +496,15 @@ fn shadowed(by: &[DeciderTold]) -> String {
             format!("{place}`{}` and {more} more have every packet that it would match", first.rule)
         }
     }
+}
+
+/// The packets that come to a rule on a way and that it matches.
+fn hits(space: &Space, outcome: &Outcome, place: Place) -> Result<Packets> {
+    let mut hits = space.none();
+    for stage in outcome.stages.iter().filter(|stage| stage.table == place.table) {
+        hits = hits.or(&stage.walked.matched(space, place.at)?)?;
+    }
+    Ok(hits)
 }
 
 /// The ways on which packets can come to a rule.

@@ -65,6 +65,7 @@ pub(super) fn relies(
                 }
                 (true, true) => "carries the answers of connections that this rule lets begin",
             };
+            let how = (how, is_carrier);
             let found = deciders(space, side, (way, &packets), possible, how)?;
             all.extend(found);
         }
@@ -79,14 +80,14 @@ fn deciders(
     side: &Side,
     (way, packets): (Way, &Packets),
     possible: &Packets,
-    how: &'static str,
+    (how, carries): (&'static str, bool),
 ) -> Result<Vec<ReliesTold>> {
     let outcome = way::follow(space, side.trial.ruleset(), way, packets)?;
     let mut all = Vec::new();
     let Some(stage) = outcome.stage(way.hook(), TableName::Filter) else {
         if !outcome.passed.is_empty() {
             let rule = words::decided(side, None);
-            all.push(ReliesTold { way: way_name(way), how, rule, packets: String::new() });
+            all.push(ReliesTold { way: way_name(way), how, carries, rule, packets: String::new() });
         }
         return Ok(all);
     };
@@ -104,6 +105,7 @@ fn deciders(
         all.push(ReliesTold {
             way: way_name(way),
             how,
+            carries,
             rule: words::decided(side, Some(by)),
             packets: lines.join("") + more,
         });

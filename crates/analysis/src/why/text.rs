@@ -90,11 +90,12 @@ fn decider(page: &mut Page, one: &DeciderTold) {
 
 /// Other rules, and other forms of this one.
 fn beside(page: &mut Page, told: &WhyTold) {
-    if !told.relies.is_empty() {
-        page.blank();
-        page.line("It goes together with");
-        for one in &told.relies {
-            relies(page, one);
+    for (head, carries) in [("Needed by", false), ("It needs", true)] {
+        let mut all = told.relies.iter().filter(|one| one.carries == carries).peekable();
+        if all.peek().is_some() {
+            page.blank();
+            page.line(head);
+            all.for_each(|one| relies(page, one));
         }
     }
     if !told.read_by.is_empty() {

@@ -82,6 +82,9 @@ pub struct ReliesTold {
     pub way: &'static str,
     /// What it does for the other.
     pub how: &'static str,
+    /// It carries packets of connections that the other lets begin: the other needs it. Else it is the other way
+    /// round.
+    pub carries: bool,
     /// The rule.
     #[serde(flatten)]
     pub rule: DecidedTold,

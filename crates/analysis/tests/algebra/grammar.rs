@@ -1,7 +1,12 @@
 //! Random rule sets, and packets that lie at the edges of their rules.
 
+#[path = "grammar/further.rs"]
+mod further;
+
+use further::Place;
 use keepstate_conntrack::CtState;
 use keepstate_packet::Family;
+use keepstate_ruleset::syntax::iptables_save;
 use std::fmt::Write;
 
 /// A sequence that its seed decides (splitmix64).
@@ -87,7 +92,8 @@ pub(crate) fn ruleset(draw: &mut Draw, family: Family) -> (String, Pools) {
             // Only into chains behind it: no circles.
             let further = users.get(at..).unwrap_or_default();
             for _ in 0..1 + draw.below(14) {
-                let line = rule(draw, family, table, base, further, &mut pools);
+                let at = Stands { table, base, is_of_packet: false };
+                let line = rule(draw, family, at, further, &mut pools);
                 let _ = writeln!(source, "-A {chain} {line}");
             }
         }
@@ -122,7 +128,8 @@ pub(crate) fn gateway(draw: &mut Draw, family: Family) -> (String, Pools) {
             let further = [user];
             for (chain, further) in [(*base, &further[..]), (&*further[0], &[])] {
                 for _ in 0..draw.below(7) {
-                    let line = rule(draw, family, table, base, further, &mut pools);
+                    let at = Stands { table, base, is_of_packet: true };
+                    let line = rule(draw, family, at, further, &mut pools);
                     let _ = writeln!(source, "-A {chain} {line}");
                 }
             }
@@ -151,11 +158,38 @@ fn not(draw: &mut Draw) -> &'static str {
     if draw.one_in(4) { "! " } else { "" }
 }
 
+/// Where a rule stands, and what it may ask.
+#[derive(Clone, Copy)]
+struct Stands<'a> {
+    table: &'a str,
+    base: &'a str,
+    is_of_packet: bool,
+}
+
+/// A rule that may stand in the chains that a built-in one leads into.
 fn rule(
     draw: &mut Draw,
     family: Family,
-    table: &str,
-    base: &str,
+    at: Stands<'_>,
+    further: &[String],
+    pools: &mut Pools,
+) -> String {
+    let Stands { table, base, .. } = at;
+    let users: String = further.iter().map(|user| format!(":{user} - [0:0]\n")).collect();
+    for _ in 0..20 {
+        let line = any_rule(draw, family, at, further, pools);
+        let alone = format!("*{table}\n{users}-A {base} {line}\nCOMMIT\n");
+        if iptables_save::parse(&alone, family).is_ok() {
+            return line;
+        }
+    }
+    String::from("-j ACCEPT")
+}
+
+fn any_rule(
+    draw: &mut Draw,
+    family: Family,
+    Stands { table, base, is_of_packet }: Stands<'_>,
     further: &[String],
     pools: &mut Pools,
 ) -> String {
@@ -174,7 +208,8 @@ fn rule(
             let _ = write!(line, "{not}{option} {name} ");
         }
     }
-    let protocol = draw.pick(&["", "", "tcp", "tcp", "udp", "icmp", "sctp", "47"]);
+    let protocols = ["", "", "tcp", "tcp", "udp", "icmp", "sctp", "47", "esp", "ah", "dccp"];
+    let protocol = draw.pick(&protocols);
     let protocol = if protocol == "icmp" && family == Family::V6 { "ipv6-icmp" } else { protocol };
     let mut plain = true;
     if !protocol.is_empty() {
@@ -185,11 +220,23 @@ fn rule(
     if plain {
         upper(draw, protocol, pools, &mut line);
     }
-    for _ in 0..draw.below(3) {
-        beside(draw, family, (table, incoming), pools, &mut line);
+    if plain && draw.one_in(5) {
+        line.push_str(&further::of_protocol(draw, protocol));
     }
+    let asked = if plain { protocol } else { "" };
+    let place = Place { family, table, base, protocol: asked, is_of_packet };
+    for _ in 0..draw.below(3) {
+        if draw.one_in(3) {
+            line.push_str(&further::further(draw, place, pools));
+        } else {
+            beside(draw, family, (table, incoming), pools, &mut line);
+        }
+    }
+    let other = if draw.one_in(5) { further::target(draw, place) } else { String::new() };
     if table == "nat" && draw.one_in(2) {
         line.push_str(&translation(draw, family, base, pools));
+    } else if table != "nat" && !other.is_empty() {
+        line.push_str(&other);
     } else {
         line.push_str(&target(draw, family, table, further, pools, protocol, plain));
     }
@@ -399,7 +446,7 @@ pub(crate) fn packet(draw: &mut Draw, pools: &Pools, family: Family) -> Packet {
     let (source, destination) =
         (some(draw, &pools.addresses, other), some(draw, &pools.addresses, other ^ 5));
     let icmp = if v4 { 1 } else { 58 };
-    let protocol = draw.pick(&[6_u8, 6, 6, 17, 17, icmp, icmp, 132, 47, 50]);
+    let protocol = draw.pick(&[6_u8, 6, 6, 17, 17, icmp, icmp, 132, 47, 50, 51, 33]);
     let any = draw.next() as u16;
     let (sport, dport) = (some(draw, &pools.ports, any), some(draw, &pools.ports, any ^ 9));
     let mut l4 = match protocol {
@@ -411,10 +458,12 @@ pub(crate) fn packet(draw: &mut Draw, pools: &Pools, family: Family) -> Packet {
         }
         17 => vec![0; 8],
         132 => vec![0; 16],
+        33 => vec![0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0],
+        51 => vec![59, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1],
         _ => vec![0; 12],
     };
     match protocol {
-        6 | 17 | 132 => {
+        6 | 17 | 33 | 132 => {
             l4[..2].copy_from_slice(&sport.to_be_bytes());
             l4[2..4].copy_from_slice(&dport.to_be_bytes());
         }
@@ -428,7 +477,19 @@ pub(crate) fn packet(draw: &mut Draw, pools: &Pools, family: Family) -> Packet {
     if draw.one_in(5) {
         l4.extend(b"xxabcxx");
     }
-    let header = if v4 { 20 } else { 40 };
+    // In front of it what IPv6 may have there; behind a fragment header that says so it is a later piece.
+    let ahead: Vec<u8> = match (v4 || protocol == 51, draw.below(12)) {
+        (false, 0) => vec![protocol, 0, 1, 4, 0, 0, 0, 0],
+        (false, 1) => vec![protocol, 0, 0, 0, 0, 0, 0, 7],
+        (false, 2) => vec![protocol, 0, 0, 8, 0, 0, 0, 7],
+        _ => Vec::new(),
+    };
+    let next = match ahead.get(3) {
+        None => protocol,
+        Some(4) => draw.pick(&[0, 60]),
+        Some(_) => 44,
+    };
+    let header = if v4 { 20 } else { 40 + ahead.len() };
     let wanted = some(draw, &pools.lengths, 0);
     while l4.len() + header < usize::from(wanted) {
         l4.push(b'x');
@@ -450,10 +511,11 @@ pub(crate) fn packet(draw: &mut Draw, pools: &Pools, family: Family) -> Packet {
         bytes.extend((destination as u32).to_be_bytes());
     } else {
         bytes.extend([0x60 | tos >> 4, tos << 4, 0, 0]);
-        bytes.extend((l4.len() as u16).to_be_bytes());
-        bytes.extend([protocol, ttl]);
+        bytes.extend(((ahead.len() + l4.len()) as u16).to_be_bytes());
+        bytes.extend([next, ttl]);
         bytes.extend(source.to_be_bytes());
         bytes.extend(destination.to_be_bytes());
+        bytes.extend(ahead);
     }
     bytes.extend(l4);
     let interface = |draw: &mut Draw| {

@@ -1,21 +1,12 @@
 //! The real rule sets of the shared test material: every one is carried through, and packets drawn from the sets
 //! are decided as the sets say.
 
+use super::ground::shared;
 use keepstate_analysis::algebra::{Space, Way, way};
 use keepstate_packet::Family;
 use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::syntax::iptables_save;
 use std::path::{Path, PathBuf};
-
-pub(crate) fn shared(part: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let found = ["../shared", "../../shared"].map(|up| root.join(up).join(part));
-    let found = found.into_iter().find(|path| path.exists());
-    if found.is_none() {
-        println!("skipped: no shared test material ({part})");
-    }
-    found
-}
 
 /// The rule files below a folder, that the parser takes.
 pub(crate) fn rulesets(root: &Path) -> Vec<(PathBuf, Ruleset)> {

@@ -2,7 +2,7 @@
 //! the sets that are carried through the same tables.
 
 use super::grammar::{self, Draw};
-use super::number_of;
+use super::ground::{number_of, parse};
 use keepstate_analysis::algebra::{Example, Space, Way, chain::RuleAt, way};
 use keepstate_conntrack::{Hook, Sysctls};
 use keepstate_engine::{Engine, Host, Packet, PolicyOrRule, Verdict, route::InterfaceIndex};
@@ -10,7 +10,6 @@ use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, Parsed, checksu
 use keepstate_ruleset::evaluate::Decision;
 use keepstate_ruleset::matches::conntrack::state_bit;
 use keepstate_ruleset::model::Ruleset;
-use keepstate_ruleset::syntax::iptables_save;
 
 /// Packets for each rule set.
 const PACKETS: usize = 300;
@@ -24,10 +23,7 @@ fn packets_come_to_the_end_that_the_sets_say() {
         let mut draw = Draw::new(seed ^ 0xabcd);
         let family = if draw.one_in(3) { Family::V6 } else { Family::V4 };
         let (source, pools) = grammar::gateway(&mut draw, family);
-        let load = || match iptables_save::parse(&source, family) {
-            Ok(ruleset) => ruleset,
-            Err(faults) => panic!("seed {seed}: {}", faults[0].render("rules", &source)),
-        };
+        let load = || parse(&source, family);
         let ruleset = load();
         let mut space = Space::new(family, [&ruleset]).expect("a space");
         let every = space.every();
@@ -49,6 +45,10 @@ fn packets_come_to_the_end_that_the_sets_say() {
             packet.in_interface = Some("eth0".into());
             packet.out_interface = Some("eth1".into());
             let original = Parsed::new(&packet.bytes).expect("a packet");
+            if family == Family::V6 && original.fragment.is_some() {
+                // Tracking takes the fragment header away: rules see a shorter packet.
+                continue;
+            }
             let mut bytes = packet.bytes.clone();
             if family == Family::V4 {
                 checksum::fill_ipv4_header(&mut bytes);

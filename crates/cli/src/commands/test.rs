@@ -4,7 +4,7 @@ use crate::{exit::Exit, host, rulesets, terminal::Terminal};
 use keepstate_analysis::render::TEST_RENDERERS;
 use keepstate_analysis::test::mutate::{MUTANTS_MAX, mutate};
 use keepstate_analysis::test::told::{FileTold, Report};
-use keepstate_analysis::test::{FILE_MAX, Hosted, Outside, Suite, read, run};
+use keepstate_analysis::test::{FILE_MAX, Form, Hosted, Outside, Suite, read, run};
 use keepstate_packet::Family;
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -28,8 +28,8 @@ const HELP: &str = r#"A test file is Markdown. A heading names a test; above its
   ```
 
 Packets are written as for trace; conversations by their name, CLIENT[:PORT] > SERVER[:PORT]. What can be
-expected, and the rest of the form: docs/tests.md. Of a directory every .md file is read that holds a
-block of packets. Without Host the router is that of spec/README.md, private addresses behind eth0.
+expected, and the rest of the form, the same in TOML too: docs/tests.md. Of a directory every .md file is
+read that holds a block of packets, and every .toml file with [[test]]. Without Host the router is that of spec/README.md, private addresses behind eth0.
 "#;
 
 /// Arguments of `keepstate test`.
@@ -165,7 +165,11 @@ fn suites(paths: &[PathBuf], terminal: &Terminal) -> Result<Vec<Suite>, Exit> {
                     continue;
                 }
             };
-            if !is_named && !source.contains("```packets") {
+            let begins = match Form::of(&name) {
+                Form::Markdown => "```packets",
+                Form::Toml => "[[test]]",
+            };
+            if !is_named && !source.contains(begins) {
                 continue;
             }
             match read(&name, &source, &Disk) {
@@ -181,7 +185,7 @@ fn suites(paths: &[PathBuf], terminal: &Terminal) -> Result<Vec<Suite>, Exit> {
     result.map(|()| suites)
 }
 
-/// The file, or the Markdown files of the directory, by name; with whether it was named itself.
+/// The file, or the files of the directory that may hold tests, by name; with whether it was named itself.
 fn files(path: &Path) -> Result<Vec<(PathBuf, bool)>, String> {
     if !path.is_dir() {
         return Ok(vec![(path.to_owned(), true)]);
@@ -194,7 +198,9 @@ fn files(path: &Path) -> Result<Vec<(PathBuf, bool)>, String> {
             let entry = entry.map_err(told)?.path();
             if entry.is_dir() && depth < DEPTH_MAX && !entry.is_symlink() {
                 open.push((entry, depth + 1));
-            } else if entry.extension().is_some_and(|end| end == "md") && found.len() < FILES_MAX {
+            } else if entry.extension().is_some_and(|end| end == "md" || end == "toml")
+                && found.len() < FILES_MAX
+            {
                 found.push((entry, false));
             }
         }

@@ -119,6 +119,9 @@ fn answers(
         Ok(asked) => asked,
         Err(why) => return Ok(Err(why)),
     };
+    if wanted.len() > 1 {
+        asked.share();
+    }
     let mut told = Vec::new();
     for place in wanted {
         let answer = match arguments.all {

@@ -8,9 +8,9 @@ use std::fmt::Write;
 pub(in crate::render) fn render(report: &Report, _: &Style) -> String {
     let (tests, failed) = report.counts();
     let survivors = report.survivors();
-    let mutants: usize = report.mutations.iter().map(|one| one.mutants).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let (all, bad) = (tests + mutants, failed + survivors);
+    // Each change that survives is a case, the others are one together.
+    let (all, bad) = (tests + survivors + report.mutations.len(), failed + survivors);
     let _ = writeln!(out, "<testsuites name=\"keepstate\" tests=\"{all}\" failures=\"{bad}\">");
     for file in &report.files {
         let name = escaped(&file.file);
@@ -28,24 +28,26 @@ pub(in crate::render) fn render(report: &Report, _: &Style) -> String {
                 let _ = writeln!(out, "{head}/>");
                 continue;
             }
+            // Many readers take one failure a case: the first stands in front.
+            let missed = test.failures.first().and_then(|failure| failure.missed.first());
+            let message = missed.map_or_else(String::new, |missed| {
+                format!("expected {}, happened {}", missed.expected, missed.instead)
+            });
+            let texts = test.failures.iter().map(|failure| plain(&file.file, failure));
+            let text = escaped(&texts.collect::<Vec<_>>().join("\n\n"));
+            let message = escaped(&message);
             let _ = writeln!(out, "{head}>");
-            for failure in &test.failures {
-                let missed = failure.missed.first();
-                let message = missed.map_or_else(String::new, |missed| {
-                    format!("expected {}, happened {}", missed.expected, missed.instead)
-                });
-                let text = escaped(&plain(&file.file, failure));
-                let message = escaped(&message);
-                let _ = writeln!(out, "      <failure message=\"{message}\">{text}</failure>");
-            }
+            let _ = writeln!(out, "      <failure message=\"{message}\">{text}</failure>");
             out.push_str("    </testcase>\n");
         }
         out.push_str("  </testsuite>\n");
     }
     for told in &report.mutations {
         let name = escaped(&format!("{} (mutants)", told.rules));
-        let (count, bad) = (told.mutants, told.survivors.len());
+        let (count, bad) = (told.survivors.len() + 1, told.survivors.len());
         let _ = writeln!(out, "  <testsuite name=\"{name}\" tests=\"{count}\" failures=\"{bad}\">");
+        let case = format!("{} of {} mutants noticed", told.killed, told.mutants);
+        let _ = writeln!(out, "    <testcase classname=\"{name}\" name=\"{case}\"/>");
         for survivor in &told.survivors {
             let case = escaped(&format!("{}: {}", survivor.place, survivor.change));
             let message = escaped(&format!("no test notices it, line {}", survivor.line));

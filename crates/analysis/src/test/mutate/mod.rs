@@ -10,7 +10,7 @@ pub use sheet::Sheet;
 use super::run::Bench;
 use super::suggest::{self, Suggested};
 use super::told::{MutationTold, Survivor};
-use super::{RuleText, Setup, Suite, Test};
+use super::{Form, RuleText, Setup, Suite, Test};
 use crate::rule::words::RuleWords;
 use alike::Alike;
 use keepstate_packet::Family;
@@ -245,6 +245,8 @@ fn of_text(
     let Some(setup) = groups.first().map(|group| group.setup) else { return told };
     let mut groups: Vec<Group<'_>> = groups;
     let mut proof = Proof::new(ruleset);
+    let uses = |suite: &&Suite| suite.setups.iter().any(|setup| setup.rules.contains(text));
+    let form = suites.iter().find(uses).map_or(Form::Markdown, |suite| Form::of(&suite.name));
     let mut tests: Vec<Suggested> = Vec::new();
     for (done, mutant) in found.all.iter().enumerate() {
         progress(done, found.all.len());
@@ -278,7 +280,7 @@ fn of_text(
                 Some(earlier) => survivor.noticed_by = Some(earlier.name.clone()),
                 None => match suggest::test(setup, text.family, mutant, &source) {
                     Ok(test) => {
-                        survivor.test = Some(test.text());
+                        survivor.test = Some(test.text(form));
                         tests.push(test);
                     }
                     Err(why) => survivor.no_test = Some(why),

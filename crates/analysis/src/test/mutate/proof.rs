@@ -4,6 +4,7 @@
 use super::Place;
 use crate::algebra::way::follow;
 use crate::algebra::{Packets, Space, Way, space};
+use crate::diff::possible;
 use keepstate_ruleset::model::{Jump, Ruleset, Table, TableName};
 use keepstate_ruleset::packet_set::PacketSet;
 use keepstate_ruleset::verdict::Verdict;
@@ -21,11 +22,11 @@ enum State {
     Unasked,
     /// It has what diagrams do not show, or is too large for them.
     No,
-    Yes(Box<Space>, Vec<Ends>),
+    /// With the packets that there can be.
+    Yes(Box<Space>, Packets, Vec<Ends>),
 }
 
 /// Where the packets of a way end.
-#[derive(PartialEq)]
 struct Ends {
     passed: Packets,
     /// Verdicts, each once, and the packets that have it.
@@ -45,9 +46,9 @@ impl<'r> Proof<'r> {
         if matches!(self.state, State::Unasked) {
             self.state = self.begin();
         }
-        let State::Yes(space, known) = &mut self.state else { return false };
+        let State::Yes(space, possible, known) = &mut self.state else { return false };
         let Ok(ends) = ends(space, is) else { return false };
-        alike(space, known, &ends)
+        alike(space, possible, known, &ends) == Ok(true)
     }
 
     fn begin(&self) -> State {
@@ -58,9 +59,9 @@ impl<'r> Proof<'r> {
         let Ok(mut space) = Space::with_nodes(family, [self.was], NODES_MAX) else {
             return State::No;
         };
-        match ends(&mut space, self.was) {
-            Ok(ends) => State::Yes(Box::new(space), ends),
-            Err(_) => State::No,
+        match (possible(&space, &[self.was]), ends(&mut space, self.was)) {
+            (Ok(possible), Ok(ends)) => State::Yes(Box::new(space), possible, ends),
+            _ => State::No,
         }
     }
 }
@@ -106,16 +107,27 @@ fn ends(space: &mut Space, ruleset: &Ruleset) -> space::Result<Vec<Ends>> {
     Ok(all)
 }
 
-fn alike(space: &Space, one: &[Ends], other: &[Ends]) -> bool {
+fn alike(space: &Space, possible: &Packets, one: &[Ends], other: &[Ends]) -> space::Result<bool> {
     let none = space.none();
     let of = |ends: &Ends, verdict: Verdict| {
         let found = ends.others.iter().find(|(known, _)| *known == verdict);
         found.map_or_else(|| none.clone(), |(_, packets)| packets.clone())
     };
-    one.len() == other.len()
-        && one.iter().zip(other).all(|(one, other)| {
-            let verdicts = one.others.iter().chain(&other.others).map(|(verdict, _)| *verdict);
-            one.passed == other.passed
-                && verdicts.into_iter().all(|verdict| of(one, verdict) == of(other, verdict))
-        })
+    let same = |one: &Packets, other: &Packets| -> space::Result<bool> {
+        Ok(one == other || one.differ(other)?.and(possible)?.is_empty())
+    };
+    if one.len() != other.len() {
+        return Ok(false);
+    }
+    for (one, other) in one.iter().zip(other) {
+        if !same(&one.passed, &other.passed)? {
+            return Ok(false);
+        }
+        for (verdict, _) in one.others.iter().chain(&other.others) {
+            if !same(&of(one, *verdict), &of(other, *verdict))? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

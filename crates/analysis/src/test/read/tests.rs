@@ -326,3 +326,65 @@ fn the_page_of_the_form_names_every_conversation() {
         suite(&format!("# t\n{RULES}## x\n```packets\n{line}\n```\n"));
     }
 }
+
+/// A file in TOML, with what it says below the rules.
+fn in_toml(rest: &str) -> String {
+    format!(
+        "# tests\nrules = '''\n*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -i eth0 -j ACCEPT\nCOMMIT\n'''\n{rest}"
+    )
+}
+
+#[test]
+fn the_same_can_be_written_in_toml() {
+    let text = in_toml(
+        "sysctl = ['nf_conntrack_tcp_loose=0']\nhost-answers = true\n\n\
+         [[test]]\nname = 'One'\npackets = '''\n# a comment\n+5s\n\
+         icmp 10.0.0.1 > 192.0.2.1 echo-request -> accept by line 6\n'''\n\n\
+         [[test]]\nname = \"Two\"\nsysctl = 'nf_conntrack_tcp_loose=1'\n\
+         packets = ['tcp-client 10.0.0.1 > 192.0.2.1 -> passes', \"udp 10.0.0.1:1 > 192.0.2.1:2 -> accept\"]\n",
+    );
+    let suite = match read("t.toml", &text, &Nowhere) {
+        Ok(suite) => suite,
+        Err(faults) => panic!("{}", faults[0].render("t.toml", &text)),
+    };
+    let names: Vec<_> =
+        suite.tests.iter().map(|test| (test.name.as_str(), test.items.len(), test.line)).collect();
+    let line = |what: &str| text.lines().position(|line| line == what).expect(what) as u32 + 1;
+    assert_eq!(names, [("One", 1, line("name = 'One'")), ("Two", 2, line("name = \"Two\""))]);
+    let loose: Vec<_> = suite.setups.iter().map(|setup| setup.sysctls.tcp_loose).collect();
+    assert_eq!(loose, [false, true]);
+    assert!(suite.setups.iter().all(|setup| setup.host.answers_tcp));
+    let What::Packet(_, expected) = &suite.tests[0].items[0].what else { panic!("a packet") };
+    for one in expected {
+        let at = one.span.start as usize..one.span.end as usize;
+        assert_eq!(text.get(at), Some(one.text.as_str()));
+    }
+}
+
+#[test]
+fn faults_in_toml_have_their_places() {
+    let packets = "packets = 'udp 10.0.0.1:1 > 192.0.2.1:2 -> drop'\n";
+    for (rest, at, said) in [
+        (format!("[[test]]\nname = 'x'\n{}", packets.replace("drop", "dorp")), "dorp", "`drop`"),
+        (format!("[[test]]\n{packets}"), "", "no name"),
+        ("[[test]]\nname = 'x'\n".to_owned(), "x", "no packets"),
+        (format!("rulse = 'a'\n[[test]]\nname = 'x'\n{packets}"), "rulse", "`rules`"),
+        (format!("[[test]]\nname = 'x'\nnmae = 'y'\n{packets}"), "nmae", "`name`"),
+        ("[[test]]\nname = 'x'\npackets = 1\n".to_owned(), "1", "in quotes"),
+        ("[[test]]\nname = 'x'\npackets = \"a\\tb\"\n".to_owned(), "\"a\\tb\"", "single quotes"),
+        (format!("sysctl = 'no_such=1'\n[[test]]\nname = 'x'\n{packets}"), "no_such=1", "no such"),
+        ("test = 'x'\n".to_owned(), "'x'", "[[test]]"),
+        ("test = [1]\n".to_owned(), "1", "[[test]]"),
+        ("[[test]\n".to_owned(), "", ""),
+        (String::new(), "# tests", "no test"),
+    ] {
+        let text = in_toml(&rest);
+        let faults = read("t.toml", &text, &Nowhere).expect_err(&text);
+        let [fault] = faults.as_slice() else { panic!("{text}: {faults:?}") };
+        let place = fault.span.start as usize..fault.span.end as usize;
+        let place = text.get(place).expect("a place in the file");
+        assert!(at.is_empty() || place == at, "{text}\n{place}");
+        let help = fault.help.clone().unwrap_or_default();
+        assert!(fault.text.contains(said) || help.contains(said), "{text}\n{fault:?}");
+    }
+}
