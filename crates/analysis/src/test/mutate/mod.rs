@@ -264,16 +264,7 @@ fn of_text(
             told.equal += 1;
             continue;
         }
-        let mut survivor = Survivor {
-            line: mutant.line,
-            place: mutant.place.clone(),
-            rule: mutant.rule.clone(),
-            change: mutant.change.clone(),
-            instead: mutant.instead.clone(),
-            test: None,
-            noticed_by: None,
-            no_test: None,
-        };
+        let mut survivor = Survivor::of(mutant);
         if suggest {
             let notices = |one: &&Suggested| one.notices(setup, text.family, &source) == Ok(true);
             match tests.iter().find(notices) {
@@ -291,6 +282,22 @@ fn of_text(
     }
     progress(found.all.len(), found.all.len());
     told
+}
+
+impl Survivor {
+    /// Of which no test is known.
+    fn of(mutant: &Mutant) -> Self {
+        Self {
+            line: mutant.line,
+            place: mutant.place.clone(),
+            rule: mutant.rule.clone(),
+            change: mutant.change.clone(),
+            instead: mutant.instead.clone(),
+            test: None,
+            noticed_by: None,
+            no_test: None,
+        }
+    }
 }
 
 /// Tests by what stands around them, where these rules are a part of it.
