@@ -217,3 +217,26 @@ fn packets_are_read_as_the_pages_of_spec_have_them() {
     }
     assert!(count > 300, "{count} packets");
 }
+
+#[test]
+fn a_connection_that_no_helper_expected_is_told_with_the_line_that_announced_it() {
+    let root = root();
+    let rules = std::fs::read_to_string(root.join("examples/rules/gateway.rules")).expect("rules");
+    let without: String = rules
+        .lines()
+        .filter(|line| !line.contains("-j CT --helper ftp"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let path =
+        std::env::temp_dir().join(format!("keepstate-announced-{}.rules", std::process::id()));
+    std::fs::write(&path, without).expect("written");
+    let traced = |rules: &Path| {
+        let rules = rules.to_string_lossy();
+        flowing(&trace(&["--only", "13", "--rules", &rules, "examples/captures/ftp.pcap"]))
+    };
+    let text = traced(&path);
+    assert!(text.contains("Packet #12 has announced it (`227 Entering Passive Mode"), "{text}");
+    let expected = traced(&root.join("examples/rules/gateway.rules"));
+    assert!(expected.contains("RELATED") && !expected.contains("has announced"), "{expected}");
+    std::fs::remove_file(&path).expect("removed");
+}

@@ -81,14 +81,19 @@ fn in_part(answer: &mut Answer, text: &str, family: Family, mut faults: Vec<Diag
         let source = format!("{}\n", lines.join("\n"));
         match iptables_save::parse(&source, family) {
             Ok(ruleset) => {
-                let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
-                let numbers =
-                    crate::prose::list(numbers.get(..FAULTS_SHOWN_MAX).unwrap_or(&numbers));
+                let mut numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                let more = numbers.len().saturating_sub(FAULTS_SHOWN_MAX);
+                numbers.truncate(FAULTS_SHOWN_MAX);
+                numbers.extend((more > 0).then(|| format!("{more} more")));
+                let lines = if numbers.len() == 1 { "line" } else { "lines" };
+                let numbers = crate::prose::list(&numbers);
                 answer.add(
                     Topic::Short,
                     Fact::Field {
                         field: "in part".into(),
-                        text: format!("keepstate refuses this file; told without line {numbers}"),
+                        text: format!(
+                            "keepstate refuses this file; told without {lines} {numbers}"
+                        ),
                     },
                 );
                 return chains::tell_in_short(answer, &ruleset, &source);

@@ -66,7 +66,8 @@ fn shown(experiment: &Experiment) -> (String, String) {
             says.get(..run.name.len()).filter(|head| head.eq_ignore_ascii_case(&run.name))?;
         Some((run.name.clone(), says.get(head.len()..)?.strip_prefix(", ")?))
     });
-    let (label, rest) = found.unwrap_or_else(|| ("with it".into(), says));
+    let bare = says.strip_prefix("With the rule ").unwrap_or(says);
+    let (label, rest) = found.unwrap_or_else(|| ("with it".into(), bare));
     // What becomes of it otherwise, the label says.
     let rest = rest.split("; ").next().unwrap_or(rest);
     let label = if label == "with the rule" { "with it".into() } else { label };
@@ -80,8 +81,7 @@ fn instead(comparison: &Comparison, at: usize) -> String {
     };
     let named = |wanted: &dyn Fn(&Row) -> bool| {
         let titles = comparison.rows.iter().filter(|row| wanted(row));
-        let titles: Vec<&str> =
-            titles.map(|row| row.title.split(": ").next().unwrap_or(&row.title)).collect();
+        let titles: Vec<String> = titles.map(|row| short_title(&row.title)).collect();
         let more = titles.len().saturating_sub(NAMED_MAX);
         let mut words: Vec<String> =
             titles.iter().take(NAMED_MAX).map(|title| format!("\"{title}\"")).collect();
@@ -106,6 +106,13 @@ fn instead(comparison: &Comparison, at: usize) -> String {
         true => "the same for all that was tried".into(),
         false => said.join("; "),
     }
+}
+
+/// What a conversation is, and whose.
+fn short_title(title: &str) -> String {
+    let Some((head, rest)) = title.split_once(": ") else { return title.to_string() };
+    let whose = [", by ", ", behind "].into_iter().find_map(|word| rest.rfind(word));
+    format!("{head}{}", whose.and_then(|at| rest.get(at..)).unwrap_or(""))
 }
 
 /// The first sentence of a text.

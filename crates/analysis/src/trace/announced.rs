@@ -1,7 +1,7 @@
 //! What FTP's two ends announce to each other in the packets that go by: where a data connection comes that nobody
 //! expects, it is told with the line that has announced it.
 
-use keepstate_packet::{L4, Parsed};
+use keepstate_packet::{L4, Parsed, tcp};
 use std::net::IpAddr;
 
 /// Port of FTP's control connections.
@@ -40,7 +40,8 @@ impl Announced {
         let Ok(parsed) = Parsed::new(bytes) else { return false };
         let L4::Tcp(segment) = parsed.l4 else { return false };
         let called = (parsed.destination.ip(parsed.family), segment.destination_port);
-        called == (self.address, self.port)
+        let begins = segment.flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+        begins && called == (self.address, self.port)
     }
 }
 

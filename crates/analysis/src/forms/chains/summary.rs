@@ -136,17 +136,23 @@ impl Direction<'_> {
         if possible.is_empty() {
             return Ok(vec!["nothing may begin".into()]);
         }
-        let mut texts = self.rows(&certain, "")?;
+        let mut texts = self.rows(&certain)?;
         let perhaps = possible.less(&certain)?;
         if !perhaps.is_empty() {
             let on = self.depends_on(&passed)?;
-            texts.extend(self.rows(&perhaps, &format!(", depending on {on}"))?);
+            match self.rows(&perhaps)?.as_slice() {
+                [one] => texts.push(format!("{one}, depending on {on}")),
+                all => {
+                    texts.extend(all.iter().map(|text| format!("{text} (perhaps)")));
+                    texts.push(format!("(perhaps: depending on {on})"));
+                }
+            }
         }
         Ok(texts)
     }
 
     /// A set as lines.
-    fn rows(&self, packets: &Packets, tail: &str) -> Result<Vec<String>, Exhausted> {
+    fn rows(&self, packets: &Packets) -> Result<Vec<String>, Exhausted> {
         if packets.is_empty() {
             return Ok(Vec::new());
         }
@@ -161,7 +167,7 @@ impl Direction<'_> {
                 Way::Through => None,
             };
             row.values.retain(|group, _| Some(*group) != none);
-            format!("{}{tail}", row.shown(self.space))
+            row.shown(self.space).to_string()
         };
         let mut texts: Vec<String> = found.rows.iter().take(ROWS_MAX).map(text).collect();
         let more = found.rows.len().saturating_sub(ROWS_MAX);
