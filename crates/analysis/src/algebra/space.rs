@@ -6,7 +6,9 @@ use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{InterfacePattern, Inverted, Ruleset};
 use keepstate_ruleset::packet_set::{Field, PacketSet, Ranges};
 use oxidd::bcdd::{BCDDFunction, BCDDManagerRef, new_manager};
+use oxidd::util::AllocResult;
 use oxidd::{BooleanFunction, BooleanFunctionQuant, Function, Manager, ManagerRef, VarNo};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -14,7 +16,7 @@ use std::fmt;
 pub const NODES_MAX: usize = 24 << 20;
 /// Most times that nodes which nothing needs any more are cleared away, which is done when their room is full: this
 /// bounds the work of a space, as [`NODES_MAX`] bounds its memory.
-pub const CLEARINGS_MAX: u64 = 16;
+pub const CLEARINGS_MAX: u64 = 24;
 /// Results that are kept for the next operation.
 const CACHE: usize = 1 << 21;
 /// The bit of [`Unknown::Written`] that stands for the whole of what is written: whether it is what it was.
@@ -56,22 +58,23 @@ impl fmt::Debug for Packets {
 impl Packets {
     /// Those in both.
     pub fn and(&self, other: &Self) -> Result<Self> {
-        Ok(Self(self.0.and(&other.0)?))
+        self.made(|| self.0.and(&other.0))
     }
 
     /// Those in one of the two.
     pub fn or(&self, other: &Self) -> Result<Self> {
-        Ok(Self(self.0.or(&other.0)?))
+        self.made(|| self.0.or(&other.0))
     }
 
     /// Those in this set and not in the other.
     pub fn less(&self, other: &Self) -> Result<Self> {
-        Ok(Self(self.0.and(&other.0.not()?)?))
+        let others = other.others()?;
+        self.and(&others)
     }
 
     /// Those in exactly one of the two.
     pub fn differ(&self, other: &Self) -> Result<Self> {
-        Ok(Self(self.0.xor(&other.0)?))
+        self.made(|| self.0.xor(&other.0))
     }
 
     /// All others.
@@ -81,7 +84,25 @@ impl Packets {
 
     /// What is in `yes` where this set says yes, and in `no` elsewhere.
     pub fn choose(&self, yes: &Self, no: &Self) -> Result<Self> {
-        Ok(Self(self.0.ite(&yes.0, &no.0)?))
+        self.made(|| self.0.ite(&yes.0, &no.0))
+    }
+
+    /// For some value of these variables, or for all.
+    fn some(&self, variables: &Self) -> Result<Self> {
+        self.made(|| self.0.exists(&variables.0))
+    }
+
+    fn every(&self, variables: &Self) -> Result<Self> {
+        self.made(|| self.0.forall(&variables.0))
+    }
+
+    /// What an operation makes; where there is no room it is cleared first.
+    fn made(&self, operation: impl Fn() -> AllocResult<BCDDFunction>) -> Result<Self> {
+        if let Ok(made) = operation() {
+            return Ok(Self(made));
+        }
+        self.0.with_manager_shared(|manager, _| manager.gc());
+        Ok(Self(operation()?))
     }
 
     /// Whether no packet is in it.
@@ -151,6 +172,9 @@ pub struct Space {
     unknowns: Vec<Unknown>,
     unknown_index: BTreeMap<Unknown, VarNo>,
     first_unknown: VarNo,
+    /// Most nodes, and at how many it is cleared.
+    nodes: usize,
+    clear_at: Cell<usize>,
     every: Packets,
     /// What holds of unknowns: values that targets may not write.
     pub(super) assumed: Packets,
@@ -245,6 +269,8 @@ impl Space {
             unknown_index: BTreeMap::new(),
             first_unknown: first,
             assumed: every.clone(),
+            nodes,
+            clear_at: Cell::new(nodes / 4 * 3),
             every,
             numbers: BTreeMap::new(),
             written: BTreeMap::new(),
@@ -316,6 +342,18 @@ impl Space {
         self.first_unknown
     }
 
+    /// Clears away what nothing needs any more, where much has been made since the last time: in good time, for an
+    /// operation that finds no room has to be done again.
+    fn clear(&self) {
+        self.manager.with_manager_shared(|manager| {
+            if manager.approx_num_inner_nodes() > self.clear_at.get() {
+                manager.gc();
+                let left = self.nodes.saturating_sub(manager.num_inner_nodes());
+                self.clear_at.set(self.nodes - left / 4);
+            }
+        });
+    }
+
     /// One variable as a set. Every formula is made of these: here it is seen that a question has taken enough work.
     pub(crate) fn variable(&self, variable: VarNo) -> Result<Packets> {
         self.manager.with_manager_shared(|manager| {
@@ -373,6 +411,7 @@ impl Space {
 
     /// The variables of a group, most significant first.
     pub(super) fn bits(&self, group: Group) -> Result<Vec<Packets>> {
+        self.clear();
         let (first, count) = self.groups.get(&group).copied().unwrap_or_default();
         (first..first + count).map(|variable| self.variable(variable)).collect()
     }
@@ -508,21 +547,21 @@ impl Space {
         let vars = self.variables_of(open)?;
         // Unknowns have only values that can be.
         let given = packets.or(&self.assumed.others()?)?;
-        Packets(given.0.forall(&vars.0)?).and(&self.every)
+        given.every(&vars)?.and(&self.every)
     }
 
     /// Packets that are in the set for some value of these unknowns.
     pub fn widest_of(&self, packets: &Packets, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {
         let vars = self.variables_of(open)?;
         let given = packets.and(&self.assumed)?;
-        Ok(Packets(given.0.exists(&vars.0)?))
+        given.some(&vars)
     }
 
     /// Packets that differ from those of the set in these groups at most.
     pub fn forget(&self, packets: &Packets, groups: &[Group]) -> Result<Packets> {
         let ranges = groups.iter().filter_map(|group| self.groups.get(group));
         let cube = self.cube(ranges.flat_map(|(at, count)| *at..at + count).collect())?;
-        Ok(Packets(packets.0.exists(&cube.0)?))
+        packets.some(&cube)
     }
 
     /// Packets of which two bits differ. Where one of them is what a target writes that is not told, no more is said
