@@ -289,7 +289,7 @@ pub(crate) fn destination_of(rule: &RuleWords) -> Option<(IpAddr, Option<u16>)> 
 }
 
 /// Whether hosts send from it and to it.
-fn usable(address: IpAddr) -> bool {
+pub(crate) fn usable(address: IpAddr) -> bool {
     !address.is_unspecified()
         && !address.is_multicast()
         && !address.is_loopback()

@@ -19,6 +19,7 @@ pub use play::{
 };
 pub use scene::{CLIENT_PORT, DATA_PORT, Place, Scene, Spot, example, gateway};
 pub(crate) use scene::{full, host};
+pub(crate) use templates::announced_by;
 pub(crate) use templates::upper as templates_upper;
 pub use templates::{LIBRARY, TEMPLATES, Template, conversation};
 

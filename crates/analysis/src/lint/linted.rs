@@ -15,6 +15,7 @@ use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::syntax::iptables_command::{script, split};
 use keepstate_ruleset::syntax::{iptables_list, iptables_save};
 use keepstate_ruleset::verdict::{Step, Verdict};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a text is.
@@ -53,7 +54,9 @@ pub struct Ruled<'a> {
     pub at: RuleAt,
     /// Itself.
     pub rule: &'a Rule,
-    /// Its words, in iptables-save form.
+    /// Its line, in iptables-save form.
+    pub line: String,
+    /// The words of that.
     pub words: RuleWords,
     /// The packets that come to it, on any way.
     pub reached: Packets,
@@ -88,6 +91,8 @@ pub struct Linted<'a> {
     ends: BTreeMap<(TableName, ChainIndex), Packets>,
     /// Lines that several rules share.
     shared: BTreeSet<u32>,
+    /// The packets that rules take out of their chains, as far as somebody has asked.
+    taken: RefCell<BTreeMap<(TableName, RuleAt), Packets>>,
 }
 
 impl std::fmt::Debug for Linted<'_> {
@@ -117,6 +122,7 @@ impl<'a> Linted<'a> {
             by_place: BTreeMap::new(),
             ends: BTreeMap::new(),
             shared: BTreeSet::new(),
+            taken: RefCell::default(),
         };
         for table in &ruleset.tables {
             linted.table(table)?;
@@ -148,6 +154,7 @@ impl<'a> Linted<'a> {
                     chain,
                     at,
                     rule,
+                    line,
                     words,
                     reached,
                     matched,
@@ -208,6 +215,16 @@ impl<'a> Linted<'a> {
         all
     }
 
+    /// Whether the policies are set elsewhere: commands that set none are carried out on rules that are there.
+    #[must_use]
+    pub fn policy_is_elsewhere(&self) -> bool {
+        let sets = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.any(|word| matches!(word, "-P" | "--policy"))
+        };
+        self.form == Form::Script && !self.source.lines().any(sets)
+    }
+
     /// The packets that do not come to the end of a way.
     pub fn ended(&self, way: Way) -> Result<Packets> {
         let every = entering(&self.space, [self.ruleset])?;
@@ -261,6 +278,17 @@ impl<'a> Linted<'a> {
         }
     }
 
+    /// The packets that a rule takes out of its chain.
+    pub fn taken(&self, rule: &Ruled<'_>) -> Result<Packets> {
+        let place = (rule.table.name, rule.at);
+        if let Some(known) = self.taken.borrow().get(&place) {
+            return Ok(known.clone());
+        }
+        let taken = rule.matched.less(&self.behind(rule))?;
+        self.taken.borrow_mut().insert(place, taken.clone());
+        Ok(taken)
+    }
+
     /// What becomes of the packets that go a way.
     #[must_use]
     pub fn outcome(&self, way: Way) -> Option<&Outcome> {
@@ -278,6 +306,15 @@ impl<'a> Linted<'a> {
         let numbers = STATES.iter().enumerate().filter(|(_, (bit, _))| bits & bit != 0);
         let ranges: Vec<_> = numbers.map(|(at, _)| (at as u128, at as u128)).collect();
         self.space.all_of(Group::Field(Field::State), &ranges)
+    }
+
+    /// Packets that rules leave untracked: whatever they are, they have no other state.
+    pub fn untracked(&self) -> Result<Packets> {
+        let mut all = self.space.none();
+        for rule in self.rules.iter().filter(|rule| crate::lints::untracks(rule)) {
+            all = all.or(&rule.matched)?;
+        }
+        Ok(all)
     }
 
     /// Packets with a field in a range.
@@ -313,6 +350,12 @@ impl<'a> Linted<'a> {
         self.rules.iter().filter(move |rule| names.contains(&rule.words.target_name()))
     }
 
+    /// The text at a place of the file.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &str {
+        self.source.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
     /// The line of a rule, from 1; 0 where it has none.
     #[must_use]
     pub fn line(&self, span: Span) -> u32 {
@@ -324,7 +367,7 @@ impl<'a> Linted<'a> {
     pub fn is_editable(&self, rule: &Ruled<'_>) -> bool {
         let span = rule.rule.span;
         let alone = span.end > span.start && !self.shared.contains(&span.start);
-        let text = self.source.get(span.start as usize..span.end as usize).unwrap_or("");
+        let text = self.text(span);
         let after = self.source.as_bytes().get(span.end as usize);
         let before = self.source.get(..span.start as usize).unwrap_or("");
         let first = before.rsplit('\n').next().unwrap_or("").trim();
@@ -371,7 +414,7 @@ impl<'a> Linted<'a> {
             return None;
         }
         let span = rule.rule.span;
-        let text = self.source.get(span.start as usize..span.end as usize)?;
+        let text = self.text(span);
         let at = text.find(old)?;
         let start = span.start + at as u32;
         let span = Span { start, end: start + old.len() as u32 };
@@ -389,25 +432,49 @@ impl<'a> Linted<'a> {
         if !self.is_editable(before) {
             return None;
         }
+        // Commands that come later may put rules at the head of the chain.
+        let inserts = |word: &str| matches!(word, "-I" | "--insert");
+        if self.form == Form::Script && self.source.split_whitespace().any(inserts) {
+            return None;
+        }
         let span = before.rule.span;
-        let old = self.source.get(span.start as usize..span.end as usize)?;
-        let line = match self.form {
-            Form::Save if old.starts_with('[') => {
-                rule.lines().map(|one| format!("[0:0] {one}\n")).collect()
-            }
-            Form::Save => format!("{rule}\n"),
-            Form::Script => {
-                let tool = old.split_whitespace().next().filter(|tool| tool.contains("tables"))?;
-                if rule.contains('\n') {
-                    return None;
-                }
-                format!("{tool} -t {} {rule}\n", before.table.name.as_str())
-            }
-            Form::Listing => return None,
-        };
+        let line = self.lines_beside(before, rule)?;
         let at = self.whole_line(span).start;
         let edits = vec![Edit { span: Span { start: at, end: at }, text: line }];
         Some(Fix { text: format!("put `{}` before it", one_line(rule)), edits, expected })
+    }
+
+    /// A fix that puts rules, each from `-A` on, in the place of one.
+    #[must_use]
+    pub fn replacement(&self, old: &Ruled<'_>, rules: &str, expected: Expected) -> Option<Fix> {
+        if !self.is_editable(old) {
+            return None;
+        }
+        let text = self.lines_beside(old, rules)?;
+        let edits = vec![Edit { span: self.whole_line(old.rule.span), text }];
+        let text = match rules.lines().count() {
+            1 => format!("put `{rules}` in its place"),
+            many => format!("put those {many} rules in its place"),
+        };
+        Some(Fix { text, edits, expected })
+    }
+
+    /// Rules, each from `-A` on, as lines of the file that one of its rules stands in.
+    fn lines_beside(&self, like: &Ruled<'_>, rules: &str) -> Option<String> {
+        let old = self.text(like.rule.span);
+        match self.form {
+            Form::Save => {
+                // Counters of a new rule are those of none.
+                let counters = if old.starts_with('[') { "[0:0] " } else { "" };
+                Some(rules.lines().map(|one| format!("{counters}{one}\n")).collect())
+            }
+            Form::Script => {
+                let tool = old.split_whitespace().next().filter(|tool| tool.contains("tables"))?;
+                let table = like.table.name.as_str();
+                Some(rules.lines().map(|one| format!("{tool} -t {table} {one}\n")).collect())
+            }
+            Form::Listing => None,
+        }
     }
 
     /// A fix that puts a rule at the end of a chain's rules or, where it has none, before COMMIT.
@@ -441,6 +508,38 @@ impl<'a> Linted<'a> {
             at += line.len() as u32;
         }
         None
+    }
+
+    /// The same for the chain of a hook, with its table where the file has none.
+    #[must_use]
+    pub fn first_of(
+        &self,
+        table: TableName,
+        hook: Hook,
+        rule: &str,
+        expected: Expected,
+    ) -> Option<Fix> {
+        if let Some((table, chain, _)) = self.base(table, hook).filter(|(table, ..)| table.declared)
+        {
+            return self.first_in(table, chain, rule, expected);
+        }
+        if self.form != Form::Save {
+            return None;
+        }
+        let end = self.source.len() as u32;
+        let mut text = String::new();
+        if !self.source.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&format!("*{}\n", table.as_str()));
+        for hook in table.hooks() {
+            let chain = keepstate_ruleset::model::builtin_name(*hook);
+            text.push_str(&format!(":{chain} ACCEPT [0:0]\n"));
+        }
+        text.push_str(&format!("{rule}\nCOMMIT\n"));
+        let edits = vec![Edit { span: Span { start: end, end }, text }];
+        let text = format!("add table {} with `{rule}`", table.as_str());
+        Some(Fix { text, edits, expected })
     }
 
     /// A set in a few lines for people.

@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod finding;
 pub mod fix;
 pub mod linted;
+pub mod played;
 pub mod proof;
 pub mod read;
 
@@ -17,6 +18,7 @@ pub use linted::{Linted, Ruled};
 use crate::algebra::Exhausted;
 use crate::lints::LINTS;
 use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::syntax::iptables_list;
 
 /// Which findings are wanted.
 #[derive(Clone, Debug)]
@@ -65,7 +67,9 @@ pub fn lint(
 ) -> Result<Vec<Finding>, Exhausted> {
     let mut linted = Linted::new(source, ruleset, beside)?;
     let mut all = Vec::new();
-    for lint in LINTS.iter().filter(|lint| wanted.wants(lint)) {
+    let hidden = hides_interfaces(source, linted.form);
+    let known = |lint: &&Lint| !hidden || OF_ONE_RULE.contains(&lint.code);
+    for lint in LINTS.iter().filter(|lint| wanted.wants(lint)).filter(known) {
         let mut found = Vec::new();
         (lint.run)(&mut linted, &mut found)?;
         all.extend(found.into_iter().map(|finding: Finding| Finding { lint, ..finding }));
@@ -73,3 +77,21 @@ pub fn lint(
     all.sort_by_key(|finding| (finding.span.start, finding.span.end));
     Ok(all)
 }
+
+/// Whether a text is a listing without the columns `in` and `out`: what looks like a rule for all interfaces may be one
+/// for a single one, so that nothing can be said of rules together.
+#[must_use]
+pub fn hides_interfaces(source: &str, form: linted::Form) -> bool {
+    let mut heads = source.lines().filter_map(iptables_list::read_column_head);
+    form == linted::Form::Listing && heads.any(|columns| !columns.interfaces)
+}
+
+/// Kinds that hang on the words of a single rule, whatever interface it is for.
+const OF_ONE_RULE: [&str; 6] = [
+    "address-host-bits",
+    "deprecated-notrack",
+    "deprecated-state",
+    "log-prefix-joined",
+    "never-matches",
+    "time-is-utc",
+];

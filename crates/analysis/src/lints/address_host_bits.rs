@@ -1,8 +1,7 @@
 //! A network written with bits of a host.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use keepstate_packet::Family;
 
@@ -20,8 +19,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let width = if family == Family::V4 { 32 } else { 128 };
     for rule in &linted.rules {
         let span = rule.rule.span;
-        let text = linted.source.get(span.start as usize..span.end as usize).unwrap_or("");
-        let mut words = text.split_whitespace();
+        let mut words = linted.text(span).split_whitespace();
         while let Some(word) = words.next() {
             if !matches!(word, "-s" | "-d" | "--source" | "--destination" | "--src" | "--dst") {
                 continue;

@@ -1,6 +1,6 @@
 //! Connections that may be opened, whose answers are refused.
 
-use crate::algebra::space::Result;
+use crate::algebra::space::{Group, Interface, Packets, Result};
 use crate::algebra::{Example, Way};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
@@ -34,6 +34,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             .and(&tcp)?
             .and(&linted.in_states(ct::NEW)?)?
             .and(&linted.outside()?)?;
+        let new = if way == Way::Through { new.and(&known(linted)?)? } else { new };
         let refused = linted.ended(back)?;
         let refused = linted.space.narrowest(&refused)?;
         let mut left = new;
@@ -54,7 +55,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                     )
                     .evidence(format!("{} is accepted", packet_words(&first)))
                     .evidence(format!("its answer {} is refused", packet_words(&answer)))
-                    .help(format!("-A {} -m conntrack --ctstate ESTABLISHED -j ACCEPT", base.name)),
+                    .help(format!(
+                        "first in {0}: -A {0} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                        base.name
+                    )),
                 );
                 break;
             }
@@ -65,6 +69,24 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Packets from one interface to another: where rules name two or more, to and from those. Of others it is not known
+/// that there are any.
+fn known(linted: &Linted<'_>) -> Result<Packets> {
+    let interfaces = linted.space.interfaces();
+    let count = interfaces.iter().filter(|one| matches!(one, Interface::Named(_))).count();
+    let crossing = linted.crossing()?;
+    if count < 2 {
+        return Ok(crossing);
+    }
+    let named = (0_u128..).zip(interfaces);
+    let ranges: Vec<(u128, u128)> = named
+        .filter(|(_, one)| matches!(one, Interface::Named(name) if name != "lo"))
+        .map(|(number, _)| (number, number))
+        .collect();
+    let by = |group| linted.space.all_of(group, &ranges);
+    crossing.and(&by(Group::In)?)?.and(&by(Group::Out)?)
 }
 
 /// The answer to the first packet of a connection.

@@ -1,10 +1,8 @@
 //! A chain that no rule leads to.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::{Edit, Expected, Fix};
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Form;
-use crate::lint::linted::Linted;
+use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
+use crate::lint::linted::{Form, Linted};
 use crate::prose::chains::made_by;
 use keepstate_ruleset::model::{Chain, Span, Table};
 use std::collections::BTreeSet;
@@ -46,7 +44,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 
 /// Takes its line and its rules out.
 fn fix(linted: &Linted<'_>, table: &Table, chain: &Chain) -> Option<Fix> {
-    let line = linted.source.get(chain.span.start as usize..chain.span.end as usize)?;
+    let line = linted.text(chain.span);
     if linted.form != Form::Save || !line.trim_start().starts_with(':') {
         return None;
     }

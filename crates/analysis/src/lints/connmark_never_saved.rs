@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -14,8 +14,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let restores =
-        |rule: &crate::lint::Ruled<'_>| rule.words.target_option("--restore-mark").is_some();
+    let restores = |rule: &Ruled<'_>| rule.words.target_option("--restore-mark").is_some();
     let sets = linted.with_target(&["CONNMARK"]).any(|rule| !restores(rule));
     if sets {
         return Ok(());

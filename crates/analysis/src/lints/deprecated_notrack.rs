@@ -1,9 +1,8 @@
 //! `-j NOTRACK`, the old name of `-j CT --notrack`.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::{Expected, Fix};
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::finding::{Expected, Finding, Fix, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -15,12 +14,8 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let text = |rule: &crate::lint::Ruled<'_>| {
-        let span = rule.rule.span;
-        linted.source.get(span.start as usize..span.end as usize).unwrap_or("").to_string()
-    };
-    let old = linted.rules.iter().filter(|rule| text(rule).contains("-j NOTRACK"));
-    let all: Vec<_> = old.collect();
+    let old = |rule: &&Ruled<'_>| linted.text(rule.rule.span).contains("-j NOTRACK");
+    let all: Vec<_> = linted.rules.iter().filter(old).collect();
     let Some(first) = all.first() else { return Ok(()) };
     let mut edits = Vec::new();
     for rule in &all {

@@ -1,8 +1,7 @@
 //! `-m state`, the old name of `-m conntrack --ctstate`.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::{Edit, Expected, Fix};
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::Linted;
 
 /// The lint.

@@ -17,7 +17,7 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let mut seen = BTreeMap::new();
     for (index, rule) in linted.rules.iter().enumerate() {
-        let key = (rule.table.name, rule.words.save());
+        let key = (rule.table.name, rule.line.as_str());
         let Some(first) = seen.get(&key).copied() else {
             seen.insert(key, index);
             continue;
@@ -41,7 +41,6 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 /// Whether a rule stands above in the same words.
 pub(super) fn is_duplicate(linted: &Linted<'_>, index: usize) -> bool {
     let Some(rule) = linted.rules.get(index) else { return false };
-    let text = rule.words.save();
     let mut above = linted.chain_rules(rule.table.name, rule.at.chain);
-    above.by_ref().take_while(|one| one.at < rule.at).any(|one| one.words.save() == text)
+    above.by_ref().take_while(|one| one.at < rule.at).any(|one| one.line == rule.line)
 }

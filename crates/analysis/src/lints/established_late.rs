@@ -1,10 +1,8 @@
 //! The rule for established connections stands behind many others.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::{Edit, Expected, Fix};
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::{Ruled, decision};
+use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled, decision};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::verdict::Verdict;
@@ -63,7 +61,7 @@ fn forward(linted: &Linted<'_>, rule: &Ruled<'_>) -> Option<Fix> {
         return None;
     }
     let own = linted.whole_line(rule.rule.span);
-    let text = linted.source.get(own.start as usize..own.end as usize)?.to_string();
+    let text = linted.text(own).to_string();
     let mut head = linted.whole_line(first.rule.span);
     head.end = head.start;
     let edits = vec![Edit { span: head, text }, Edit { span: own, text: String::new() }];

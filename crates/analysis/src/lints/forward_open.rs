@@ -18,6 +18,9 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if linted.policy_is_elsewhere() {
+        return Ok(());
+    }
     if refused_somewhere(linted, Way::Through)? || !refused_somewhere(linted, Way::In)? {
         return Ok(());
     }
@@ -36,7 +39,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let inward = linted
         .passed(Way::Through)
         .and(&linted.in_states(ct::NEW)?)?
-        .and(&linted.entered_by(name)?)?;
+        .and(&linted.entered_by(name)?)?
+        .and(&linted.crossing()?)?;
     let Some(packet) = linted.example(&inward)? else { return Ok(()) };
     found.push(
         Finding::new(base.span, format!("{} forwards whatever comes, from outside to inside too", base.name))

@@ -2,12 +2,15 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::Result;
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::decision;
-use crate::lints::{refused_somewhere, related_tcp_only::assigned};
-use crate::prose::helpers;
+use crate::conversation::{Conversation, Fate, LIBRARY, announced_by};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lint::played::Bed;
+use crate::lints::{any_of, refused_somewhere, related_tcp_only::assigned};
+use crate::prose::helpers::{self, HelperProse};
+use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
@@ -20,46 +23,107 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
+/// Helpers without which what they are for does not work past rules that are closed. Telephones (SIP) find their
+/// way without one, and often better.
+const NEEDED: [&str; 5] = ["ftp", "tftp", "amanda", "sane", "pptp"];
+
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let assigned = assigned(linted);
-    for (name, number, protocol) in [("ftp", 6_u128, "tcp"), ("tftp", 17, "udp")] {
-        let has = assigned
-            .iter()
-            .any(|one| helpers::named(one).is_some_and(|helper| helper.name == name));
-        let Some(helper) = helpers::named(name).filter(|_| !has) else { continue };
-        let port = helper.port;
-        let new =
-            linted.in_states(ct::NEW)?.and(&linted.within(Field::Protocol, number, number)?)?;
-        let control =
-            new.and(&linted.within(Field::DestinationPort, port.into(), port.into())?)?;
-        let data = new.and(&linted.within(Field::DestinationPort, 49_152, 65_535)?)?;
+    let has = |name: &str| {
+        assigned.iter().any(|one| helpers::named(one).is_some_and(|helper| helper.name == name))
+    };
+    for helper in NEEDED.iter().filter(|name| !has(name)).filter_map(|name| helpers::named(name)) {
+        let number = if helper.watches == "tcp" { 6 } else { 17 };
+        let port = u128::from(helper.port);
+        let control = linted
+            .in_states(ct::NEW)?
+            .and(&linted.within(Field::Protocol, number, number)?)?
+            .and(&linted.within(Field::DestinationPort, port, port)?)?;
         for way in [Way::In, Way::Through] {
             let opened = linted.passed(way).and(&control)?;
-            let wide = linted.passed(way).and(&data)?.and(&linted.outside()?)?;
-            if opened.is_empty() || !wide.is_empty() || !refused_somewhere(linted, way)? {
+            if opened.is_empty() || !refused_somewhere(linted, way)? {
                 continue;
             }
-            let names = |rule: &&crate::lint::Ruled<'_>| {
-                let mut ports = rule
-                    .words
-                    .options(&["--dport", "--dports"])
-                    .flat_map(|option| option.value().split(','));
-                decision(rule.rule) == Some(Verdict::Accept)
-                    && ports.any(|one| one == port.to_string())
-            };
-            let mut naming = linted.rules.iter().filter(names);
-            let Some(rule) =
-                naming.find(|rule| rule.matched.and(&opened).is_ok_and(|both| !both.is_empty()))
-            else {
-                continue;
-            };
-            found.push(
-                Finding::new(rule.rule.span, format!("{} is let in, its {} are not: the helper {name} is not assigned", name.to_uppercase(), helper.what))
-                    .evidence(format!("new connections to port {port} are accepted, new ones to ports 49152 to 65535 are not, and no rule of table raw says CT --helper {name}"))
-                    .help(format!("*raw: -A PREROUTING -p {protocol} --dport {port} -j CT --helper {name}"))
-            );
-            break;
+            let mut naming = linted.rules.iter().filter(|rule| names(rule, helper.port));
+            let meets =
+                |rule: &&Ruled<'_>| rule.matched.and(&opened).is_ok_and(|both| !both.is_empty());
+            let Some(rule) = naming.find(meets) else { continue };
+            let here = rule.matched.and(&opened)?;
+            let Some(spot) = linted.spot(way, &here)? else { continue };
+            let bed = Bed { text: linted.printed(), spot };
+            if let Some(finding) = told(linted, rule, helper, &bed) {
+                found.push(finding);
+                break;
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a rule lets a port in by name.
+fn names(rule: &Ruled<'_>, port: u16) -> bool {
+    let names = ["--dport", "--dports"];
+    let mut ports = rule.words.options(&names).flat_map(|option| option.value().split(','));
+    decision(rule.rule) == Some(Verdict::Accept) && ports.any(|one| one == port.to_string())
+}
+
+/// The conversations that a helper is needed for.
+fn needing(helper: &HelperProse) -> Vec<&'static Conversation> {
+    let mut all = announced_by(helper.name).to_vec();
+    // Clients ask for passive mode, whatever becomes of the other.
+    all.retain(|one| one.code != "ftp-active");
+    if all.is_empty() {
+        return LIBRARY.iter().copied().filter(|one| one.helper == Some(helper.name)).collect();
+    }
+    all
+}
+
+/// What does not work without the helper, if anything, and with it.
+fn told(linted: &Linted<'_>, rule: &Ruled<'_>, helper: &HelperProse, bed: &Bed) -> Option<Finding> {
+    // Its control connection works, and what that announces does not come.
+    let (what, run, at) = needing(helper).into_iter().find_map(|one| {
+        let run = bed.run(one, |_| {})?;
+        let at =
+            run.played.fate.at().filter(|at| run.script.steps.get(*at).is_some_and(is_data))?;
+        Some((one, run, at))
+    })?;
+    let name = helper.name;
+    let line = format!(
+        "-A PREROUTING -p {0} -m {0} --dport {1} -j CT --helper {name}",
+        helper.watches, helper.port
+    );
+    let what_else =
+        if name == "ftp" { "its data connections in passive mode" } else { helper.what };
+    let mut finding = Finding::new(
+        rule.rule.span,
+        format!(
+            "{} is let in, and not {what_else}: the helper {name} is not assigned",
+            name.to_uppercase()
+        ),
+    )
+    .evidence(format!(
+        "run through the engine ({}): {} is not accepted, and no rule of table raw says CT --helper {name}",
+        what.code,
+        run.packet(at)
+    ))
+    .help(format!("*raw: {line}; in filter, -m conntrack --ctstate RELATED -m helper --helper {name} -j ACCEPT"));
+    let mended = linted.printed_before(TableName::Raw, &line).map(|text| bed.with(text));
+    let passes = mended
+        .and_then(|bed| bed.run(what, |_| {}))
+        .is_some_and(|run| run.played.fate == Fate::Passes);
+    if passes {
+        let expected = Expected::Only(any_of(&[rule]), "connections with the helper");
+        finding = finding
+            .evidence("run through the engine with that rule in raw: it passes")
+            .fix(linted.first_of(TableName::Raw, Hook::Prerouting, &line, expected));
+    }
+    Some(finding)
+}
+
+/// Whether a step is one of what the helper announces.
+fn is_data(step: &crate::conversation::Step) -> bool {
+    step.reads.is_some()
+        || step.label.starts_with("data")
+        || step.label.starts_with("block")
+        || step.label == "GRE"
 }

@@ -16,6 +16,10 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for rule in linted.with_target(&["CT"]) {
         let Some(option) = rule.words.target_option("--helper") else { continue };
+        // Those for queries to everybody read what this host itself sends, and nothing else.
+        if matches!(option.value(), "netbios-ns" | "snmp") {
+            continue;
+        }
         let arrives = rule.chain.name != "OUTPUT" && !rule.matched.is_empty();
         let bounded = ["-s", "-d", "-i"].iter().any(|name| rule.words.header(name).is_some());
         let asks = rule

@@ -3,8 +3,7 @@
 use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::{decision, refuses};
+use crate::lint::linted::{Linted, decision, refuses};
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;

@@ -1,7 +1,6 @@
 //! An interface name with `*`: the wildcard is `+`.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 
@@ -23,12 +22,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             };
             let name = option.value();
             let meant = name.replace('*', "+");
-            let expected = Expected::Only(crate::lints::any_of(&[rule]), "what the rule asks for");
             found.push(
                 Finding::new(rule.rule.span, format!("`{name}` is an interface whose name has a star in it"))
                     .evidence("iptables compares names byte by byte; only a `+` at the end stands for any ending")
-                    .help(format!("`{side} {meant}`"))
-                    .fix(linted.rewrite(rule, name, &meant, expected).filter(|_| false)),
+                    .help(format!("`{side} {meant}`, which is another set of packets: no fix is made of it")),
             );
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::{decision, refuses};
+use crate::lint::linted::{Linted, decision, refuses};
 use crate::lints::takers;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -19,7 +18,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let invalid = linted.in_states(ct::INVALID)?;
+    let invalid = linted.in_states(ct::INVALID)?.less(&linted.untracked()?)?;
     for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
         let drops = decision(rule.rule).is_some_and(refuses);
         if !drops

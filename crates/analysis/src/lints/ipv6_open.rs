@@ -1,12 +1,11 @@
 //! IPv4 is filtered, IPv6 is not.
 
 use crate::algebra::space::Result;
-use crate::algebra::space::Space;
-use crate::algebra::way::{self, Way};
+use crate::algebra::way::Way;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, decision, refuses};
 use crate::lints::refused_somewhere;
-use keepstate_ruleset::model::{Ruleset, TableName};
+use keepstate_ruleset::model::{HeaderMatch, Policy, Rule, Ruleset, TableName};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -20,7 +19,8 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let Some(four) = linted.beside.filter(|_| !linted.is_v4()) else { return Ok(()) };
     for way in [Way::In, Way::Through] {
-        if refused_somewhere(linted, way)? || !refuses(four, way)? {
+        if linted.policy_is_elsewhere() || refused_somewhere(linted, way)? || !is_closed(four, way)
+        {
             continue;
         }
         let Some((_, _, base)) = linted.base(TableName::Filter, way.hook()) else {
@@ -48,10 +48,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// Whether rules refuse packets on a way.
-fn refuses(ruleset: &Ruleset, way: Way) -> Result<bool> {
-    let mut space = Space::new(ruleset.family, [ruleset])?;
-    let every = space.every();
-    let passed = way::follow(&mut space, ruleset, way, &every)?.passed;
-    Ok(!way.packets(&space)?.less(&passed)?.is_empty())
+/// Whether rules refuse what they do not name: by the policy, or by a rule for all packets.
+fn is_closed(ruleset: &Ruleset, way: Way) -> bool {
+    let Some(table) = ruleset.table(TableName::Filter) else { return false };
+    let base = table.builtin(way.hook()).and_then(|index| table.chain(index));
+    let all = |rule: &Rule| {
+        rule.header == HeaderMatch::default()
+            && rule.matches.is_empty()
+            && decision(rule).is_some_and(refuses)
+    };
+    base.is_some_and(|base| base.policy == Some(Policy::Drop) || base.rules.iter().any(all))
 }

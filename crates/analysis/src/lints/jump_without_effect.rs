@@ -1,8 +1,7 @@
 //! A jump to a chain that does nothing.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::prose::chains::made_by;
 use keepstate_ruleset::model::Jump;
@@ -23,18 +22,19 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let Some(chain) = rule.table.chain(*to) else { continue };
         let made = made_by(&chain.name).or_else(|| made_by(&rule.chain.name)).is_some();
         let idle = chain.rules.iter().all(|one| matches!(one.target, Jump::Standard(Step::Return)));
-        if made || !idle || chain.policy.is_some() || rule.is_opaque {
+        // One without rules is kept as a place for some.
+        let empty = chain.rules.is_empty();
+        if made || !idle || empty || chain.policy.is_some() || rule.is_opaque {
             continue;
         }
-        let why = match chain.rules.len() {
-            0 => "it has no rules",
-            _ => "all of its rules are RETURN",
-        };
         found.push(
-            Finding::new(rule.rule.span, format!("the chain {} does nothing: {why}", chain.name))
-                .label(chain.span, "declared here")
-                .evidence("every packet that enters it comes back as it was")
-                .fix(linted.removal(rule, Expected::Nothing)),
+            Finding::new(
+                rule.rule.span,
+                format!("the chain {} does nothing: all of its rules are RETURN", chain.name),
+            )
+            .label(chain.span, "declared here")
+            .evidence("every packet that enters it comes back as it was")
+            .fix(linted.removal(rule, Expected::Nothing)),
         );
     }
     Ok(())

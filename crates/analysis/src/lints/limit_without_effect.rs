@@ -4,8 +4,7 @@ use crate::algebra::chain::RuleAt;
 use crate::algebra::space::Result;
 use crate::lint::ahead::Lookahead;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::decision;
+use crate::lint::linted::{Linted, Ruled, decision};
 use keepstate_ruleset::model::ChainIndex;
 use keepstate_ruleset::verdict::Verdict;
 
@@ -41,7 +40,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 /// behind it.
 type Judge = fn(
     &Linted<'_>,
-    &crate::lint::Ruled<'_>,
+    &Ruled<'_>,
     &crate::algebra::Packets,
     &crate::algebra::Packets,
 ) -> Result<Option<Finding>>;
@@ -53,7 +52,7 @@ pub(super) fn for_limited(
     judge: Judge,
     found: &mut Vec<Finding>,
 ) -> Result<()> {
-    let limited = |rule: &&crate::lint::Ruled<'_>| {
+    let limited = |rule: &&Ruled<'_>| {
         let mut own = rule.words.matches.iter();
         let limits = own.any(|one| {
             let upto = one.options.iter().any(|option| option.name == "--hashlimit-upto");

@@ -2,8 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::Ruled;
+use crate::lint::linted::{Linted, Ruled};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {

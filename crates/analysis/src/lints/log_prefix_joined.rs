@@ -1,8 +1,7 @@
 //! A log prefix without a blank at its end.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use keepstate_ruleset::packet_set::PacketSet;
 

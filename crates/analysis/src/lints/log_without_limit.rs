@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
 use keepstate_ruleset::model::TableName;
 
 /// The lint.
@@ -17,9 +17,8 @@ pub(super) const LINT: Lint = Lint {
 const LIMITS: [&str; 6] = ["limit", "hashlimit", "recent", "quota", "statistic", "connlimit"];
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let limited = |rule: &crate::lint::Ruled<'_>| {
-        rule.words.matches.iter().any(|one| LIMITS.contains(&one.name.as_str()))
-    };
+    let limited =
+        |rule: &Ruled<'_>| rule.words.matches.iter().any(|one| LIMITS.contains(&one.name.as_str()));
     for rule in linted.with_target(&["LOG"]).filter(|rule| !rule.matched.is_empty()) {
         let callers: Vec<_> = linted
             .rules

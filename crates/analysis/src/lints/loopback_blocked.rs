@@ -1,10 +1,8 @@
 //! The host cannot speak to itself.
 
-use crate::algebra::space::Group;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Group, Result};
 use crate::algebra::{Example, Way};
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lint::proof::packet_words;
 use crate::lints::refused_somewhere;

@@ -1,8 +1,7 @@
 //! A rule of FORWARD for the loopback interface.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::packet_set::PacketSet;

@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::packet_set::Field;
@@ -17,7 +17,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let sets = |rule: &crate::lint::Ruled<'_>| match &rule.rule.target {
+    let sets = |rule: &Ruled<'_>| match &rule.rule.target {
         Jump::Target(target) => target.effect().writes.iter().any(|write| {
             matches!(write, Change::Bits { field: Field::Mark, .. } | Change::Among(Field::Mark, _))
         }),

@@ -22,6 +22,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if bounded || asks || !built_in || rule.matched.is_empty() {
             continue;
         }
+        // Rules above it may take out what goes inwards.
+        if !linted.entering(rule).less(&rule.reached)?.is_empty() {
+            continue;
+        }
         let mut finding = Finding::new(
             rule.rule.span,
             "this masquerades what goes inwards as well as what goes out",

@@ -95,7 +95,7 @@ fn fix(linted: &Linted<'_>, rules: &[Ruled<'_>], merged: String) -> Option<Fix> 
     let mut edits = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
         let span = rule.rule.span;
-        let text = linted.source.get(span.start as usize..span.end as usize)?;
+        let text = linted.text(span);
         // Counters of several rules are those of none.
         let counters = if text.starts_with('[') { "[0:0] " } else { "" };
         edits.push(match number {

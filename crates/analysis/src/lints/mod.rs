@@ -12,6 +12,7 @@ mod duplicate_rule;
 mod established_late;
 mod forward_open;
 mod goto_skips_rules;
+mod hairpin_missing;
 mod helper_missing;
 mod helper_too_broad;
 mod helper_unused;
@@ -20,6 +21,7 @@ mod input_bypassed_by_dnat;
 mod interface_alias;
 mod interface_star;
 mod invalid_drop_late;
+mod invalid_drop_one_way;
 mod ipv6_open;
 mod jump_without_effect;
 mod limit_on_drop;
@@ -41,6 +43,8 @@ mod nothing_refused;
 mod notrack_dropped;
 mod notrack_one_way;
 mod order_dependent;
+mod other_rules_hidden;
+mod parameters_missing;
 mod port_part_dead;
 mod recent_never_asked;
 mod recent_never_set;
@@ -51,8 +55,10 @@ mod return_in_builtin;
 mod rule_redundant;
 mod rule_shadowed;
 mod rule_unreachable;
+mod set_never_asked;
 mod shadowed_otherwise;
 mod source_port_trusted;
+mod spoofed_source;
 mod state_part_dead;
 mod state_rule_missing;
 mod time_is_utc;
@@ -122,6 +128,12 @@ pub const LINTS: &[Lint] = &[
     notrack_dropped::LINT,
     notrack_one_way::LINT,
     related_too_wide::LINT,
+    spoofed_source::LINT,
+    hairpin_missing::LINT,
+    invalid_drop_one_way::LINT,
+    parameters_missing::LINT,
+    set_never_asked::LINT,
+    other_rules_hidden::LINT,
 ];
 
 /// No kind: what a finding has before it is known who made it.
@@ -143,7 +155,7 @@ fn takers<'l, 'a>(
         if above.at >= rule.at || left.is_empty() || takers.len() >= TAKERS_MAX {
             break;
         }
-        let taken = above.matched.less(&linted.behind(above))?;
+        let taken = linted.taken(above)?;
         if !taken.and(&left)?.is_empty() {
             left = left.less(&taken)?;
             takers.push(above);
@@ -223,6 +235,12 @@ fn and(words: &[&str]) -> String {
         [one] => (*one).to_string(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
+}
+
+/// Whether a rule leaves packets untracked.
+pub(crate) fn untracks(rule: &Ruled<'_>) -> bool {
+    let target = rule.words.target_name();
+    target == "NOTRACK" || target == "CT" && rule.words.target_option("--notrack").is_some()
 }
 
 /// What rules ask for, all together.

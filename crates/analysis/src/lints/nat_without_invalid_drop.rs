@@ -1,11 +1,11 @@
 //! Translation, and INVALID packets are let through.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::algebra::space::{Group, Packets, Result};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled};
 use crate::lints::states;
+use crate::witness::network;
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -23,11 +23,13 @@ pub(super) const LINT: Lint = Lint {
 const TRANSLATES: [&str; 5] = ["MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"];
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let invalid = linted.in_states(ct::INVALID)?.and(&linted.within(Field::Protocol, 6, 6)?)?;
-    let translates = |rule: &&crate::lint::Ruled<'_>| {
-        rule.table.name == TableName::Nat && !rule.matched.is_empty()
-    };
-    let Some(nat) = linted.with_target(&TRANSLATES).find(translates) else { return Ok(()) };
+    let invalid = linted
+        .in_states(ct::INVALID)?
+        .and(&linted.within(Field::Protocol, 6, 6)?)?
+        .less(&linted.untracked()?)?;
+    if linted.policy_is_elsewhere() {
+        return Ok(());
+    }
     let forwards = linted.passed(Way::Through).and(&linted.in_states(ct::NEW)?)?;
     if forwards.is_empty() {
         return Ok(());
@@ -44,7 +46,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "it leaves with the address that it came with: an inner one, or not that of the connection",
         ),
     ] {
-        let let_through = linted.passed(way).and(&invalid)?.and(&linted.outside()?)?;
+        let Some((nat, sides)) = translating(linted, way)? else { continue };
+        let mut let_through =
+            linted.passed(way).and(&invalid)?.and(&linted.outside()?)?.and(&sides)?;
+        if way == Way::Through {
+            let_through = let_through.and(&linted.crossing()?)?;
+        }
         if let_through.is_empty() {
             continue;
         }
@@ -63,4 +70,47 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));
     }
     Ok(())
+}
+
+/// A rule that translates connections to which packets on a way may belong, and the packets on the outer side of all
+/// such rules: those that come in there for this host, or leave there. Of those that are passed on none belongs to a
+/// connection that leads to this host or that it has opened itself.
+fn translating<'l, 'a>(
+    linted: &'l Linted<'a>,
+    way: Way,
+) -> Result<Option<(&'l Ruled<'a>, Packets)>> {
+    let passed_on = Way::Through.packets(&linted.space)?.and(&linted.in_states(ct::NEW)?)?;
+    let mut first = None;
+    let mut sides = linted.space.none();
+    for rule in linted.with_target(&TRANSLATES) {
+        if rule.table.name != TableName::Nat || rule.matched.is_empty() {
+            continue;
+        }
+        let local = rule.words.target_name() == "REDIRECT"
+            || rule.words.options(&["--src-type"]).any(|o| !o.not && o.value() == "LOCAL")
+            || rule.words.header("-d").is_some_and(|option| {
+                !option.not && network(option.value()).is_some_and(|(to, _)| to.is_loopback())
+            });
+        if way == Way::Through && (local || rule.matched.and(&passed_on)?.is_empty()) {
+            continue;
+        }
+        first = first.or(Some(rule));
+        sides = sides.or(&outer_side(linted, rule, way)?)?;
+    }
+    Ok(first.map(|rule| (rule, sides)))
+}
+
+/// Packets that come in, or leave, by the interfaces at which a rule translates.
+fn outer_side(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
+    let leaving = matches!(rule.words.target_name(), "MASQUERADE" | "SNAT");
+    let at = if leaving { Group::Out } else { Group::In };
+    let side = if way == Way::In { Group::In } else { Group::Out };
+    let mut all = linted.space.none();
+    for number in 0..linted.space.interfaces().len() as u128 {
+        let here = linted.space.all_of(at, &[(number, number)])?;
+        if !rule.matched.and(&here)?.is_empty() {
+            all = all.or(&linted.space.all_of(side, &[(number, number)])?)?;
+        }
+    }
+    Ok(all)
 }

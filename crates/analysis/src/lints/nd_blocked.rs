@@ -2,8 +2,7 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lints::refused_somewhere;
 use keepstate_ruleset::model::TableName;

@@ -34,7 +34,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     found.push(
         Finding::new(base.span, "nobody can open a TCP connection to this host, not even by ssh")
             .evidence(format!("{packet} is refused, as is every other"))
-            .help("where the host is looked after from afar: -A INPUT -p tcp --dport 22 -j ACCEPT"),
+            .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT"),
     );
     Ok(())
 }

@@ -3,8 +3,7 @@
 use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::decision;
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::refused_somewhere;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::verdict::Verdict;
@@ -22,13 +21,16 @@ pub(super) const LINT: Lint = Lint {
 const ALLOWED_MIN: usize = 2;
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if linted.policy_is_elsewhere() {
+        return Ok(());
+    }
     let Some((table, chain, base)) = linted.base(TableName::Filter, Way::In.hook()) else {
         return Ok(());
     };
     if refused_somewhere(linted, Way::In)? {
         return Ok(());
     }
-    let allows = |rule: &&crate::lint::Ruled<'_>| {
+    let allows = |rule: &&Ruled<'_>| {
         decision(rule.rule) == Some(Verdict::Accept)
             && rule.words.options(&["--dport", "--dports"]).next().is_some()
     };

@@ -3,6 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use crate::lints::untracks;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -18,10 +19,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for outcome in &linted.outcomes {
         passed = passed.or(&outcome.passed)?;
     }
-    for rule in linted.with_target(&["CT", "NOTRACK"]) {
-        let untracks = rule.words.target_name() == "NOTRACK"
-            || rule.words.target_option("--notrack").is_some();
-        if !untracks || rule.matched.is_empty() || !rule.matched.and(&passed)?.is_empty() {
+    for rule in linted.rules.iter().filter(|rule| untracks(rule)) {
+        if rule.matched.is_empty() || !rule.matched.and(&passed)?.is_empty() {
             continue;
         }
         let packet = linted.example(&rule.matched)?.unwrap_or_default();

@@ -4,6 +4,7 @@ use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use crate::lints::untracks;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -15,10 +16,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let untracks = |rule: &&crate::lint::Ruled<'_>| {
-        rule.words.target_name() == "NOTRACK" || rule.words.target_option("--notrack").is_some()
-    };
-    let all: Vec<_> = linted.with_target(&["CT", "NOTRACK"]).filter(untracks).collect();
+    let all: Vec<_> = linted.rules.iter().filter(|rule| untracks(rule)).collect();
     let leaving = Way::Out.packets(&linted.space)?;
     for rule in &all {
         if !rule.matched.and(&leaving)?.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision, refuses};
+use crate::lint::linted::{Linted, Ruled, decision, refuses};
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -14,6 +14,19 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
+/// Whether the first says who, and the second what, whoever it is: a ban or a trusted host before what holds for all.
+fn is_exception(first: &Ruled<'_>, second: &Ruled<'_>) -> bool {
+    let addressed = |rule: &Ruled<'_>| {
+        ["-s", "-d"].iter().any(|name| rule.words.header(name).is_some())
+            || ["iprange", "mac", "set"].iter().any(|name| rule.words.has_match(name))
+    };
+    // What is left over by an interface is refused behind what is let in there.
+    let closes = second.words.matches.is_empty()
+        && second.words.header.iter().all(|option| ["-i", "-o"].contains(&option.name.as_str()))
+        && decision(second.rule).is_some_and(refuses);
+    addressed(first) && !addressed(second) || closes
+}
+
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for pair in linted.rules.windows(2) {
         let [first, second] = pair else { continue };
@@ -23,7 +36,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let states = [first, second]
             .iter()
             .all(|rule| rule.words.states().is_none_or(|states| states.contains(&"NEW")));
-        if !neighbours || !plain || !states {
+        if !neighbours || !plain || !states || is_exception(first, second) {
             continue;
         }
         let decided = decision(first.rule).zip(decision(second.rule));
@@ -37,6 +50,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let (mine, theirs) = (first.asked.and(here)?, second.asked.and(here)?);
         let both = mine.and(&theirs)?;
         if both.is_empty() || mine.is_within(&theirs)? || theirs.is_within(&mine)? {
+            continue;
+        }
+        // What no field decides may never hold for both: of `--path a` and `! --path a` it does not.
+        if linted.space.narrowest_of(&first.asked.and(&second.asked)?, |_| true)?.is_empty() {
             continue;
         }
         let mut finding = Finding::new(

@@ -17,7 +17,7 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let asks = ["--rcheck", "--update"];
     let asked: Vec<String> = linted.rules.iter().flat_map(|rule| lists(rule, &asks)).collect();
-    for rule in &linted.rules {
+    for rule in linted.rules.iter().filter(|rule| !rule.reached.is_empty()) {
         for name in lists(rule, &["--set"]) {
             if asked.contains(&name) {
                 continue;

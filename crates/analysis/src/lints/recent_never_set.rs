@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,7 +16,7 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let filled: Vec<String> =
         linted.rules.iter().flat_map(|rule| lists(rule, &["--set"])).collect();
-    for rule in &linted.rules {
+    for rule in linted.rules.iter().filter(|rule| !rule.reached.is_empty()) {
         for name in lists(rule, &["--rcheck", "--update", "--remove"]) {
             if filled.contains(&name) {
                 continue;
@@ -32,7 +32,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 }
 
 /// The lists that a rule does one of these with.
-pub(super) fn lists(rule: &crate::lint::Ruled<'_>, does: &[&str]) -> Vec<String> {
+pub(super) fn lists(rule: &Ruled<'_>, does: &[&str]) -> Vec<String> {
     let recent = rule.words.matches.iter().filter(|one| one.name == "recent");
     let doing =
         recent.filter(|one| one.options.iter().any(|option| does.contains(&option.name.as_str())));

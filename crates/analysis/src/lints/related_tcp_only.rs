@@ -2,8 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::decision;
+use crate::lint::linted::{Linted, decision};
 use crate::prose::helpers;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::verdict::Verdict;
@@ -50,7 +49,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(
             Finding::new(rule.rule.span, format!("RELATED lets nothing in here: no helper is assigned that announces {name} connections"))
                 .evidence(format!("RELATED are ICMP errors, which are no {name}, and connections that helpers announce; the file assigns no such helper (-j CT --helper)"))
-                .help("for the errors: -p icmp -m conntrack --ctstate RELATED -j ACCEPT"),
+                .help(format!(
+                    "for the errors: -p {} -m conntrack --ctstate RELATED -j ACCEPT",
+                    if linted.is_v4() { "icmp" } else { "ipv6-icmp" }
+                )),
         );
     }
     Ok(())

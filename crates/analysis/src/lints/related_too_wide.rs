@@ -2,17 +2,15 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result};
-use crate::conversation::TEMPLATES;
-use crate::experiment;
-use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::{Form, decision};
-use crate::lints::related_tcp_only::assigned;
+use crate::conversation::{Conversation, Fate, LIBRARY, Nature, Upper, announced_by, conversation};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lint::played::{Bed, Run};
+use crate::lints::states;
 use crate::prose::helpers::{self, HelperProse};
-use crate::witness::{Side, scene};
+use crate::rule::words::{MatchWords, OptionWords, RuleWords};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
-use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -24,114 +22,308 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
-/// A port that no helper has any business with.
-const PORT: u16 = 22;
+/// A port that a helper has no business with: of ssh, SNMP, and NFS, for SIP's helper takes none below 1024.
+const fn port_of(lure: &Conversation) -> u16 {
+    match lure.protocol {
+        Some(Upper::Udp) if lure.server_port == 5060 => 2049,
+        Some(Upper::Udp) if lure.server_port == 69 => 161,
+        _ => 22,
+    }
+}
+/// Rules of a file that are tried: each takes some runs.
+const TRIED_MAX: usize = 40;
+
+/// A helper, and connections that it is assigned to.
+struct Watched {
+    /// As the rule names it.
+    name: String,
+    helper: &'static HelperProse,
+    way: Way,
+    control: Packets,
+}
+
+/// What a helper opens by a rule.
+struct Hole<'w> {
+    watched: &'w Watched,
+    bed: Bed,
+    lure: &'static Conversation,
+    text: String,
+}
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let assigned = assigned(linted);
-    let known: Vec<&HelperProse> =
-        assigned.iter().filter_map(|name| helpers::named(name)).collect();
-    let related = linted.in_states(ct::RELATED)?;
     let watched = watched(linted)?;
-    for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
-        if decision(rule.rule) != Some(Verdict::Accept)
-            || !rule.words.names_state("RELATED")
-            || rule.words.has_match("helper")
-        {
+    if watched.is_empty() {
+        return Ok(());
+    }
+    let related = linted.in_states(ct::RELATED)?;
+    let rules = linted.rules.iter().filter(|rule| {
+        rule.table.name == TableName::Filter
+            && decision(rule.rule) == Some(Verdict::Accept)
+            && rule.words.names_state("RELATED")
+            && !rule.words.has_match("helper")
+    });
+    for rule in rules.take(TRIED_MAX) {
+        if rule.matched.and(&related)?.is_empty() {
             continue;
         }
-        for helper in &known {
-            let number = if helper.expects.contains(&"tcp") { 6 } else { 17 };
-            let hole = rule
-                .matched
-                .and(&related)?
-                .and(&linted.within(Field::Protocol, number, number)?)?
-                .and(&linted.within(Field::DestinationPort, PORT.into(), PORT.into())?)?
-                .and(&watched)?;
-            let Some(packet) = linted.example(&hole)? else { continue };
-            let mut finding = Finding::new(
-                rule.rule.span,
-                format!(
-                    "RELATED accepts whatever the helper {} is made to announce, to any port",
-                    helper.name
-                ),
-            )
-            .evidence(format!("{packet} is accepted by this rule; it announces {}", helper.what));
-            if let Some(shown) = demonstrated(linted, rule, helper) {
-                finding = finding.evidence(shown);
-            }
-            let chain = &rule.chain.name;
-            let protocol = if number == 6 { "tcp" } else { "udp" };
-            let icmp = if linted.is_v4() { "icmp" } else { "ipv6-icmp" };
-            found.push(finding.help(format!(
-                "in its place: -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT; -A {chain} -p {icmp} -m conntrack \
-                 --ctstate RELATED -j ACCEPT; -A {chain} -p {protocol} --dport 1024:65535 -m conntrack --ctstate RELATED -m \
-                 helper --helper {} -j ACCEPT",
-                helper.name
-            )));
-            break;
+        let holes = holes(linted, rule, &watched)?;
+        if holes.is_empty() {
+            continue;
         }
+        let names: Vec<&str> = holes.iter().map(|hole| hole.watched.name.as_str()).collect();
+        let text = format!(
+            "RELATED accepts whatever the helper{} {} {} made to announce, to any port",
+            if names.len() == 1 { "" } else { "s" },
+            crate::lints::and(&names),
+            if names.len() == 1 { "is" } else { "are" }
+        );
+        let mut finding = Finding::new(rule.rule.span, text);
+        for hole in &holes {
+            finding = finding.evidence(hole.text.clone());
+        }
+        found.push(narrowed(linted, rule, &watched, &holes, finding));
     }
     Ok(())
 }
 
-/// The packets of ways that connections go which have a helper.
-fn watched(linted: &Linted<'_>) -> Result<Packets> {
+/// The helpers that rules assign, with the connections that are accepted.
+fn watched(linted: &Linted<'_>) -> Result<Vec<Watched>> {
     let new = linted.in_states(ct::NEW)?;
-    let mut all = linted.space.none();
-    for way in [Way::In, Way::Through] {
-        let open = linted.passed(way).and(&new)?;
-        for rule in linted
-            .with_target(&["CT"])
-            .filter(|rule| rule.words.target_option("--helper").is_some())
-        {
-            if !rule.matched.and(&open)?.is_empty() {
-                all = all.or(&way.packets(&linted.space)?)?;
+    let mut all: Vec<Watched> = Vec::new();
+    for rule in linted.with_target(&["CT"]) {
+        let Some(name) = rule.words.target_option("--helper") else { continue };
+        let Some(helper) = helpers::named(name.value()) else { continue };
+        for way in Way::ALL {
+            let control = rule.matched.and(&linted.passed(way))?.and(&new)?;
+            let known = all.iter().any(|one| one.name == name.value() && one.way == way);
+            if !control.is_empty() && !known {
+                all.push(Watched { name: name.value().into(), helper, way, control });
             }
         }
     }
     Ok(all)
 }
 
-/// A conversation run through the engine with these rules, in which a payload opens the port.
-fn demonstrated(
+/// What each helper is seen to open by a rule, the first way for each.
+fn holes<'w>(
     linted: &Linted<'_>,
-    rule: &crate::lint::Ruled<'_>,
-    helper: &HelperProse,
-) -> Option<String> {
-    if linted.form != Form::Save || helper.name != "ftp" {
-        return None;
-    }
-    let side = Side::of_chain(&rule.chain.name)?;
-    for code in ["ftp-active", "ftp-passive"] {
-        let template = TEMPLATES.iter().find(|template| template.code == code)?;
-        let Some(mut scene) = scene(&rule.words, side, template) else { continue };
-        scene.parties.data_port = PORT;
-        let script = template.script(&scene.parties);
-        let Ok(outcomes) =
-            experiment::run(linted.source, linted.ruleset.family, None, &script, &scene)
-        else {
+    rule: &Ruled<'_>,
+    watched: &'w [Watched],
+) -> Result<Vec<Hole<'w>>> {
+    let mut holes: Vec<Hole<'w>> = Vec::new();
+    for one in watched {
+        let passes = !rule.matched.and(&one.way.packets(&linted.space)?)?.is_empty();
+        // Of one that goes out a helper may announce what comes in.
+        let comes = !rule.matched.and(&Way::In.packets(&linted.space)?)?.is_empty();
+        if holes.iter().any(|hole| hole.watched.name == one.name)
+            || !(passes || comes && one.way == Way::Out)
+        {
             continue;
-        };
-        let opened = script.steps.iter().zip(&outcomes).position(|(step, outcome)| {
-            step.label == "data SYN"
-                && outcome.verdict == Some("accept")
-                && outcome.state == Some("RELATED")
-        });
-        let told = script.steps.iter().find_map(|step| match &step.content {
-            crate::conversation::Content::Tcp(segment) => {
-                let text = String::from_utf8_lossy(&segment.data).trim().to_string();
-                let announces =
-                    text.starts_with("PORT") || text.starts_with("EPRT") || text.starts_with("22");
-                (announces && step.label.contains("port")).then_some((step.from.name(), text))
+        }
+        let Some(spot) = linted.spot(one.way, &one.control)? else { continue };
+        let bed = Bed { text: linted.printed(), spot };
+        for lure in announced_by(one.helper.name) {
+            let Some(run) = lured(&bed, lure) else { continue };
+            let Some(at) = run.related_by(rule) else { continue };
+            holes.push(Hole { watched: one, bed, lure, text: told(&run, at, one, lure) });
+            break;
+        }
+    }
+    Ok(holes)
+}
+
+/// A conversation in which a port of a service is announced.
+fn lured(bed: &Bed, lure: &Conversation) -> Option<Run> {
+    bed.run(lure, |scene| {
+        if lure.code == "tftp" {
+            // Its answers come to the port that is asked from.
+            scene.parties.client_port = port_of(lure);
+        } else {
+            scene.parties.data_port = port_of(lure);
+        }
+    })
+}
+
+fn told(run: &Run, at: usize, watched: &Watched, lure: &Conversation) -> String {
+    let port = run.script.steps.first().map_or(0, |step| match &step.content {
+        crate::conversation::Content::Tcp(segment) => segment.destination_port,
+        crate::conversation::Content::Udp { destination_port, .. } => *destination_port,
+        _ => watched.helper.port,
+    });
+    let told = match run.said_before(at) {
+        Some((who, said)) => {
+            format!("the {} writes {said} on its connection to port {port}", who.name())
+        }
+        None => format!("the client asks port {port} from its port {}", port_of(lure)),
+    };
+    format!(
+        "run through the engine: {told}, and this, which follows, is RELATED and accepted by this rule: {}",
+        run.packet(at)
+    )
+}
+
+/// The finding with what could stand in the rule's place, where runs show that it serves.
+fn narrowed(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    watched: &[Watched],
+    holes: &[Hole<'_>],
+    finding: Finding,
+) -> Finding {
+    let Some(lines) = lines(&rule.words, watched) else {
+        return finding.help(
+            "RELATED in rules of its own: one for ICMP errors (-p icmp), and one with -m helper for each helper",
+        );
+    };
+    let finding = finding.help(format!("in its place:\n{}", lines.join("\n")));
+    let Some(text) = linted.printed_with(rule, &lines) else { return finding };
+    let mut pass: Vec<&str> = Vec::new();
+    for hole in holes {
+        let bed = hole.bed.with(text.clone());
+        for service in services(hole.watched.helper) {
+            if !passes(&hole.bed, service) {
+                continue;
             }
-            _ => None,
-        });
-        if let (Some(_), Some((who, text))) = (opened, told) {
-            return Some(format!(
-                "run through the engine: the {who} writes `{text}` on its connection to port 21, and the SYN to port {PORT} that follows is RELATED and accepted"
+            if !passes(&bed, service) {
+                return finding;
+            }
+            if !pass.contains(&service.code) {
+                pass.push(service.code);
+            }
+        }
+        let still = lured(&bed, hole.lure).is_none_or(|run| run.related().next().is_some());
+        if still {
+            return finding.evidence(format!(
+                "run through the engine with these, the helper {} still opens port {}: write the ports that are used \
+                 into its rule",
+                hole.watched.name,
+                port_of(hole.lure)
             ));
         }
     }
-    None
+    let shown = format!(
+        "run through the engine with these: {}, and none of what is shown above is let in",
+        match pass.as_slice() {
+            [] => String::from("what the file lets through passes as before"),
+            [one] => format!("the conversation {one} passes as before"),
+            many => format!("the conversations {} pass as before", crate::lints::and(many)),
+        }
+    );
+    let expected = Expected::Only(states(ct::RELATED), "RELATED packets");
+    finding.evidence(shown).fix(linted.replacement(rule, &lines.join("\n"), expected))
+}
+
+/// What a helper is for.
+fn services(helper: &HelperProse) -> Vec<&'static Conversation> {
+    let of_library = LIBRARY.iter().copied().filter(|one| one.nature == Nature::Service);
+    let named = of_library.filter(|one| one.helper == Some(helper.name));
+    let mut all: Vec<&'static Conversation> = named.collect();
+    for one in announced_by(helper.name) {
+        if !all.iter().any(|known| known.code == one.code) {
+            all.push(one);
+        }
+    }
+    if helper.watches == "tcp" {
+        all.extend(conversation("pmtu"));
+    }
+    all
+}
+
+fn passes(bed: &Bed, service: &Conversation) -> bool {
+    bed.run(service, |_| {}).is_some_and(|run| run.played.fate == Fate::Passes)
+}
+
+/// The rules that could stand in the place of one: what it accepts but RELATED, ICMP errors, and what each helper is
+/// for. `None` where it asks for more than addresses, interfaces, a protocol and states.
+fn lines(rule: &RuleWords, watched: &[Watched]) -> Option<Vec<String>> {
+    let known = ["state", "conntrack", "comment"];
+    let plain = rule.matches.iter().all(|one| {
+        known.contains(&one.name.as_str())
+            && one
+                .options
+                .iter()
+                .all(|o| !o.not && matches!(o.name.as_str(), "--state" | "--ctstate" | "--comment"))
+    });
+    let protocol = rule.header("-p").map(|option| option.value().to_string());
+    if !plain || rule.header("-p").is_some_and(|option| option.not) {
+        return None;
+    }
+    let mut lines = Vec::new();
+    let rest: Vec<&str> = rule.states()?.into_iter().filter(|state| *state != "RELATED").collect();
+    if !rest.is_empty() {
+        let mut own = rule.clone();
+        for option in own.matches.iter_mut().flat_map(|one| &mut one.options) {
+            if option.name != "--comment" {
+                option.values = vec![rest.join(",")];
+            }
+        }
+        lines.push(own.save());
+    }
+    let icmp = if rule.family == keepstate_packet::Family::V4 { "icmp" } else { "ipv6-icmp" };
+    if protocol.is_none() {
+        lines.push(related(rule, icmp, &[], None));
+    }
+    let mut told: Vec<&str> = Vec::new();
+    for one in watched {
+        if told.contains(&one.name.as_str()) {
+            continue;
+        }
+        told.push(&one.name);
+        for (name, ports) in shapes(one.helper) {
+            if protocol.as_deref().is_none_or(|own| own == name) {
+                lines.push(related(rule, name, ports, Some(&one.name)));
+            }
+        }
+    }
+    Some(lines)
+}
+
+/// The rule with RELATED alone, for a protocol and a helper.
+fn related(
+    rule: &RuleWords,
+    protocol: &str,
+    ports: &[(&str, &str)],
+    helper: Option<&str>,
+) -> String {
+    let option = |name: &str, value: &str| OptionWords {
+        not: false,
+        name: name.into(),
+        values: vec![value.into()],
+    };
+    let mut own = rule.clone();
+    if own.header("-p").is_none() {
+        own.header.push(option("-p", protocol));
+    }
+    own.matches.retain(|one| one.name == "comment");
+    let mut add = |name: &str, options: Vec<OptionWords>| {
+        own.matches.push(MatchWords { name: name.into(), options });
+    };
+    if !ports.is_empty() {
+        add(protocol, ports.iter().map(|(name, value)| option(name, value)).collect());
+    }
+    add("conntrack", vec![option("--ctstate", "RELATED")]);
+    if let Some(helper) = helper {
+        add("helper", vec![option("--helper", helper)]);
+    }
+    own.save()
+}
+
+/// Protocols and ports of what a helper announces when it does what it is for.
+type Shape = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Of a helper. Ports from 1024 on are those that programs are given and choose.
+fn shapes(helper: &HelperProse) -> Vec<Shape> {
+    const HIGH: &[(&str, &str)] = &[("--dport", "1024:65535")];
+    match helper.name {
+        "netbios-ns" => vec![("udp", &[("--sport", "137")])],
+        "snmp" => vec![("udp", &[("--sport", "161")])],
+        _ => helper
+            .expects
+            .iter()
+            .map(|protocol| match *protocol {
+                "gre" => ("gre", &[][..]),
+                one => (one, HIGH),
+            })
+            .collect(),
+    }
 }

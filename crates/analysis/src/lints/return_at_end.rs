@@ -1,8 +1,7 @@
 //! A RETURN at the end of a chain.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::prose::chains::made_by;
 use keepstate_ruleset::model::Jump;

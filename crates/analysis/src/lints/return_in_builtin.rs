@@ -1,8 +1,7 @@
 //! A RETURN in a built-in chain of filter.
 
 use crate::algebra::space::Result;
-use crate::lint::finding::Expected;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use keepstate_ruleset::model::{Jump, Policy, TableName};
 use keepstate_ruleset::verdict::Step;

@@ -1,11 +1,14 @@
 //! A rule without which the same would become of every packet.
 
+use crate::algebra::Way;
 use crate::algebra::chain::RuleAt;
 use crate::algebra::space::Result;
 use crate::lint::ahead::Lookahead;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision, verdict_word};
+use crate::lint::linted::{Linted, Ruled, decision, verdict_word};
+use crate::lints::refused_somewhere;
 use keepstate_ruleset::model::ChainIndex;
+use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -20,6 +23,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for (at, ends) in redundant(linted)? {
         let Some(rule) = at.and_then(|at| linted.rules.get(at)) else { continue };
         let Some(verdict) = decision(rule.rule) else { continue };
+        if is_meant(linted, rule, verdict, ends)? {
+            continue;
+        }
         let what = verdict_word(verdict);
         let text = match ends {
             true => format!(
@@ -37,6 +43,35 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a rule that changes nothing is one that people write all the same, and rightly: what is said of the
+/// loopback interface, of connections that exist and of INVALID packets, which then need not go on, the rule that
+/// closes a chain, and those of a chain that refuses nothing, of which there is another finding.
+fn is_meant(linted: &Linted<'_>, rule: &Ruled<'_>, verdict: Verdict, ends: bool) -> Result<bool> {
+    let lo =
+        ["-i", "-o"].iter().any(|side| rule.words.header(side).is_some_and(|o| o.value() == "lo"));
+    let states = rule.words.states().unwrap_or_default();
+    let closes = rule.at.number as usize + 1 == rule.chain.rules.len() && rule.chain.hook.is_some();
+    let mut open = ends && verdict == Verdict::Accept;
+    for way in Way::ALL {
+        let here = !rule.matched.and(&way.packets(&linted.space)?)?.is_empty();
+        open &= !(here && refused_somewhere(linted, way)?);
+    }
+    let early = states.contains(&"ESTABLISHED") && !states.contains(&"NEW")
+        || states.contains(&"INVALID") && crate::lint::linted::refuses(verdict);
+    Ok(lo || early || closes || open || ends && linted.policy_is_elsewhere())
+}
+
+/// Whether no rule below asks for what a rule of a built-in chain takes.
+fn is_left_to_policy(linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<bool> {
+    let below = linted.chain_rules(rule.table.name, rule.at.chain).filter(|one| one.at > rule.at);
+    for one in below {
+        if !one.asked.and(&rule.matched)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(rule.chain.hook.is_some())
+}
+
 /// The rules that could go together, with whether the policy alone would do their work.
 fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
     let mut all = Vec::new();
@@ -44,7 +79,6 @@ fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
         let mut lookahead = Lookahead::new(linted, table);
         for chain in (0..table.chains.len() as u32).map(ChainIndex) {
             let mut behind = lookahead.end(chain)?;
-            let end = linted.end(table.name, chain);
             for number in (0..lookahead.length(chain)).rev() {
                 let at = RuleAt { chain, number };
                 let rule = linted.rule(table.name, at);
@@ -57,9 +91,7 @@ fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
                 {
                     lookahead.leave_out(at);
                     let index = linted.index(table.name, at);
-                    let ends = !rule.matched.and(&end)?.is_empty()
-                        || number + 1 == lookahead.length(chain);
-                    all.push((index, ends));
+                    all.push((index, is_left_to_policy(linted, rule)?));
                 }
                 behind = lookahead.through(at, &behind)?;
             }

@@ -3,8 +3,7 @@
 use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use crate::lint::linted::decision;
+use crate::lint::linted::{Linted, decision};
 use crate::lints::refused_somewhere;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;

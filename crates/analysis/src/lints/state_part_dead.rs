@@ -53,10 +53,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         for taker in takers(linted, rule, &wanted)?.iter().take(2) {
             finding = finding.label(taker.rule.span, format!("takes {said}"));
         }
-        if wanted.is_empty() {
-            finding =
-                finding.evidence(format!("no packet in state {said} comes to {}", rule.chain.name));
-        }
+        finding = finding.evidence(match wanted.is_empty() {
+            true => format!("no packet in state {said} comes to {}", rule.chain.name),
+            false => format!(
+                "of the packets in state {said} that come to {} none is left here",
+                rule.chain.name
+            ),
+        });
         found.push(finding.fix(shorter(linted, rule, &live)));
     }
     Ok(())
@@ -64,9 +67,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 
 /// The list as it stands in the file, without those.
 fn shorter(linted: &Linted<'_>, rule: &Ruled<'_>, live: &[&str]) -> Option<crate::lint::Fix> {
-    let span = rule.rule.span;
-    let text = linted.source.get(span.start as usize..span.end as usize)?;
-    let mut words = text.split(' ').skip_while(|word| *word != "--state" && *word != "--ctstate");
+    let mut words = linted
+        .text(rule.rule.span)
+        .split(' ')
+        .skip_while(|word| *word != "--state" && *word != "--ctstate");
     let (option, list) = (words.next()?, words.next()?);
     let kept: Vec<&str> = list.split(',').filter(|one| live.contains(one)).collect();
     let full = kept.len() == live.len();

@@ -75,7 +75,13 @@ fn one(out: &mut String, file: &File<'_>, finding: &Finding, lines: &Lines, styl
         hanging(out, "  evidence: ", &super::text::printable(evidence), style.width);
     }
     if let Some(help) = &finding.help {
-        hanging(out, "  help: ", &super::text::printable(help), style.width);
+        // Rules to be pasted stand in lines of their own, whole.
+        let mut lines = help.lines();
+        let first = super::text::printable(lines.next().unwrap_or(""));
+        hanging(out, "  help: ", &first, style.width);
+        for line in lines {
+            let _ = writeln!(out, "      {}", super::text::printable(line));
+        }
     }
     if let Some(fix) = &finding.fix {
         hanging(
@@ -88,7 +94,7 @@ fn one(out: &mut String, file: &File<'_>, finding: &Finding, lines: &Lines, styl
     out.push('\n');
 }
 
-/// Fills lines; what belongs to be pasted is one word.
+/// Fills lines.
 fn hanging(out: &mut String, head: &str, text: &str, width: usize) {
     let mut column = head.len();
     out.push_str(head);

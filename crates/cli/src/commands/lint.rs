@@ -5,7 +5,8 @@ use crate::{
     rulesets::{self, LoadError, Loaded},
     terminal::Terminal,
 };
-use keepstate_analysis::lint::{Finding, Severity, Wanted, fix, lint, lint_of};
+use keepstate_analysis::lint::linted::Form;
+use keepstate_analysis::lint::{Finding, Severity, Wanted, fix, hides_interfaces, lint, lint_of};
 use keepstate_analysis::lints::LINTS;
 use keepstate_analysis::render::lint::{self as render, File};
 use keepstate_analysis::render::sarif;
@@ -97,6 +98,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     let mut all: Vec<(String, Vec<Finding>)> = Vec::new();
     for file in &loaded {
         let name = file.path.display().to_string();
+        if hides_interfaces(&file.source, Form::of(&file.source)) {
+            terminal.note(format_args!(
+                "{name}: a listing without interfaces: only what concerns single rules is told (iptables -L -n -v has them)"
+            ));
+        }
         match lint(&file.source, &file.ruleset, beside(&loaded, file), &wanted) {
             Ok(findings) => all.push((name, findings)),
             Err(exhausted) => {
@@ -127,12 +133,14 @@ fn load(arguments: &Arguments, labels: &LabelNames, terminal: &Terminal) -> (Vec
                 terminal.error(error);
                 worst = Exit::Usage;
             }
-            Err(LoadError::Faults { faults, left }) => {
+            // What a script leaves behind that has such faults is not what it is meant to: of that no finding is
+            // made.
+            Err(LoadError::Faults { faults, .. }) => {
                 faults.iter().for_each(|fault| eprintln!("{fault}"));
                 let count = rulesets::faults_count(faults.len());
-                terminal.error(format_args!("{}: {count}", path.display()));
+                let name = path.display();
+                terminal.error(format_args!("{name}: {count}: not looked over"));
                 worst = Exit::Usage;
-                loaded.extend(left);
             }
         }
     }

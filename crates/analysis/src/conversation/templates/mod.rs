@@ -9,6 +9,7 @@ mod flood;
 mod ftp;
 mod idle;
 mod irc;
+mod lures;
 mod multicast;
 mod neighbour;
 mod ntp;
@@ -26,6 +27,8 @@ mod tcp;
 mod tftp;
 mod traceroute;
 mod tunnel;
+
+pub(crate) use lures::announced_by;
 
 use super::{Conversation, Parties, Script, Upper, Who};
 use keepstate_packet::Family;

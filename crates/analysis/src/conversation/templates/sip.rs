@@ -17,6 +17,9 @@ pub(super) const CALL: Conversation = Conversation {
     ..super::tcp::SERVICE
 };
 
+/// The same call with the port announced that is asked for.
+pub(super) const ANNOUNCED: Conversation = Conversation { script: announced, ..CALL };
+
 /// Where each hears the sound.
 const CALLER_PORT: u16 = 20_000;
 const CALLED_PORT: u16 = 30_000;
@@ -80,6 +83,15 @@ fn message(parties: &Parties, first: &str, number: u8, method: &str, body: &str)
 }
 
 fn call(parties: &Parties) -> Script {
+    call_at(parties, CALLER_PORT)
+}
+
+fn announced(parties: &Parties) -> Script {
+    call_at(parties, parties.data_port)
+}
+
+/// A call whose caller hears the sound at this port.
+fn call_at(parties: &Parties, caller: u16) -> Script {
     let ports = (parties.client_port, parties.server_port);
     let to = uri("bob", parties.server);
     let mut script = Writer::new();
@@ -88,7 +100,7 @@ fn call(parties: &Parties) -> Script {
         let label = first.strip_prefix("SIP/2.0 ").unwrap_or(method).to_string();
         script.step(from, super::super::writer::other(from), &label, content, SIGNAL_LOST)
     };
-    let offer = description(parties.client, CALLER_PORT);
+    let offer = description(parties.client, caller);
     let invite = format!("INVITE {to} SIP/2.0");
     let invited = signal(&mut script, Who::Client, &invite, 1, "INVITE", &offer);
     signal(&mut script, Who::Server, "SIP/2.0 180 Ringing", 1, "INVITE", "");
@@ -97,9 +109,9 @@ fn call(parties: &Parties) -> Script {
     signal(&mut script, Who::Client, &format!("ACK {to} SIP/2.0"), 1, "ACK", "");
     // Who is called speaks first.
     for number in 0..2 {
-        sound(&mut script, Who::Server, number);
+        sound(&mut script, Who::Server, caller, number);
         script.needs(Need::Delivered(invited)).reads(invited, read);
-        sound(&mut script, Who::Client, number);
+        sound(&mut script, Who::Client, caller, number);
         script.needs(Need::Delivered(taken)).reads(taken, read);
     }
     signal(&mut script, Who::Client, &format!("BYE {to} SIP/2.0"), 2, "BYE", "");
@@ -108,10 +120,10 @@ fn call(parties: &Parties) -> Script {
 }
 
 /// 20 ms of sound.
-fn sound(script: &mut Writer, from: Who, number: u8) {
+fn sound(script: &mut Writer, from: Who, caller: u16, number: u8) {
     let mut data = vec![0x80, 0, 0, number, 0, 0, 0, number.wrapping_mul(160), 0, 0, 0, 7];
     data.resize(172, 0x55);
-    let content: Content = datagram((CALLER_PORT, CALLED_PORT), from, &data);
+    let content: Content = datagram((caller, CALLED_PORT), from, &data);
     let to = super::super::writer::other(from);
     script.step(from, to, "sound (RTP)", content, SOUND_LOST);
 }

@@ -1,0 +1,85 @@
+//! A match without parameters: it asks for everything, or for a default.
+
+use crate::algebra::space::Result;
+use crate::lint::finding::{Finding, Lint, Severity};
+use crate::lint::linted::{Linted, Ruled};
+
+/// The lint.
+pub(super) const LINT: Lint = Lint {
+    code: "parameters-missing",
+    severity: Severity::Note,
+    title: "a match without parameters, which asks for everything or for a default",
+    page: include_str!("parameters_missing.md"),
+    run,
+};
+
+/// Matches that ask for nothing when they are given nothing, and what they could ask for.
+const ASKS_NOTHING: [(&str, &str); 8] = [
+    ("tcp", "a port (--dport), or flags"),
+    ("udp", "a port (--dport)"),
+    ("udplite", "a port (--dport)"),
+    ("sctp", "a port (--dport)"),
+    ("dccp", "a port (--dport)"),
+    ("icmp", "a type (--icmp-type)"),
+    ("icmp6", "a type (--icmpv6-type)"),
+    ("time", "a time of day"),
+];
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    for rule in linted.rules.iter().filter(|rule| rule.words.target.is_some()) {
+        for (name, option, default) in DEFAULTS {
+            if written(linted, rule, name).is_some_and(|rest| !rest.contains(option)) {
+                found.push(
+                    Finding::new(
+                        rule.rule.span,
+                        format!("`-m {name}` without {option}: {default}"),
+                    )
+                    .evidence(format!("the rule as it is loaded: {}", rule.words.save()))
+                    .help(format!("write what is meant with {option}")),
+                );
+            }
+        }
+        for (name, what) in ASKS_NOTHING {
+            let empty =
+                rule.words.matches.iter().any(|one| one.name == name && one.options.is_empty());
+            // Another match of the rule may have the ports.
+            let ports = rule.words.has_match("multiport");
+            if !empty || ports || written(linted, rule, name).is_none() {
+                continue;
+            }
+            let mut finding = Finding::new(
+                rule.rule.span,
+                format!("`-m {name}` asks for nothing here: {what} may have been lost"),
+            );
+            finding = match linted.example(&rule.matched)? {
+                Some(packet) => {
+                    finding.evidence(format!("every {name} packet fits it, for instance {packet}"))
+                }
+                None => finding.evidence("with it and without it the rule asks for the same"),
+            };
+            found.push(
+                finding.help(format!("write {what}; if all is meant, leave `-m {name}` out")),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Matches with a parameter that has a default which few mean.
+const DEFAULTS: [(&str, &str, &str); 1] = [("limit", "--limit", "it is 3 an hour")];
+
+/// What a rule says behind `-m NAME`; none where it does not say that.
+fn written<'s>(linted: &'s Linted<'_>, rule: &Ruled<'_>, name: &str) -> Option<&'s str> {
+    let text = linted.text(rule.rule.span);
+    let mut at = 0;
+    loop {
+        let found = at + text.get(at..)?.find("-m ")?;
+        let rest = text.get(found + 3..)?.trim_start();
+        if let Some(behind) = rest.strip_prefix(name)
+            && (behind.is_empty() || behind.starts_with(char::is_whitespace))
+        {
+            return Some(behind);
+        }
+        at = found + 3;
+    }
+}
