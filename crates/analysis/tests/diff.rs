@@ -319,3 +319,21 @@ fn translations_marks_and_lines_of_the_log_are_compared() {
     );
     assert_eq!(what(&text("10.0.0.1", "1", "b")), [("through", "effect", true)]);
 }
+
+#[test]
+fn a_mark_that_a_restored_one_replaces_stays_where_there_is_no_connection() {
+    let rules = |mark: &str| {
+        format!(
+            "*mangle\n{mark}-A PREROUTING -j CONNMARK --restore-mark\nCOMMIT\n\
+             *filter\n-A FORWARD -m mark --mark 0x19 -j DROP\nCOMMIT\n"
+        )
+    };
+    let old = side("old", &rules("-A PREROUTING -j MARK --set-mark 0x19\n"), Family::V4);
+    let new = side("new", &rules(""), Family::V4);
+    let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+    let through = told.ways.iter().find(|way| way.way == "through").expect("a way");
+    let shown = through.rows.iter().find(|row| row.what == "verdict" && row.certain);
+    let shown = shown.unwrap_or_else(|| panic!("{:#?}", through.rows));
+    assert_eq!((shown.old.as_str(), shown.new.as_str()), ("drop", "accept"));
+    assert!(shown.packets.contains("INVALID"), "{shown:#?}");
+}

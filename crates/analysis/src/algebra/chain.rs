@@ -474,8 +474,16 @@ impl Walk<'_> {
         };
         let Effect { steps, writes } = target.effect();
         let place = texts.of_target(target.as_ref());
+        // What has no connection has no mark of one to give or to keep.
+        let written = match target.name() {
+            "CONNMARK" => {
+                let tracked = ct::NEW | ct::ESTABLISHED | ct::RELATED;
+                hit.and(&now.in_state(self.space, tracked)?)?
+            }
+            _ => hit.clone(),
+        };
         for write in &writes {
-            self.write(write, hit, Rc::make_mut(now), &place)?;
+            self.write(write, &written, Rc::make_mut(now), &place)?;
         }
         let mut left = hit.clone();
         let mut taken = Vec::new();
