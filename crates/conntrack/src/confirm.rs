@@ -234,7 +234,7 @@ impl Table {
         if let Some(conn) = self.lingering.take() {
             self.forget(now, conn.slot);
         }
-        let all = self.standing(Instant(0));
+        let all = self.standing(None);
         all.iter().filter(|conn| self.delete(now, **conn)).count()
     }
 

@@ -349,7 +349,7 @@ impl Table {
     /// are left out.
     #[must_use]
     pub fn connections(&self, now: Instant) -> Vec<ConnId> {
-        let mut all = self.standing(now);
+        let mut all = self.standing(Some(now));
         all.retain(|conn| {
             self.slots.live(*conn).is_some_and(|entry| !entry.is(CtStatus::NAT_CLASH))
         });
@@ -357,11 +357,13 @@ impl Table {
     }
 
     /// The same and those that listings leave out: of which only the reply's tuple counts.
-    pub(crate) fn standing(&self, now: Instant) -> Vec<ConnId> {
+    /// With no time, those that have expired as well.
+    pub(crate) fn standing(&self, now: Option<Instant>) -> Vec<ConnId> {
         let mut numbered: Vec<(u64, ConnId)> = (0..self.slots.len())
             .filter_map(|slot| {
                 let entry = self.slots.entry(slot)?;
-                let gone = entry.is(CtStatus::DYING) || timeout::expired(entry.deadline, now);
+                let over = now.is_some_and(|now| timeout::expired(entry.deadline, now));
+                let gone = entry.is(CtStatus::DYING) || over;
                 let stands = entry.has(Entry::LIVE) && entry.is(CtStatus::CONFIRMED) && !gone;
                 stands.then_some((self.slots.cold(slot)?.number, self.slots.id(slot)?))
             })

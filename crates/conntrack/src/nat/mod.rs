@@ -200,7 +200,7 @@ impl Table {
         interface: u16,
         address: Option<Address>,
     ) -> usize {
-        let all = self.standing(Instant(0));
+        let all = self.standing(None);
         let is_one = |conn: &&ConnId| {
             let masqueraded = |entry: &Entry| entry.has(Entry::MASQUERADED);
             let is_masqueraded = self.slots.live(**conn).is_some_and(masqueraded);

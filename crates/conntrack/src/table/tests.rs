@@ -546,6 +546,18 @@ fn a_flush_takes_what_lingers_as_well() {
     assert_eq!((wire.table.count(), wire.table.kept_beside_count()), (0, 0));
 }
 
+/// A lifetime that wraps may end before the clock began.
+#[test]
+fn a_flush_takes_what_was_over_before_the_clock_began() {
+    let mut wire = Wire::new();
+    let tracked = wire.send(&packet(1, false)).unwrap();
+    let conn = tracked.conn.expect("a connection");
+    wire.table.slots.live_mut(conn).expect("there").deadline = 0;
+    assert_eq!(wire.table.connections(Instant(0)), []);
+    assert_eq!(wire.table.flush(wire.now), 1);
+    assert_eq!((wire.table.count(), wire.table.kept_beside_count()), (0, 0));
+}
+
 #[test]
 fn begun_anew_it_does_the_same_again() {
     let mut wire = Wire::with(Sysctls { max: 3, ..Sysctls::default() });
