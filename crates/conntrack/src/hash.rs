@@ -7,7 +7,7 @@
 //! (the construction of wyhash): without the keys, which come from the engine's seed, nobody can
 //! choose tuples that fall into the same bucket.
 
-use crate::tuple::{Direction, Tuple, inverse_type};
+use crate::tuple::{Tuple, inverse_type};
 use crate::zone::Zone;
 use core::hash::Hasher;
 use keepstate_packet::{Address, Family};
@@ -50,12 +50,12 @@ impl Keys {
         fold(ends ^ self.0[3], rest ^ self.0[4])
     }
 
-    /// The hash of the source of an original tuple, in the zone of that direction.
+    /// The hash of the source of an original tuple, in the zone of both directions.
     pub(crate) fn source(&self, tuple: &Tuple, zone: Zone) -> u64 {
         let end = self.end(tuple.family, &tuple.source, tuple.source_port);
         let rest = u64::from(tuple.protocol)
             | (tuple.family as u64) << 8
-            | u64::from(zone.id_in(Direction::Original)) << 16;
+            | u64::from(zone.id_in_both()) << 16;
         fold(end ^ self.0[4], rest ^ self.0[3])
     }
 

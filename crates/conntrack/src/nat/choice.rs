@@ -70,7 +70,8 @@ impl Table {
         let hash = self.keys.source(current, zone);
         let same = self.nat.by_source.under(hash).take(SAME_SOURCE_MAX).filter_map(|slot| {
             let (entry, cold) = (self.slots.entry(slot)?, self.slots.cold(slot)?);
-            let same_zone = entry.zone.id_in(Direction::Original) == id;
+            let same_zone = entry.zone.id_in(Direction::Original) == id
+                && entry.zone.id_in_both() == zone.id_in_both();
             let same = from(&entry.tuple) == from(current) && same_zone;
             let mapped = cold.reply.invert().filter(|_| same)?;
             let Tuple { source, source_port, .. } = mapped;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::Peers;
-use crate::{Sysctls, Table, table::Template};
+use crate::{Sysctls, Table, Zone, table::Template};
 use keepstate_packet::{Parsed, checksum};
 use std::vec::Vec;
 
@@ -299,6 +299,32 @@ fn the_packet_that_leaves_elsewhere_counts_twice() {
     let events = std::iter::from_fn(|| table.poll_event());
     let counters: Vec<_> = events.filter_map(|event| event.snapshot.counters).collect();
     assert_eq!(counters, [[(3, 89), (0, 0)]]);
+}
+
+/// Linux 6.18: a source has one mapping for each number of a zone of both directions.
+#[test]
+fn the_mapping_of_a_source_is_kept_by_the_zone_of_both_directions() {
+    let mut gateway = Gateway::masking(("203.0.113.1", "203.0.113.1"), Some((40_000, 49_999)));
+    let range = gateway.source.take().expect("it masks");
+    let original = Zone::one(1, Direction::Original);
+    let mapped: Vec<u16> = [(original, 69), (original, 53), (Zone::both(1), 443)]
+        .into_iter()
+        .map(|(zone, port)| {
+            let packet = client(1).udp((1024, port), b"a");
+            let parsed = Parsed::new(&packet).expect("an IP packet");
+            let template = Template { zone, ..Template::default() };
+            let (now, table) = (gateway.now, &mut gateway.table);
+            let tracked = table.track_in(now, Hook::Prerouting, &parsed, &packet, &template);
+            let mut tracked = tracked.expect("there is room");
+            let conn = tracked.conn.expect("a connection");
+            table.bind_null(now, conn, Manip::Destination);
+            table.set_up(now, conn, &range, Manip::Source);
+            table.confirm(now, &mut tracked).expect("it is confirmed");
+            table.tuple(conn, Direction::Reply).expect("there").destination_port
+        })
+        .collect();
+    assert_eq!(mapped[0], mapped[1]);
+    assert_ne!(mapped[0], mapped[2]);
 }
 
 #[test]
