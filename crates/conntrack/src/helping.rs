@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use core::fmt::{Debug, Display};
 use core::ops::Range;
 use core::time::Duration;
-use keepstate_packet::{Address, Instant, L4, Parsed, checksum};
+use keepstate_packet::checksum::{self, Change};
+use keepstate_packet::{Address, Instant, L4, Parsed};
 
 /// Most bytes of a packet: what the length field of IPv4 can say.
 const PACKET_LENGTH_MAX: usize = 65_535;
@@ -97,6 +98,19 @@ impl<'a> Helping<'a> {
     pub(crate) fn room(&self) -> usize {
         let said = self.head_length() + self.said().len();
         PACKET_LENGTH_MAX.saturating_sub(self.packet.l4_offset as usize + said)
+    }
+
+    /// Has the checksum of a datagram, unless it has none, follow a change of what is said: whoever sends it on need
+    /// not make it anew.
+    pub(crate) fn follow_checksum(&mut self, change: Change) {
+        const CHECKSUM_AT: usize = 6;
+        if let (L4::Udp(_), Some(said)) = (&self.packet.l4, &mut self.said)
+            && let Some(field) = said.get_mut(CHECKSUM_AT..)
+            && let Some(field) = field.first_chunk_mut()
+            && *field != [0, 0]
+        {
+            *field = change.apply(u16::from_be_bytes(*field)).to_be_bytes();
+        }
     }
 
     /// Has the packet go to another port.

@@ -11,7 +11,7 @@ use crate::walk::{Stop, Walk};
 use crate::{Cause, Disposition, Engine, Output};
 use alloc::vec::Vec;
 use keepstate_conntrack::Hook;
-use keepstate_packet::{Parsed, checksum, rewrite};
+use keepstate_packet::{L4, Parsed, checksum, rewrite};
 
 /// Buffers for one walk: a packet can leave twice, when the host sends it to itself.
 pub(crate) const SPARES: usize = 2;
@@ -28,13 +28,22 @@ pub(crate) fn help<R: Recorder>(walk: &mut Walk<'_, R>) -> Result<bool, Stop> {
     let (now, parsed, bytes) = (walk.now, &*walk.parsed, &*walk.bytes);
     match walk.conntrack.help(now, &tracked, parsed, bytes, &ways) {
         Ok(None) => Ok(false),
-        Ok(Some(said)) => say(walk, &said).map(|()| true),
+        Ok(Some(said)) => {
+            let is_left = follows_itself(walk.parsed, walk.bytes, &said);
+            say(walk, &said).map(|()| !is_left)
+        }
         Err(dropped) => {
             // The kernel names no interface here.
             complain(walk, Hook::Prerouting, [None; 2]);
             Err(stop(dropped))
         }
     }
+}
+
+/// Whether the helper has had the checksum of a datagram follow what it says now.
+fn follows_itself(parsed: &Parsed, bytes: &[u8], said: &[u8]) -> bool {
+    const CHECKSUM: core::ops::Range<usize> = 6..8;
+    matches!(parsed.l4, L4::Udp(_)) && said.get(CHECKSUM) != parsed.l4_bytes(bytes).get(CHECKSUM)
 }
 
 /// Puts what the packet says now in the place of what it said. One that came in pieces goes on as one.

@@ -6,7 +6,7 @@
 //! that cannot be read to its end is dropped: of version 3 (RFC 3412), or with the trap of version 1
 //! (RFC 1157). As observed on Linux 6.18, with its reader's
 //! tolerance: lengths of up to two further octets and indefinite ones (X.690, 8.1.3), bindings of no value
-//! or of several, whatever follows the message.
+//! or of several, whatever follows the message. The checksum follows what has changed: a wrong one stays wrong.
 
 use super::{Policy, broadcast};
 use crate::Tracked;
@@ -15,6 +15,7 @@ use crate::table::{Drop, Table};
 use crate::tuple::Direction;
 use alloc::vec::Vec;
 use core::time::Duration;
+use keepstate_packet::checksum::Change;
 
 /// Port of the receivers of notifications.
 pub(super) const TRAP_PORT: u16 = 162;
@@ -66,7 +67,21 @@ pub(super) fn help(helping: &mut Helping<'_>) -> Result<(), Drop> {
     };
     let (from, to) = (from.v4_octets(), to.v4_octets());
     let is_one = |at: &usize| payload.get(*at..*at + ADDRESS) == Some(&from);
-    addresses.into_iter().filter(is_one).try_for_each(|at| helping.say(at..at + ADDRESS, &to))
+    let mut change = Change::NONE;
+    for at in addresses.into_iter().filter(is_one) {
+        helping.say(at..at + ADDRESS, &to)?;
+        change = match at % 2 {
+            0 => change.bytes(&from, &to),
+            _ => change.bytes(&shifted(from), &shifted(to)),
+        };
+    }
+    helping.follow_checksum(change);
+    Ok(())
+}
+
+/// An address that begins within a word of 16 bits.
+const fn shifted([a, b, c, d]: [u8; ADDRESS]) -> [u8; ADDRESS + 2] {
+    [0, a, b, c, d, 0]
 }
 
 /// The header of UDP, or what stands in its place.
