@@ -274,7 +274,9 @@ fn nat<R: Recorder>(walk: &mut Walk<'_, R>, hook: Hook, tables: TableSet) -> Res
     {
         return Err(Stop::Cause(Cause::Untranslatable));
     }
+    // Only options leave a header unsealed.
     if hook == Hook::Input
+        && walk.parsed.has_options
         && walk.interface != Some(walk.routing.loopback())
         && !checksum::ipv4_header_valid(walk.bytes)
         && walk.conntrack.is_summed_up_again(&tracked, walk.parsed, walk.bytes)
