@@ -2,7 +2,7 @@
 //! and with the answers that matches are to give which no packet decides.
 //!
 //! What the algebra claims of a set is tried on a packet of it here before it is told; and once more, with the
-//! packets before it that make its state, by an engine with the same rules ([`Trial::confirms`]).
+//! packets before it that make its state, by an engine with the same rules (`Trial::confirms`).
 
 mod history;
 mod player;
