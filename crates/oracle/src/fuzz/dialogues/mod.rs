@@ -167,8 +167,24 @@ fn spoilt(random: &mut Random, text: String) -> String {
             text.char_indices().map(|(n, c)| if n == at { with } else { c }).collect()
         }
         1 => text.to_lowercase(),
-        2 if !text.is_empty() => text[..random.below(text.len())].to_owned(),
+        2 if !text.is_empty() => {
+            text[..text.floor_char_boundary(random.below(text.len()))].to_owned()
+        }
         3 => format!("{text}{text}"),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters_alone() {
+        let mut random = Random::part(1, 0);
+        let texts: Vec<_> = (0..4_000).map(|_| spoilt(&mut random, "é é".to_owned())).collect();
+        for cut in ["", "é", "é "] {
+            assert!(texts.iter().any(|text| text == cut), "{cut:?}");
+        }
     }
 }
