@@ -146,6 +146,9 @@ impl Outcome {
 }
 
 /// Carries the packets of `entering` through all tables of a rule set on one way.
+///
+/// Every NEW packet is taken for the first of its connection. One that comes again before there is an answer is NEW as
+/// well, but is translated as the first was, whatever table nat would say of it.
 pub fn follow(
     space: &mut Space,
     ruleset: &Ruleset,
