@@ -93,6 +93,8 @@ pub struct Linted<'a> {
     shared: BTreeSet<u32>,
     /// The packets that rules take out of their chains, as far as somebody has asked.
     taken: RefCell<BTreeMap<(TableName, RuleAt), Packets>>,
+    /// What there can be, as soon as somebody has asked.
+    pub(super) possible: RefCell<Option<Packets>>,
 }
 
 impl std::fmt::Debug for Linted<'_> {
@@ -123,6 +125,7 @@ impl<'a> Linted<'a> {
             ends: BTreeMap::new(),
             shared: BTreeSet::new(),
             taken: RefCell::default(),
+            possible: RefCell::default(),
         };
         for table in &ruleset.tables {
             linted.table(table)?;
@@ -441,7 +444,8 @@ impl<'a> Linted<'a> {
         let line = self.lines_beside(before, rule)?;
         let at = self.whole_line(span).start;
         let edits = vec![Edit { span: Span { start: at, end: at }, text: line }];
-        Some(Fix { text: format!("put `{}` before it", one_line(rule)), edits, expected })
+        let text = format!("put `{}` before line {}", one_line(rule), self.line(span));
+        Some(Fix { text, edits, expected })
     }
 
     /// A fix that puts rules, each from `-A` on, in the place of one.
@@ -545,17 +549,22 @@ impl<'a> Linted<'a> {
     /// A set in a few lines for people.
     pub fn told(&self, packets: &Packets) -> Result<Vec<String>> {
         let rows = self.space.rows(packets)?;
-        let mut told: Vec<String> =
-            rows.rows.iter().take(TOLD_MAX).map(|row| row.shown(&self.space).to_string()).collect();
+        let mut told = Vec::new();
+        for row in rows.rows.iter().take(TOLD_MAX) {
+            let text = row.shown(&self.space).to_string();
+            // Long lists of flags and ports say less than one packet.
+            told.push(match text.chars().count() {
+                0..=ROW_MAX => text,
+                _ => {
+                    let packets = self.space.packets_of(row)?;
+                    format!("for instance {}", self.example(&packets)?.unwrap_or_default())
+                }
+            });
+        }
         if rows.rows.len() > TOLD_MAX || !rows.complete {
             told.push("and more".into());
         }
         Ok(told)
-    }
-
-    /// One packet of a set in words.
-    pub fn example(&self, packets: &Packets) -> Result<Option<String>> {
-        Ok(self.space.example(packets)?.map(|example| super::proof::packet_words(&example)))
     }
 
     /// Whether addresses are of IPv4.
@@ -580,6 +589,8 @@ pub fn entering<const N: usize>(space: &Space, rulesets: [&Ruleset; N]) -> Resul
     Ok(space.every())
 }
 
+/// Longest row of a set that is told, in characters.
+const ROW_MAX: usize = 200;
 /// Lines of a set that are told.
 const TOLD_MAX: usize = 4;
 

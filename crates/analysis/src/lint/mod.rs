@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod finding;
 pub mod fix;
 pub mod linted;
+pub mod plain;
 pub mod played;
 pub mod proof;
 pub mod read;

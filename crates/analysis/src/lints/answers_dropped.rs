@@ -5,6 +5,7 @@ use crate::algebra::{Example, Way};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lint::proof::packet_words;
+use keepstate_packet::Family;
 use keepstate_packet::tcp::{ACK, SYN};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -43,11 +44,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             let first = Example { tcp_flags: SYN, ..first };
             let answer = mirrored(&first);
             let values = linted.space.values(&answer);
-            if first.unknowns.is_empty() && linted.space.contains(&refused, &values) {
+            let plain = first.unknowns.is_empty() && linted.space.contains(&refused, &values);
+            if plain && (way == Way::Through || !answers_elsewhere(linted, &answer)?) {
                 let Some((_, _, base)) = linted.base(TableName::Filter, back.hook()) else { break };
                 found.push(
                     Finding::new(
-                        base.span,
+                        linted.place(TableName::Filter, base),
                         format!(
                             "{} refuses the answers of connections that may be opened",
                             base.name
@@ -69,6 +71,25 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the same answer is let out from another address: which of them are this host's own is not known.
+fn answers_elsewhere(linted: &Linted<'_>, answer: &Example) -> Result<bool> {
+    let to = |address: keepstate_packet::Address| match linted.space.family() {
+        Family::V4 => u128::from_be_bytes(address.0) >> 96,
+        Family::V6 => u128::from_be_bytes(address.0),
+    };
+    let by = linted.space.interface_number(answer.out_interface.as_deref().unwrap_or(""));
+    let mut like = linted.space.like(answer)?.and(&linted.passed(Way::Out))?;
+    like = like.and(&linted.space.all_of(Group::Out, &[(by, by)])?)?;
+    for (field, number) in [
+        (Field::Destination, to(answer.destination)),
+        (Field::SourcePort, answer.source_port.into()),
+        (Field::DestinationPort, answer.destination_port.into()),
+    ] {
+        like = like.and(&linted.within(field, number, number)?)?;
+    }
+    Ok(!like.is_empty())
 }
 
 /// Packets from one interface to another: where rules name two or more, to and from those. Of others it is not known

@@ -3,10 +3,11 @@
 use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::refused_somewhere;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -21,21 +22,20 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     if linted.policy_is_elsewhere() {
         return Ok(());
     }
-    if refused_somewhere(linted, Way::Through)? || !refused_somewhere(linted, Way::In)? {
+    let Some((table, chain, base)) = linted.base(TableName::Filter, Way::Through.hook()) else {
         return Ok(());
-    }
-    let outer = linted.with_target(&["MASQUERADE", "SNAT"]).find(|rule| {
-        rule.table.name == TableName::Nat
-            && rule
-                .words
-                .header("-o")
-                .is_some_and(|option| !option.not && !option.value().ends_with('+'))
-    });
-    let Some(outer) = outer else { return Ok(()) };
-    let Some((_, _, base)) = linted.base(TableName::Filter, Way::Through.hook()) else {
+    };
+    let Some(outer) = linted.with_target(&["MASQUERADE", "SNAT"]).find(|rule| hides(rule)) else {
         return Ok(());
     };
     let name = outer.words.header("-o").map_or("", |option| option.value());
+    // A file that filters nothing but says nothing of it either may be loaded beside another.
+    let mut listed = linted.chain_rules(table.name, chain).filter(|rule| says_who(rule)).peekable();
+    let filters = refused_somewhere(linted, Way::In)?
+        || listed.peek().is_some() && !listed.any(|rule| lets_in(rule, name));
+    if refused_somewhere(linted, Way::Through)? || !filters {
+        return Ok(());
+    }
     let inward = linted
         .passed(Way::Through)
         .and(&linted.in_states(ct::NEW)?)?
@@ -43,10 +43,38 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&linted.crossing()?)?;
     let Some(packet) = linted.example(&inward)? else { return Ok(()) };
     found.push(
-        Finding::new(base.span, format!("{} forwards whatever comes, from outside to inside too", base.name))
+        Finding::new(linted.place(TableName::Filter, base), format!("{} forwards whatever comes, from outside to inside too", base.name))
             .label(outer.rule.span, format!("{name} is the outer side"))
             .evidence(format!("{packet} is accepted, as is every packet that is forwarded"))
-            .help(format!("-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; -A FORWARD -i {name} -j DROP")),
+            .help(format!(
+                "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; {}-A FORWARD -i {name} -j DROP",
+                match linted.with_target(&["DNAT"]).any(|rule| rule.table.name == TableName::Nat) {
+                    // What is forwarded to inner hosts on purpose goes on.
+                    true => "-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT; ",
+                    false => "",
+                }
+            )),
     );
     Ok(())
+}
+
+/// Whether a rule accepts some packets of all that are forwarded: by interface, address, port or state.
+fn says_who(rule: &Ruled<'_>) -> bool {
+    let all = rule.words.header.is_empty() && rule.words.matches.is_empty();
+    decision(rule.rule) == Some(Verdict::Accept) && !all
+}
+
+/// Whether a rule lets new connections in by an interface on purpose.
+fn lets_in(rule: &Ruled<'_>, name: &str) -> bool {
+    let by = rule.words.header("-i").is_some_and(|option| !option.not && option.value() == name);
+    by && rule.words.states().is_none_or(|states| states.contains(&"NEW"))
+}
+
+/// Whether a rule hides what leaves by an interface behind this host's address there.
+fn hides(rule: &Ruled<'_>) -> bool {
+    let outer = rule.words.header("-o");
+    rule.table.name == TableName::Nat
+        && outer.is_some_and(|option| !option.not && !option.value().ends_with('+'))
+        && rule.words.header("-d").is_none_or(|option| option.not)
+        && rule.words.options(&["--src-type"]).next().is_none()
 }

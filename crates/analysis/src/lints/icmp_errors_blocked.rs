@@ -53,7 +53,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "ICMP errors about connections that exist",
         );
         found.push(
-            Finding::new(base.span, format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
+            Finding::new(linted.place(TableName::Filter, base), format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
                 .evidence(format!("{name}, is refused in every state: {packet}"))
                 .help(rule.clone())
                 .fix(linted.first_in(table, chain, &rule, expected)),

@@ -6,6 +6,7 @@ use crate::lint::linted::{Linted, decision, refuses};
 use crate::lints::takers;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -18,7 +19,16 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let invalid = linted.in_states(ct::INVALID)?.less(&linted.untracked()?)?;
+    // Segments do harm; ICMP errors that are INVALID are let in on purpose.
+    let invalid = linted
+        .in_states(ct::INVALID)?
+        .less(&linted.untracked()?)?
+        .and(&linted.within(Field::Protocol, 6, 6)?)?;
+    // What the host says to itself does none.
+    let own = match linted.is_v4() {
+        true => linted.within(Field::Source, 0x7f00_0000, 0x7fff_ffff)?,
+        false => linted.within(Field::Source, 1, 1)?,
+    };
     for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
         let drops = decision(rule.rule).is_some_and(refuses);
         if !drops
@@ -27,7 +37,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         {
             continue;
         }
-        let wanted = rule.asked.and(&linted.entering(rule))?.and(&invalid)?;
+        let wanted = rule.asked.and(&linted.entering(rule))?.and(&invalid)?.less(&own)?;
         for taker in takers(linted, rule, &wanted)? {
             let lo = taker
                 .words
@@ -46,7 +56,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 )
                 .label(taker.rule.span, "accepts them, whatever their state")
                 .evidence(format!("{packet} is accepted"))
-                .help("put it above, right behind what accepts lo"),
+                .help("put it above that rule"),
             );
             break;
         }

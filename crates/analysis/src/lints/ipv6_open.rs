@@ -35,7 +35,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         };
         found.push(
             Finding::new(
-                base.span,
+                linted.place(TableName::Filter, base),
                 format!(
                     "{} refuses nothing over IPv6, while the rules of IPv4 refuse packets there",
                     base.name

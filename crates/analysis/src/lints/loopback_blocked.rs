@@ -56,12 +56,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             false => Example { in_interface: name, ..example },
         });
         found.push(
-            Finding::new(base.span, format!("{} refuses what the host sends to itself", base.name))
-                .evidence(format!(
-                    "{packet} is refused, as are all new connections by lo to ports 1024 to 32767"
-                ))
-                .help(rule.clone())
-                .fix(linted.first_in(table, chain, &rule, expected)),
+            Finding::new(
+                linted.place(TableName::Filter, base),
+                format!("{} refuses what the host sends to itself", base.name),
+            )
+            .evidence(format!(
+                "{packet} is refused, as are all new connections by lo to ports 1024 to 32767"
+            ))
+            .help(rule.clone())
+            .fix(linted.first_in(table, chain, &rule, expected)),
         );
     }
     Ok(())

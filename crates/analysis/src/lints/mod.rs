@@ -17,6 +17,8 @@ mod helper_missing;
 mod helper_too_broad;
 mod helper_unused;
 mod icmp_errors_blocked;
+mod icmp_of_other_family;
+mod impossible_state;
 mod input_bypassed_by_dnat;
 mod interface_alias;
 mod interface_star;
@@ -75,6 +77,7 @@ use keepstate_ruleset::verdict::Verdict;
 pub const LINTS: &[Lint] = &[
     never_matches::LINT,
     never_in_chain::LINT,
+    impossible_state::LINT,
     rule_unreachable::LINT,
     duplicate_rule::LINT,
     shadowed_otherwise::LINT,
@@ -102,6 +105,7 @@ pub const LINTS: &[Lint] = &[
     address_host_bits::LINT,
     nat_without_invalid_drop::LINT,
     icmp_errors_blocked::LINT,
+    icmp_of_other_family::LINT,
     nd_blocked::LINT,
     state_rule_missing::LINT,
     answers_dropped::LINT,
@@ -177,13 +181,16 @@ fn lacking(linted: &Linted<'_>, rule: &Ruled<'_>, wanted: &Packets) -> Result<bo
 /// A rule that others leave nothing to.
 struct Shadow {
     index: usize,
+    /// The rules that take its packets, those that matter most first.
     takers: Vec<Span>,
-    /// Whether what becomes of some of its packets is the opposite of what it says.
-    otherwise: bool,
+    /// Whether one of them alone asks for all that it asks for.
+    by_one: bool,
     /// Whether it decides.
     decided: bool,
-    /// One of those, and what becomes of it.
-    example: Option<String>,
+    /// What becomes of its plainest packet, where that is the opposite of what it says.
+    otherwise: Option<String>,
+    /// Else what becomes of some other, where that is.
+    partly: Option<String>,
 }
 
 /// The rules that packets come to, none of which they match because others have taken those.
@@ -200,32 +207,73 @@ fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
         if duplicate_rule::is_duplicate(linted, index) {
             continue;
         }
-        let takers = takers(linted, rule, &wanted)?;
-        let verdict = decision(rule.rule);
-        let mut example = None;
-        if let Some(verdict) = verdict {
-            for other in linted.verdicts(rule.table) {
-                let opposite = refuses(verdict) && other == Verdict::Accept
-                    || verdict == Verdict::Accept && refuses(other);
-                if !opposite || example.is_some() {
-                    continue;
-                }
-                let both = linted.with_verdict(rule.table, other)?.and(&wanted)?;
-                if !both.is_empty() {
-                    let packet = linted.example(&both)?.unwrap_or_default();
-                    example = Some(format!("{packet}: {}", verdict_word(other)));
-                }
-            }
-        }
-        all.push(Shadow {
+        let takers = foremost(linted, takers(linted, rule, &wanted)?, &wanted)?;
+        let mut shadow = Shadow {
             index,
+            by_one: takers.len() == 1,
             takers: takers.iter().map(|taker| taker.rule.span).collect(),
-            otherwise: example.is_some(),
-            decided: verdict.is_some(),
-            example,
-        });
+            decided: false,
+            otherwise: None,
+            partly: None,
+        };
+        if let Some(verdict) = decision(rule.rule) {
+            shadow.decided = true;
+            fate_of(linted, rule, verdict, &wanted, &mut shadow)?;
+        }
+        all.push(shadow);
     }
     Ok(all)
+}
+
+/// What becomes of the packets of a rule that others take, where it is the opposite of what it says.
+fn fate_of(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    verdict: Verdict,
+    wanted: &Packets,
+    shadow: &mut Shadow,
+) -> Result<()> {
+    for other in linted.verdicts(rule.table) {
+        let opposite = refuses(verdict) && other == Verdict::Accept
+            || verdict == Verdict::Accept && refuses(other);
+        if !opposite || shadow.otherwise.is_some() {
+            continue;
+        }
+        let both = linted.with_verdict(rule.table, other)?.and(wanted)?;
+        if both.is_empty() {
+            continue;
+        }
+        let told = |packet: &crate::algebra::Example| {
+            format!("{}: {}", crate::lint::proof::packet_words(packet), verdict_word(other))
+        };
+        match linted.plainest(wanted)? {
+            Some(plain) if linted.space.contains(&both, &linted.space.values(&plain)) => {
+                shadow.otherwise = Some(told(&plain));
+            }
+            _ => shadow.partly = linted.plainest(&both)?.as_ref().map(told),
+        }
+    }
+    Ok(())
+}
+
+/// The rules that take packets, those that matter most first: one that asks for all of them by itself, else the one
+/// that takes the plainest of them before the others.
+fn foremost<'l, 'a>(
+    linted: &Linted<'_>,
+    takers: Vec<&'l Ruled<'a>>,
+    wanted: &Packets,
+) -> Result<Vec<&'l Ruled<'a>>> {
+    for taker in takers.iter().rev() {
+        let asks_for_all = !taker.is_opaque && wanted.is_within(&taker.asked)?;
+        if asks_for_all && wanted.and(&linted.behind(taker))?.is_empty() {
+            return Ok(vec![taker]);
+        }
+    }
+    let Some(plain) = linted.plainest(wanted)? else { return Ok(takers) };
+    let values = linted.space.values(&plain);
+    let (first, rest): (Vec<_>, Vec<_>) =
+        takers.into_iter().partition(|taker| linted.space.contains(&taker.matched, &values));
+    Ok(first.into_iter().chain(rest).collect())
 }
 
 /// `a`, `a and b`, `a, b and c`.

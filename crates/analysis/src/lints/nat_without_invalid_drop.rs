@@ -3,13 +3,15 @@
 use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled};
+use crate::lint::linted::{Linted, Ruled, decision, plain};
+use crate::lint::proof::packet_words;
 use crate::lints::states;
 use crate::witness::network;
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
-use keepstate_ruleset::packet_set::Field;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
+use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -60,11 +62,24 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "this translates connections, and {} lets INVALID segments through untranslated",
             base.name
         );
-        let mut finding =
-            Finding::new(nat.rule.span, text).label(base.span, "nothing drops them here");
-        if let Some(packet) = linted.example(&let_through)? {
-            finding = finding.evidence(format!("{packet} is accepted: {what}"));
-        }
+        // Rather one that the rule would translate if it belonged to a connection.
+        let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
+        let own = let_through.and(&header)?;
+        let wanted = if own.is_empty() { &let_through } else { &own };
+        let Some(packet) = linted.plainest(wanted)? else { continue };
+        let values = linted.space.values(&packet);
+        let accepts = linted.rules.iter().find(|rule| {
+            rule.table.name == TableName::Filter
+                && decision(rule.rule) == Some(Verdict::Accept)
+                && linted.space.contains(&rule.matched, &values)
+        });
+        let finding = match accepts {
+            Some(rule) => Finding::new(nat.rule.span, text)
+                .label(rule.rule.span, "accepts them, whatever their state"),
+            None => Finding::new(nat.rule.span, text)
+                .label(linted.place(TableName::Filter, base), "nothing drops them here"),
+        };
+        let finding = finding.evidence(format!("{} is accepted: {what}", packet_words(&packet)));
         let rule = format!("-A {} -m conntrack --ctstate INVALID -j DROP", base.name);
         let expected = Expected::Only(states(ct::INVALID), "INVALID packets");
         found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));

@@ -1,7 +1,7 @@
 //! IPv6 neighbour discovery is blocked.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Group, Interface, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lints::refused_somewhere;
@@ -17,36 +17,47 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
+/// The kinds of packets: their type, how they are called, and to where.
+const KINDS: [(u128, &str, (u128, u128)); 4] = [
+    (135, "solicitations (135)", (SOLICITED, SOLICITED | 0xff_ffff)),
+    (136, "advertisements (136)", (GLOBAL, GLOBAL | u128::MAX >> 3)),
+    (135, "solicitations (135) to link-local addresses", (LINK_LOCAL, LINK_LOCAL_LAST)),
+    (136, "advertisements (136) to link-local addresses", (LINK_LOCAL, LINK_LOCAL_LAST)),
+];
+/// `ff02::1:ff00:0/104`, where a host is asked for its address (RFC 4291).
+const SOLICITED: u128 = 0xff02_u128 << 112 | 0x1_ff00_0000;
+/// `2000::/3`.
+const GLOBAL: u128 = 0x2000_u128 << 112;
+/// `fe80::/10`.
+const LINK_LOCAL: u128 = 0xfe80_u128 << 112;
+const LINK_LOCAL_LAST: u128 = LINK_LOCAL | u128::MAX >> 10;
+
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     if linted.is_v4() {
         return Ok(());
     }
     for way in [Way::In, Way::Out] {
-        let passed = linted.passed(way).and(&linted.within(Field::Protocol, 58, 58)?)?;
         let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
             continue;
         };
-        let mut missing = Vec::new();
-        for (kind, name) in [(135_u128, "solicitations (135)"), (136, "advertisements (136)")] {
-            if passed.and(&linted.within(Field::Icmp, kind << 8, kind << 8 | 0xff)?)?.is_empty() {
-                missing.push((kind, name));
-            }
-        }
+        let missing = missing(linted, way)?;
         if missing.is_empty() || !refused_somewhere(linted, way)? {
             continue;
         }
-        let rules: Vec<String> = missing
+        let mut types: Vec<u128> = missing.iter().map(|(kind, _)| *kind).collect();
+        types.dedup();
+        let rules: Vec<String> = types
             .iter()
-            .map(|(kind, _)| {
+            .map(|kind| {
                 format!(
                     "-A {} -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -m hl --hl-eq 255 -j ACCEPT",
                     base.name
                 )
             })
             .collect();
-        let sets = missing
+        let sets = types
             .iter()
-            .map(|(kind, _)| PacketSet::within(Field::Icmp, kind << 8, kind << 8 | 0xff, false));
+            .map(|kind| PacketSet::within(Field::Icmp, kind << 8, kind << 8 | 0xff, false));
         let expected = Expected::Only(
             PacketSet::All(vec![
                 PacketSet::within(Field::Protocol, 58, 58, false),
@@ -57,11 +68,40 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let names: Vec<&str> = missing.into_iter().map(|(_, name)| name).collect();
         let text = format!("no neighbour {} pass {}", crate::lints::and(&names), base.name);
         found.push(
-            Finding::new(base.span, text)
-                .evidence("of ICMPv6 packets of these types none is accepted, in whatever state")
+            Finding::new(linted.place(TableName::Filter, base), text)
+                .evidence("of ICMPv6 packets of these types none is accepted by another interface than lo, in whatever state")
                 .help("let types 133 to 136 pass with hop limit 255: nobody outside the link can send those")
                 .fix(linted.first_in(table, chain, &rules.join("\n"), expected)),
         );
     }
     Ok(())
+}
+
+/// The kinds none of which passes, from a neighbour: by no rule for the host's own packets.
+fn missing(linted: &Linted<'_>, way: Way) -> Result<Vec<(u128, &'static str)>> {
+    let lo = linted.space.interface_number("lo");
+    let by_lo = match way {
+        Way::Out => linted.space.all_of(Group::Out, &[(lo, lo)])?,
+        _ => linted.space.all_of(Group::In, &[(lo, lo)])?,
+    };
+    let told_apart = linted.space.interfaces().contains(&Interface::Named("lo".into()));
+    let by_lo = if told_apart { by_lo } else { linted.space.none() };
+    let passed = linted
+        .passed(way)
+        .and(&linted.possible()?)?
+        .and(&linted.within(Field::Protocol, 58, 58)?)?
+        .less(&linted.within(Field::Source, 1, 1)?)?
+        .less(&by_lo)?;
+    let mut missing: Vec<(u128, &str)> = Vec::new();
+    for (kind, name, (low, high)) in KINDS {
+        let packets = linted
+            .within(Field::Icmp, kind << 8, kind << 8 | 0xff)?
+            .and(&linted.within(Field::Destination, low, high)?)?;
+        // Where none passes at all, that is said.
+        let known = missing.iter().any(|(one, _)| *one == kind);
+        if !known && passed.and(&packets)?.is_empty() {
+            missing.push((kind, name));
+        }
+    }
+    Ok(missing)
 }

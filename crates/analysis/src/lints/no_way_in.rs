@@ -32,9 +32,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&Way::In.packets(&linted.space)?)?;
     let packet = linted.example(&ssh)?.unwrap_or_default();
     found.push(
-        Finding::new(base.span, "nobody can open a TCP connection to this host, not even by ssh")
-            .evidence(format!("{packet} is refused, as is every other"))
-            .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT"),
+        Finding::new(
+            linted.place(TableName::Filter, base),
+            "nobody can open a TCP connection to this host, not even by ssh",
+        )
+        .evidence(format!("{packet} is refused, as is every other"))
+        .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT"),
     );
     Ok(())
 }

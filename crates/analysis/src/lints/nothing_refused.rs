@@ -1,12 +1,17 @@
 //! Rules that say what is allowed, and nothing refuses the rest.
 
 use crate::algebra::Way;
+use crate::algebra::chain::RuleAt;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lint::linted::{Linted, Ruled, decision, refuses};
+use crate::lint::proof::packet_words;
 use crate::lints::refused_somewhere;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::model::{Jump, Policy, TableName};
+use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeSet;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -27,23 +32,83 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let Some((table, chain, base)) = linted.base(TableName::Filter, Way::In.hook()) else {
         return Ok(());
     };
-    if refused_somewhere(linted, Way::In)? {
+    let rules: Vec<_> = linted.chain_rules(table.name, chain).filter(|rule| allows(rule)).collect();
+    let Some(last) = rules.last().filter(|_| rules.len() >= ALLOWED_MIN) else { return Ok(()) };
+    let place = linted.place(TableName::Filter, base);
+    let help = "a policy of DROP (:INPUT DROP), once everything that is needed is accepted; established connections \
+                and lo among it";
+    if !refused_somewhere(linted, Way::In)? {
+        let text =
+            format!("{} rules say what INPUT accepts, and nothing refuses the rest", rules.len());
+        found.push(
+            Finding::new(place, text)
+                .label(last.rule.span, "the last of them")
+                .evidence("of the packets for this host none is refused, by no rule of any table and no policy")
+                .help(help),
+        );
         return Ok(());
     }
-    let allows = |rule: &&Ruled<'_>| {
-        decision(rule.rule) == Some(Verdict::Accept)
-            && rule.words.options(&["--dport", "--dports"]).next().is_some()
-    };
-    let rules: Vec<_> = linted.chain_rules(table.name, chain).filter(allows).collect();
-    if rules.len() < ALLOWED_MIN {
+    if open_list(linted)?.is_empty() {
         return Ok(());
     }
-    let Some(last) = rules.last() else { return Ok(()) };
+    // What falls to the policy: new connections from outside.
+    let left = linted
+        .end(table.name, chain)
+        .and(&linted.passed(Way::In))?
+        .and(&linted.in_states(ct::NEW)?)?
+        .and(&linted.within(Field::Protocol, 6, 6)?)?
+        .and(&linted.outside()?)?;
+    let Some(packet) = linted.plainest(&left)? else { return Ok(()) };
+    let text = format!(
+        "{} rules say what INPUT accepts, and it accepts what none of them takes, too",
+        rules.len()
+    );
     found.push(
-        Finding::new(base.span, format!("{} rules say what INPUT accepts, and nothing refuses the rest", rules.len()))
+        Finding::new(place, text)
             .label(last.rule.span, "the last of them")
-            .evidence("of the packets for this host none is refused, by no rule of any table and no policy")
-            .help("a policy of DROP (:INPUT DROP), once everything that is needed is accepted; established connections and lo among it"),
+            .evidence(format!("{} is accepted by the policy", packet_words(&packet)))
+            .evidence("no rule behind them refuses anything that they accept: without them all would be the same")
+            .help(help),
     );
     Ok(())
+}
+
+/// The rules that list what INPUT accepts, where a refusal of the rest is missing behind them.
+pub(super) fn open_list(linted: &Linted<'_>) -> Result<BTreeSet<RuleAt>> {
+    let Some((table, chain, base)) = linted.base(TableName::Filter, Way::In.hook()) else {
+        return Ok(BTreeSet::new());
+    };
+    let rules: Vec<_> = linted.chain_rules(table.name, chain).filter(|rule| allows(rule)).collect();
+    let closed = base.policy == Some(Policy::Drop) || rules.len() < ALLOWED_MIN;
+    if closed || are_exceptions(linted, &rules)? {
+        return Ok(BTreeSet::new());
+    }
+    Ok(rules.into_iter().map(|rule| rule.at).collect())
+}
+
+/// Whether a rule accepts connections to ports, as one that an administrator has written: those of libvirt for its
+/// networks stand in every INPUT.
+fn allows(rule: &Ruled<'_>) -> bool {
+    let inner = rule.words.header("-i").is_some_and(|option| option.value().starts_with("virbr"));
+    decision(rule.rule) == Some(Verdict::Accept)
+        && rule.words.options(&["--dport", "--dports"]).next().is_some()
+        && !inner
+}
+
+/// Whether rules that accept are exceptions of rules behind them that refuse.
+fn are_exceptions(linted: &Linted<'_>, rules: &[&Ruled<'_>]) -> Result<bool> {
+    let Some(first) = rules.first() else { return Ok(false) };
+    let mut accepted = linted.space.none();
+    for rule in linted.chain_rules(first.table.name, first.at.chain) {
+        if allows(rule) {
+            accepted = accepted.or(&rule.asked)?;
+            continue;
+        }
+        let may_refuse = decision(rule.rule).is_some_and(refuses)
+            || matches!(rule.rule.target, Jump::Jump(_) | Jump::Goto(_));
+        if may_refuse && !rule.asked.and(&accepted)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

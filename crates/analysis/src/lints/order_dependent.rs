@@ -20,11 +20,15 @@ fn is_exception(first: &Ruled<'_>, second: &Ruled<'_>) -> bool {
         ["-s", "-d"].iter().any(|name| rule.words.header(name).is_some())
             || ["iprange", "mac", "set"].iter().any(|name| rule.words.has_match(name))
     };
+    // The host's own packets are let through before all else.
+    let lo = ["-i", "-o"].iter().any(|side| {
+        first.words.header(side).is_some_and(|option| !option.not && option.value() == "lo")
+    });
     // What is left over by an interface is refused behind what is let in there.
     let closes = second.words.matches.is_empty()
         && second.words.header.iter().all(|option| ["-i", "-o"].contains(&option.name.as_str()))
         && decision(second.rule).is_some_and(refuses);
-    addressed(first) && !addressed(second) || closes
+    addressed(first) && !addressed(second) || lo || closes
 }
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {

@@ -42,9 +42,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         for (name, what) in ASKS_NOTHING {
             let empty =
                 rule.words.matches.iter().any(|one| one.name == name && one.options.is_empty());
-            // Another match of the rule may have the ports.
-            let ports = rule.words.has_match("multiport");
-            if !empty || ports || written(linted, rule, name).is_none() {
+            // Another match of the rule says what is asked for.
+            let beside = |other: &str| {
+                other == name
+                    || ["comment", "state", "conntrack", "limit", "hashlimit"].contains(&other)
+            };
+            let says = rule.words.matches.iter().any(|one| !beside(&one.name))
+                || rule.words.options(&["--ctorigdstport", "--ctorigsrcport"]).next().is_some()
+                || rule.words.options(&["--ctrepldstport", "--ctreplsrcport"]).next().is_some();
+            if !empty || says || written(linted, rule, name).is_none() {
                 continue;
             }
             let mut finding = Finding::new(

@@ -3,7 +3,7 @@
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, decision};
-use crate::lints::takers;
+use crate::lints::{foremost, takers};
 use keepstate_ruleset::packet_set::Field;
 
 /// The lint.
@@ -44,7 +44,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             );
             let mut finding = Finding::new(rule.rule.span, text);
             let wanted = rule.asked.and(&linted.entering(rule))?.and(&lost)?;
-            for taker in takers(linted, rule, &wanted)?.iter().take(3) {
+            for taker in foremost(linted, takers(linted, rule, &wanted)?, &wanted)?.iter().take(3) {
                 finding = finding.label(taker.rule.span, "decides about it");
             }
             found.push(

@@ -1,10 +1,13 @@
 //! RELATED with -p tcp, and no helper that announces TCP connections.
 
+use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision};
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::prose::helpers;
+use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -30,7 +33,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let accepts =
             decision(rule.rule) == Some(Verdict::Accept) && rule.table.name == TableName::Filter;
         // Of what leaves, resets that REJECT makes are RELATED.
-        let leaves = rule.matched.and(&crate::algebra::Way::Out.packets(&linted.space)?)?;
+        let leaves = rule.matched.and(&Way::Out.packets(&linted.space)?)?;
         if !related
             || !accepts
             || !leaves.is_empty()
@@ -46,16 +49,36 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         {
             continue;
         }
+        let help = match errors_pass(linted, rule)? {
+            true => String::from("leave RELATED out; the errors are let in by other rules"),
+            false => format!(
+                "for the errors: -p {} -m conntrack --ctstate RELATED -j ACCEPT",
+                if linted.is_v4() { "icmp" } else { "ipv6-icmp" }
+            ),
+        };
         found.push(
             Finding::new(rule.rule.span, format!("RELATED lets nothing in here: no helper is assigned that announces {name} connections"))
                 .evidence(format!("RELATED are ICMP errors, which are no {name}, and connections that helpers announce; the file assigns no such helper (-j CT --helper)"))
-                .help(format!(
-                    "for the errors: -p {} -m conntrack --ctstate RELATED -j ACCEPT",
-                    if linted.is_v4() { "icmp" } else { "ipv6-icmp" }
-                )),
+                .help(help),
         );
     }
     Ok(())
+}
+
+/// Whether ICMP errors that tell the path MTU pass where a rule stands.
+fn errors_pass(linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<bool> {
+    let (protocol, kind) = if linted.is_v4() { (1, 0x0304) } else { (58, 0x0200) };
+    let errors = linted
+        .within(Field::Protocol, protocol, protocol)?
+        .and(&linted.within(Field::Icmp, kind, kind)?)?
+        .and(&linted.in_states(ct::RELATED)?)?;
+    for way in Way::ALL {
+        let here = !rule.matched.and(&way.packets(&linted.space)?)?.is_empty();
+        if here && linted.passed(way).and(&errors)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The helpers that rules assign.

@@ -1,7 +1,7 @@
 //! RELATED lets in whatever a helper is told to announce.
 
 use crate::algebra::Way;
-use crate::algebra::space::{Packets, Result};
+use crate::algebra::space::{Group, Packets, Result};
 use crate::conversation::{Conversation, Fate, LIBRARY, Nature, Upper, announced_by, conversation};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
@@ -9,8 +9,10 @@ use crate::lint::played::{Bed, Run};
 use crate::lints::states;
 use crate::prose::helpers::{self, HelperProse};
 use crate::rule::words::{MatchWords, OptionWords, RuleWords};
+use keepstate_packet::tcp::SYN;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -66,6 +68,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if rule.matched.and(&related)?.is_empty() {
             continue;
         }
+        if lets_in_anyway(linted, rule, &related)? {
+            continue;
+        }
         let holes = holes(linted, rule, &watched)?;
         if holes.is_empty() {
             continue;
@@ -84,6 +89,24 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(narrowed(linted, rule, &watched, &holes, finding));
     }
     Ok(())
+}
+
+/// Whether all connections that a rule lets in as RELATED may be opened without any helper, too.
+fn lets_in_anyway(linted: &Linted<'_>, rule: &Ruled<'_>, related: &Packets) -> Result<bool> {
+    let state = Group::Field(Field::State);
+    let first = linted.within(Field::Protocol, 17, 17)?.or(&linted
+        .within(Field::Protocol, 6, 6)?
+        .and(&linted.within(Field::TcpFlags, SYN.into(), SYN.into())?)?)?;
+    let new = linted
+        .space
+        .forget(&rule.matched.and(related)?, &[state])?
+        .and(&linted.in_states(ct::NEW)?)?
+        .and(&first)?;
+    let mut passed = linted.space.none();
+    for way in Way::ALL {
+        passed = passed.or(&linted.passed(way))?;
+    }
+    Ok(!new.is_empty() && new.is_within(&passed)?)
 }
 
 /// The helpers that rules assign, with the connections that are accepted.

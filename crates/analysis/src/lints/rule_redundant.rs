@@ -2,13 +2,14 @@
 
 use crate::algebra::Way;
 use crate::algebra::chain::RuleAt;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::ahead::Lookahead;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, verdict_word};
 use crate::lints::refused_somewhere;
-use keepstate_ruleset::model::ChainIndex;
+use keepstate_ruleset::model::{ChainIndex, TableName};
 use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeSet;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -20,10 +21,12 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let listed = super::nothing_refused::open_list(linted)?;
     for (at, ends) in redundant(linted)? {
         let Some(rule) = at.and_then(|at| linted.rules.get(at)) else { continue };
         let Some(verdict) = decision(rule.rule) else { continue };
-        if is_meant(linted, rule, verdict, ends)? {
+        let in_list = ends && rule.table.name == TableName::Filter && listed.contains(&rule.at);
+        if in_list || is_meant(linted, rule, verdict, ends)? {
             continue;
         }
         let what = verdict_word(verdict);
@@ -61,15 +64,34 @@ fn is_meant(linted: &Linted<'_>, rule: &Ruled<'_>, verdict: Verdict, ends: bool)
     Ok(lo || early || closes || open || ends && linted.policy_is_elsewhere())
 }
 
-/// Whether no rule below asks for what a rule of a built-in chain takes.
-fn is_left_to_policy(linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<bool> {
-    let below = linted.chain_rules(rule.table.name, rule.at.chain).filter(|one| one.at > rule.at);
-    for one in below {
-        if !one.asked.and(&rule.matched)?.is_empty() {
+/// What the rules of a chain ask for from one of them on, grown from the last rule up: but for those that could go,
+/// and those that nothing matches.
+struct Below {
+    from: u32,
+    asked: Packets,
+    gone: BTreeSet<u32>,
+}
+
+impl Below {
+    /// Whether no rule below asks for what a rule of a built-in chain takes.
+    fn leaves_to_policy(&mut self, linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<bool> {
+        if rule.chain.hook.is_none() {
             return Ok(false);
         }
+        while self.from > rule.at.number + 1 {
+            self.from -= 1;
+            let at = RuleAt { number: self.from, ..rule.at };
+            let one = linted.rule(rule.table.name, at).filter(|one| {
+                let dead = one.matched.is_empty() && !one.reached.is_empty();
+                !dead && !self.gone.contains(&self.from)
+            });
+            if let Some(one) = one {
+                self.asked = self.asked.or(&one.asked)?;
+            }
+        }
+        self.gone.insert(rule.at.number);
+        Ok(self.asked.and(&rule.matched)?.is_empty())
     }
-    Ok(rule.chain.hook.is_some())
 }
 
 /// The rules that could go together, with whether the policy alone would do their work.
@@ -79,6 +101,11 @@ fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
         let mut lookahead = Lookahead::new(linted, table);
         for chain in (0..table.chains.len() as u32).map(ChainIndex) {
             let mut behind = lookahead.end(chain)?;
+            let mut below = Below {
+                from: lookahead.length(chain),
+                asked: linted.space.none(),
+                gone: BTreeSet::new(),
+            };
             for number in (0..lookahead.length(chain)).rev() {
                 let at = RuleAt { chain, number };
                 let rule = linted.rule(table.name, at);
@@ -91,7 +118,7 @@ fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
                 {
                     lookahead.leave_out(at);
                     let index = linted.index(table.name, at);
-                    all.push((index, is_left_to_policy(linted, rule)?));
+                    all.push((index, below.leaves_to_policy(linted, rule)?));
                 }
                 behind = lookahead.through(at, &behind)?;
             }

@@ -15,23 +15,27 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    for shadow in shadowed(linted)?.into_iter().filter(|shadow| !shadow.otherwise) {
+    for shadow in shadowed(linted)?.into_iter().filter(|shadow| shadow.otherwise.is_none()) {
         let Some(rule) = linted.rules.get(shadow.index) else { continue };
         let mut finding = Finding::new(
             rule.rule.span,
-            match shadow.takers.as_slice() {
-                [_] => "a rule above takes all that this one asks for".to_string(),
-                many => format!("{} rules above take all that this one asks for", many.len()),
+            match shadow.by_one {
+                true => "a rule above takes all that this one asks for".to_string(),
+                false => {
+                    format!("{} rules above take all that this one asks for", shadow.takers.len())
+                }
             },
         )
         .fix(linted.removal(rule, Expected::Nothing));
         for taker in shadow.takers.iter().take(3) {
             finding = finding.label(*taker, "takes its packets");
         }
-        let what = if shadow.decided {
-            "what becomes of them is what this rule says, too"
-        } else {
-            "none of them comes so far"
+        let what = match (shadow.decided, shadow.partly) {
+            (false, _) => "none of them comes so far".to_string(),
+            (true, None) => "what becomes of them is what this rule says, too".to_string(),
+            (true, Some(some)) => {
+                format!("what becomes of most is what this rule says, too; not of this: {some}")
+            }
         };
         found.push(finding.evidence(what));
     }

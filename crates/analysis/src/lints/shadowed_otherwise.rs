@@ -15,8 +15,10 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    for shadow in shadowed(linted)?.into_iter().filter(|shadow| shadow.otherwise) {
-        let Some(rule) = linted.rules.get(shadow.index) else { continue };
+    for shadow in shadowed(linted)? {
+        let (Some(rule), Some(example)) = (linted.rules.get(shadow.index), shadow.otherwise) else {
+            continue;
+        };
         let mut finding = Finding::new(
             rule.rule.span,
             "rules above decide about all that this one asks for, and otherwise than it says",
@@ -24,10 +26,11 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         for taker in shadow.takers.iter().take(3) {
             finding = finding.label(*taker, "decides about its packets");
         }
-        if let Some(example) = shadow.example {
-            finding = finding.evidence(example);
-        }
-        found.push(finding.help("to have it asked, put it above that rule; else take it out"));
+        found.push(
+            finding
+                .evidence(example)
+                .help("to have it asked, put it above that rule; else take it out"),
+        );
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     if checks {
         return Ok(());
     }
-    let new = linted.in_states(ct::NEW)?;
+    let new = linted.in_states(ct::NEW)?.and(&linted.possible()?)?;
     for inner in inner(linted) {
         let by = linted.entered_by(inner.outer)?.and(&new)?;
         let spoofed = by.and(&crate::lint::linted::plain(&linted.space, &inner.senders)?)?;

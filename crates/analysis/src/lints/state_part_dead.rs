@@ -3,7 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
-use crate::lints::takers;
+use crate::lints::{foremost, takers};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 
@@ -50,7 +50,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             format!("no packet in state {said} is left for this rule"),
         );
         let wanted = rule.asked.and(&linted.entering(rule))?.and(&linted.in_states(bits)?)?;
-        for taker in takers(linted, rule, &wanted)?.iter().take(2) {
+        for taker in foremost(linted, takers(linted, rule, &wanted)?, &wanted)?.iter().take(2) {
             finding = finding.label(taker.rule.span, format!("takes {said}"));
         }
         finding = finding.evidence(match wanted.is_empty() {

@@ -42,7 +42,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         linted.example(&answers.and(&Way::In.packets(&linted.space)?)?)?.unwrap_or_default();
     found.push(
         Finding::new(
-            base.span,
+            linted.place(TableName::Filter, base),
             "this host's own connections get no answer: nothing accepts ESTABLISHED packets",
         )
         .evidence(format!("{packet} is refused, and so is every answer to ports 32768 and up"))

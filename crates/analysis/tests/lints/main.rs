@@ -4,6 +4,7 @@
 
 mod hostile;
 mod shared;
+mod told;
 
 use keepstate_analysis::explain_text;
 use keepstate_analysis::lint::fix::{How, fix};
@@ -20,7 +21,9 @@ use std::path::Path;
 struct Case {
     fix: String,
     found: String,
-    not_found: String,
+    /// Other rules that show it, and rules near those that do not.
+    also: Vec<String>,
+    not_found: Vec<String>,
     beside: Option<String>,
 }
 
@@ -28,17 +31,27 @@ fn case(code: &str) -> Case {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lints/cases/{code}.md"));
     let page = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let block = |head: &str| {
-        let after = page.split_once(&format!("\n{head}:\n\n```\n"))?.1;
-        Some(format!("{}\n", after.split_once("\n```")?.0))
+    // `Found:`, `Found, for a reason:` and a block; any number of them.
+    let blocks = |head: &str| -> Vec<String> {
+        let parts: Vec<&str> = page.split("\n```\n").collect();
+        let pairs = parts.chunks(2).filter_map(|pair| match pair {
+            [text, block] => Some((text.trim().rsplit("\n\n").next()?, block)),
+            _ => None,
+        });
+        let named = |text: &str| {
+            let rest = text.strip_prefix(head);
+            rest.is_some_and(|rest| rest.ends_with(':') && rest.starts_with([':', ',']))
+        };
+        pairs.filter(|(text, _)| named(text)).map(|(_, block)| format!("{block}\n")).collect()
     };
     let fix =
         page.split_once("\nFix: ").and_then(|(_, rest)| rest.split_once('.')).expect("Fix:").0;
     Case {
         fix: fix.into(),
-        found: block("Found").expect("Found:"),
-        not_found: block("Not found").expect("Not found:"),
-        beside: block("Beside"),
+        found: blocks("Found").first().expect("Found:").clone(),
+        also: blocks("Found").split_off(1),
+        not_found: blocks("Not found"),
+        beside: blocks("Beside").first().cloned(),
     }
 }
 
@@ -69,9 +82,17 @@ fn every_kind_is_found_where_it_is_and_not_next_to_it() {
                 kind.code
             );
         }
-        let near = findings(&case.not_found, kind.code, beside);
-        if !near.is_empty() {
-            wrong.push(format!("{} is found where it is not: {near:?}", kind.code));
+        for also in &case.also {
+            if findings(also, kind.code, beside).is_empty() {
+                wrong.push(format!("{} is not found in\n{also}", kind.code));
+            }
+        }
+        assert!(!case.not_found.is_empty(), "{}", kind.code);
+        for near in &case.not_found {
+            let near = findings(near, kind.code, beside);
+            if !near.is_empty() {
+                wrong.push(format!("{} is found where it is not: {near:?}", kind.code));
+            }
         }
     }
     assert!(
