@@ -235,6 +235,11 @@ fn assume(assumed: &[Assumption], space: &mut Space, example: &Example) {
     }
 }
 
+/// Nothing is assumed of them.
+fn assume_nothing(assumed: &[Assumption]) {
+    assumed.iter().for_each(|one| one.says.store(ASK, Ordering::Relaxed));
+}
+
 impl Trial {
     /// Takes a rule set.
     #[must_use]
@@ -292,6 +297,21 @@ impl Trial {
         match &mut *asked {
             Asked::Of(player) => player.hears(space, (way, example), (history, &bytes), ran),
             Asked::NotYet | Asked::Never => Heard::Nothing,
+        }
+    }
+
+    /// Whether a packet fares so in an engine that has just begun, where nothing is assumed of matches that no packet
+    /// decides.
+    pub(crate) fn shows_by_itself(
+        &self,
+        (way, example): (Way, &Example),
+        history: &History,
+        ran: &Ran,
+    ) -> bool {
+        let Some(bytes) = history.bytes() else { return false };
+        match &mut *self.player.borrow_mut() {
+            Asked::Of(player) => player.shows_by_itself((way, example), (history, &bytes), ran),
+            Asked::NotYet | Asked::Never => false,
         }
     }
 

@@ -145,6 +145,87 @@ fn each_kind_of_answer_is_given() {
     }
 }
 
+const MARKED: &str = "*mangle\n:PREROUTING ACCEPT [0:0]\n\
+    -A PREROUTING -j CONNMARK --restore-mark --nfmask 0xff0000 --ctmask 0xff0000\nCOMMIT\n\
+    *filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:EMPTY - [0:0]\n:BACK - [0:0]\n\
+    -A FORWARD -m mark --mark 0x40000/0xff0000 -j ACCEPT\n\
+    -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+    -A FORWARD -s 10.0.0.0/8\n\
+    -A FORWARD -j EMPTY\n\
+    -A FORWARD -j BACK\n\
+    -A FORWARD -m recent --set --name seen\n\
+    -A FORWARD -m recent --update --seconds 60 --name seen -j DROP\n\
+    -A BACK -d 10.0.0.0/8 -j RETURN\n\
+    -A BACK -j EMPTY\nCOMMIT\n";
+
+#[test]
+fn what_an_engine_shows_by_itself_is_needed_whatever_marks_may_be_restored() {
+    let mut asked = asked(MARKED, Family::V4);
+    let place = find(asked.ruleset(), MARKED, "filter:FORWARD:2").expect("a rule")[0];
+    let told = asked.need(place).expect("an answer").expect("a rule");
+    assert_eq!(told.need, Need::Needed, "{told:#?}");
+    let rows = || told.without.iter().flat_map(|way| &way.rows);
+    // No connection may have a mark, or every one: that decides of none of the packets for certain.
+    let shown: Vec<_> = rows().filter_map(|row| row.witness.as_ref()).collect();
+    assert!(shown.iter().any(|witness| witness.played.is_by_itself), "{told:#?}");
+    for row in rows().filter(|row| !row.certain) {
+        assert!(row.depends_on.iter().all(|on| on.contains("CONNMARK")), "{row:#?}");
+    }
+    // A mark is told as rules have it.
+    let place = find(asked.ruleset(), MARKED, "filter:FORWARD:1").expect("a rule")[0];
+    let told = asked.need(place).expect("an answer").expect("a rule");
+    let text = format!("{:?}", told.without);
+    assert!(text.contains("mark 0x40000/0xff0000"), "{text}");
+}
+
+#[test]
+fn rules_that_only_count_and_chains_that_do_nothing_are_told_so() {
+    let mut asked = asked(MARKED, Family::V4);
+    for (number, wanted) in [
+        (3, Some("it has no target: it counts packets and decides nothing")),
+        (4, Some("chain EMPTY has no rules: packets come straight back")),
+        (5, Some("the rules of chain BACK do nothing: packets come back")),
+        (6, None),
+    ] {
+        let words = format!("filter:FORWARD:{number}");
+        let place = find(asked.ruleset(), MARKED, &words).expect("a rule")[0];
+        let told = asked.need(place).expect("an answer").expect("a rule");
+        match wanted {
+            Some(wanted) => {
+                assert_eq!((told.need, told.because.as_str()), (Need::NotNeeded, wanted));
+                unneeded(&mut asked, MARKED, place);
+            }
+            None => assert_eq!(told.need, Need::Needed, "{told:#?}"),
+        }
+    }
+}
+
+#[test]
+fn many_rows_of_one_manner_are_told_roughly_as_well() {
+    let mut source =
+        String::from("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+    source.push_str(":RING - [0:0]\n-A FORWARD -i eth7 -p tcp -j RING\n");
+    for number in 1..20 {
+        let line = format!(
+            "-A RING -s 10.{number}.0.0/16 -d 10.{number}.{number}.0/24 -o eth{number} -j ACCEPT\n"
+        );
+        source.push_str(&line);
+    }
+    source.push_str("COMMIT\n");
+    let mut asked = asked(&source, Family::V4);
+    let place = find(asked.ruleset(), &source, "filter:FORWARD:1").expect("a rule")[0];
+    let told = asked.need(place).expect("an answer").expect("a rule");
+    let [way] = told.without.as_slice() else { panic!("{told:#?}") };
+    let [roughly] = way.roughly.as_slice() else { panic!("{way:#?}") };
+    assert_eq!(roughly.rows, way.rows.len() + way.rows_left_out);
+    assert!(roughly.rows >= 19, "{roughly:#?}");
+    assert!(
+        roughly.packets.starts_with("tcp from ") && roughly.packets.contains("in eth7"),
+        "{roughly:?}"
+    );
+    assert!(told.because.contains("packets of this kind: tcp from"), "{}", told.because);
+}
+
 /// Rule sets of the shared test material, with the family of each: what people, offices, tools and containers have.
 const REAL: [(&str, Family); 13] = [
     (

@@ -12,6 +12,7 @@
 //! left behind are unknowns that say yes or no as they like ([`Space::widest`] and [`Space::narrowest`] bound
 //! a set from both sides); the state of a packet is any state.
 
+mod bits;
 pub mod chain;
 pub mod example;
 pub mod places;

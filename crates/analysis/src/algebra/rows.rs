@@ -1,6 +1,7 @@
 //! A set of packets as few lines that people can read: each line is a product, one set of values for each field,
 //! and the lines together are the set, exactly.
 
+use super::bits::{flags, mark};
 use super::space::{Group, Interface, MARKER, Packets, Result, STATES, Space, Unknown};
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::extension::names;
@@ -18,6 +19,17 @@ const STEPS_MAX: usize = 400_000;
 const WIDENED_MAX: usize = 300;
 /// The same, where only some are wanted.
 const FEW: usize = 24;
+/// Lines of which it is tried whether they would do with more values of a group.
+const ENLARGED_MAX: usize = 40;
+
+/// Groups with so few values that a line with more of them reads no worse.
+const WIDER: [Group; 4] =
+    [Group::In, Group::Out, Group::Field(Field::State), Group::Field(Field::Protocol)];
+/// Fields that some protocols have: of other packets it would not be understood what they say.
+const OF_PROTOCOL: [Field; 4] =
+    [Field::SourcePort, Field::DestinationPort, Field::Icmp, Field::TcpFlags];
+/// Ranges that a group is told in where a set is told roughly.
+const ROUGH: usize = 4;
 
 /// Values from and to, both included, in order and apart.
 pub type Values = Vec<(u128, u128)>;
@@ -70,11 +82,44 @@ impl Space {
             if some.len() >= most || left.and(&self.packets_of(&row)?)?.is_empty() {
                 continue;
             }
-            let row = if few { row } else { self.wide(&packets, row)? };
+            let row = if few { row } else { self.wide(&packets, row, &[])? };
             left = left.less(&self.packets_of(&row)?)?;
             some.push(row);
         }
         Ok((some, !left.is_empty()))
+    }
+
+    /// One line that every packet of a set out of `possible` fits, and others may: of each group the values that it has
+    /// in the set, where these are few; and what holds of all beside the fields.
+    pub fn around(&self, packets: &Packets, possible: &Packets) -> Result<Row> {
+        let mut row = Row::default();
+        let every = possible.and(&self.every())?;
+        let packets = packets.and(&every)?;
+        for (group, ..) in self.ordered() {
+            let others = self.beside(group)?;
+            let (own, every) = (packets.some(&others)?, every.some(&others)?);
+            if own == every {
+                continue;
+            }
+            if let Some([(_, values)]) = self.parts(&own, group).as_deref()
+                && values.len() <= ROUGH
+            {
+                row.values.insert(group, values.clone());
+            }
+        }
+        let example = self.example(&packets)?;
+        for (unknown, says) in example.into_iter().flat_map(|example| example.unknowns) {
+            if let (Unknown::Named(_, 0), Some(variable)) =
+                (&unknown, self.known_variable(&unknown))
+            {
+                let set = self.variable(variable)?;
+                let against = if says { packets.less(&set)? } else { packets.and(&set)? };
+                if against.is_empty() {
+                    row.unknowns.push((unknown, says));
+                }
+            }
+        }
+        Ok(row)
     }
 
     fn split(&self, packets: &Packets) -> Rows {
@@ -132,13 +177,27 @@ impl Space {
         Ok(all)
     }
 
-    /// Leaves out of a line what does not matter.
-    fn wide(&self, packets: &Packets, mut row: Row) -> Result<Row> {
-        for group in row.values.keys().copied().collect::<Vec<_>>() {
+    /// Leaves out of a line what does not matter, and lets groups have more values where all of their packets are in
+    /// the set. `few`: those groups, each with all other variables.
+    fn wide(&self, packets: &Packets, mut row: Row, few: &[(Group, Packets)]) -> Result<Row> {
+        let mut groups: Vec<Group> = row.values.keys().copied().collect();
+        groups.sort_by_key(|group| *group == Group::Field(Field::Protocol));
+        for group in groups {
+            if group == Group::Field(Field::Protocol) && OF_PROTOCOL.iter().any(|own| row.has(*own))
+            {
+                continue;
+            }
             let mut wider = row.clone();
             wider.values.remove(&group);
-            if self.packets_of(&wider)?.is_within(packets)? {
+            let beyond = self.packets_of(&wider)?.less(packets)?;
+            if beyond.is_empty() {
                 row = wider;
+                continue;
+            }
+            let Some((_, others)) = few.iter().find(|(one, _)| *one == group) else { continue };
+            let values = self.every().some(others)?.less(&beyond.some(others)?)?;
+            if let Some([(_, values)]) = self.parts(&values, group).as_deref() {
+                row.values.insert(group, values.clone());
             }
         }
         for at in (0..row.unknowns.len()).rev() {
@@ -151,11 +210,30 @@ impl Space {
         Ok(row)
     }
 
-    /// Leaves out of each line what does not matter, and then the lines that others cover.
+    /// Leaves out of each line what does not matter, and then the lines that others cover; where fewer lines would do
+    /// with more values of some groups, with those.
     fn widened(&self, packets: &Packets, rows: Vec<Row>) -> Result<Vec<Row>> {
+        let plain = self.covering(packets, rows, &[])?;
+        if !(2..=ENLARGED_MAX).contains(&plain.len()) {
+            return Ok(plain);
+        }
+        let mut few = Vec::with_capacity(WIDER.len());
+        for group in WIDER {
+            few.push((group, self.beside(group)?));
+        }
+        let enlarged = self.covering(packets, plain.clone(), &few)?;
+        Ok(if enlarged.len() < plain.len() { enlarged } else { plain })
+    }
+
+    fn covering(
+        &self,
+        packets: &Packets,
+        rows: Vec<Row>,
+        few: &[(Group, Packets)],
+    ) -> Result<Vec<Row>> {
         let mut wide = Vec::with_capacity(rows.len());
         for row in rows {
-            let row = self.wide(packets, row)?;
+            let row = self.wide(packets, row, few)?;
             if !wide.contains(&row) {
                 wide.push(row);
             }
@@ -372,6 +450,10 @@ pub struct Shown<'a> {
 }
 
 impl Row {
+    fn has(&self, field: Field) -> bool {
+        self.values.contains_key(&Group::Field(field))
+    }
+
     /// As people read it: `tcp from 10.0.0.0/8 to port 22 in eth0, state NEW`.
     #[must_use]
     pub const fn shown<'a>(&'a self, space: &'a Space) -> Shown<'a> {
@@ -396,9 +478,7 @@ impl Row {
             }),
             Group::Field(Field::Icmp) => either_side(values, 0xffff, icmp),
             Group::Field(Field::TcpFlags) => flags(values),
-            Group::Field(Field::Mark) => either_side(values, u128::from(u32::MAX), |low, high| {
-                if low == high { format!("{low:#x}") } else { format!("{low:#x} to {high:#x}") }
-            }),
+            Group::Field(Field::Mark) => mark(values),
             Group::Field(field) => either_side(values, field.last(), |low, high| {
                 if low == high { low.to_string() } else { format!("{low}-{high}") }
             }),
@@ -416,35 +496,7 @@ fn icmp(low: u128, high: u128) -> String {
     }
 }
 
-/// Which of the six flags have to be set or not, where that is all; else the numbers.
-fn flags(values: &Values) -> String {
-    const NAMES: [&str; 8] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
-    let inside = |number: u128| values.iter().any(|(low, high)| (*low..=*high).contains(&number));
-    let all: Vec<u128> = (0..256).filter(|number| inside(*number)).collect();
-    let (set, unset) = all.iter().fold((0xff, 0xff), |(set, unset), n| (set & n, unset & !n));
-    let free = 8 - (set | unset).count_ones();
-    if all.len() == 1 << free {
-        let words = NAMES.iter().enumerate().filter_map(|(bit, name)| {
-            let bit = 1 << bit;
-            match (set & bit != 0, unset & bit != 0) {
-                (true, _) => Some((*name).to_string()),
-                (_, true) => Some(format!("no {name}")),
-                _ => None,
-            }
-        });
-        return words.collect::<Vec<_>>().join(" ");
-    }
-    // All but such a product.
-    let rest: Vec<u128> = (0..256).filter(|number| !inside(*number)).collect();
-    let (set, unset) = rest.iter().fold((0xff, 0xff), |(set, unset), n| (set & n, unset & !n));
-    if rest.len() == 1 << (8 - (set | unset).count_ones()) {
-        let pairs: Values = rest.iter().map(|number| (*number, *number)).collect();
-        return format!("not ({})", flags(&pairs));
-    }
-    list(values, |number| format!("{number:#04x}"))
-}
-
-fn list(values: &[(u128, u128)], word: impl Fn(u128) -> String) -> String {
+pub(super) fn list(values: &[(u128, u128)], word: impl Fn(u128) -> String) -> String {
     let mut words = Vec::new();
     for (low, high) in values {
         if high - low < 8 {
@@ -457,7 +509,11 @@ fn list(values: &[(u128, u128)], word: impl Fn(u128) -> String) -> String {
 }
 
 /// The ranges, or `not` and the others where those are fewer.
-fn either_side(values: &Values, last: u128, word: impl Fn(u128, u128) -> String) -> String {
+pub(super) fn either_side(
+    values: &Values,
+    last: u128,
+    word: impl Fn(u128, u128) -> String,
+) -> String {
     let others = complement(values, last);
     let words = |values: &Values| {
         values.iter().map(|(low, high)| word(*low, *high)).collect::<Vec<_>>().join(",")

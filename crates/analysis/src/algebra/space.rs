@@ -8,8 +8,8 @@ use keepstate_ruleset::packet_set::{Field, PacketSet, Ranges};
 use oxidd::bcdd::{BCDDFunction, BCDDManagerRef, new_manager};
 use oxidd::util::AllocResult;
 use oxidd::{BooleanFunction, BooleanFunctionQuant, Function, Manager, ManagerRef, VarNo};
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// Most nodes of all diagrams of a space; a question that needs more is answered by [`Exhausted`].
@@ -88,7 +88,7 @@ impl Packets {
     }
 
     /// For some value of these variables, or for all.
-    fn some(&self, variables: &Self) -> Result<Self> {
+    pub(super) fn some(&self, variables: &Self) -> Result<Self> {
         self.made(|| self.0.exists(&variables.0))
     }
 
@@ -137,7 +137,7 @@ pub enum Interface {
 }
 
 /// A condition that is no matter of fields.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unknown {
     /// A match that looks at nothing but the packet and what stays the same on its way: one with the same
     /// text says the same, until something in between has changed the packet; then it is another unknown,
@@ -170,12 +170,14 @@ pub struct Space {
     groups: BTreeMap<Group, (VarNo, u32)>,
     interfaces: Vec<Interface>,
     unknowns: Vec<Unknown>,
-    unknown_index: BTreeMap<Unknown, VarNo>,
+    unknown_index: HashMap<Unknown, VarNo>,
     first_unknown: VarNo,
     /// Most nodes, and at how many it is cleared.
     nodes: usize,
     clear_at: Cell<usize>,
     every: Packets,
+    /// By group: how many unknowns there were, and all variables but those of the group.
+    beside: RefCell<BTreeMap<Group, (usize, Packets)>>,
     /// What holds of unknowns: values that targets may not write.
     pub(super) assumed: Packets,
     /// Numbers for what targets write, by place and the how manieth time of a walk.
@@ -266,12 +268,13 @@ impl Space {
             groups,
             interfaces,
             unknowns: Vec::new(),
-            unknown_index: BTreeMap::new(),
+            unknown_index: HashMap::new(),
             first_unknown: first,
             assumed: every.clone(),
             nodes,
             clear_at: Cell::new(nodes / 4 * 3),
             every,
+            beside: RefCell::default(),
             numbers: BTreeMap::new(),
             written: BTreeMap::new(),
             remembered: None,
@@ -577,9 +580,9 @@ impl Space {
             return Ok(differ);
         }
         let mut markers = self.none();
-        for (unknown, variable) in &self.unknown_index {
+        for (unknown, variable) in self.unknowns.iter().zip(self.first_unknown..) {
             let Unknown::Written(place, bit) = unknown else { continue };
-            let variable = self.variable(*variable)?;
+            let variable = self.variable(variable)?;
             if *bit != MARKER && Packets(differ.0.exists(&variable.0)?) != differ {
                 let marker = Unknown::Written(place.clone(), MARKER);
                 if let Some(marker) = self.known_variable(&marker) {
@@ -604,6 +607,26 @@ impl Space {
             all = self.variable(variable)?.and(&all)?;
         }
         Ok(all)
+    }
+
+    /// Whether a set is another one where an unknown says the opposite.
+    pub(crate) fn asks(&self, packets: &Packets, unknown: &Unknown) -> Result<bool> {
+        let Some(variable) = self.known_variable(unknown) else { return Ok(false) };
+        Ok(packets.some(&self.variable(variable)?)? != *packets)
+    }
+
+    /// All variables but those of a group, as quantifiers want them.
+    pub(super) fn beside(&self, group: Group) -> Result<Packets> {
+        let known = self.beside.borrow().get(&group).cloned();
+        if let Some((_, known)) = known.filter(|(count, _)| *count == self.unknowns.len()) {
+            return Ok(known);
+        }
+        let (first, count) = self.groups.get(&group).copied().unwrap_or_default();
+        let all = 0..self.first_unknown + self.unknowns.len() as u32;
+        let all = all.filter(|variable| !(first..first + count).contains(variable));
+        let made = self.cube(all.collect())?;
+        self.beside.borrow_mut().insert(group, (self.unknowns.len(), made.clone()));
+        Ok(made)
     }
 
     /// Every assignment, also those that stand for no packet.

@@ -96,6 +96,13 @@ pub(crate) fn differences(
     found.field(old.outcome, new.outcome, Field::Ttl, &passing)?;
     found.field(old.outcome, new.outcome, Field::Tos, &passing)?;
     found.effects(old, new, &passing)?;
+    // What rules do is told before what fields come out as, which may be many things.
+    found.differences.sort_by_key(|one| match one.aspect {
+        Aspect::Verdict(..) => 0,
+        Aspect::Translation(..) => 1,
+        Aspect::Effect(..) => 2,
+        Aspect::Mark(..) | Aspect::Ttl(..) | Aspect::Tos(..) => 3,
+    });
     Ok(found.differences)
 }
 
@@ -244,7 +251,7 @@ impl Found<'_> {
 
 /// A target with an effect beside the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Does {
+pub(crate) struct Does {
     text: String,
     /// It changes the packet: of one that is dropped later it does not matter.
     is_of_packet: bool,
@@ -308,7 +315,7 @@ const REMEMBER: [&str; 7] =
     ["connlimit", "hashlimit", "nfacct", "quota", "rateest", "recent", "set"];
 
 /// What a rule does beside its verdict, of the packets that it matches.
-fn does(rule: &Rule, table: TableName) -> Vec<Does> {
+pub(crate) fn does(rule: &Rule, table: TableName) -> Vec<Does> {
     let mut all = Vec::new();
     if let Jump::Target(target) = &rule.target
         && table != TableName::Nat

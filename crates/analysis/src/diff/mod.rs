@@ -20,13 +20,13 @@ pub use rows::ROWS_MAX;
 pub use text::render;
 pub use told::{
     AffectedTold, Compared, ConversationTold, DecidedTold, KeptTold, PlayedTold, RecordedTold,
-    RowTold, WayTold, WitnessTold,
+    RoughlyTold, RowTold, WayTold, WitnessTold,
 };
 
 pub(crate) use affected::{Changing, reachable, reachable_from};
 pub(crate) use rows::{lines, name as way_name, ways_of};
 pub(crate) use text::{
-    conversations as conversations_text, recorded as recorded_text, way as way_text,
+    conditions, conversations as conversations_text, recorded as recorded_text, way as way_text,
 };
 
 use crate::algebra::space::{Group, Packets, Result};

@@ -1,7 +1,7 @@
 //! From sets of packets that differ to rows with a packet each that the engine confirms.
 
 use super::fates::{Aspect, Difference, Value, rule_at};
-use super::told::{PlayedTold, RowTold, WayTold, WitnessTold};
+use super::told::{PlayedTold, RoughlyTold, RowTold, WayTold, WitnessTold};
 use super::{Side, words};
 use crate::algebra::space::{Group, Packets, Result, Unknown};
 use crate::algebra::{Example, Row, Space, Way};
@@ -11,10 +11,14 @@ use keepstate_conntrack::Hook;
 use keepstate_packet::Parsed;
 use keepstate_ruleset::model::{Jump, TableName, builtin_name};
 use keepstate_ruleset::verdict::Verdict;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most rows that are told of a way.
 pub const ROWS_MAX: usize = 200;
+/// Most rows of these that change in one manner, so that others are told, too.
+const OF_ONE_MAX: usize = 30;
+/// Rows of one manner that are told one by one; of more it is said as well where they all are.
+pub(crate) const MANY: usize = 4;
 /// How many packets of a row are tried until the engine confirms one.
 const TRIES: usize = 4;
 /// How many conditions are named that a row hangs on.
@@ -28,13 +32,14 @@ pub(crate) fn told(
     differences: &[Difference],
     possible: &Packets,
 ) -> Result<WayTold> {
-    let mut writer = Writer { space, old, new, way, possible, rows: Vec::new(), left_out: 0 };
+    let (rows, roughly) = (Vec::new(), Vec::new());
+    let mut writer = Writer { space, old, new, way, possible, rows, left_out: 0, roughly };
     for difference in differences {
         writer.difference(difference)?;
     }
-    let (rows, rows_left_out) = (writer.rows, writer.left_out);
+    let Writer { rows, left_out: rows_left_out, roughly, .. } = writer;
     let hooks = way.hooks().iter().map(|hook| builtin_name(*hook)).collect();
-    Ok(WayTold { way: name(way), hooks, rows, rows_left_out })
+    Ok(WayTold { way: name(way), hooks, rows, rows_left_out, roughly })
 }
 
 /// The packets of a set in lines, without those that there cannot be; whether there are more.
@@ -66,28 +71,42 @@ struct Writer<'a> {
     possible: &'a Packets,
     rows: Vec<RowTold>,
     left_out: usize,
+    roughly: Vec<RoughlyTold>,
 }
 
 impl Writer<'_> {
     fn difference(&mut self, difference: &Difference) -> Result<()> {
+        let before = (self.rows.len(), self.left_out);
         let certain = self.space.narrowest(&difference.packets)?;
-        self.write(difference, &certain, true)?;
-        let perhaps = self.space.widest(&difference.packets)?.less(&certain)?;
-        self.write(difference, &perhaps, false)
+        let mut complete = self.write(difference, &certain, true)?;
+        let widest = self.space.widest(&difference.packets)?;
+        complete &= self.write(difference, &widest.less(&certain)?, false)?;
+        let rows = self.rows.len() - before.0 + self.left_out - before.1;
+        if rows > MANY {
+            let around = self.space.around(&widest, self.possible)?.on(self.way);
+            let packets = around.shown(self.space).to_string();
+            let is_all = packets == Row::default().shown(self.space).to_string();
+            let (what, old, new) = aspect_words(&difference.aspect);
+            let and_more = !complete;
+            self.roughly.push(RoughlyTold { what, old, new, rows, and_more, is_all, packets });
+        }
+        Ok(())
     }
 
-    fn write(&mut self, difference: &Difference, packets: &Packets, certain: bool) -> Result<()> {
+    /// Whether these are all rows of the packets.
+    fn write(&mut self, difference: &Difference, packets: &Packets, certain: bool) -> Result<bool> {
         if packets.and(self.possible)?.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let rows = self.space.rows(packets)?;
+        let before = self.rows.len();
         let mut told = self.space.none();
         for row in &rows.rows {
             let here = self.space.packets_of(row)?.and(packets)?.and(self.possible)?.less(&told)?;
             if here.is_empty() {
                 continue;
             }
-            if self.rows.len() >= ROWS_MAX {
+            if self.rows.len() >= ROWS_MAX || self.rows.len() - before >= OF_ONE_MAX {
                 self.left_out += 1;
                 continue;
             }
@@ -98,7 +117,7 @@ impl Writer<'_> {
         if !rows.complete {
             self.left_out += 1;
         }
-        Ok(())
+        Ok(rows.complete)
     }
 
     /// What rules do beside is told with what becomes of the packets, where these are the same.
@@ -130,10 +149,21 @@ impl Writer<'_> {
     /// Conditions that no field decides, of a packet of the set.
     fn depends(&self, packets: &Packets) -> Result<Vec<String>> {
         let Some(example) = self.space.example(packets)? else { return Ok(Vec::new()) };
-        let open = example.unknowns.iter();
+        let open = self.asked(&example, packets)?.into_iter();
         let open = open.filter(|(unknown, _)| !matches!(unknown, Unknown::Named(_, 0)));
-        let names: BTreeSet<String> = open.map(|(unknown, _)| unknown_words(unknown)).collect();
+        let names: BTreeSet<String> = open.map(|(unknown, _)| unknown_words(&unknown)).collect();
         Ok(names.into_iter().take(CONDITIONS_MAX).collect())
+    }
+
+    /// What the unknowns say of a packet of the set that it hangs on.
+    fn asked(&self, example: &Example, packets: &Packets) -> Result<Vec<(Unknown, bool)>> {
+        let mut all = Vec::new();
+        for (unknown, says) in &example.unknowns {
+            if self.space.asks(packets, unknown)? {
+                all.push((unknown.clone(), *says));
+            }
+        }
+        Ok(all)
     }
 
     /// A packet of the set of which the engine says what is claimed.
@@ -142,7 +172,8 @@ impl Writer<'_> {
         for _ in 0..TRIES {
             let Some(example) = self.space.example(&left)? else { break };
             let plain = self.plain(&example, packets)?;
-            if let Some(told) = self.tried(aspect, &plain) {
+            let given = given(&self.asked(&plain, packets)?);
+            if let Some(told) = self.tried(aspect, &plain, &given) {
                 return Ok(Some(told));
             }
             left = left.less(&self.space.like(&example)?)?;
@@ -163,7 +194,12 @@ impl Writer<'_> {
         Ok(if fits { plain } else { example.clone() })
     }
 
-    fn tried(&mut self, aspect: &Aspect, example: &Example) -> Option<WitnessTold> {
+    fn tried(
+        &mut self,
+        aspect: &Aspect,
+        example: &Example,
+        given: &[String],
+    ) -> Option<WitnessTold> {
         let packet = example.packet()?;
         let bytes = bytes_of(&packet)?;
         if !is_of(&bytes, example) {
@@ -173,16 +209,13 @@ impl Writer<'_> {
         let new = self.new.trial.run(self.space, self.way, example, &bytes)?;
         let (old_by, new_by) = self.confirmed(aspect, (example, &bytes), (&old, &new))?;
         let played = self.played(example, &packet, (&old, &new));
-        let given = example.unknowns.iter().map(|(unknown, says)| {
-            format!("{} says {}", unknown_words(unknown), if *says { "yes" } else { "no" })
-        });
         Some(WitnessTold {
             example: example.clone(),
             trace: trace(self.way, example, &packet, &self.old.name),
             circumstances: example.circumstances(),
             packet,
             played,
-            given: given.collect(),
+            given: given.to_vec(),
             old: words::decided(self.old, old_by),
             new: words::decided(self.new, new_by),
         })
@@ -205,9 +238,19 @@ impl Writer<'_> {
             };
             match after {
                 Heard::Same => {
+                    let of = (self.way, example);
+                    let is_by_itself = old.verdict != new.verdict
+                        && self.old.trial.shows_by_itself(of, &history, old)
+                        && self.new.trial.shows_by_itself(of, &history, new);
                     let before = history.before.into_iter().map(|one| one.text).collect();
                     let is_announced = history.announces;
-                    return PlayedTold { is_played: true, before, is_announced, ..heard };
+                    return PlayedTold {
+                        is_played: true,
+                        before,
+                        is_announced,
+                        is_by_itself,
+                        ..heard
+                    };
                 }
                 Heard::Other => heard.differs = true,
                 Heard::Nothing => {}
@@ -350,12 +393,45 @@ fn is_of(bytes: &[u8], example: &Example) -> bool {
     is == wanted
 }
 
+/// What unknowns say, in words; bits of one thing that is written are one number.
+fn given(unknowns: &[(Unknown, bool)]) -> Vec<String> {
+    let mut written: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (unknown, says) in unknowns {
+        match unknown {
+            Unknown::Written(place, bit) => {
+                // A mark has 32 bits; what else is written is told by no number.
+                let bit = 31_u32.checked_sub(*bit).map_or(0, |bit| u32::from(*says) << bit);
+                *written.entry(place).or_default() |= bit;
+            }
+            _ => all.push(format!(
+                "{} says {}",
+                unknown_words(unknown),
+                if *says { "yes" } else { "no" }
+            )),
+        }
+    }
+    all.extend(written.into_iter().map(|(place, number)| {
+        let words = without_number(place);
+        match place.contains("MARK") {
+            true => format!("{words} writes the mark {number:#x}"),
+            false => format!("{words} writes something in its range"),
+        }
+    }));
+    all
+}
+
+/// The place of a target that writes, without the how manieth thing it is.
+fn without_number(place: &str) -> &str {
+    place.rsplit_once(" (").map_or(place, |(place, _)| place)
+}
+
 fn unknown_words(unknown: &Unknown) -> String {
     match unknown {
         Unknown::Named(text, 0) => format!("`-m {text}`"),
         Unknown::Named(text, _) => format!("`-m {text}` of what the packet is by then"),
         Unknown::Opaque(place) => place.clone(),
-        Unknown::Written(place, _) => format!("what {place} writes"),
+        Unknown::Written(place, _) => format!("what {} writes", without_number(place)),
         Unknown::FirstOfRelated => {
             "whether it begins a connection that a helper announced".to_string()
         }

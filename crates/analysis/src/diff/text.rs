@@ -1,8 +1,8 @@
 //! A comparison as text.
 
 use super::told::{
-    Compared, ConversationTold, DecidedTold, PlayedTold, RecordedTold, RowTold, WayTold,
-    WitnessTold,
+    Compared, ConversationTold, DecidedTold, PlayedTold, RecordedTold, RoughlyTold, RowTold,
+    WayTold, WitnessTold,
 };
 use crate::render::Style;
 use crate::render::text::{Page, printable};
@@ -14,6 +14,8 @@ const YELLOW: u8 = 33;
 /// Rows of a way that are printed; all are in the JSON form.
 pub(crate) const ROWS_SHOWN: usize = 40;
 
+/// Rows that are printed of many that change in the same manner.
+const OF_MANY_SHOWN: usize = 3;
 /// Conversations that are told one by one, others that come to the same beside them.
 const GROUPS_SHOWN: usize = 8;
 
@@ -71,12 +73,55 @@ pub(crate) fn way(page: &mut Page, way: &WayTold, sides: [&str; 2]) {
     let count = way.rows.len() + way.rows_left_out;
     let rows = if count == 1 { "1 row".to_string() } else { format!("{count} rows") };
     page.line(&format!("{name} ({hooks}): {rows}"));
-    for row in way.rows.iter().take(ROWS_SHOWN) {
-        self::row(page, row, sides);
+    let mut shown = Shown::default();
+    for row in &way.rows {
+        if shown.rows >= ROWS_SHOWN {
+            break;
+        }
+        shown.row(page, way, row, sides);
     }
-    let more = count.saturating_sub(ROWS_SHOWN);
+    let more = count.saturating_sub(shown.rows);
     if more > 0 {
         page.line(&format!("  ... and {more} more (--format json has up to {})", super::ROWS_MAX));
+    }
+}
+
+/// Rows that are printed.
+#[derive(Default)]
+struct Shown<'a> {
+    rows: usize,
+    /// Of those that change in the same manner as many others.
+    of_many: Vec<(&'a RoughlyTold, usize)>,
+}
+
+impl<'a> Shown<'a> {
+    /// A row; of many that change in the same manner the first, behind where all of them are.
+    fn row(&mut self, page: &mut Page, way: &'a WayTold, row: &RowTold, sides: [&str; 2]) {
+        let same =
+            |one: &&RoughlyTold| (one.what, &one.old, &one.new) == (row.what, &row.old, &row.new);
+        if let Some(roughly) = way.roughly.iter().find(same) {
+            let known = self.of_many.iter().position(|(one, _)| *one == roughly);
+            let at = known.unwrap_or_else(|| {
+                let more = if roughly.and_more { " and more" } else { "" };
+                let change = format!("{} -> {}: {} rows{more}", row.old, row.new, roughly.rows);
+                let change = page.paint(color(row), &printable(&change));
+                page.hanging("  ", &change, 4);
+                page.hanging("       out of  ", &printable(&roughly.packets), 15);
+                self.of_many.push((roughly, 0));
+                self.of_many.len() - 1
+            });
+            match self.of_many.get_mut(at) {
+                Some((_, count)) if *count < OF_MANY_SHOWN => *count += 1,
+                _ => return,
+            }
+        }
+        self.rows += 1;
+        if !way.roughly.iter().any(|one| same(&one)) {
+            let change = format!("{} -> {}", row.old, row.new);
+            let change = page.paint(color(row), &printable(&change));
+            page.hanging("  ", &change, 4);
+        }
+        self::row(page, row, sides);
     }
 }
 
@@ -199,15 +244,16 @@ fn label(word: &str) -> String {
     format!("{word:>13}  ")
 }
 
-fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
-    let color = match (row.certain, row.new.as_str()) {
+fn color(row: &RowTold) -> u8 {
+    match (row.certain, row.new.as_str()) {
         (false, _) => YELLOW,
         (true, "accept") => GREEN,
         (true, _) => RED,
-    };
-    let change = format!("{} -> {}", row.old, row.new);
-    let change = page.paint(color, &printable(&change));
-    page.hanging("  ", &change, 4);
+    }
+}
+
+/// A row behind what changes.
+fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
     for also in &row.also {
         page.hanging("         also  ", &printable(also), 15);
     }
@@ -215,9 +261,14 @@ fn row(page: &mut Page, row: &RowTold, sides: [&str; 2]) {
     if !row.certain {
         let on = match row.depends_on.is_empty() {
             true => "no packet was found that shows it".to_string(),
-            false => format!("depending on: {}", row.depends_on.join("; ")),
+            false => format!("depending on: {}", conditions(&row.depends_on)),
         };
-        page.hanging("      perhaps  ", &printable(&on), 15);
+        let played = row.witness.as_ref().map(|witness| &witness.played);
+        let label = match played.is_some_and(|played| played.is_by_itself) {
+            true => "      not all  ",
+            false => "      perhaps  ",
+        };
+        page.hanging(label, &printable(&on), 15);
     }
     if let Some(witness) = &row.witness {
         self::witness(page, witness, sides);
@@ -228,11 +279,23 @@ fn witness(page: &mut Page, witness: &WitnessTold, sides: [&str; 2]) {
     let packet = format!("{} -> {}", witness.packet, witness.circumstances);
     page.hanging("      such as  ", &printable(&packet), 15);
     played(page, &witness.played);
-    if !witness.given.is_empty() {
+    if !witness.given.is_empty() && !witness.played.is_by_itself {
         page.hanging("        given  ", &printable(&witness.given.join("; ")), 15);
     }
     page.hanging(&label(sides[0]), &decided(&witness.old), 15);
     page.hanging(&label(sides[1]), &decided(&witness.new), 15);
+}
+
+/// Conditions that are named, of several.
+const CONDITIONS_SHOWN: usize = 2;
+
+/// Some of the conditions that something hangs on.
+pub(crate) fn conditions(all: &[String]) -> String {
+    let some: Vec<&str> = all.iter().take(CONDITIONS_SHOWN).map(String::as_str).collect();
+    match all.len().saturating_sub(CONDITIONS_SHOWN) {
+        0 => some.join("; "),
+        more => format!("{}; and {more} more", some.join("; ")),
+    }
 }
 
 /// The packets that went before it in the engine, or that none did.

@@ -134,6 +134,29 @@ pub struct WayTold {
     /// Rows beyond those told.
     #[serde(skip_serializing_if = "is_zero")]
     pub rows_left_out: usize,
+    /// What changes in the same manner in many rows, told roughly in one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roughly: Vec<RoughlyTold>,
+}
+
+/// Rows that change in the same manner, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoughlyTold {
+    /// As of each of the rows.
+    pub what: &'static str,
+    /// As of each of the rows.
+    pub old: String,
+    /// As of each of the rows.
+    pub new: String,
+    /// How many rows they are.
+    pub rows: usize,
+    /// There may be more of them.
+    pub and_more: bool,
+    /// Nothing is said of the packets: they are of every kind.
+    #[serde(skip)]
+    pub(crate) is_all: bool,
+    /// All their packets fit this, and other packets may.
+    pub packets: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -201,6 +224,9 @@ pub struct PlayedTold {
     /// These are an FTP connection that has announced the packet's connection.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_announced: bool,
+    /// It fares so in engines that have just begun, where matches that no packet decides say what they do then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_by_itself: bool,
     /// An engine in which it has its state says something else.
     #[serde(skip)]
     pub differs: bool,

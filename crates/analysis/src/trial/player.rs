@@ -2,7 +2,7 @@
 //! routing, tracking and translation, and with the packets before it that make its state.
 
 use super::history::History;
-use super::{APART, Assumption, NOW, Ran, assume, place_of, wrap};
+use super::{APART, Assumption, NOW, Ran, assume, assume_nothing, place_of, wrap};
 use crate::algebra::space::Unknown;
 use crate::algebra::{Example, RuleAt, Space, Way};
 use crate::conversation::full;
@@ -116,23 +116,9 @@ impl Player {
         ran: &Ran,
     ) -> Heard {
         assume(&self.assumed, space, example);
-        let Some(mut host) = host(way, example) else { return Heard::Nothing };
-        match ran.verdict {
-            Verdict::Queue(number) => host.queues.push(number),
-            // What it keeps is not of the packet alone.
-            Verdict::Synproxy(_) => return Heard::Nothing,
-            Verdict::Accept | Verdict::Drop | Verdict::Reject(_) => {}
-        }
-        self.engine.set_host(host);
-        self.engine.restart();
-        let Some(disposition) = self.play(way, example, (history, bytes)) else {
+        let Some(disposition) = self.comes_to(way, example, (history, bytes), ran) else {
             return Heard::Nothing;
         };
-        let unknown = disposition.unknown.is_some_and(|unknown| !unknown.is_settled);
-        let state = state_bit(disposition.tracked.as_ref());
-        if disposition.cause.is_some() || unknown || state != ran.state {
-            return Heard::Nothing;
-        }
         // What a target writes that is not told is another thing here than it was given.
         let written = space.unknowns().iter().any(|one| matches!(one, Unknown::Written(..)));
         match self.is_same(example.family, &disposition, ran) {
@@ -140,6 +126,43 @@ impl Player {
             false if written => Heard::Nothing,
             false => Heard::Other,
         }
+    }
+
+    /// Whether it fares so where nothing is assumed, whichever rule decides then.
+    pub(super) fn shows_by_itself(
+        &mut self,
+        (way, example): (Way, &Example),
+        (history, bytes): (&History, &[Vec<u8>]),
+        ran: &Ran,
+    ) -> bool {
+        assume_nothing(&self.assumed);
+        let disposition = self.comes_to(way, example, (history, bytes), ran);
+        disposition.is_some_and(|disposition| has_fate(&disposition, ran.verdict))
+    }
+
+    /// What becomes of the packet in an engine that has just begun; `None` where it has not the state of the
+    /// evaluator's, or where something else than rules decides.
+    fn comes_to(
+        &mut self,
+        way: Way,
+        example: &Example,
+        (history, bytes): (&History, &[Vec<u8>]),
+        ran: &Ran,
+    ) -> Option<Disposition> {
+        let mut host = host(way, example)?;
+        match ran.verdict {
+            Verdict::Queue(number) => host.queues.push(number),
+            // What it keeps is not of the packet alone.
+            Verdict::Synproxy(_) => return None,
+            Verdict::Accept | Verdict::Drop | Verdict::Reject(_) => {}
+        }
+        self.engine.set_host(host);
+        self.engine.restart();
+        let disposition = self.play(way, example, (history, bytes))?;
+        let unknown = disposition.unknown.is_some_and(|unknown| !unknown.is_settled);
+        let state = state_bit(disposition.tracked.as_ref());
+        let is_so = disposition.cause.is_none() && !unknown && state == ran.state;
+        is_so.then_some(disposition)
     }
 
     fn play(
@@ -183,19 +206,10 @@ impl Player {
     }
 
     fn is_same(&self, family: Family, disposition: &Disposition, ran: &Ran) -> bool {
-        let fate = match ran.verdict {
-            Verdict::Accept => Fate::Accept,
-            Verdict::Drop => Fate::Drop,
-            Verdict::Reject(_) => Fate::Reject,
-            Verdict::Queue(_) => Fate::Queue,
-            Verdict::Synproxy(_) => Fate::Stolen,
-        };
-        // REJECT drops without a word what must not be answered (RFC 1122, 3.2.2).
-        let is_silent = (fate, disposition.verdict) == (Fate::Reject, Fate::Drop);
-        if disposition.verdict != fate && !is_silent {
+        if !has_fate(disposition, ran.verdict) {
             return false;
         }
-        if fate == Fate::Accept {
+        if ran.verdict == Verdict::Accept {
             return true;
         }
         let ended = ran.decided.last().map(|by| (by.hook, by.table, by.at));
@@ -205,6 +219,20 @@ impl Player {
         });
         by == ended
     }
+}
+
+/// Whether what became of a packet is this verdict.
+fn has_fate(disposition: &Disposition, verdict: Verdict) -> bool {
+    let fate = match verdict {
+        Verdict::Accept => Fate::Accept,
+        Verdict::Drop => Fate::Drop,
+        Verdict::Reject(_) => Fate::Reject,
+        Verdict::Queue(_) => Fate::Queue,
+        Verdict::Synproxy(_) => Fate::Stolen,
+    };
+    // REJECT drops without a word what must not be answered (RFC 1122, 3.2.2).
+    let is_silent = (fate, disposition.verdict) == (Fate::Reject, Fate::Drop);
+    disposition.verdict == fate || is_silent
 }
 
 /// A host on which the packet goes this way.

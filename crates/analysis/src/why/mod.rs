@@ -4,6 +4,8 @@
 //! through the rules with and without this one; where nothing differs, the rules that decide
 //! about them instead are named.
 
+mod because;
+mod idle;
 mod narrower;
 mod place;
 mod relies;
@@ -18,8 +20,9 @@ use crate::algebra::space::{Packets, Result};
 use crate::algebra::way::Outcome;
 use crate::algebra::{Space, Way, way};
 use crate::copy::copy;
-use crate::diff::{self, Changing, Pair, RowTold, Side, WitnessTold, words};
+use crate::diff::{self, Changing, Pair, Side, words};
 use crate::trial::{Decided, Never};
+use because::Own;
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::model::{ChainIndex, HeaderMatch, Jump, Rule, Ruleset, TableName};
@@ -28,8 +31,12 @@ use keepstate_ruleset::syntax::iptables_save::print_rule;
 use keepstate_ruleset::verdict::{Step, Verdict};
 
 /// Most rules that are named which decide in the place of another.
-const INSTEAD_MAX: usize = 24;
-/// Most lines that the packets of a rule are told in.
+const INSTEAD_MAX: usize = 8;
+/// Most rules that are named which read what another writes.
+const READERS_MAX: usize = 24;
+/// Most lines that tell which packets a rule matches; of more only half as many are told, and where all are.
+const MATCHES_MAX: usize = 6;
+/// Most lines that tell what fares differently by a narrower form.
 const LINES_MAX: usize = 12;
 
 /// A rule set that is asked about its rules.
@@ -113,11 +120,12 @@ impl Asked {
     /// [`crate::algebra::Exhausted`] where the sets are too large.
     pub fn why(&mut self, place: Place) -> Result<Option<WhyTold>> {
         let Some(mut told) = self.need(place)? else { return Ok(None) };
-        if told.need == Need::NeverReached {
+        if told.need == Need::NeverReached || idle::why(self.ruleset(), place).is_some() {
             return Ok(Some(told));
         }
-        self.play(place, &mut told)?;
-        for one in self.met(place)? {
+        let met = self.met(place)?;
+        self.play(place, &met, &mut told)?;
+        for one in &met {
             if self.lets_pass(place) {
                 let way = (one.way, &one.hits);
                 let (space, possible) = (&mut self.space, &self.possible);
@@ -142,16 +150,21 @@ impl Asked {
             self.never_reached(place, &mut told)?;
             return Ok(Some(told));
         }
+        if let Some(why) = idle::why(self.ruleset(), place) {
+            (told.need, told.because) = (Need::NotNeeded, why);
+            return Ok(Some(told));
+        }
         self.take_away(place);
         let without = self.without_it(place, &met, &mut told);
         self.put_back();
         without?;
-        self.conclude(place, &mut told);
+        let own = self.own_conditions(place, &told.rule);
+        because::conclude(&mut told, &own);
         Ok(Some(told))
     }
 
     /// Conversations with it and without, and with narrower forms.
-    fn play(&mut self, place: Place, told: &mut WhyTold) -> Result<()> {
+    fn play(&mut self, place: Place, met: &[Met], told: &mut WhyTold) -> Result<()> {
         let (Ok(with), Some(without)) = (copy(self.ruleset()), self.copy_without(place)) else {
             return Ok(());
         };
@@ -161,7 +174,7 @@ impl Asked {
         for (mut form, ruleset) in forms {
             // The rules behind this one have other numbers there.
             let remembered = self.space.set_aside();
-            let no_longer = self.no_longer(place, ruleset);
+            let no_longer = self.no_longer(met, ruleset);
             self.space.take_up(remembered);
             form.no_longer = no_longer?;
             told.narrower.push(form);
@@ -170,10 +183,10 @@ impl Asked {
     }
 
     /// The packets that fare differently where other rules stand in the place of one.
-    fn no_longer(&mut self, place: Place, narrow: Ruleset) -> Result<Vec<String>> {
+    fn no_longer(&mut self, met: &[Met], narrow: Ruleset) -> Result<Vec<String>> {
         let new = Side::new("", "", narrow);
         let mut all = Vec::new();
-        for met in self.met(place)? {
+        for met in met {
             let (space, possible) = (&mut self.space, &self.possible);
             let sides = (&self.with, &new);
             for one in diff::of_way(space, sides, met.way, &met.hits, possible)? {
@@ -223,7 +236,7 @@ impl Asked {
             });
             let copies = matches!((&rule.target, target.name()),
                 (Jump::Target(other), "MARK" | "CONNMARK") if other.name() == "CONNMARK");
-            if (reads_match || copies) && other != place && told.read_by.len() < INSTEAD_MAX {
+            if (reads_match || copies) && other != place && told.read_by.len() < READERS_MAX {
                 let hook = other.table.hooks().first().copied().unwrap_or(Hook::Forward);
                 let by = Decided { hook, table: other.table, at: other.at };
                 told.read_by.push(words::decided(&self.with, Some(by)));
@@ -248,6 +261,7 @@ impl Asked {
             matches: Vec::new(),
             without: Vec::new(),
             instead: Vec::new(),
+            instead_left_out: 0,
             conversations: Vec::new(),
             relies: Vec::new(),
             read_by: Vec::new(),
@@ -285,9 +299,16 @@ impl Asked {
         if met.hits.is_empty() {
             return Ok(None);
         }
-        let (packets, more) =
-            diff::lines(&self.space, met.way, &met.hits, &self.possible, LINES_MAX)?;
-        Ok(Some(MatchedTold { way: diff::way_name(met.way), packets, more }))
+        let (mut packets, more) =
+            diff::lines(&self.space, met.way, &met.hits, &self.possible, MATCHES_MAX)?;
+        let mut around = String::new();
+        if more {
+            packets.truncate(MATCHES_MAX / 2);
+            let hits = self.space.widest(&met.hits)?;
+            let row = self.space.around(&hits, &self.possible)?.on(met.way);
+            around = row.shown(&self.space).to_string();
+        }
+        Ok(Some(MatchedTold { way: diff::way_name(met.way), packets, more, around }))
     }
 
     /// Has the rule match nothing, until [`Self::put_back`].
@@ -343,10 +364,11 @@ impl Asked {
         told: &mut WhyTold,
     ) -> Result<()> {
         for (by, verdict, packets) in found {
-            if told.instead.len() >= INSTEAD_MAX {
-                break;
-            }
             if packets.and(&self.possible)?.is_empty() {
+                continue;
+            }
+            if told.instead.len() >= INSTEAD_MAX {
+                told.instead_left_out += 1;
                 continue;
             }
             let (lines, more) = diff::lines(&self.space, way, &packets, &self.possible, 1)?;
@@ -389,7 +411,7 @@ impl Asked {
             self.deciders(way, found, told)?;
         }
         told.because = if found_any {
-            shadowed(&told.instead)
+            because::shadowed(told)
         } else if own.and(&self.possible)?.is_empty() {
             "what it asks for contradicts itself: no packet fits all of it".to_string()
         } else {
@@ -408,93 +430,6 @@ impl Asked {
             Some(format!("{} {} `", place.table.as_str(), chain.name))
         };
         Own { rule: rule.to_string(), chains: chains.iter().filter_map(begin).collect() }
-    }
-
-    fn conclude(&self, place: Place, told: &mut WhyTold) {
-        let rows = || told.without.iter().flat_map(|way| &way.rows);
-        let own = self.own_conditions(place, &told.rule);
-        let certain = rows().any(|row| shows(row, &own));
-        let count: usize = told.without.iter().map(|way| way.rows.len() + way.rows_left_out).sum();
-        told.need = match (count, certain) {
-            (0, _) => Need::NotNeeded,
-            (_, true) => Need::Needed,
-            (_, false) => Need::Perhaps,
-        };
-        told.because = match told.need {
-            Need::Needed => because_needed(&told.without, &own),
-            Need::Perhaps => {
-                let on = rows().find(|row| !row.depends_on.is_empty());
-                on.map_or_else(
-                    || "no packet was found that shows a difference".to_string(),
-                    |row| format!("it hangs on {}", row.depends_on.join("; ")),
-                )
-            }
-            Need::NotNeeded | Need::NeverReached => match told.instead.first() {
-                None => "it decides nothing and changes nothing".to_string(),
-                Some(one) => {
-                    let place = one.rule.place.as_ref().map(|place| format!("{place}: "));
-                    let more = told.instead.len() - 1;
-                    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-                    let place = place.unwrap_or_default();
-                    format!("{place}`{}` does the same{more}", one.rule.rule)
-                }
-            },
-        };
-    }
-}
-
-/// What a rule asks for that no field of a packet decides.
-struct Own {
-    /// The rule.
-    rule: String,
-    /// How conditions begin of the chains that it leads into.
-    chains: Vec<String>,
-}
-
-/// Whether a row shows that the rule is needed: for certain, or where conditions hold which no field of a packet
-/// decides, its own or those of the chains that it leads into.
-fn shows(row: &RowTold, own: &Own) -> bool {
-    let is_own = |given: &String| {
-        given.split('`').nth(1).is_some_and(|text| own.rule.contains(text))
-            || own.chains.iter().any(|chain| given.starts_with(chain))
-    };
-    let all_own = |witness: &WitnessTold| witness.given.iter().all(is_own);
-    row.certain || row.witness.as_ref().is_some_and(all_own)
-}
-
-/// The first thing that changes, in words.
-fn because_needed(without: &[diff::WayTold], own: &Own) -> String {
-    let rows = || without.iter().flat_map(|way| &way.rows).filter(|row| shows(row, own));
-    let first = rows().find(|row| row.certain && row.what == "verdict");
-    let first = first.or_else(|| rows().find(|row| row.what == "verdict"));
-    let Some(row) = first.or_else(|| rows().next()) else { return String::new() };
-    let more = without.iter().map(|way| way.rows.len() + way.rows_left_out).sum::<usize>() - 1;
-    let more = match more {
-        0 => String::new(),
-        1 => " (and 1 more row)".to_string(),
-        more => format!(" (and {more} more rows)"),
-    };
-    let given = row.witness.as_ref().filter(|_| !row.certain);
-    let given = given.map(|witness| format!(" where {}", witness.given.join(", ")));
-    let given = given.unwrap_or_default();
-    format!("without it {} -> {}: {}{given}{more}", row.old, row.new, row.packets)
-}
-
-/// The rules that have every packet before it.
-fn shadowed(by: &[DeciderTold]) -> String {
-    let mut rules: Vec<&diff::DecidedTold> = Vec::new();
-    for one in by {
-        if !rules.contains(&&one.rule) {
-            rules.push(&one.rule);
-        }
-    }
-    let Some(first) = rules.first() else { return String::new() };
-    let place = first.place.as_ref().map(|place| format!("{place} ")).unwrap_or_default();
-    match rules.len() - 1 {
-        0 => format!("{place}`{}` has every packet that it would match", first.rule),
-        more => {
-            format!("{place}`{}` and {more} more have every packet that it would match", first.rule)
-        }
     }
 }
 

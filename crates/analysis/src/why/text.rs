@@ -41,7 +41,8 @@ pub fn render(told: &WhyTold, style: &Style) -> String {
                 page.hanging(&format!("  {:<8} ", matched.way), &printable(packets), 11);
             }
             if matched.more {
-                page.line("           ... and more");
+                let more = format!("... and more, all out of {}", printable(&matched.around));
+                page.hanging("           ", &more, 11);
             }
         }
     }
@@ -60,6 +61,9 @@ pub fn render(told: &WhyTold, style: &Style) -> String {
         });
         for one in &told.instead {
             decider(&mut page, one);
+        }
+        if told.instead_left_out > 0 {
+            page.line(&format!("           ... and {} more", told.instead_left_out));
         }
     }
     if !told.conversations.is_empty() {

@@ -56,6 +56,8 @@ pub struct WhyTold {
     pub without: Vec<WayTold>,
     /// Who decides about its packets if it does not: in its place, or before it.
     pub instead: Vec<DeciderTold>,
+    /// How many more do.
+    pub instead_left_out: usize,
     /// Conversations that fare differently without it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conversations: Vec<ConversationTold>,
@@ -116,6 +118,9 @@ pub struct MatchedTold {
     pub packets: Vec<String>,
     /// There are more lines than these.
     pub more: bool,
+    /// Where there are: all of the packets fit this, and others may.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub around: String,
 }
 
 /// A rule that decides about packets.
