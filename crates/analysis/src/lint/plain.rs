@@ -3,7 +3,7 @@
 use super::linted::{Form, Linted};
 use super::proof::packet_words;
 use crate::algebra::Example;
-use crate::algebra::space::{Group, Packets, Result};
+use crate::algebra::space::{Group, Packets, Result, Unknown};
 use keepstate_packet::Family;
 use keepstate_packet::tcp::{ACK, RST};
 use keepstate_ruleset::matches::conntrack as ct;
@@ -12,6 +12,18 @@ use keepstate_ruleset::packet_set::Field;
 
 /// Protocols that people know, beside those that examples like best: IGMP, GRE, ESP, AH, OSPF, SCTP, UDP-Lite.
 const KNOWN: [u128; 9] = [2, 6, 17, 47, 50, 51, 89, 132, 136];
+
+/// A packet in words, with what has to hold that no field of it says.
+#[must_use]
+pub fn words(packet: &Example) -> String {
+    let mut words = packet_words(packet);
+    for (unknown, says) in &packet.unknowns {
+        if let (Unknown::Named(text, 0), true) = (unknown, says) {
+            words.push_str(&format!(", of which `-m {text}` holds"));
+        }
+    }
+    words
+}
 
 impl Linted<'_> {
     /// The packets that there can be. The resets of REJECT, which are RELATED, are among them.
@@ -54,7 +66,7 @@ impl Linted<'_> {
 
     /// The same in words.
     pub fn example(&self, packets: &Packets) -> Result<Option<String>> {
-        Ok(self.plainest(packets)?.map(|example| packet_words(&example)))
+        Ok(self.plainest(packets)?.as_ref().map(words))
     }
 
     /// Where a chain stands in the file: where it is declared, in a script where its policy is set, else its first

@@ -244,7 +244,7 @@ fn fate_of(
             continue;
         }
         let told = |packet: &crate::algebra::Example| {
-            format!("{}: {}", crate::lint::proof::packet_words(packet), verdict_word(other))
+            format!("{}: {}", crate::lint::plain::words(packet), verdict_word(other))
         };
         match linted.plainest(wanted)? {
             Some(plain) if linted.space.contains(&both, &linted.space.values(&plain)) => {

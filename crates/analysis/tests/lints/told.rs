@@ -57,6 +57,7 @@ fn of_several_that_take_packets_the_one_for_plain_ones_comes_first() {
     let first = text(&source, shadowed.labels[0].span);
     assert!(first.contains("--dport 123"), "{first}");
     let some = shadowed.evidence.last().unwrap();
+    assert!(!some.contains("addrtype"), "{some}");
     assert!(some.contains("not of this") && some.contains("dropped"), "{some}");
 }
 
@@ -166,4 +167,16 @@ fn states_that_packets_have_are_told() {
         assert!(found.evidence[0].contains(says), "{found:?}");
         assert!(found.help.as_ref().unwrap().contains(meant), "{found:?}");
     }
+}
+
+#[test]
+fn what_no_field_says_is_told_of_a_packet() {
+    let source = filter(
+        ["DROP", "DROP", "ACCEPT"],
+        "-A INPUT -m addrtype --dst-type BROADCAST -j DROP\n\
+         -A INPUT -p udp -m udp --dport 123 -j ACCEPT\n\
+         -A INPUT -s 192.0.2.7/32 -p udp -m udp --dport 123 -j ACCEPT\n",
+    );
+    let some = one(&source, "rule-shadowed").evidence.last().unwrap().clone();
+    assert!(some.contains("of which `-m addrtype --dst-type BROADCAST` holds: dropped"), "{some}");
 }
