@@ -549,18 +549,8 @@ impl<'a> Linted<'a> {
     /// A set in a few lines for people.
     pub fn told(&self, packets: &Packets) -> Result<Vec<String>> {
         let rows = self.space.rows(packets)?;
-        let mut told = Vec::new();
-        for row in rows.rows.iter().take(TOLD_MAX) {
-            let text = row.shown(&self.space).to_string();
-            // Long lists of flags and ports say less than one packet.
-            told.push(match text.chars().count() {
-                0..=ROW_MAX => text,
-                _ => {
-                    let packets = self.space.packets_of(row)?;
-                    format!("for instance {}", self.example(&packets)?.unwrap_or_default())
-                }
-            });
-        }
+        let mut told: Vec<String> =
+            rows.rows.iter().take(TOLD_MAX).map(|row| row.shown(&self.space).to_string()).collect();
         if rows.rows.len() > TOLD_MAX || !rows.complete {
             told.push("and more".into());
         }
@@ -589,8 +579,6 @@ pub fn entering<const N: usize>(space: &Space, rulesets: [&Ruleset; N]) -> Resul
     Ok(space.every())
 }
 
-/// Longest row of a set that is told, in characters.
-const ROW_MAX: usize = 200;
 /// Lines of a set that are told.
 const TOLD_MAX: usize = 4;
 

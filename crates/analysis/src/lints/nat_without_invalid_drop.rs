@@ -64,7 +64,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
         // Rather one that the rule would translate if it belonged to a connection.
         let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
-        let own = let_through.and(&header)?;
+        let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
         let wanted = if own.is_empty() { &let_through } else { &own };
         let Some(packet) = linted.plainest(wanted)? else { continue };
         let values = linted.space.values(&packet);
@@ -85,6 +85,19 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));
     }
     Ok(())
+}
+
+/// Packets to where those come from that a rule translates.
+fn inwards(linted: &Linted<'_>, nat: &Ruled<'_>) -> Result<Packets> {
+    let PacketSet::All(parts) = PacketSet::of_header(&nat.rule.header) else {
+        return Ok(linted.space.none());
+    };
+    for part in parts {
+        if let PacketSet::In(Field::Source, ranges) = part {
+            return linted.space.fielded(Field::Destination, &ranges);
+        }
+    }
+    Ok(linted.space.none())
 }
 
 /// A rule that translates connections to which packets on a way may belong, and the packets on the outer side of all

@@ -86,6 +86,9 @@ fn missing(linted: &Linted<'_>, rule: &Ruled<'_>, entering: &Packets) -> Result<
     // It has the addresses and interfaces: what is it like otherwise?
     let mut told = linted.told(&fits)?;
     told.truncate(1);
-    let told = told.first().map_or("", String::as_str);
-    Ok(format!("of those with `{said}` there come to {chain}: {told}"))
+    let told = told.first().map(|row| row.chars().take(ROW_MAX).collect::<String>());
+    Ok(format!("of those with `{said}` there come to {chain}: {}", told.unwrap_or_default()))
 }
+
+/// Longest row that is told, in characters.
+const ROW_MAX: usize = 200;

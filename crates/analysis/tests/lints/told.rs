@@ -93,6 +93,16 @@ fn what_accepts_invalid_segments_is_named() {
 }
 
 #[test]
+fn a_network_does_not_speak_with_itself() {
+    let source = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+                  -A POSTROUTING -s 192.0.2.0/24 ! -o br0 -j MASQUERADE\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n\
+                  :FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -i br0 ! -o br0 -j ACCEPT\nCOMMIT\n";
+    let found = one(source, "nat-without-invalid-drop");
+    let packet = &found.evidence[0];
+    assert!(packet.contains("tcp 192.0.2.") && !packet.contains("> 192.0.2."), "{packet}");
+}
+
+#[test]
 fn errors_that_pass_need_no_rule_more() {
     let tcp = "-A INPUT -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
     let errors = "-A INPUT -p icmp -m icmp --icmp-type 3 -j ACCEPT\n";
