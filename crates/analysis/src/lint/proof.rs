@@ -114,7 +114,10 @@ fn collect(
                 if !counts && !has_effect(rule) {
                     continue;
                 }
-                let text = print_rule(ruleset.family, table, &chain.name, rule);
+                // The two names of the one match are told apart by nobody.
+                let text = print_rule(ruleset.family, table, &chain.name, rule)
+                    .replace("-m state --state ", "-m conntrack --ctstate ")
+                    .replace("-m state ! --state ", "-m conntrack ! --ctstate ");
                 let count = texts.entry(text.clone()).or_default();
                 *count += 1;
                 let at = RuleAt { chain: ChainIndex(index), number };

@@ -1,8 +1,8 @@
 //! What findings say beside that there is something: the rules that matter, where it stands, what to do.
 
 use super::findings;
-use keepstate_analysis::lint::Finding;
-use keepstate_analysis::lint::{Wanted, lint, read};
+use keepstate_analysis::lint::fix::{How, fix};
+use keepstate_analysis::lint::{Finding, Wanted, lint, read};
 use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::Span;
@@ -189,4 +189,21 @@ fn what_no_field_says_is_told_of_a_packet() {
     );
     let some = one(&source, "rule-shadowed").evidence.last().unwrap().clone();
     assert!(some.contains("of which `-m addrtype --dst-type BROADCAST` holds: dropped"), "{some}");
+}
+
+#[test]
+fn the_old_name_of_a_match_goes_from_rules_that_translate_and_log_too() {
+    let source = format!(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+         -A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -m state --state NEW -j DNAT --to-destination 10.0.0.2\nCOMMIT\n{}",
+        filter(
+            ["DROP", "DROP", "ACCEPT"],
+            "-A INPUT -m state ! --state ESTABLISHED -j LOG --log-prefix \"in \"\n"
+        )
+    );
+    let wanted = Wanted { only: vec!["deprecated-state".into()], ..Wanted::default() };
+    let how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
+    let fixed = fix(&source, None, &wanted, how).unwrap();
+    assert!(fixed.left.is_empty(), "{:?}", fixed.left);
+    assert!(!fixed.text.contains("-m state"), "{}", fixed.text);
 }
