@@ -166,6 +166,11 @@ impl HostFacts for Nowhere {
     fn address_type(&self, _: Family, _: Address, _: Option<InterfaceName>) -> AddressType {
         AddressType::Unicast
     }
+
+    /// Without one, REDIRECT would drop every packet: the host is where the packet goes.
+    fn own_address(&self, packet: &Parsed) -> Option<Address> {
+        Some(packet.destination)
+    }
 }
 
 #[derive(Default)]

@@ -178,6 +178,32 @@ fn what_an_engine_shows_by_itself_is_needed_whatever_marks_may_be_restored() {
     assert!(text.contains("mark 0x40000/0xff0000"), "{text}");
 }
 
+const REDIRECTED: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n\
+    -A PREROUTING -i tun+ -p tcp -j REDIRECT --to-ports 9040\nCOMMIT\n\
+    *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -i tun+ -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn what_is_redirected_is_no_less_a_packet_that_shows_a_rule() {
+    let mut asked = asked(REDIRECTED, Family::V4);
+    let place = find(asked.ruleset(), REDIRECTED, "filter:INPUT:1").expect("a rule")[0];
+    let told = asked.need(place).expect("an answer").expect("a rule");
+    assert_eq!(told.need, Need::Needed, "{told:#?}");
+    assert!(told.without[0].rows[0].certain, "{told:#?}");
+}
+
+const LIMITED: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -m pkttype --pkt-type broadcast -j DROP\n\
+    -A INPUT -m limit --limit 1/sec -j LOG\nCOMMIT\n";
+
+#[test]
+fn what_is_known_of_a_packet_beside_its_fields_leaves_no_doubt_about_a_rule() {
+    let mut asked = asked(LIMITED, Family::V4);
+    let place = find(asked.ruleset(), LIMITED, "filter:INPUT:2").expect("a rule")[0];
+    let told = asked.need(place).expect("an answer").expect("a rule");
+    assert_eq!(told.need, Need::Needed, "{told:#?}");
+}
+
 #[test]
 fn rules_that_only_count_and_chains_that_do_nothing_are_told_so() {
     let mut asked = asked(MARKED, Family::V4);
@@ -227,7 +253,7 @@ fn many_rows_of_one_manner_are_told_roughly_as_well() {
 }
 
 /// Rule sets of the shared test material, with the family of each: what people, offices, tools and containers have.
-const REAL: [(&str, Family); 13] = [
+const REAL: [(&str, Family); 14] = [
     (
         "Iptables_Semantics/thy__Iptables_Semantics__Examples__Ringofsaturn_com__iptables-save",
         Family::V4,
@@ -255,6 +281,7 @@ const REAL: [(&str, Family); 13] = [
     ("net-network/configs_psa__team_a__about_NOTRACK.txt.derived", Family::V4),
     ("tools-generated/firehol-gateway.ip6tables-save", Family::V6),
     ("tools-generated/ufw-desktop.iptables-save", Family::V4),
+    ("net-network/configs_corny_docker__dfwfw__dockermynet.dfwfw", Family::V4),
     (
         "docker/rs__bridge__internal__iptabler__testdata__TestIptabler__hairpin=true_internal=false_icc=false_masq=true_snat=true_gwm=nat_bindlh=true__iptables.golden",
         Family::V4,

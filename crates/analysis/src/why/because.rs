@@ -41,8 +41,13 @@ fn count(without: &[WayTold]) -> usize {
 /// Whether a row shows that the rule is needed: for certain; where conditions hold which no field of a packet
 /// decides, its own or those of the chains that it leads into; or on a packet of which an engine says so by itself.
 fn shows(row: &RowTold, own: &Own) -> bool {
+    // What says the same wherever it stands is of the packet, like a field.
+    let is_of_packet = |given: &String| {
+        given.starts_with("`-m ") && !given.contains("of what the packet is by then")
+    };
     let is_own = |given: &String| {
-        given.split('`').nth(1).is_some_and(|text| own.rule.contains(text))
+        is_of_packet(given)
+            || given.split('`').nth(1).is_some_and(|text| own.rule.contains(text))
             || own.chains.iter().any(|chain| given.starts_with(chain))
     };
     let is_shown =
