@@ -1,6 +1,6 @@
 //! From a pasted text to an answer.
 
-use crate::answer::{Answer, Topic};
+use crate::answer::{Answer, Fact, Topic};
 use crate::experiment::Context;
 use crate::forms;
 use crate::recognise::{Form, first_line, recognise};
@@ -63,7 +63,7 @@ const KNOWN: &str = "help: paste a row of `iptables -L`, a line of `iptables -S`
                      an `iptables ...` command, a whole listing or rule file, a line of `conntrack \
                      -L`, `-E`, `-L expect` or `-S`, a `conntrack ...` command, a line of \
                      /proc/net/nf_conntrack, of the LOG target or of a trace, a rule of nftables, a \
-                     command of ufw or firewalld, `-m NAME` or `-j NAME` for a page of the manual, or a code such as KS0101";
+                     command of ufw or firewalld, a part of a rule, `-m NAME` or `-j NAME` for a page of the manual, or a code such as KS0101";
 
 /// Explains a text by itself.
 ///
@@ -89,6 +89,10 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
     let form = recognise(&cleaned).ok_or_else(|| unexplained(&cleaned))?;
     let line = first_line(&cleaned);
     let mut answer = of_form(form, text, &cleaned, line, question.rules)?;
+    if matches!(form, Form::LogLine | Form::ConntrackLine | Form::ConntrackEvent | Form::ExpectLine)
+    {
+        in_short(&mut answer);
+    }
     let others = cleaned.lines().filter(|line| !line.trim().is_empty()).count().saturating_sub(1);
     let whole = matches!(form, Form::SaveFile | Form::Listing | Form::Script)
         || form == Form::TraceLine && forms::trace::is_several(&cleaned);
@@ -101,6 +105,34 @@ pub fn explain(question: &Question<'_>) -> Result<Answer, Unexplained> {
     }
     Ok(answer)
 }
+
+/// Says first what follows from a line, of which each field is told.
+fn in_short(answer: &mut Answer) {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for section in &answer.sections {
+        let (label, most) = match section.topic {
+            Topic::Form => ("where", 1),
+            Topic::Consequences => ("says", SAID_MAX),
+            Topic::Mind => ("mind", 1),
+            _ => continue,
+        };
+        let said = section.facts.iter().filter_map(|fact| match fact {
+            Fact::Statement { code, text, .. } if label != "where" || code == "form.log-hook" => {
+                Some(text)
+            }
+            Fact::Paste { text, .. } if label == "mind" => Some(text),
+            _ => None,
+        });
+        let texts = said.take(most).map(|text| rule::short::sentence(text).trim_end_matches(':'));
+        lines.extend(texts.map(|text| (label, text.to_string())));
+    }
+    for (label, text) in lines {
+        answer.add(Topic::Short, Fact::Field { field: label.into(), text });
+    }
+}
+
+/// What follows from a line, as many sentences at first.
+const SAID_MAX: usize = 3;
 
 fn unexplained(text: &str) -> Unexplained {
     match forms::manual::unknown(text) {
@@ -143,6 +175,7 @@ fn of_form(
             Ok(forms::trace::explain_all(cleaned))
         }
         Form::TraceLine => forms::trace::explain(text, line).ok_or(Unexplained::Unknown(None)),
+        Form::RulePart => forms::part::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::NftRule => forms::nft::explain(text, line).ok_or(Unexplained::Unknown(None)),
         Form::FrontendCommand => {
             forms::frontends::explain(text, line).ok_or(Unexplained::Unknown(None))
@@ -175,7 +208,7 @@ pub fn explain_line(source: &str, line: usize) -> Result<Answer, Unexplained> {
 
 /// What web pages do to a line: tags, no-break spaces, entities, typographic quotes.
 fn without_web_page(text: &str) -> String {
-    without_tags(text)
+    without_tags(text.trim_start_matches('\u{feff}'))
         .replace('\u{a0}', " ")
         .replace("&nbsp;", " ")
         .replace("&quot;", "\"")
@@ -255,21 +288,39 @@ fn list_row(input: &str, line: &str) -> Option<Answer> {
 
 /// A listing row says neither table nor chain.
 fn assumed_place(answer: &mut Answer, target: Option<&str>) -> (String, String) {
-    let (table, chain) = match target {
+    let (table, chain) = place_of(target);
+    let taken =
+        format!("The row says neither its table nor its chain: taken as {chain} of {table}.");
+    let text = match chain {
+        "INPUT" => format!(
+            "{taken} In FORWARD the same holds for packets that pass through, in OUTPUT for those the \
+             host sends."
+        ),
+        OWN_CHAIN => format!(
+            "The row says neither its table nor its chain: taken as one of a chain of somebody's own, \
+             here called {OWN_CHAIN}, in table {table}. In a built-in chain RETURN ends the chain, and \
+             its policy decides."
+        ),
+        _ => format!("{taken} Such a target stands there, nearly always."),
+    };
+    answer.assume("chain", text);
+    (table.to_string(), chain.to_string())
+}
+
+/// What a chain is called of which nobody has told the name.
+const OWN_CHAIN: &str = "a-chain";
+
+/// Where a rule with this target stands, mostly.
+pub(crate) fn place_of(target: Option<&str>) -> (&'static str, &'static str) {
+    match target {
         Some("CT" | "NOTRACK") => ("raw", "PREROUTING"),
         Some("DNAT" | "REDIRECT") => ("nat", "PREROUTING"),
         Some("SNAT" | "MASQUERADE") => ("nat", "POSTROUTING"),
         Some("TCPMSS") => ("mangle", "FORWARD"),
+        Some("MARK" | "CONNMARK" | "TOS" | "DSCP" | "TTL" | "HL") => ("mangle", "PREROUTING"),
+        Some("RETURN") => ("filter", OWN_CHAIN),
         _ => ("filter", "INPUT"),
-    };
-    answer.assume(
-        "chain",
-        format!(
-            "The row says neither its table nor its chain: taken as {chain} of {table}. In FORWARD \
-             the same holds for packets that pass through, in OUTPUT for those the host sends."
-        ),
-    );
-    (table.to_string(), chain.to_string())
+    }
 }
 
 fn form_of_row(answer: &mut Answer, row: &ListedRule) {

@@ -1,6 +1,6 @@
 //! What kind of text was pasted.
 
-use crate::forms::{conntrack_command, frontends, kernel, manual, nft, statistics, table};
+use crate::forms::{conntrack_command, frontends, kernel, manual, nft, part, statistics, table};
 use keepstate_ruleset::syntax::{iptables_command, iptables_list};
 
 /// A kind of text.
@@ -52,6 +52,8 @@ pub enum Form {
     NftRule,
     /// A command of ufw or firewalld.
     FrontendCommand,
+    /// Some words of a rule: `-m state --state NEW`.
+    RulePart,
 }
 
 /// Recognises a text; `None` when it is nothing that is known here.
@@ -66,7 +68,10 @@ pub fn recognise(text: &str) -> Option<Form> {
     if !more && crate::lint::lint_of(first).is_some() {
         return Some(Form::LintCode);
     }
-    if more { whole(text).or_else(|| one(first_line(text))) } else { one(first) }
+    if more {
+        return whole(text).or_else(|| one(first_line(text)));
+    }
+    one(first).or_else(|| part::is_part(first).then_some(Form::RulePart))
 }
 
 /// The first line that is of a known form by itself; of a text of one line, that line.

@@ -356,35 +356,58 @@ fn blend(host: IpAddr, address: IpAddr, mask: IpAddr) -> IpAddr {
     }
 }
 
-/// The interface of the packets of interest, and the other one.
+/// The interface of the packets of interest, and the other one; a host has the first only.
 fn interfaces(rule: &RuleWords, side: Side) -> Option<(String, String)> {
-    let name = |option: &str, default: &str| -> Option<String> {
-        let Some(option) = rule.header(option) else { return Some(default.to_string()) };
-        let pattern = option.value();
-        let fits = |name: &str| match pattern.strip_suffix('+') {
-            Some(head) => name.starts_with(head),
-            None => name == pattern,
-        };
-        let own = match pattern.strip_suffix('+') {
-            Some(head) => format!("{head}0"),
-            None => pattern.to_string(),
-        };
-        let candidates = [default.to_string(), own, String::from("wan0"), String::from("lan0")];
-        candidates.into_iter().find(|name| fits(name) != option.not)
-    };
     let (near, far) = match side {
-        Side::Arriving => (name("-i", "eth0")?, String::from("eth1")),
-        Side::Leaving => (name("-o", "eth0")?, String::from("eth1")),
-        Side::Passing => (name("-i", "eth0")?, name("-o", "eth1")?),
+        Side::Arriving => {
+            let near = interface(rule, "-i", "eth0", None)?;
+            let far = other_than(&near);
+            (near, far)
+        }
+        Side::Leaving => {
+            let near = interface(rule, "-o", "eth0", None)?;
+            let far = other_than(&near);
+            (near, far)
+        }
+        Side::Passing => passing(rule)?,
     };
     // The loopback is no way to a peer.
-    if near == "lo" || far == "lo" {
-        return None;
+    (near != "lo" && far != "lo").then_some((near, far))
+}
+
+/// The interfaces of a router that the rule may be asked between: two, unless it names one for both.
+fn passing(rule: &RuleWords) -> Option<(String, String)> {
+    let near = interface(rule, "-i", "eth0", None)?;
+    if let Some(far) = interface(rule, "-o", "eth1", Some(&near)) {
+        return Some((near, far));
     }
-    if near == far {
-        return None;
-    }
+    let far = interface(rule, "-o", "eth1", None)?;
+    let near = interface(rule, "-i", "eth0", Some(&far)).unwrap_or(near);
     Some((near, far))
+}
+
+/// An interface that the option lets through, the usual one where it does.
+fn interface(rule: &RuleWords, option: &str, usual: &str, taken: Option<&str>) -> Option<String> {
+    let option = rule.header(option);
+    let pattern = option.map_or("+", OptionWords::value);
+    let fits = |name: &str| match pattern.strip_suffix('+') {
+        Some(head) => name.starts_with(head),
+        None => name == pattern,
+    };
+    let own = match pattern.strip_suffix('+') {
+        Some("") => String::from("eth0"),
+        Some(head) => format!("{head}0"),
+        None => pattern.to_string(),
+    };
+    let candidates = [usual, own.as_str(), "eth0", "eth1", "wan0", "lan0"];
+    let through =
+        |name: &&str| fits(name) != option.is_some_and(|option| option.not) && Some(*name) != taken;
+    candidates.into_iter().find(through).map(str::to_string)
+}
+
+/// An interface with another name.
+fn other_than(name: &str) -> String {
+    String::from(if name == "eth1" { "eth0" } else { "eth1" })
 }
 
 fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Option<Parties> {
@@ -415,9 +438,10 @@ fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Opti
         let client_port = port(&client_spec, CLIENT_PORT)?;
         (client_port, port(&server_spec, template.server_port)?, DATA_PORT)
     };
-    // Programs connect from ports above 1023; a rule for port 22 is about a server there.
-    let servers = client_port < 1024 && server_port < 1024;
-    if of_interest && client_port < 1024 && !(servers && names_both(rule)) {
+    // Programs connect from ports above 1023, and not from one that a rule names: that is a service's.
+    let is_service = client_port < 1024
+        || client_port < EPHEMERAL_MIN && names_one(rule, &client_spec, client_port);
+    if of_interest && is_service && !(server_port < 1024 && names_both(rule)) {
         return None;
     }
     Some(Parties {
@@ -430,6 +454,16 @@ fn parties(rule: &RuleWords, template: &Template, addresses: &Addresses) -> Opti
         flags,
         protocol: rule.protocol().unwrap_or(47),
     })
+}
+
+/// The first port from which Linux lets programs connect that do not choose one.
+const EPHEMERAL_MIN: u16 = 32_768;
+
+/// Whether the rule names this port by itself and not in a range.
+fn names_one(rule: &RuleWords, spec: &PortSpec, port: u16) -> bool {
+    let port = port.to_string();
+    rule.options(spec.options)
+        .any(|option| !option.not && option.value().split(',').any(|one| one == port))
 }
 
 /// Whether the rule asks for both ports.

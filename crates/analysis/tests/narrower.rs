@@ -233,3 +233,61 @@ fn neighbour_discovery_takes_all_its_types() {
     assert_eq!(row(&answer, "neighbour-from-afar", 0), "BREAKS:1 BREAKS:1 passes passes");
     assert_eq!(row(&answer, "ping", 0), "BREAKS:1 BREAKS:1 BREAKS:1 passes");
 }
+
+#[test]
+fn the_lines_that_people_paste_most_have_something_in_their_place() {
+    for line in [
+        "-m state --state NEW",
+        "INVALID -j DROP",
+        "--tcp-flags ALL NONE",
+        "iptables -A INPUT -p tcp ! --syn -m state --state NEW -j DROP",
+        "-A INPUT -p tcp --dport 80 -m limit --limit 25/minute --limit-burst 100 -j ACCEPT",
+        "-A INPUT -p tcp --dport 22 -m hashlimit --hashlimit-above 5/min --hashlimit-mode srcip --hashlimit-name \
+         ssh -j DROP",
+        "-A INPUT -p tcp --syn --dport 80 -m connlimit --connlimit-above 20 -j REJECT --reject-with tcp-reset",
+        "MASQUERADE  all  --  anywhere             anywhere",
+        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        "-A INPUT -p tcp -j REJECT --reject-with tcp-reset",
+        "-A INPUT -j DROP",
+        "RETURN     all  --  anywhere             anywhere",
+        "-A INPUT ! -i lo -j DROP",
+        "-A INPUT ! -i lo -d 127.0.0.0/8 -j REJECT",
+        "-A INPUT ! -i lo -p tcp --dport 3306 -j DROP",
+        "-A INPUT -p icmp -j ACCEPT",
+        "ip6tables -A INPUT -p icmpv6 -j ACCEPT",
+    ] {
+        rows(line, &[]);
+    }
+}
+
+#[test]
+fn a_cut_connection_hears_of_it_or_not() {
+    // This rule, (a) with a reset, (b) INVALID only, (c) none.
+    rows(
+        "iptables -A INPUT -p tcp ! --syn -m state --state NEW -j DROP",
+        &[
+            ("tcp", "passes passes passes passes"),
+            ("mid-stream", "HALF:1 told:1 passes passes"),
+            ("scan-ack", "BREAKS:1 told:1 passes passes"),
+            ("scan-fin", "passes passes BREAKS:1 passes"),
+        ],
+    );
+}
+
+#[test]
+fn where_a_masquerade_does_not_apply_is_no_way_out() {
+    // This rule, (a) by the outer interface, (b) to a fixed address, (c) without INVALID.
+    rows(
+        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        &[("tcp", "passes passes passes passes"), ("out-of-window", "HALF:6 HALF:6 HALF:6 passes")],
+    );
+}
+
+#[test]
+fn what_counts_is_tried_with_numbers_that_are_come_to() {
+    let line = "-A INPUT -p tcp --syn --dport 80 -m connlimit --connlimit-above 20 -j REJECT";
+    let answer = explain(line);
+    assert!(row(&answer, "attempts", 0).starts_with("told:4"), "{}", row(&answer, "attempts", 0));
+    let own = &comparison(&answer).columns[0].lines;
+    assert!(own[0].contains("--connlimit-above 20"), "shown as it stands: {own:?}");
+}

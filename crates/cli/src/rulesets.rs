@@ -54,6 +54,13 @@ pub(crate) fn load(
 ) -> Result<Vec<Loaded>, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|error| LoadError::Unreadable(format!("{name}: {error}")))?;
+    if source.starts_with('\u{feff}') {
+        let help = format!("help: sed -i '1s/^\\xef\\xbb\\xbf//' {name}");
+        let text =
+            format!("{name}: begins with a byte order mark, which iptables-restore does not take");
+        return Err(LoadError::Unreadable(format!("{text}\n{help}")));
+    }
+    let source = as_commands(path, &source).unwrap_or(source);
     let told = |faults: Vec<Diagnostic>| -> Vec<String> {
         let lines = Lines::of(&source);
         faults.iter().map(|fault| fault.render_among(&name, &source, &lines)).collect()
@@ -80,6 +87,26 @@ pub(crate) fn load(
     let ruleset =
         ruleset.map_err(|faults| LoadError::Faults { faults: told(faults), left: Vec::new() })?;
     Ok(vec![Loaded { path: path.to_owned(), source, ruleset }])
+}
+
+/// What `iptables -S` prints, as the commands that it says to be; `None` for anything else. Each line stays in its
+/// place.
+fn as_commands(path: &Path, source: &str) -> Option<String> {
+    let is_left = |line: &str| line.trim().is_empty() || line.starts_with('#');
+    let is_listed = |line: &str| ["-P ", "-N ", "-A "].iter().any(|head| line.starts_with(head));
+    let mut lines = source.lines().filter(|line| !is_left(line)).peekable();
+    if lines.peek().is_none() || !lines.all(is_listed) {
+        return None;
+    }
+    let program = match family_of(path, source) {
+        Family::V4 => "iptables",
+        Family::V6 => "ip6tables",
+    };
+    let line = |line: &str| match is_left(line) {
+        true => format!("{line}\n"),
+        false => format!("{program} {line}\n"),
+    };
+    Some(source.lines().map(line).collect())
 }
 
 /// What the commands of a script leave behind, a rule set for each family that it has commands of, and

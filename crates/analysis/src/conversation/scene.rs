@@ -375,10 +375,14 @@ pub(crate) fn host(
             Some(Host::endpoint(near, own))
         }
         Place::Between => {
-            let mut host = Host::router(near, InterfaceName::new(&interfaces.1)?).undeclared();
+            // Where both are one, the router has another that nobody is behind.
+            let is_one = interfaces.0 == interfaces.1;
+            let unused = if interfaces.0 == "eth1" { "eth0" } else { "eth1" };
+            let far = InterfaceName::new(if is_one { unused } else { &interfaces.1 })?;
+            let mut host = Host::router(near, far).undeclared();
             for who in [Who::Client, Who::Server, Who::Router] {
                 let is_near = side(who, router_beside) == side(sender, router_beside);
-                let interface = InterfaceIndex(u16::from(!is_near));
+                let interface = InterfaceIndex(u16::from(!is_near && !is_one));
                 host.routes.push(Route::new(full(family, addresses.of(who)), interface));
             }
             Some(host)

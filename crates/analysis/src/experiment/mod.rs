@@ -11,7 +11,7 @@ pub use run::state_name;
 pub use run::{Refusal, RuleAt, decided_by, play, run};
 pub(crate) use run::{direction_name, verdict_name};
 pub use setting::{Setting, kind_of};
-pub(crate) use setting::{asks_for_dnat, noted, smaller};
+pub(crate) use setting::{asking, asks_for_dnat, noted, smaller};
 
 use crate::answer::{Experiment, Outcome, Run, StepShown};
 use crate::conversation::{Script, TEMPLATES, Template, Who};
@@ -70,7 +70,17 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
     }
     // What a rule writes down is the same in all of them.
     let shown_max = if kind_of(rule) == Kind::Log { 1 } else { EXPERIMENTS_MAX };
-    for index in chosen(&candidates).into_iter().take(shown_max) {
+    let mut order = chosen(&candidates);
+    if kind_of(rule) == Kind::Log && setting::counts(rule) {
+        // How many lines come of it is what it is about.
+        let often = |(states, shown): &(Vec<&'static str>, Experiment)| {
+            shown.code == "attempts" && !states.is_empty() && shown.differs_at.is_some()
+        };
+        if let Some(first) = candidates.iter().position(often) {
+            order.insert(0, first);
+        }
+    }
+    for index in order.into_iter().take(shown_max) {
         if let Some((_, shown)) = candidates.get(index) {
             findings.telling.push(shown.clone());
         }

@@ -19,6 +19,8 @@ pub struct Setting {
     pub before: Vec<String>,
     /// Rules of the filter table after it.
     pub after: Vec<String>,
+    /// Rules of the rule's own table before it, where that is not the filter table.
+    pub own: Vec<String>,
     /// Rules of the raw table.
     pub raw: Vec<String>,
     /// Rules of the nat table.
@@ -56,6 +58,7 @@ impl Setting {
         lines.extend(self.raw.iter().map(|line| format!("*raw     {line}")));
         lines.extend(self.nat.iter().map(|line| format!("*nat     {line}")));
         lines.extend(self.before.iter().map(|line| format!("*filter  {line}")));
+        lines.extend(self.own.iter().map(|line| format!("*{:<7} {line}", rule.table)));
         lines.extend(way_in(rule).map(|line| format!("*{:<7} {line}", rule.table)));
         let here = format!("*{:<7} {}  <==", rule.table, rule.save());
         lines.push(here);
@@ -109,7 +112,7 @@ pub(super) fn applies(rule: &RuleWords, template: &Template) -> bool {
     let left_out = super::expected(rule, template.code);
     (protocol_fits || left_out)
         && wanted
-        && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none())
+        && !(matches!(kind_of(rule), Kind::Nothing) && states.is_none() && asking(rule).is_none())
 }
 
 /// Numbers up to this one are come to in a conversation of one client's attempts.
@@ -236,6 +239,11 @@ pub(super) fn settings(
         return vec![base];
     }
     base.before.extend(noted(rule));
+    base.after.extend(asking(rule));
+    if restores_mark(rule) {
+        let mark = "-m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x1/0xffffffff";
+        base.own.push(format!("-A {} {mark}", base_chain(rule)));
+    }
     base.nat.extend(leading(rule, scene));
     if let Some(helper) = template.helper()
         && kind != Kind::Helper
@@ -257,7 +265,8 @@ pub(super) fn settings(
         base.before.extend(begin(rule, chain, template, scene));
         return vec![base];
     }
-    if rule.target_name() == "MARK" && rule.table != "filter" {
+    let marks = rule.target_name() == "MARK" || restores_mark(rule);
+    if marks && rule.table != "filter" {
         // A line of LOG shows the mark that a packet carries.
         let log = "-m mark ! --mark 0x0 -j LOG --log-prefix \"marked: \"";
         base.after.push(format!("-A {chain} {log}"));
@@ -272,22 +281,43 @@ pub(super) fn settings(
     accepting(rule, chain, template, scene, &base)
 }
 
+/// Whether the rule gives packets the mark that their connection keeps.
+fn restores_mark(rule: &RuleWords) -> bool {
+    rule.target_name() == "CONNMARK" && rule.target_option("--restore-mark").is_some()
+}
+
 /// The rule that notes what one with `-m recent --update` or `--rcheck` asks about.
 pub(crate) fn noted(rule: &RuleWords) -> Option<String> {
-    let asks = ["--update", "--rcheck"];
+    Some(beside(rule, &["--update", "--rcheck"], &[("--set", None)])?.save())
+}
+
+/// A rule that asks about what one with `-m recent --set` notes and lets go on.
+pub(crate) fn asking(rule: &RuleWords) -> Option<String> {
+    let asks = [("--update", None), ("--seconds", Some("60")), ("--hitcount", Some("4"))];
+    let goes_on = matches!(kind_of(rule), Kind::Nothing | Kind::Log);
+    let other = beside(rule, &["--set"], &asks).filter(|_| goes_on)?;
+    Some(format!("{} -j DROP", other.save()))
+}
+
+/// The rule, without its target, that does something else with the list of `-m recent`.
+fn beside(rule: &RuleWords, has: &[&str], does: &[(&str, Option<&str>)]) -> Option<RuleWords> {
     let recent = rule.matches.iter().find(|m| {
-        m.name == "recent" && m.options.iter().any(|option| asks.contains(&option.name.as_str()))
+        let named = |option: &OptionWords| has.contains(&option.name.as_str());
+        m.name == "recent" && m.options.iter().any(named)
     })?;
-    let mut other = rule.clone();
+    let option = |(name, value): &(&str, Option<&str>)| OptionWords {
+        not: false,
+        name: (*name).to_string(),
+        values: value.iter().map(|value| (*value).to_string()).collect(),
+    };
     let kept = ["--name", "--mask", "--rsource", "--rdest"];
-    let set = OptionWords { not: false, name: String::from("--set"), values: Vec::new() };
-    let options =
-        recent.options.iter().filter(|option| kept.contains(&option.name.as_str())).cloned();
-    let options = core::iter::once(set).chain(options).collect();
+    let list = recent.options.iter().filter(|option| kept.contains(&option.name.as_str()));
+    let options = does.iter().map(option).chain(list.cloned()).collect();
+    let mut other = rule.clone();
     other.matches.retain(|m| m.name != "recent");
     other.matches.push(MatchWords { name: String::from("recent"), options });
     other.target = None;
-    Some(other.save())
+    Some(other)
 }
 
 /// For a rule that accepts, under a policy that drops: what lets the rest of a conversation pass.
@@ -412,7 +442,7 @@ fn variant(name: &'static str, rule: &RuleWords, setting: &Setting, text: Option
     let mut lines: Vec<String> = Vec::new();
     let mut rule_at = None;
     if rule.table != "filter" {
-        table(&mut lines, rule, &[], text, &mut rule_at);
+        table(&mut lines, rule, &setting.own, text, &mut rule_at);
     }
     if !setting.raw.is_empty() {
         lines.push(String::from("*raw"));

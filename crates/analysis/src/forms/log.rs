@@ -142,7 +142,11 @@ enum Complaint<'a> {
 
 fn complaint(prefix: &str) -> Option<Complaint<'_>> {
     let (subject, text) = prefix.strip_prefix("nf_ct_")?.split_once(": ")?;
-    let number = subject.strip_prefix("proto_").and_then(|number| number.parse().ok());
+    // Kernels before 4.17 named the tracker and not its number.
+    const NAMES: [(&str, u8); 6] =
+        [("tcp", 6), ("udp", 17), ("udplite", 136), ("icmp", 1), ("icmpv6", 58), ("sctp", 132)];
+    let named = NAMES.iter().find(|(name, _)| *name == subject).map(|(_, number)| *number);
+    let number = subject.strip_prefix("proto_").and_then(|number| number.parse().ok()).or(named);
     match number {
         Some(protocol) => Some(Complaint::Tracking(protocol, text)),
         None => text.strip_prefix("dropping packet: ").map(|why| Complaint::Helper(subject, why)),
@@ -162,6 +166,7 @@ fn reason_of(text: &str) -> Option<&'static reasons::ReasonProse> {
         ("ACK is over", "ack-over"),
         ("ACK is under", "ack-under"),
         ("invalid rst", "invalid-rst"),
+        ("invalid RST", "invalid-rst"),
         ("flag combination", "bad-flags"),
         ("checksum", "bad-checksum"),
         ("bad CRC", "bad-checksum"),

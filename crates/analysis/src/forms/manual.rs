@@ -84,7 +84,13 @@ Mind: a chain that was entered by `-g` has no rule to come back to but that whic
 /// Which page a text asks for: the list it is in, and the name.
 fn asked(text: &str) -> Option<(Vec<Entry>, &str)> {
     let mut words = text.split_whitespace();
-    let (kind, name) = (words.next()?, words.next()?);
+    let kind = words.next()?;
+    let Some(name) = words.next() else {
+        // A target is known by its capitals, a match is not.
+        let all =
+            if kind.starts_with(|c: char| c.is_ascii_uppercase()) { targets() } else { matches() };
+        return all.iter().any(|one| one.name == kind).then_some((all, kind));
+    };
     let list = match kind {
         "-m" | "--match" | "match" => matches(),
         "-j" | "--jump" | "target" => targets(),

@@ -14,6 +14,7 @@ pub mod lint;
 pub mod log;
 pub mod manual;
 pub mod nft;
+pub mod part;
 pub mod policy;
 pub mod statistics;
 pub mod table;

@@ -2,6 +2,7 @@
 //!
 //! [`NARROWINGS`] says for which rules there is something to try; here it is run.
 
+mod instead;
 mod list;
 
 pub use list::{NARROWINGS, Narrowing, Stage, Tried};
@@ -28,13 +29,19 @@ pub fn applies(rule: &RuleWords) -> bool {
 #[must_use]
 pub fn compare(rule: &RuleWords, side: Side) -> Option<Comparison> {
     let narrowing = NARROWINGS.iter().find(|narrowing| (narrowing.applies)(rule))?;
-    let own = list::Alternative { text: String::new(), lines: vec![own_line(rule)] };
-    let alternatives: Vec<list::Alternative> =
-        core::iter::once(own).chain((narrowing.alternatives)(rule)).collect();
+    let all = |rule: &RuleWords| -> Vec<list::Alternative> {
+        let own = list::Alternative { text: String::new(), lines: vec![own_line(rule)] };
+        core::iter::once(own).chain((narrowing.alternatives)(rule)).collect()
+    };
+    let alternatives = all(rule);
+    // What counts is run with numbers that the conversations come to.
+    let lessened = crate::experiment::smaller(rule);
+    let run = lessened.as_ref().map(all);
+    let run = run.as_ref().unwrap_or(&alternatives);
     let around = (narrowing.around)(rule);
     let mut rows = Vec::new();
     for tried in narrowing.conversations {
-        rows.extend(row(rule, side, tried, &around, &alternatives));
+        rows.extend(row(rule, side, tried, &around, run));
     }
     if rows.is_empty() {
         return None;

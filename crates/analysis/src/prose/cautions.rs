@@ -20,7 +20,8 @@ pub struct Caution {
 
 /// Adds the cautions that apply.
 pub fn add(answer: &mut Answer, rule: &RuleWords) {
-    for caution in CAUTIONS.iter().filter(|caution| (caution.applies)(rule)) {
+    let all = CAUTIONS.iter().chain(super::surroundings::CAUTIONS);
+    for caution in all.filter(|caution| (caution.applies)(rule)) {
         let lines = (caution.lines)(rule);
         let text = (caution.text)(rule);
         if lines.is_empty() {
@@ -31,7 +32,7 @@ pub fn add(answer: &mut Answer, rule: &RuleWords) {
     }
 }
 
-fn kind(rule: &RuleWords) -> Kind {
+pub(super) fn kind(rule: &RuleWords) -> Kind {
     targets::kind(rule.target.as_ref())
 }
 
@@ -39,7 +40,7 @@ fn accepts(rule: &RuleWords, state: &str) -> bool {
     kind(rule) == Kind::Accept && rule.names_state(state)
 }
 
-fn program(rule: &RuleWords) -> &'static str {
+pub(super) fn program(rule: &RuleWords) -> &'static str {
     if rule.family == Family::V6 { "ip6tables" } else { "iptables" }
 }
 
@@ -52,7 +53,7 @@ fn v4_only(rule: &RuleWords) -> bool {
 }
 
 /// Whether the rule asks for ports.
-fn names_ports(rule: &RuleWords) -> bool {
+pub(super) fn names_ports(rule: &RuleWords) -> bool {
     let options = ["--sport", "--dport", "--sports", "--dports", "--ports"];
     rule.options(&options).next().is_some()
 }
@@ -62,7 +63,7 @@ fn narrow(rule: &RuleWords) -> bool {
     names_ports(rule) || ["-s", "-d", "-i", "-o"].iter().any(|flag| rule.header(flag).is_some())
 }
 
-const NONE: fn(&RuleWords) -> Vec<String> = |_| Vec::new();
+pub(super) const NONE: fn(&RuleWords) -> Vec<String> = |_| Vec::new();
 
 /// Every caution, the weightiest first.
 pub const CAUTIONS: &[Caution] = &[
@@ -357,18 +358,21 @@ pub const CAUTIONS: &[Caution] = &[
     Caution {
         code: "mind.loopback-martian",
         applies: |rule| {
-            let loopback = rule
-                .header("-s")
-                .is_some_and(|option| !option.not && option.value().starts_with("127."));
+            let named = |option: &str| rule.header(option);
+            let loopback = ["-s", "-d"]
+                .into_iter()
+                .filter_map(named)
+                .any(|option| !option.not && option.value().starts_with("127."));
             let arrives =
                 rule.header("-i").is_some_and(|option| (option.value() == "lo") == option.not);
             loopback && arrives && matches!(rule.chain.as_str(), "INPUT" | "FORWARD")
         },
         text: |_| {
             String::from(
-                "Routing drops a packet with such a source that comes in from outside before this \
+                "Routing drops a packet with such an address that comes in from outside before this \
                  chain (as a martian), unless net.ipv4.conf.IFACE.route_localnet=1: the rule is a \
-                 second lock.",
+                 second lock. It stands beside one that accepts what comes in by lo, and matters where \
+                 that one asks for the address and not for the interface.",
             )
         },
         lines: NONE,

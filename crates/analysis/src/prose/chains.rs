@@ -52,7 +52,7 @@ const MADE_BY: &[(&str, &str)] = &[
     ("DOCKER-ISOLATION-STAGE-2", "Docker: keeps its networks apart (what would enter another)"),
     (
         "DOCKER-USER",
-        "Docker calls it first and never changes it: the place for the administrator's own rules",
+        "Docker: asked before its own rules and never changed by it, the place for the administrator's",
     ),
     ("KUBE-EXTERNAL-SERVICES", "Kubernetes (kube-proxy): ports of services from outside"),
     ("KUBE-EXT-*", "Kubernetes (kube-proxy): a service from outside"),

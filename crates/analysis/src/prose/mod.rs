@@ -10,6 +10,7 @@ pub mod protocol;
 pub mod reasons;
 pub mod sctp;
 pub mod states;
+pub mod surroundings;
 pub mod targets;
 pub mod tcp;
 pub mod unsupported;

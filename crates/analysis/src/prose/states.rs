@@ -30,6 +30,34 @@ pub fn articles(state: &str, rule: &RuleWords) -> Vec<Article> {
     }
 }
 
+/// A state in half a sentence, as a rule with its protocol meets it.
+#[must_use]
+pub fn in_short(state: &str, rule: &RuleWords) -> Option<&'static str> {
+    Some(match state {
+        "NEW" if rule.admits_protocol(6) => {
+            "it begins a connection, or nothing has come back in it yet; of TCP with a SYN or without"
+        }
+        "NEW" => "it begins a connection, or nothing has come back in it yet",
+        "ESTABLISHED" => "it is of a connection of which packets of both directions were seen",
+        "RELATED" if rule.protocol() == Some(6) => {
+            "it begins a connection that a helper has read of in another one; ICMP errors are not TCP"
+        }
+        "RELATED" if matches!(rule.protocol(), Some(1 | 58)) => {
+            "it is an error about a packet of a known connection"
+        }
+        "RELATED" => {
+            "it is an ICMP error about a known connection, or begins one that a helper has read of in \
+             another one"
+        }
+        "INVALID" => {
+            "it is of no connection and can begin none, or contradicts its own (outside the window, odd \
+             flags, a wrong checksum)"
+        }
+        "UNTRACKED" => "a rule of table raw has exempted it, or it is IPv6 neighbour discovery",
+        _ => return None,
+    })
+}
+
 fn article(code: &str, text: impl Into<String>) -> Article {
     (code.to_string(), text.into())
 }

@@ -43,6 +43,8 @@ pub struct Answer {
     /// Interface by interface, where it was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spoofing: Vec<Spoofing>,
+    /// Asked of packets that pass through the host, for none of its addresses is known.
+    pub is_through: bool,
     /// What was taken for granted.
     pub assumptions: Vec<String>,
 }
@@ -105,6 +107,9 @@ impl Reach<'_> {
             family: if self.family() == Family::V4 { "ipv4" } else { "ipv6" },
             from: question.from.text.clone(),
             to: question.to.text.clone(),
+            is_through: self.around.local.is_none()
+                && self.around.toward == Toward::Beyond
+                && self.opener != Opener::Host,
             assumptions: self.assumptions(),
             ..Answer::default()
         };

@@ -222,7 +222,11 @@ impl Text<'_> {
         if !self.page.out.is_empty() {
             self.page.blank();
         }
-        self.page.line(&format!("All services from {} to {}", answer.from, answer.to));
+        let way = match answer.is_through {
+            true => ", through this host (what is for the host itself: --way in)",
+            false => "",
+        };
+        self.page.line(&format!("All services from {} to {}{way}", answer.from, answer.to));
         let shown: Vec<&Alike> =
             answer.services.iter().filter(|row| row.open != Open::No).collect();
         for row in &shown {

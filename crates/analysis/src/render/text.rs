@@ -347,7 +347,10 @@ impl Page {
                         Some(("decided" | "connection" | "translated:" | "changed:", _)) => {
                             note.clone()
                         }
-                        _ if note.starts_with("the filter answers") => note.clone(),
+                        // One that differs in its port only is like the one before.
+                        _ if note.starts_with("the filter answers") => {
+                            note.chars().filter(|c| !c.is_ascii_digit()).collect()
+                        }
                         _ => format!("{index} {note}"),
                     };
                     if decided.contains(&(run_index, kind.clone())) {

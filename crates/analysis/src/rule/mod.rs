@@ -1,7 +1,7 @@
 //! A rule explained: what it matches, what the words mean, what it does, why it is needed, what to
 //! mind.
 
-mod short;
+pub(crate) mod short;
 mod typing;
 pub mod words;
 
@@ -461,16 +461,24 @@ fn nothing_found(rule: &RuleWords, tried: usize, context: &Context<'_>) -> Strin
         );
     }
     if targets::kind(rule.target.as_ref()) == targets::Kind::Nothing {
-        return String::from(
-            "It decides nothing: with it and without it, every packet fares the same.",
-        );
+        let remembers = ["recent", "hashlimit", "limit", "connlimit", "quota", "statistic"];
+        let text = match remembers.iter().find(|name| rule.has_match(name)) {
+            Some(name) => format!(
+                "It decides nothing by itself. What `-m {name}` remembers of the packets is for other rules."
+            ),
+            None => {
+                "It decides nothing: with it and without it, every packet fares the same.".into()
+            }
+        };
+        return text;
     }
     let conversations = if tried == 1 { "conversation was" } else { "conversations were" };
     let differently = if tried == 1 { "and it did not come" } else { "and none came" };
     match (tried, context) {
         (0, _) => String::from(
-            "No conversation fits what the rule asks for, so nothing was run. Either the rule can \
-             match nothing, or only packets that no ordinary peer sends.",
+            "No conversation that is known here fits what the rule asks for, so nothing was run: its \
+             addresses, ports, interfaces or types are those of none. `keepstate trace --packet` tells the way \
+             of a packet that you name.",
         ),
         (tried, Context::File { .. }) => format!(
             "{tried} {conversations} run through the whole file with the rule and without it, \

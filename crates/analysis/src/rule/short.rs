@@ -3,6 +3,9 @@
 use super::Understood;
 use crate::answer::{Answer, Comparison, Experiment, Fact, Row, Topic};
 use crate::forms::chains;
+use crate::prose::states;
+use crate::prose::targets::{self, Kind};
+use crate::witness::Side;
 
 /// Conversations that a line names.
 const NAMED_MAX: usize = 3;
@@ -16,8 +19,15 @@ pub(super) fn add(answer: &mut Answer, understood: &Understood) {
     for fault in understood.faults.iter().take(1) {
         say("wrong", fault.text.clone());
     }
-    let place = super::seen(&understood.rule.chain);
-    say("does", format!("{}; it sees {place}", chains::in_words(understood)));
+    let rule = &understood.rule;
+    let place = super::seen(&rule.chain);
+    say("does", format!("{}; it sees {place}", does(understood)));
+    let named = rule.options(&["--state", "--ctstate"]).any(|option| !option.not);
+    for state in rule.states().filter(|_| named).unwrap_or_default() {
+        if let Some(text) = states::in_short(state, rule) {
+            say(state, text.to_string());
+        }
+    }
     let (telling, silent): (Vec<_>, Vec<_>) =
         answer.experiments().partition(|experiment| experiment.differs_at.is_some());
     for experiment in telling {
@@ -58,6 +68,21 @@ pub(super) fn add(answer: &mut Answer, understood: &Understood) {
     }
 }
 
+/// What the rule does; of one that goes back, where to.
+fn does(understood: &Understood) -> String {
+    let words = chains::in_words(understood);
+    let rule = &understood.rule;
+    if targets::kind(rule.target.as_ref()) != Kind::Return {
+        return words;
+    }
+    match Side::of_chain(&rule.chain) {
+        Some(_) => {
+            words.replace("goes back", &format!("ends {}, whose policy decides", rule.chain))
+        }
+        None => words.replace("goes back", "goes back behind the rule that sent it here"),
+    }
+}
+
 /// Under which rules what becomes of which packet: `without it`, and the rest of the sentence.
 fn shown(experiment: &Experiment) -> (String, String) {
     let says = sentence(&experiment.conclusion);
@@ -92,11 +117,19 @@ fn instead(comparison: &Comparison, at: usize) -> String {
     };
     let gained = |row: &Row| good(row, at) && !good(row, 0);
     let lost = |row: &Row| !good(row, at) && good(row, 0);
+    let told = |row: &Row, at: usize| {
+        !row.is_attack
+            && row.cells.get(at).is_some_and(|cell| cell.fate != "passes" && cell.is_told)
+    };
+    let silent =
+        |row: &Row| row.cells.get(at).is_some_and(|cell| cell.fate != "passes" && !cell.is_told);
     let parts = [
         ("also lets through", named(&|row| gained(row) && !row.is_attack)),
         ("also stops", named(&|row| gained(row) && row.is_attack)),
         ("breaks", named(&|row| lost(row) && !row.is_attack)),
         ("lets in", named(&|row| lost(row) && row.is_attack)),
+        ("tells at once who is refused in", named(&|row| told(row, at) && !told(row, 0))),
+        ("tells nobody who is refused in", named(&|row| told(row, 0) && silent(row))),
     ];
     let said: Vec<String> = parts
         .into_iter()
@@ -111,12 +144,12 @@ fn instead(comparison: &Comparison, at: usize) -> String {
 /// What a conversation is, and whose.
 fn short_title(title: &str) -> String {
     let Some((head, rest)) = title.split_once(": ") else { return title.to_string() };
-    let whose = [", by ", ", behind "].into_iter().find_map(|word| rest.rfind(word));
+    let whose = [" (port ", ", by ", ", behind "].into_iter().find_map(|word| rest.rfind(word));
     format!("{head}{}", whose.and_then(|at| rest.get(at..)).unwrap_or(""))
 }
 
 /// The first sentence of a text.
-fn sentence(text: &str) -> &str {
+pub(crate) fn sentence(text: &str) -> &str {
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
     text.get(..end).unwrap_or(text)
 }

@@ -145,12 +145,13 @@ fn narrower(page: &mut Page, one: &NarrowerTold) {
 /// The answer in a line.
 #[must_use]
 pub fn render_line(told: &WhyTold, style: &Style) -> String {
-    let page = Page::new(style);
+    let mut page = Page::new(style);
     let need = format!("{:<14}", told.need.words());
     let need = page.paint(color(told.need), &need);
     let line = told.line.map_or_else(String::new, |line| line.to_string());
-    let text = format!("{line:>6}  {need} {}", printable(&told.rule));
-    format!("{text}\n{:24}{}\n", "", printable(&told.because))
+    page.line(&format!("{line:>6}  {need} {}", printable(&told.rule)));
+    page.paragraph(&" ".repeat(24), &printable(&told.because));
+    page.out
 }
 
 fn capitalised(text: &str) -> String {

@@ -141,10 +141,26 @@ fn answer(asked: &Asked) -> Result<Answer, String> {
             Some((path, line)) => {
                 explain_line(&read_file(path)?, line).map_err(|error| at(one, &error))
             }
-            None => about(one),
+            None => about(one).map_err(|error| not_there(one).unwrap_or(error)),
         },
         words => about(&keepstate_ruleset::syntax::iptables_command::join(words)),
     }
+}
+
+/// For a text that cannot be explained and that reads like the path of a file: what there is to say of that.
+fn not_there(text: &str) -> Option<String> {
+    let is_line = |line: &str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
+    let path = match text.rsplit_once(':') {
+        Some((path, line)) if is_line(line) => path,
+        _ => text,
+    };
+    if Path::new(path).is_dir() {
+        return Some(format!("{path}: a directory; which file of it?"));
+    }
+    let named = path.contains('/') || Path::new(path).extension().is_some();
+    let plain = !path.contains(char::is_whitespace) && !path.starts_with('-');
+    (named && plain)
+        .then(|| format!("{path}: there is no such file, and as a text it cannot be explained"))
 }
 
 fn at(place: &str, error: &Unexplained) -> String {

@@ -36,7 +36,7 @@ read that holds a block of packets, and every .toml file with [[test]]. Without 
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// Test files, and directories of them
+    /// Test files, and directories of them; with --mutate and --suggest rule files as well, which have no tests
     #[arg(value_name = "DIR|FILE", required = true)]
     paths: Vec<PathBuf>,
     /// Only tests whose name holds this text
@@ -88,16 +88,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 }
 
 fn test(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
-    let mut suites = suites(&arguments.paths, terminal)?;
+    let wants_mutants = arguments.mutate || arguments.suggest;
+    let (mut suites, bare) = suites(&arguments.paths, wants_mutants, terminal)?;
     if let Some(filter) = &arguments.filter {
         for suite in &mut suites {
             suite.tests.retain(|test| test.name.contains(filter));
         }
         suites.retain(|suite| !suite.tests.is_empty());
     }
-    if suites.is_empty() {
+    if suites.is_empty() && bare.is_empty() {
         let which = arguments.filter.as_ref().map(|filter| format!(" whose name holds {filter:?}"));
-        terminal.error(format_args!("there is no test{}", which.unwrap_or_default()));
+        let help = "help: keepstate test --suggest RULES writes tests of a rule file that has none";
+        terminal.error(format_args!("there is no test{}\n{help}", which.unwrap_or_default()));
         return Err(Exit::Usage);
     }
     let mut report = Report::default();
@@ -107,7 +109,7 @@ fn test(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
         report.files.push(FileTold { file: suite.name.clone(), tests });
     }
     let (count, bad) = report.counts();
-    let wants_mutants = arguments.mutate || arguments.suggest;
+    suites.extend(bare);
     if wants_mutants && bad == 0 {
         let mut progress = |done: usize, all: usize| {
             terminal.progress(format_args!("{done} of {all} mutants"));
@@ -151,9 +153,14 @@ fn print(report: &Report, format: Format, terminal: &Terminal) -> Result<(), Exi
     }
 }
 
-/// Reads the files; all faults of all files are told.
-fn suites(paths: &[PathBuf], terminal: &Terminal) -> Result<Vec<Suite>, Exit> {
-    let mut suites = Vec::new();
+/// Reads the files; all faults of all files are told. Then the rule files among them, as suites without a test, where
+/// those are of use.
+fn suites(
+    paths: &[PathBuf],
+    takes_rules: bool,
+    terminal: &Terminal,
+) -> Result<(Vec<Suite>, Vec<Suite>), Exit> {
+    let (mut suites, mut bare) = (Vec::new(), Vec::new());
     let mut result = Ok(());
     for path in paths {
         for (file, is_named) in files(path).map_err(|why| failed(terminal, &why))? {
@@ -172,7 +179,10 @@ fn suites(paths: &[PathBuf], terminal: &Terminal) -> Result<Vec<Suite>, Exit> {
             if !is_named && !source.contains(begins) {
                 continue;
             }
+            let is_bare = takes_rules && is_rule_file(&source, begins);
+            let source = if is_bare { around(&file) } else { source };
             match read(&name, &source, &Disk) {
+                Ok(suite) if is_bare => bare.push(Suite { tests: Vec::new(), ..suite }),
                 Ok(suite) => suites.push(suite),
                 Err(faults) => {
                     faults.iter().for_each(|fault| eprintln!("{}", fault.render(&name, &source)));
@@ -182,7 +192,21 @@ fn suites(paths: &[PathBuf], terminal: &Terminal) -> Result<Vec<Suite>, Exit> {
             }
         }
     }
-    result.map(|()| suites)
+    result.map(|()| (suites, bare))
+}
+
+/// Whether a file holds rules as iptables-save prints them, and no test.
+fn is_rule_file(source: &str, begins: &str) -> bool {
+    let is_table = |line: &str| line.starts_with('*') && line.len() > 1;
+    !source.contains(begins) && source.lines().any(is_table)
+}
+
+/// A test file that names these rules; what it asks for is taken out again.
+fn around(rules: &Path) -> String {
+    let name = rules.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "Rules: {name}\n\n## Nothing\n\n```packets\ntcp 192.0.2.1:1 > 192.0.2.2:1 syn -> accept\n```\n"
+    )
 }
 
 /// The file, or the files of the directory that may hold tests, by name; with whether it was named itself.

@@ -8,7 +8,7 @@ use crate::setting::Setting;
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_analysis::copy::copy;
 use keepstate_analysis::why::{Asked, Place, WhyTold, find, places, render, render_line};
-use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::model::{Ruleset, TableName};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `keepstate why`.
@@ -155,12 +155,14 @@ fn asked(arguments: &Arguments, file: Loaded) -> Result<(Asked, Vec<Place>), Str
     let wanted = match (&arguments.all, &arguments.rule) {
         (Some(table), _) => {
             let is_wanted = |name: &str| table.is_empty() || table == name;
+            if !table.is_empty() && !TableName::ALL.iter().any(|known| known.as_str() == table) {
+                return Err(format!("--all {table}: no table is called so"));
+            }
             let all = places(&file.ruleset).into_iter();
             all.filter(|place| is_wanted(place.table.as_str())).collect()
         }
-        (None, Some(words)) => {
-            find(&file.ruleset, &file.source, words).map_err(|why| why.to_string())?
-        }
+        (None, Some(words)) => find(&file.ruleset, &file.source, words)
+            .map_err(|why| format!("{}: {why}", file.path.display()))?,
         (None, None) => Vec::new(),
     };
     let name = file.path.display().to_string();

@@ -22,6 +22,10 @@ pub const RULES_MAX: usize = 3_000;
 const NODES_MAX: usize = 1 << 20;
 /// Lines of packets that are shown of one direction.
 const ROWS_MAX: usize = 8;
+/// Lines from which on it is looked whether fewer say what does not pass.
+const EXCEPT_MIN: usize = 2;
+/// Lines of packets within a sentence.
+const WITHIN_MAX: usize = 2;
 /// Rules that a line names.
 const RULES_SHOWN_MAX: usize = 4;
 /// Conditions that no packet tells of, as they are named.
@@ -136,8 +140,8 @@ impl Direction<'_> {
         if possible.is_empty() {
             return Ok(vec!["nothing may begin".into()]);
         }
-        let mut texts = self.rows(&certain)?;
         let perhaps = possible.less(&certain)?;
+        let mut texts = self.shorter(&certain, &all, perhaps.is_empty())?;
         if !perhaps.is_empty() {
             let on = self.depends_on(&passed)?;
             match self.rows(&perhaps)?.as_slice() {
@@ -149,6 +153,28 @@ impl Direction<'_> {
             }
         }
         Ok(texts)
+    }
+
+    /// What may begin, in lines; what may not, where nothing hangs on conditions and that takes fewer.
+    fn shorter(
+        &self,
+        passing: &Packets,
+        all: &Packets,
+        certain: bool,
+    ) -> Result<Vec<String>, Exhausted> {
+        let texts = self.rows(passing)?;
+        if texts.len() < EXCEPT_MIN || !certain {
+            return Ok(texts);
+        }
+        let refused = self.rows(&all.less(passing)?)?;
+        if refused.len() * 2 > texts.len() {
+            return Ok(texts);
+        }
+        if let [one] = refused.as_slice() {
+            return Ok(vec![format!("everything may begin but {one}")]);
+        }
+        let head = core::iter::once(String::from("everything may begin but this:"));
+        Ok(head.chain(refused).collect())
     }
 
     /// A set as lines.
@@ -219,7 +245,8 @@ impl Direction<'_> {
                 by(&self.deciding(&established, true, "ESTABLISHED")?)
             ),
             Share::Some => format!(
-                "packets of connections that exist pass in part{}",
+                "packets of connections that exist pass {}{}",
+                self.part(&established)?,
                 by(&self.deciding(&established, true, "ESTABLISHED")?)
             ),
             Share::None => String::from("packets of connections that exist do not pass"),
@@ -229,7 +256,9 @@ impl Direction<'_> {
                 "ICMP errors about them pass{}",
                 by(&self.deciding(&errors, true, "RELATED")?)
             ),
-            Share::Some => String::from("ICMP errors about them pass in part"),
+            Share::Some => {
+                format!("ICMP errors about them pass {}", self.part(&errors)?)
+            }
             Share::None => String::from("ICMP errors about them do not pass"),
         });
         texts.push(match invalid_share {
@@ -240,6 +269,29 @@ impl Direction<'_> {
             }
         });
         Ok(Some(texts.join("; ")))
+    }
+
+    /// Which of them pass, where that is said in few words: `in eth0,lo`, `but for those in eth1`.
+    fn part(&self, packets: &Packets) -> Result<String, Exhausted> {
+        let told = |packets: &Packets| self.space.some_alike(packets, &[Group::In, Group::Out]);
+        let passed = self.space.narrowest_of(&self.outcome.passed, |_| true)?.and(packets)?;
+        let (passing, all) = (told(&passed)?, told(packets)?);
+        // Where more than interfaces decides, the same interfaces are on both sides.
+        if !told(&packets.less(&passed)?)?.and(&passing)?.is_empty() {
+            return Ok("in part".into());
+        }
+        let texts = self.rows(&passing)?;
+        let refused = self.rows(&all.less(&passing)?)?;
+        let bare = |texts: &[String]| -> Vec<String> {
+            texts.iter().map(|text| text.replace("any protocol ", "")).collect()
+        };
+        Ok(match (texts.len() <= WITHIN_MAX, refused.len() < texts.len()) {
+            (_, true) if refused.len() <= WITHIN_MAX => {
+                format!("but for those {}", list(&bare(&refused)))
+            }
+            (true, _) => list(&bare(&texts)),
+            (false, _) => "in part".into(),
+        })
     }
 
     fn share(&self, packets: &Packets) -> Result<Share, Exhausted> {
