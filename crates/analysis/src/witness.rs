@@ -148,6 +148,15 @@ fn pick_address(rule: &RuleWords, option: &str, range: &str, default: IpAddr) ->
 /// the conversation meets.
 #[must_use]
 pub fn translated(rule: &RuleWords, template: &Template) -> Option<Scene> {
+    translated_behind(rule, template, None)
+}
+
+/// The same with the inner network behind this interface.
+pub(crate) fn translated_behind(
+    rule: &RuleWords,
+    template: &Template,
+    behind: Option<&str>,
+) -> Option<Scene> {
     let family = rule.family;
     let interface = |option: &str, default: &str| {
         let named = rule.header(option).filter(|option| !option.not);
@@ -158,6 +167,7 @@ pub fn translated(rule: &RuleWords, template: &Template) -> Option<Scene> {
         ("MASQUERADE" | "SNAT", "POSTROUTING") => {
             let outside = interface("-o", "eth1");
             let inside = if outside == "eth0" { "eth1" } else { "eth0" };
+            let inside = behind.unwrap_or(inside);
             let mut spot = Spot::masqueraded(family, inside, &outside)?;
             spot.client = pick_address(rule, "-s", "--src-range", spot.client)?;
             spot.server = pick_address(rule, "-d", "--dst-range", spot.server)?;
@@ -167,6 +177,7 @@ pub fn translated(rule: &RuleWords, template: &Template) -> Option<Scene> {
         ("DNAT", "PREROUTING") => {
             let outside = interface("-i", "eth0");
             let inside = if outside == "eth1" { "eth0" } else { "eth1" };
+            let inside = behind.unwrap_or(inside);
             let mut spot = Spot::forwarded(family, inside, &outside)?;
             let (address, port) = destination_of(rule)?;
             let called = pick_address(rule, "-d", "--dst-range", gateway(family))?;
@@ -233,11 +244,14 @@ pub fn behind_dnat(rule: &RuleWords, template: &Template) -> Option<Scene> {
 fn inside_network(host: &mut Host, at: usize, address: IpAddr) {
     let (own, family, prefix) = match address {
         IpAddr::V4(address) => {
-            let own = Ipv4Addr::from_bits(address.to_bits() & !0xff | 1);
+            // Routers are the first of their network, or the last where that is somebody else.
+            let last = if address.octets()[3] == 1 { 254 } else { 1 };
+            let own = Ipv4Addr::from_bits(address.to_bits() & !0xff | last);
             (IpAddr::V4(own), Family::V4, 24)
         }
         IpAddr::V6(address) => {
-            let own = Ipv6Addr::from_bits(address.to_bits() & !0xffff | 1);
+            let last = if address.to_bits() & 0xffff == 1 { 0xfffe } else { 1 };
+            let own = Ipv6Addr::from_bits(address.to_bits() & !0xffff | last);
             (IpAddr::V6(own), Family::V6, 64)
         }
     };

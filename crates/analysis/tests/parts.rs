@@ -157,3 +157,17 @@ fn a_row_that_goes_back_is_of_a_chain_of_ones_own() {
     let assumed = nat.assumptions.iter().find(|one| one.about == "chain").expect("it is said");
     assert!(!assumed.text.contains("FORWARD"), "{}", assumed.text);
 }
+
+#[test]
+fn a_gateway_is_found_within_its_file() {
+    let source = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                  -A FORWARD -i tun+ -o eth0 -j ACCEPT\n-A FORWARD -i eth0 -d 192.168.1.1 -j ACCEPT\nCOMMIT\n*nat\n\
+                  -A POSTROUTING -s 10.8.0.0/24 -o eth0 -j MASQUERADE\n\
+                  -A PREROUTING -i eth0 -p tcp -m tcp --dport 25 -j DNAT --to-destination 192.168.1.1:25\nCOMMIT\n";
+    for (line, scene) in [(8, "tun0 towards the client"), (9, "192.168.1.1, which is called at")] {
+        let answer = keepstate_analysis::explain_line(source, line).expect("a rule");
+        let run = answer.experiments().find(|one| one.differs_at.is_some());
+        let run = run.unwrap_or_else(|| panic!("{line}: {:?}", answer.fact("why.nothing")));
+        assert!(run.scene.contains(scene), "{}", run.scene);
+    }
+}

@@ -92,8 +92,6 @@ impl Space {
                 if self.family() == Family::V4 { 1 } else { 58 },
                 if self.family() == Family::V4 { 1 } else { 58 },
             )?,
-            // Where it is none of those, one that people know.
-            field(Field::Protocol, 50, 50)?,
             // A SYN where it begins something, else what most segments are.
             field(Field::State, 0, 0)?
                 .choose(&field(Field::TcpFlags, 2, 2)?, &field(Field::TcpFlags, 16, 16)?)?,

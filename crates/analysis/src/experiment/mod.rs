@@ -17,7 +17,9 @@ use crate::answer::{Experiment, Outcome, Run, StepShown};
 use crate::conversation::{Script, TEMPLATES, Template, Who};
 use crate::prose::targets::Kind;
 use crate::rule::words::RuleWords;
-use crate::witness::{Place, SPOOFED, Scene, Side, behind_dnat, scene, translated};
+use crate::witness::{
+    Place, SPOOFED, Scene, Side, behind_dnat, scene, translated, translated_behind,
+};
 use keepstate_packet::Family;
 use setting::Variant;
 use std::net::IpAddr;
@@ -46,19 +48,21 @@ pub fn experiment(rule: &RuleWords, side: Side, context: &Context<'_>) -> Findin
     let mut findings = Findings::default();
     let mut candidates: Vec<(Vec<&'static str>, Experiment)> = Vec::new();
     for template in templates_for(rule) {
-        let found = match rule.table.as_str() {
-            "nat" => translated(rule, template),
-            _ if asks_for_dnat(rule) => behind_dnat(rule, template),
-            _ => scene(rule, side, template),
+        let scenes = match rule.table.as_str() {
+            "nat" => gateways(rule, template, context),
+            _ if asks_for_dnat(rule) => behind_dnat(rule, template).into_iter().collect(),
+            _ => scene(rule, side, template).into_iter().collect(),
         };
-        let Some(scene) = found else { continue };
+        if scenes.is_empty() {
+            continue;
+        }
         findings.tried += 1;
         // So many attempts are not told that a large number is come to.
         let lessened = match (template.code, context) {
             ("attempts", Context::Alone) => smaller(rule),
             _ => None,
         };
-        match try_template(lessened.as_ref().unwrap_or(rule), template, &scene, context) {
+        match try_scenes(lessened.as_ref().unwrap_or(rule), template, &scenes, context) {
             Ok(Some(shown)) => candidates.push((matched_states(&shown), shown)),
             Ok(None) => {}
             Err(Refusal::Unknown(text)) => findings.unknown = Some(text),
@@ -216,6 +220,50 @@ fn matched_states(shown: &Experiment) -> Vec<&'static str> {
 fn expected(rule: &RuleWords, code: &str) -> bool {
     let both = rule.names_state("RELATED") && rule.names_state("ESTABLISHED");
     rule.target_name() == "ACCEPT" && both && code == "pmtu" || code == SPOOFED
+}
+
+/// Inner interfaces of a rule file that are tried for one that translates.
+const INSIDES_MAX: usize = 8;
+
+/// The scenes of a rule that translates: behind the usual interface, then behind those that its file names.
+fn gateways(rule: &RuleWords, template: &Template, context: &Context<'_>) -> Vec<Scene> {
+    let source = match context {
+        Context::File { source, .. } => source,
+        Context::Alone => "",
+    };
+    let mut insides: Vec<String> = Vec::new();
+    let mut is_name = false;
+    for word in source.split_whitespace() {
+        let name = word.replace('+', "0");
+        if is_name && name != "lo" && insides.len() < INSIDES_MAX && !insides.contains(&name) {
+            insides.push(name);
+        }
+        is_name = matches!(word, "-i" | "-o");
+    }
+    let usual = translated(rule, template);
+    let others = insides.iter().filter_map(|inside| {
+        let scene = translated_behind(rule, template, Some(inside))?;
+        (scene.interfaces.0 != scene.interfaces.1).then_some(scene)
+    });
+    usual.into_iter().chain(others).collect()
+}
+
+/// Tries the scenes in order, up to one in which the rule makes a difference; else what the first shows.
+fn try_scenes(
+    rule: &RuleWords,
+    template: &Template,
+    scenes: &[Scene],
+    context: &Context<'_>,
+) -> Result<Option<Experiment>, Refusal> {
+    let mut first = None;
+    for scene in scenes {
+        let Some(shown) = try_template(rule, template, scene, context)? else { continue };
+        if shown.differs_at.is_some() {
+            return Ok(Some(shown));
+        }
+        first.get_or_insert(shown);
+    }
+    Ok(first)
 }
 
 /// Runs a template under the variants, with as few rules beside the one in question as make the

@@ -482,7 +482,8 @@ fn nothing_found(rule: &RuleWords, tried: usize, context: &Context<'_>) -> Strin
         ),
         (tried, Context::File { .. }) => format!(
             "{tried} {conversations} run through the whole file with the rule and without it, \
-             {differently} out differently: other rules decide about the packets it would match."
+             {differently} out differently. `keepstate why FILE:LINE` says exactly for which packets, if for \
+             any, it makes a difference."
         ),
         (tried, Context::Alone) => format!(
             "{tried} {conversations} run with the rule and without it, {differently} out \
