@@ -6,7 +6,7 @@
 
 use super::places;
 pub(crate) use super::places::{Places, text_of};
-use super::space::{Group, MARKER, Packets, Result, STATES, Space, Unknown};
+use super::space::{ADDRESS_BITS, Group, MARKER, Packets, Result, STATES, Space, Unknown};
 use keepstate_ruleset::effect::{Change, Effect};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, ChainIndex, Jump, Policy, Rule, Table};
@@ -225,13 +225,15 @@ impl Current {
 
     /// What a group of the packets is by now: the packets whose group is in one of the ranges.
     pub fn all_of(&self, space: &Space, group: Group, ranges: &[(u128, u128)]) -> Result<Packets> {
-        space.among(&self.group(space, group)?, ranges)
+        space.among(&self.group(space, group)?, &space.coded(group, ranges)?)
     }
 
     /// What a group of one packet is by now, by the value of each variable when it came in.
     pub fn number(&self, space: &Space, group: Group, values: &[bool]) -> Result<u128> {
         let bits = self.group(space, group)?;
-        Ok(bits.iter().fold(0, |number, bit| number << 1 | u128::from(space.contains(bit, values))))
+        let number = bits.iter().map(|bit| space.contains(bit, values));
+        let number = number.fold(0, |number, bit| number << 1 | u128::from(bit));
+        Ok(space.value(group, number, values))
     }
 
     /// Whether a match without a field may say another thing than of the packet as it came in.
@@ -265,13 +267,13 @@ pub fn compile(
 ) -> Result<Packets> {
     Ok(match set {
         PacketSet::In(field, ranges) => {
-            let ranges = space.ranges(*field, ranges);
-            let found = space.among(&current.group(space, Group::Field(*field))?, &ranges)?;
+            let group = Group::Field(*field);
+            let found = current.all_of(space, group, &space.ranges(*field, ranges))?;
             space.with_header(*field, found)?
         }
         PacketSet::Bits(field, mask, value, inverted) => {
-            let [mask, value] = [mask, value].map(|number| space.number(*field, *number));
-            let found = space.masked(&current.group(space, Group::Field(*field))?, mask, value)?;
+            let bits = current.group(space, Group::Field(*field))?;
+            let found = space.of_bits(*field, &bits, *mask, *value)?;
             space.with_header(*field, if *inverted { found.others()? } else { found })?
         }
         PacketSet::Interface(outward, wanted) => {
@@ -524,8 +526,10 @@ impl Walk<'_> {
                 let ranges = self.space.ranges(*field, ranges);
                 let width = self.space.groups().get(&group).map_or(0, |(_, count)| *count);
                 let values = match ranges.as_slice() {
-                    [(low, high)] if low == high => constant(self.space, *low, width),
-                    _ => self.written(width, &ranges, place)?,
+                    [(low, high)] if low == high => {
+                        constant(self.space, self.space.code(group, *low), width)
+                    }
+                    _ => self.written((group, width), &ranges, place)?,
                 };
                 now.set_group(self.space, group, when, &values)
             }
@@ -544,17 +548,21 @@ impl Walk<'_> {
     /// Fresh unknowns for a value that is not told, of which no more is known than its ranges.
     fn written(
         &mut self,
-        width: u32,
+        (group, width): (Group, u32),
         ranges: &[(u128, u128)],
         place: &str,
     ) -> Result<Vec<Packets>> {
         let number = self.space.next_written(place);
         let mut bits = Vec::with_capacity(width as usize);
-        for bit in 0..width {
+        let first = match group {
+            Group::Field(Field::Source | Field::Destination) => ADDRESS_BITS,
+            _ => 0,
+        };
+        for bit in first..first + width {
             bits.push(self.space.unknown(Unknown::Written(format!("{place} ({number})"), bit))?);
         }
         self.space.unknown(Unknown::Written(format!("{place} ({number})"), MARKER))?;
-        let inside = self.space.among(&bits, ranges)?;
+        let inside = self.space.among(&bits, &self.space.coded(group, ranges)?)?;
         self.space.assumed = self.space.assumed.and(&inside)?;
         Ok(bits)
     }

@@ -1,6 +1,8 @@
 //! One packet of a set: the plainest that there is in it.
 
+use super::rows::Values;
 use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
+use super::telling::Order;
 use keepstate_packet::{Address, Family, Parsed};
 use keepstate_ruleset::evaluate;
 use keepstate_ruleset::matches::conntrack as ct;
@@ -46,6 +48,23 @@ pub struct Example {
     pub unknowns: Vec<(Unknown, bool)>,
 }
 
+/// Addresses that examples have if they can: any host's, and those of documentation for sources and destinations
+/// (RFC 5737, RFC 3849).
+pub(super) fn liked_addresses(family: Family) -> [Values; 3] {
+    let address = |four: [u8; 4], six: u128| match family {
+        Family::V4 => u128::from(u32::from_be_bytes(four)),
+        Family::V6 => six,
+    };
+    let documentation = 0x2001_0db8_u128 << 96;
+    let first = address([1, 0, 0, 1], 0x2000_u128 << 112);
+    let unicast = address([223, 255, 255, 255], (0x3fff_u128 << 112) | (u128::MAX >> 16));
+    let from = address([198, 51, 100, 1], documentation | 1 << 64 | 1);
+    let to = address([198, 51, 100, 254], documentation | 1 << 64 | 0xffff);
+    let low = address([192, 0, 2, 1], documentation | 1);
+    let high = address([192, 0, 2, 254], documentation | 0xffff);
+    [vec![(first, unicast)], vec![(from, to)], vec![(low, high)]]
+}
+
 impl Space {
     /// The plainest packet of a set; `None` where the set is empty.
     pub fn example(&self, packets: &Packets) -> Result<Option<Example>> {
@@ -53,34 +72,25 @@ impl Space {
         if set.is_empty() {
             return Ok(None);
         }
-        for liked in self.liked()? {
-            let both = set.and(&liked)?;
+        if self.liked.get().is_none() {
+            let liked = self.likes()?;
+            let _ = self.liked.set(liked);
+        }
+        for liked in self.liked.get().into_iter().flatten() {
+            let both = set.and(liked)?;
             if !both.is_empty() {
                 set = both;
             }
         }
-        let Some(cube) = set.0.pick_cube(|_, _, _| false) else { return Ok(None) };
+        let Some(cube) = self.in_order(&set)?.pick_cube(|_, _, _| false) else { return Ok(None) };
         Ok(Some(self.of_cube(&cube)))
     }
 
     /// What is plain, the most important first.
-    fn liked(&self) -> Result<Vec<Packets>> {
+    fn likes(&self) -> Result<Vec<Packets>> {
         let field = |field, low: u128, high: u128| self.all_of(Group::Field(field), &[(low, high)]);
-        let address = |four: [u8; 4], six: u128| match self.family() {
-            Family::V4 => u128::from(u32::from_be_bytes(four)),
-            Family::V6 => six,
-        };
-        let documentation = 0x2001_0db8_u128 << 96;
-        let (low, high) = (
-            address([192, 0, 2, 1], documentation | 1),
-            address([192, 0, 2, 254], documentation | 0xffff),
-        );
-        let (from, to) = (
-            address([198, 51, 100, 1], documentation | 1 << 64 | 1),
-            address([198, 51, 100, 254], documentation | 1 << 64 | 0xffff),
-        );
-        let unicast = address([223, 255, 255, 255], (0x3fff_u128 << 112) | (u128::MAX >> 16));
-        let first = address([1, 0, 0, 1], 0x2000_u128 << 112);
+        let among = |field, values: &Values| self.all_of(Group::Field(field), values);
+        let [unicast, sources, destinations] = liked_addresses(self.family());
         Ok(vec![
             field(Field::LaterFragment, 0, 0)?,
             field(Field::State, 0, 0)?,
@@ -98,13 +108,13 @@ impl Space {
             field(Field::TcpFlags, 2, 2)?,
             field(Field::TcpFlags, 16, 16)?,
             field(Field::Icmp, 8 << 8, 8 << 8)?,
-            field(Field::Source, first, unicast)?,
-            field(Field::Destination, first, unicast)?,
-            field(Field::Source, from, to)?,
-            field(Field::Destination, low, high)?,
+            among(Field::Source, &unicast)?,
+            among(Field::Destination, &unicast)?,
+            among(Field::Source, &sources)?,
+            among(Field::Destination, &destinations)?,
             // No address that stands for a network.
-            self.last_bit(Field::Source)?,
-            self.last_bit(Field::Destination)?,
+            self.odd(Field::Source)?,
+            self.odd(Field::Destination)?,
             field(Field::DestinationPort, 80, 80)?,
             field(Field::DestinationPort, 1, 65_535)?,
             field(Field::SourcePort, 40_000, 40_000)?,
@@ -134,28 +144,23 @@ impl Space {
         Ok(all)
     }
 
-    fn last_bit(&self, field: Field) -> Result<Packets> {
-        let bits = self.bits(Group::Field(field))?;
-        Ok(bits.last().cloned().unwrap_or_else(|| self.every()))
-    }
-
     fn of_cube(&self, cube: &[OptBool]) -> Example {
+        let order = self.order();
         let values: Vec<bool> = cube.iter().map(|value| *value == OptBool::True).collect();
         let asked = |group| {
-            let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
+            let (first, count) = order.groups.get(&group).copied().unwrap_or_default();
             (first..first + count)
                 .any(|v| cube.get(v as usize).is_some_and(|v| *v != OptBool::None))
         };
-        let unknowns =
-            (self.first_unknown()..).zip(self.unknowns()).filter_map(|(variable, unknown)| {
-                match cube.get(variable as usize)? {
-                    OptBool::None => None,
-                    OptBool::True => Some((unknown.clone(), true)),
-                    OptBool::False => Some((unknown.clone(), false)),
-                }
-            });
+        let unknowns = (order.first_unknown..).zip(self.unknowns()).filter_map(
+            |(variable, unknown)| match cube.get(variable as usize)? {
+                OptBool::None => None,
+                OptBool::True => Some((unknown.clone(), true)),
+                OptBool::False => Some((unknown.clone(), false)),
+            },
+        );
         let unknowns = unknowns.collect();
-        let mut example = self.of_values(&values, unknowns);
+        let mut example = self.of_values(&order, &values, unknowns);
         if !asked(Group::Field(Field::Length)) {
             example.length = 0;
         }
@@ -165,12 +170,13 @@ impl Space {
         example
     }
 
-    fn of_values(&self, values: &[bool], unknowns: Vec<(Unknown, bool)>) -> Example {
+    fn of_values(&self, order: &Order, values: &[bool], unknowns: Vec<(Unknown, bool)>) -> Example {
         let number = |group| {
-            let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
-            (first..first + count).fold(0_u128, |number, variable| {
+            let (first, count) = order.groups.get(&group).copied().unwrap_or_default();
+            let number = (first..first + count).fold(0_u128, |number, variable| {
                 number << 1 | u128::from(values.get(variable as usize).copied().unwrap_or(false))
-            })
+            });
+            self.plainest(group, number)
         };
         let field = |field| number(Group::Field(field));
         let address = |number: u128| match self.family() {
@@ -211,8 +217,9 @@ impl Space {
     /// The value of each variable for a packet; unknowns that it does not name are `false`.
     #[must_use]
     pub fn values(&self, packet: &Example) -> Vec<bool> {
-        let mut values = vec![false; self.first_unknown() as usize + self.unknowns().len()];
+        let mut values = vec![false; self.variables() as usize];
         let mut put = |group: Group, number: u128| {
+            let number = self.code(group, number);
             let (first, count) = self.groups().get(&group).copied().unwrap_or_default();
             for (at, variable) in (first..first + count).enumerate() {
                 let shift = count as usize - 1 - at;

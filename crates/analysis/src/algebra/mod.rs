@@ -15,10 +15,13 @@
 mod bits;
 pub mod chain;
 pub mod example;
+mod near;
 pub mod places;
 pub mod possible;
 pub mod rows;
 pub mod space;
+mod stretches;
+mod telling;
 pub mod way;
 mod words;
 
@@ -26,4 +29,5 @@ pub use chain::{RuleAt, Walked};
 pub use example::Example;
 pub use rows::{Row, Rows};
 pub use space::{Exhausted, Packets, Space};
+pub use stretches::Apart;
 pub use way::{Fate, Outcome, Way};

@@ -2,7 +2,9 @@
 //! and the lines together are the set, exactly.
 
 use super::bits::{flags, mark};
-use super::space::{Group, Interface, MARKER, Packets, Result, STATES, Space, Unknown};
+use super::space::{
+    ADDRESS_BITS, Group, Interface, MARKER, Packets, Result, STATES, Space, Unknown,
+};
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::extension::names;
 use keepstate_ruleset::packet_set::Field;
@@ -56,7 +58,7 @@ impl Space {
     /// Writes a set down. The lines may overlap where that makes them fewer.
     pub fn rows(&self, packets: &Packets) -> Result<Rows> {
         let packets = packets.and(&self.every())?;
-        let mut rows = self.split(&packets);
+        let mut rows = self.split(&packets)?;
         if rows.complete && rows.rows.len() <= WIDENED_MAX {
             rows.rows = self.widened(&packets, rows.rows)?;
         }
@@ -71,7 +73,7 @@ impl Space {
         most: usize,
     ) -> Result<(Vec<Row>, bool)> {
         let packets = packets.and(&self.every())?;
-        let mut rows = self.split(&packets);
+        let mut rows = self.split(&packets)?;
         let few = rows.complete && rows.rows.len() <= most.max(FEW);
         if few {
             rows.rows = self.widened(&packets, rows.rows)?;
@@ -95,7 +97,7 @@ impl Space {
         let mut row = Row::default();
         let every = possible.and(&self.every())?;
         let packets = packets.and(&every)?;
-        for (group, ..) in self.ordered() {
+        for (group, ..) in ordered(self.groups()) {
             let others = self.beside(group)?;
             let (own, every) = (packets.some(&others)?, every.some(&others)?);
             if own == every {
@@ -122,20 +124,23 @@ impl Space {
         Ok(row)
     }
 
-    fn split(&self, packets: &Packets) -> Rows {
+    fn split(&self, packets: &Packets) -> Result<Rows> {
+        let order = self.order();
+        let set = self.in_order(packets)?;
+        let (groups, first_unknown) = (ordered(&order.groups), order.first_unknown);
         let mut split =
-            Split { space: self, groups: self.ordered(), steps: 0, known: HashMap::new() };
-        let rows = split.rows(&packets.0, 0);
+            Split { space: self, groups, first_unknown, steps: 0, known: HashMap::new() };
+        let rows = split.rows(&set, 0);
         let mut rows = match rows {
             Some(rows) => Rows { rows, complete: true },
-            None => Rows { rows: split.first(&packets.0, 0), complete: false },
+            None => Rows { rows: split.first(&set, 0), complete: false },
         };
         if rows.rows.len() > ROWS_MAX {
             rows.rows.truncate(ROWS_MAX);
             rows.complete = false;
         }
         join(&mut rows.rows);
-        rows
+        Ok(rows)
     }
 
     /// What is left of a set when the value of a group is known, with the values that leave it so; values that
@@ -143,24 +148,16 @@ impl Space {
     #[must_use]
     pub fn parts(&self, packets: &Packets, group: Group) -> Option<Vec<(Packets, Values)>> {
         let (first, count) = self.groups().get(&group).copied()?;
-        let mut split = Split { space: self, groups: Vec::new(), steps: 0, known: HashMap::new() };
+        let (groups, first_unknown) = (Vec::new(), self.fields_end());
+        let mut split =
+            Split { space: self, groups, first_unknown, steps: 0, known: HashMap::new() };
         let parts = split.parts(&packets.0, first, first + count)?;
-        let tidied = parts.into_iter().map(|(rest, mut values)| {
+        let tidied = parts.into_iter().map(|(rest, values)| {
+            let mut values = self.decoded(group, values);
             tidy(&mut values);
             (Packets(rest), values)
         });
         Some(tidied.collect())
-    }
-
-    fn ordered(&self) -> Vec<(Group, VarNo, VarNo)> {
-        let mut all: Vec<_> = self
-            .groups()
-            .iter()
-            .map(|(group, (first, count))| (*group, *first, first + count))
-            .collect();
-        all.retain(|(_, first, end)| first < end);
-        all.sort_by_key(|(_, first, _)| *first);
-        all
     }
 
     /// The packets of a line.
@@ -253,6 +250,14 @@ impl Space {
     }
 }
 
+fn ordered(groups: &BTreeMap<Group, (VarNo, u32)>) -> Vec<(Group, VarNo, VarNo)> {
+    let mut all: Vec<_> =
+        groups.iter().map(|(group, (first, count))| (*group, *first, first + count)).collect();
+    all.retain(|(_, first, end)| first < end);
+    all.sort_by_key(|(_, first, _)| *first);
+    all
+}
+
 /// Takes lines together that differ in the values of one group.
 fn join(rows: &mut Vec<Row>) {
     let groups: Vec<Group> = {
@@ -302,6 +307,7 @@ pub fn tidy(values: &mut Values) {
 struct Split<'a> {
     space: &'a Space,
     groups: Vec<(Group, VarNo, VarNo)>,
+    first_unknown: VarNo,
     steps: usize,
     known: HashMap<(Packets, usize), Vec<Row>>,
 }
@@ -320,7 +326,8 @@ impl Split<'_> {
         match self.groups.get(group).copied() {
             None => self.unknowns(set, &mut Row::default(), &mut rows)?,
             Some((name, first, end)) if level(set) < end => {
-                for (rest, mut values) in self.parts(set, first, end)? {
+                for (rest, values) in self.parts(set, first, end)? {
+                    let mut values = self.space.decoded(name, values);
                     tidy(&mut values);
                     for mut row in self.rows(&rest, group + 1)? {
                         row.values.insert(name, values.clone());
@@ -354,6 +361,7 @@ impl Split<'_> {
             else {
                 break;
             };
+            values = self.space.decoded(name, values);
             tidy(&mut values);
             row.values.insert(name, values);
             rest = next;
@@ -424,7 +432,8 @@ impl Split<'_> {
             rows.push(row.clone());
             return Some(());
         };
-        let unknown = self.space.unknown_of(level(set))?.clone();
+        let at = level(set).checked_sub(self.first_unknown)?;
+        let unknown = self.space.unknowns().get(at as usize)?.clone();
         for (rest, says) in [(yes, true), (no, false)] {
             row.unknowns.push((unknown.clone(), says));
             self.unknowns(&rest, row, rows)?;
@@ -438,7 +447,7 @@ impl Split<'_> {
 const SKIPPED_MAX: u32 = 12;
 
 /// The variable that a diagram asks for first; larger than all for one that asks nothing.
-fn level(set: &BCDDFunction) -> VarNo {
+pub(super) fn level(set: &BCDDFunction) -> VarNo {
     set.with_manager_shared(|manager, edge| manager.get_node(edge).level())
 }
 
@@ -664,6 +673,9 @@ impl fmt::Display for Unknown {
             Self::Named(text, _) => write!(f, "`-m {text}` of what it is by then"),
             Self::Opaque(place) => write!(f, "({place})"),
             Self::Written(place, MARKER) => write!(f, "(what {place} sets)"),
+            Self::Written(place, bit) if *bit >= ADDRESS_BITS => {
+                write!(f, "(which address {place} sets)")
+            }
             Self::Written(place, bit) => write!(f, "(bit {bit} of what {place} sets)"),
             Self::FirstOfRelated => write!(f, "(first packet of an announced connection)"),
         }

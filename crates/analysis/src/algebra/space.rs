@@ -1,6 +1,9 @@
 //! The variables of the diagrams, and sets over them.
 
+use super::near::near;
 use super::places::Remembered;
+use super::stretches::{self, Apart, Stretches, is_address};
+use super::telling::Telling;
 use keepstate_packet::Family;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{InterfacePattern, Inverted, Ruleset};
@@ -8,7 +11,7 @@ use keepstate_ruleset::packet_set::{Field, PacketSet, Ranges};
 use oxidd::bcdd::{BCDDFunction, BCDDManagerRef, new_manager};
 use oxidd::util::AllocResult;
 use oxidd::{BooleanFunction, BooleanFunctionQuant, Function, Manager, ManagerRef, VarNo};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -21,6 +24,8 @@ pub const CLEARINGS_MAX: u64 = 24;
 const CACHE: usize = 1 << 21;
 /// The bit of [`Unknown::Written`] that stands for the whole of what is written: whether it is what it was.
 pub(super) const MARKER: u32 = u32::MAX;
+/// The bits of [`Unknown::Written`] from this one on choose an address.
+pub const ADDRESS_BITS: u32 = 1 << 16;
 /// Most named unknowns of a space.
 pub const UNKNOWNS_MAX: usize = 60_000;
 
@@ -145,7 +150,8 @@ pub enum Unknown {
     Named(String, u32),
     /// A match that counts, draws, or looks at what other packets have left behind; where it stands.
     Opaque(String),
-    /// Bits of what a target has made of a field: the target, and which bit.
+    /// Bits of what a target has made of a field: the target, and which bit. Of an address they are bits of a number
+    /// that stands for it, counted from [`ADDRESS_BITS`] on.
     Written(String, u32),
     /// The packet is the first of a connection that a helper announced, so that table nat is asked.
     FirstOfRelated,
@@ -169,9 +175,22 @@ pub struct Space {
     /// First variable and number of variables of each group, most significant first.
     groups: BTreeMap<Group, (VarNo, u32)>,
     interfaces: Vec<Interface>,
+    /// Addresses as diagrams have them; none: they are bits.
+    pub(super) stretches: Option<Stretches>,
     unknowns: Vec<Unknown>,
+    /// The variable of each.
+    unknown_variables: Vec<VarNo>,
     unknown_index: HashMap<Unknown, VarNo>,
-    first_unknown: VarNo,
+    /// Variables that are kept for named unknowns, and the first of them with their number.
+    near: BTreeMap<String, VarNo>,
+    near_variables: (VarNo, u32),
+    /// Behind the last variable of a field.
+    fields_end: VarNo,
+    variables: u32,
+    /// Diagrams in the order of telling, where that is another one.
+    telling: OnceCell<Telling>,
+    /// What examples are like.
+    pub(super) liked: OnceCell<Vec<Packets>>,
     /// Most nodes, and at how many it is cleared.
     nodes: usize,
     clear_at: Cell<usize>,
@@ -199,11 +218,7 @@ impl fmt::Debug for Space {
 }
 
 /// The order of the groups in the diagrams, first what many rules ask together.
-fn order(family: Family, interface_bits: u32) -> Vec<(Group, u32)> {
-    let address = match family {
-        Family::V4 => 32,
-        Family::V6 => 128,
-    };
+fn order(address: u32, interface_bits: u32) -> Vec<(Group, u32)> {
     let fields = [
         (Field::State, STATE_BITS),
         (Field::Protocol, 8),
@@ -249,27 +264,51 @@ impl Space {
         rulesets: impl IntoIterator<Item = &'a Ruleset>,
         nodes: usize,
     ) -> Result<Self> {
+        Self::apart(rulesets, Apart::new(family), nodes)
+    }
+
+    /// The space of these rule sets in which questions name more addresses than rules do.
+    pub fn apart<'a>(
+        rulesets: impl IntoIterator<Item = &'a Ruleset>,
+        mut apart: Apart,
+        nodes: usize,
+    ) -> Result<Self> {
+        let rulesets: Vec<&Ruleset> = rulesets.into_iter().collect();
+        rulesets.iter().for_each(|ruleset| apart.add_ruleset(ruleset));
+        let (family, stretches) = (apart.family(), apart.stretches());
+        let near = stretches.as_ref().map(|all| near(family, &rulesets, all)).unwrap_or_default();
         let interfaces = interfaces(rulesets);
         let bits = u32::BITS - (interfaces.len() as u32).saturating_sub(1).leading_zeros();
-        let order = order(family, bits);
+        let address = stretches.as_ref().map_or_else(|| stretches::width(family), Stretches::bits);
         let manager = new_manager(nodes, CACHE.min(nodes), 1);
-        let count: u32 = order.iter().map(|(_, bits)| bits).sum();
-        manager.with_manager_exclusive(|manager| manager.add_vars(count));
         let mut groups = BTreeMap::new();
-        let mut first = 0;
-        for (group, bits) in order {
+        let (mut first, mut first_near) = (0, 0);
+        for (group, bits) in order(address, bits) {
             groups.insert(group, (first, bits));
             first += bits;
+            if group == Group::Field(Field::Source) {
+                first_near = first;
+                first += near.len() as u32;
+            }
         }
+        let near_variables = (first_near, near.len() as u32);
+        manager.with_manager_exclusive(|manager| manager.add_vars(first));
         let every = Packets(manager.with_manager_shared(|m| BCDDFunction::t(m)));
         let mut space = Self {
             family,
             manager,
             groups,
             interfaces,
+            stretches,
             unknowns: Vec::new(),
+            unknown_variables: Vec::new(),
             unknown_index: HashMap::new(),
-            first_unknown: first,
+            near: near.into_iter().zip(first_near..).collect(),
+            near_variables,
+            fields_end: first,
+            variables: first,
+            telling: OnceCell::new(),
+            liked: OnceCell::new(),
             assumed: every.clone(),
             nodes,
             clear_at: Cell::new(nodes / 4 * 3),
@@ -330,19 +369,34 @@ impl Space {
         &self.groups
     }
 
-    /// The unknown that a variable stands for.
-    #[must_use]
-    pub fn unknown_of(&self, variable: VarNo) -> Option<&Unknown> {
-        let at = variable.checked_sub(self.first_unknown)?;
-        self.unknowns.get(at as usize)
-    }
-
     pub(crate) fn known_variable(&self, unknown: &Unknown) -> Option<VarNo> {
         self.unknown_index.get(unknown).copied()
     }
 
-    pub(super) const fn first_unknown(&self) -> VarNo {
-        self.first_unknown
+    /// The variables of [`Self::unknowns`].
+    pub(super) fn unknown_variables(&self) -> &[VarNo] {
+        &self.unknown_variables
+    }
+
+    /// How many variables there are.
+    pub(super) const fn variables(&self) -> u32 {
+        self.variables
+    }
+
+    /// Behind the last variable of a field.
+    pub(super) const fn fields_end(&self) -> VarNo {
+        self.fields_end
+    }
+
+    /// Where unknowns stand between fields: the first variable, and how many.
+    pub(super) const fn near_variables(&self) -> (VarNo, u32) {
+        self.near_variables
+    }
+
+    /// Diagrams in the order of telling; `None` where the diagrams have it already.
+    pub(super) fn telling(&self) -> Option<&Telling> {
+        let make = || Telling::new(&self.groups, self.near_variables, self.nodes);
+        (self.near_variables.1 > 0).then(|| self.telling.get_or_init(make))
     }
 
     /// Clears away what nothing needs any more, where much has been made since the last time: in good time, for an
@@ -375,10 +429,18 @@ impl Space {
         if self.unknowns.len() >= UNKNOWNS_MAX {
             return Err(Exhausted);
         }
-        let range = self.manager.with_manager_exclusive(|manager| manager.add_vars(1));
+        let kept = match &unknown {
+            Unknown::Named(text, 0) => self.near.get(text).copied(),
+            _ => None,
+        };
+        let variable = kept.unwrap_or_else(|| {
+            self.variables += 1;
+            self.manager.with_manager_exclusive(|manager| manager.add_vars(1)).start
+        });
         self.unknowns.push(unknown.clone());
-        self.unknown_index.insert(unknown, range.start);
-        Ok(range.start)
+        self.unknown_variables.push(variable);
+        self.unknown_index.insert(unknown, variable);
+        Ok(variable)
     }
 
     /// The packets of which an unknown says yes.
@@ -401,10 +463,11 @@ impl Space {
         *self.numbers.entry((place.to_string(), *count)).or_insert(next)
     }
 
-    /// Packets whose group has a value in one of the ranges, both ends included.
+    /// Packets whose group has a value in one of the ranges, both ends included. Addresses are told apart only where
+    /// rules do, or [`Apart`] says so.
     pub fn all_of(&self, group: Group, ranges: &[(u128, u128)]) -> Result<Packets> {
         let bits = self.bits(group)?;
-        self.among(&bits, ranges)
+        self.among(&bits, &self.coded(group, ranges)?)
     }
 
     /// Packets with a field, as formulas have it, in one of the ranges.
@@ -483,13 +546,7 @@ impl Space {
             let found = STATES.iter().enumerate().filter(|(_, (bit, _))| asked(*bit));
             return found.map(|(at, _)| (at as u128, at as u128)).collect();
         }
-        if self.number(field, u128::MAX) == u128::MAX {
-            return ranges.clone();
-        }
-        // IPv4 addresses are those numbers that end in zeros.
-        let up = |low: u128| self.number(field, low) + u128::from(low << 32 != 0);
-        let numbers = ranges.iter().map(|(low, high)| (up(*low), self.number(field, *high)));
-        numbers.filter(|(low, high)| low <= high).collect()
+        if is_address(field) { stretches::numbers(self.family, ranges) } else { ranges.clone() }
     }
 
     /// The numbers of interfaces that a pattern takes.
@@ -580,7 +637,8 @@ impl Space {
             return Ok(differ);
         }
         let mut markers = self.none();
-        for (unknown, variable) in self.unknowns.iter().zip(self.first_unknown..) {
+        for (unknown, variable) in self.unknowns.iter().zip(self.unknown_variables.iter().copied())
+        {
             let Unknown::Written(place, bit) = unknown else { continue };
             let variable = self.variable(variable)?;
             if *bit != MARKER && Packets(differ.0.exists(&variable.0)?) != differ {
@@ -594,7 +652,7 @@ impl Space {
     }
 
     fn variables_of(&self, open: impl Fn(&Unknown) -> bool) -> Result<Packets> {
-        let unknowns = (self.first_unknown..).zip(&self.unknowns);
+        let unknowns = self.unknown_variables.iter().copied().zip(&self.unknowns);
         self.cube(unknowns.filter(|(_, unknown)| open(unknown)).map(|(at, _)| at).collect())
     }
 
@@ -622,7 +680,7 @@ impl Space {
             return Ok(known);
         }
         let (first, count) = self.groups.get(&group).copied().unwrap_or_default();
-        let all = 0..self.first_unknown + self.unknowns.len() as u32;
+        let all = 0..self.variables;
         let all = all.filter(|variable| !(first..first + count).contains(variable));
         let made = self.cube(all.collect())?;
         self.beside.borrow_mut().insert(group, (self.unknowns.len(), made.clone()));
@@ -662,9 +720,8 @@ impl Space {
     /// Whether a packet is in the set, by the value of each variable; those that are not there are `false`.
     #[must_use]
     pub fn contains(&self, packets: &Packets, values: &[bool]) -> bool {
-        let count = self.first_unknown + self.unknowns.len() as u32;
         let given = values.iter().copied().chain(std::iter::repeat(false));
-        packets.0.eval((0..count).zip(given))
+        packets.0.eval((0..self.variables).zip(given))
     }
 
     /// A formula over fields as a set, of packets as they came in.
@@ -712,7 +769,7 @@ mod tests {
 
     #[test]
     fn room_and_work_have_an_end() {
-        let group = Group::Field(Field::Source);
+        let group = Group::Field(Field::Mark);
         let space = Space::with_nodes(Family::V4, [], 20_000).expect("a space");
         // Sets that are made and left: each needs some room, and all of them far more than there is.
         let mut number = 0_u128;

@@ -1,9 +1,10 @@
 //! A rule set with what the algebra says of it: by rule the packets that come to it, that it asks for and that it
 //! matches, over all ways through the host.
 
+use crate::algebra::Apart;
 use crate::algebra::chain::RuleAt;
 use crate::algebra::places::{self, is_opaque};
-use crate::algebra::space::{Group, Interface, Packets, Result, STATES, Space};
+use crate::algebra::space::{Group, Interface, NODES_MAX, Packets, Result, STATES, Space};
 use crate::algebra::way::{self, Outcome, Stage, Way};
 use crate::lint::finding::{Edit, Expected, Fix};
 use crate::rule::words::RuleWords;
@@ -106,7 +107,9 @@ impl std::fmt::Debug for Linted<'_> {
 impl<'a> Linted<'a> {
     /// Looks a rule set over.
     pub fn new(source: &'a str, ruleset: &'a Ruleset, beside: Option<&'a Ruleset>) -> Result<Self> {
-        let mut space = Space::new(ruleset.family, [ruleset])?;
+        let mut apart = Apart::new(ruleset.family);
+        crate::lints::hairpin_missing::add_addresses(&mut apart, ruleset);
+        let mut space = Space::apart([ruleset], apart, NODES_MAX)?;
         let every = entering(&space, [ruleset])?;
         let mut outcomes = Vec::new();
         for one in Way::ALL {
@@ -320,7 +323,7 @@ impl<'a> Linted<'a> {
         Ok(all)
     }
 
-    /// Packets with a field in a range.
+    /// Packets with a field in a range; of addresses one that rules name ([`Space::touching`]).
     pub fn within(&self, field: Field, low: u128, high: u128) -> Result<Packets> {
         self.space.all_of(Group::Field(field), &[(low, high)])
     }

@@ -2,11 +2,11 @@
 //! count, mark or translate do so with other packets.
 
 use super::linted::{decision, verdict_word};
-use crate::algebra::Example;
 use crate::algebra::chain::RuleAt;
 use crate::algebra::places::is_opaque;
-use crate::algebra::space::{Packets, Result, STATES, Space};
+use crate::algebra::space::{NODES_MAX, Packets, Result, STATES, Space};
 use crate::algebra::way::{self, Outcome, Way};
+use crate::algebra::{Apart, Example};
 use crate::lint::finding::Expected;
 use keepstate_ruleset::extension::names;
 use keepstate_ruleset::model::{ChainIndex, Jump, Rule, Ruleset, TableName};
@@ -72,7 +72,13 @@ impl Proof {
 /// # Errors
 /// Their packet sets are too large.
 pub fn prove(old: &Ruleset, new: &Ruleset, expected: &[Expected]) -> Result<Proof> {
-    let mut space = Space::new(old.family, [old, new])?;
+    let mut apart = Apart::new(old.family);
+    for one in expected {
+        if let Expected::Only(set, _) = one {
+            apart.add_set(set);
+        }
+    }
+    let mut space = Space::apart([old, new], apart, NODES_MAX)?;
     let mut proof = Proof { is_expected: true, ..Proof::default() };
     let mut allowed = space.none();
     for one in expected {

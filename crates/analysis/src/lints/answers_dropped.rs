@@ -87,7 +87,7 @@ fn answers_elsewhere(linted: &Linted<'_>, answer: &Example) -> Result<bool> {
         (Field::SourcePort, answer.source_port.into()),
         (Field::DestinationPort, answer.destination_port.into()),
     ] {
-        like = like.and(&linted.within(field, number, number)?)?;
+        like = like.and(&linted.space.touching(Group::Field(field), &[(number, number)])?)?;
     }
     Ok(!like.is_empty())
 }

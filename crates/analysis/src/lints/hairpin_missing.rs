@@ -1,7 +1,7 @@
 //! A forwarded service that hosts beside the server cannot reach at the public address.
 
-use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
+use crate::algebra::{Apart, Way};
 use crate::conversation::{Fate, Received, Spot, conversation};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
@@ -10,8 +10,9 @@ use crate::witness::{destination_of, usable};
 use keepstate_conntrack::Hook;
 use keepstate_engine::route::Network;
 use keepstate_packet::{Address, Family};
+use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::model::{Jump, Ruleset, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use std::net::IpAddr;
 
@@ -51,6 +52,26 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(one);
     }
     Ok(())
+}
+
+/// The addresses that are asked about.
+pub(crate) fn add_addresses(apart: &mut Apart, ruleset: &Ruleset) {
+    let Some(table) = ruleset.table(TableName::Nat) else { return };
+    let chains = table.chains.iter().filter(|chain| chain.hook == Some(Hook::Prerouting));
+    for rule in chains.flat_map(|chain| &chain.rules) {
+        let Jump::Target(target) = &rule.target else { continue };
+        let writes = target.effect().writes;
+        let servers = writes.iter().filter_map(|change| match change {
+            Change::Among(Field::Destination, ranges) => ranges.first(),
+            _ => None,
+        });
+        for (server, _) in servers {
+            let server = Address(server.to_be_bytes()).ip(ruleset.family);
+            let Beside { low, high, server, .. } = Beside::of(server, ruleset.family);
+            apart.add_values(&vec![(low + 2, high - 1), (server, server)]);
+            apart.add_values(&vec![(low, high)]);
+        }
+    }
 }
 
 /// The network that a server is taken to be on.

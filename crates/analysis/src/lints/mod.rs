@@ -12,7 +12,7 @@ mod duplicate_rule;
 mod established_late;
 mod forward_open;
 mod goto_skips_rules;
-mod hairpin_missing;
+pub(crate) mod hairpin_missing;
 mod helper_missing;
 mod helper_too_broad;
 mod helper_unused;

@@ -96,7 +96,7 @@ fn missing(linted: &Linted<'_>, way: Way) -> Result<Vec<(u128, &'static str)>> {
     for (kind, name, (low, high)) in KINDS {
         let packets = linted
             .within(Field::Icmp, kind << 8, kind << 8 | 0xff)?
-            .and(&linted.within(Field::Destination, low, high)?)?;
+            .and(&linted.space.touching(Group::Field(Field::Destination), &[(low, high)])?)?;
         // Where none passes at all, that is said.
         let known = missing.iter().any(|(one, _)| *one == kind);
         if !known && passed.and(&packets)?.is_empty() {

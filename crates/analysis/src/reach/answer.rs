@@ -4,7 +4,7 @@ use super::around::{self, Toward};
 use super::ends::{End, Written};
 use super::matrix::{Between, Matrix, Open, Shown};
 use super::service::Service;
-use super::services::Alike;
+use super::services::{Alike, SERVICES_MAX, joined, told_apart};
 use super::sets::{Opener, Reach};
 use super::spoof::Spoofing;
 use crate::algebra::Exhausted;
@@ -40,6 +40,9 @@ pub struct Answer {
     /// The services that rules tell apart.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Alike>,
+    /// Services of which nothing is told: they are too many, or their packet sets too large.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
     /// Interface by interface, where it was asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spoofing: Vec<Spoofing>,
@@ -103,7 +106,23 @@ impl Reach<'_> {
     /// # Errors
     /// When the question does not fit, or is too large.
     pub fn answer(&self, question: &Question, shown: &Shown<'_>) -> Result<Answer, Unanswered> {
-        let mut answer = Answer {
+        let mut answer = self.begin(question);
+        for service in &question.services {
+            let between = self.ends(question, Some(service))?;
+            answer.matrices.push(self.matrix(service, &between, shown)?);
+        }
+        if question.all {
+            let services = told_apart(self.ruleset);
+            let (asked, rest) = services.split_at(services.len().min(SERVICES_MAX));
+            answer.services = self.alike(asked, &self.ends(question, None)?)?;
+            answer.untold = joined(rest);
+        }
+        Ok(answer)
+    }
+
+    /// An answer that tells nothing yet.
+    pub(super) fn begin(&self, question: &Question) -> Answer {
+        Answer {
             family: if self.family() == Family::V4 { "ipv4" } else { "ipv6" },
             from: question.from.text.clone(),
             to: question.to.text.clone(),
@@ -112,19 +131,15 @@ impl Reach<'_> {
                 && self.opener != Opener::Host,
             assumptions: self.assumptions(),
             ..Answer::default()
-        };
-        for service in &question.services {
-            let between = self.ends(question, Some(service))?;
-            answer.matrices.push(self.matrix(service, &between, shown)?);
         }
-        if question.all {
-            answer.services = self.services(&self.ends(question, None)?)?;
-        }
-        Ok(answer)
     }
 
     /// The addresses of both ends.
-    fn ends(&self, question: &Question, service: Option<&Service>) -> Result<Between, Unanswered> {
+    pub(super) fn ends(
+        &self,
+        question: &Question,
+        service: Option<&Service>,
+    ) -> Result<Between, Unanswered> {
         let mut between = self.everywhere();
         between.is_square = is_open(question);
         for (written, is_source) in [(&question.from, true), (&question.to, false)] {

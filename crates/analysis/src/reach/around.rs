@@ -1,6 +1,7 @@
 //! What is known of the networks around the filter: which addresses are behind which interface, and which are the
 //! host's own.
 
+use crate::algebra::Apart;
 use crate::algebra::rows::{Values, addresses, complement, tidy};
 use crate::algebra::space::{Group, Interface, Packets, Result, Space};
 use keepstate_packet::{Address, Family};
@@ -36,6 +37,8 @@ pub struct Around {
     pub source_ports: Option<(u16, u16)>,
     /// Also packets that no router takes (RFC 1812, 5.3.7): those of a loopback address, say.
     pub martians: bool,
+    /// Other addresses that will be asked about.
+    pub asked: Values,
 }
 
 impl Default for Around {
@@ -49,6 +52,7 @@ impl Default for Around {
             toward: Toward::default(),
             source_ports: None,
             martians: false,
+            asked: Values::new(),
         }
     }
 }
@@ -184,6 +188,17 @@ impl Around {
             true => vec![(0, last(family))],
             false => complement(&unroutable(family), last(family)),
         }
+    }
+
+    /// The addresses that questions name.
+    pub(super) fn apart(&self, family: Family) -> Apart {
+        let mut apart = Apart::new(family);
+        apart.add_values(&self.domain(family));
+        apart.add_values(&internet(family));
+        apart.add_values(&self.asked);
+        let networks = self.networks.iter().map(|(_, values)| values);
+        networks.chain(&self.local).for_each(|values| apart.add_values(values));
+        apart
     }
 
     /// Adds what a file says of the form `eth0 = [10.0.0.0/8, 192.0.2.0-192.0.2.9]`, also

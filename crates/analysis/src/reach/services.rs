@@ -7,12 +7,13 @@ use super::sets::Reach;
 use crate::algebra::rows::Values;
 use crate::algebra::space::{Group, Packets, Result};
 use keepstate_packet::{Family, icmp, icmpv6, tcp, udp};
+use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Most intervals of ports that are asked one by one.
-pub const INTERVALS_MAX: usize = 4_000;
+/// Most services that are asked about at once.
+pub const SERVICES_MAX: usize = 8_000;
 
 /// Services that are treated alike.
 #[derive(Clone, Debug, Serialize)]
@@ -31,38 +32,37 @@ pub struct Alike {
 }
 
 impl Reach<'_> {
-    /// All services, those that are treated alike together; first those that anybody can open.
-    pub fn services(&self, between: &Between) -> Result<Vec<Alike>> {
+    /// These services, those that are treated alike together; first those that anybody can open.
+    pub(super) fn alike(&self, services: &[Service], between: &Between) -> Result<Vec<Alike>> {
         let among = self.between(between)?;
-        let edges = self.edges();
         let mut rows: Vec<(Service, Packets, Packets)> = Vec::new();
-        for protocol in &edges.protocols {
-            let from = rows.len();
-            for service in edges.services(*protocol, self.family()).into_iter().take(INTERVALS_MAX)
-            {
-                // One port of each interval stands for it.
-                let first = service.ports.iter().map(|(low, _)| (*low, *low)).collect();
-                let one = Service { ports: first, ..service.clone() };
-                let pairs = self.pairs(&one, &among)?;
-                let same = rows.iter_mut().skip(from).find(|(known, certain, possible)| {
-                    (certain, possible) == (&pairs.certain, &pairs.possible)
-                        && known.icmp == service.icmp
-                });
-                match same {
-                    Some((known, ..)) => join(&mut known.ports, &service.ports),
-                    None => rows.push((service, pairs.certain, pairs.possible)),
-                }
+        let mut from = 0;
+        for service in services {
+            // One port of each interval stands for it.
+            let first = service.ports.iter().map(|(low, _)| (*low, *low)).collect();
+            let one = Service { ports: first, ..service.clone() };
+            let pairs = self.pairs(&one, &among)?;
+            if rows.last().is_some_and(|(known, ..)| known.protocol != service.protocol) {
+                from = rows.len();
+            }
+            let same = rows.iter_mut().skip(from).find(|(known, certain, possible)| {
+                (certain, possible) == (&pairs.certain, &pairs.possible)
+                    && known.icmp == service.icmp
+            });
+            match same {
+                Some((known, ..)) => join(&mut known.ports, &service.ports),
+                None => rows.push((service.clone(), pairs.certain, pairs.possible)),
             }
         }
         let mut alike = Vec::with_capacity(rows.len());
         for (service, certain, possible) in rows {
-            alike.push(self.alike(service, &certain, &possible, between)?);
+            alike.push(self.row(service, &certain, &possible, between)?);
         }
         alike.sort_by_key(|row| std::cmp::Reverse(row.open));
         Ok(alike)
     }
 
-    fn alike(
+    fn row(
         &self,
         service: Service,
         certain: &Packets,
@@ -95,18 +95,26 @@ impl Reach<'_> {
         crate::algebra::rows::tidy(&mut values);
         Ok(values)
     }
+}
 
-    /// Where rules begin and end to treat ports and types otherwise, and the protocols that they name.
-    fn edges(&self) -> Edges {
-        let mut edges = Edges::default();
-        let tables = self.ruleset.tables.iter().flat_map(|table| &table.chains);
-        for rule in tables.flat_map(|chain| &chain.rules) {
-            edges.add(&PacketSet::of_rule(rule));
+/// The services that rules may treat otherwise than others.
+#[must_use]
+pub fn told_apart(ruleset: &Ruleset) -> Vec<Service> {
+    let edges = Edges::of(ruleset);
+    let of = |protocol: &u8| edges.services(*protocol, ruleset.family);
+    edges.protocols.iter().flat_map(of).collect()
+}
+
+/// Services by name, ports that follow each other together.
+pub(super) fn joined(services: &[Service]) -> Vec<String> {
+    let mut all: Vec<Service> = Vec::new();
+    for service in services {
+        match all.last_mut().filter(|last| last.protocol == service.protocol) {
+            Some(last) if service.icmp.is_none() => join(&mut last.ports, &service.ports),
+            _ => all.push(service.clone()),
         }
-        let icmp = if self.family() == Family::V4 { icmp::PROTOCOL } else { icmpv6::PROTOCOL };
-        edges.protocols.extend([tcp::PROTOCOL, udp::PROTOCOL, icmp]);
-        edges
     }
+    all.iter().map(ToString::to_string).collect()
 }
 
 #[derive(Default)]
@@ -119,6 +127,18 @@ struct Edges {
 }
 
 impl Edges {
+    /// Where rules begin and end to treat ports and types otherwise, and the protocols that they name.
+    fn of(ruleset: &Ruleset) -> Self {
+        let mut edges = Self::default();
+        let tables = ruleset.tables.iter().flat_map(|table| &table.chains);
+        for rule in tables.flat_map(|chain| &chain.rules) {
+            edges.add(&PacketSet::of_rule(rule));
+        }
+        let icmp = if ruleset.family == Family::V4 { icmp::PROTOCOL } else { icmpv6::PROTOCOL };
+        edges.protocols.extend([tcp::PROTOCOL, udp::PROTOCOL, icmp]);
+        edges
+    }
+
     fn add(&mut self, set: &PacketSet) {
         match set {
             PacketSet::All(sets) | PacketSet::Any(sets) => {

@@ -3,7 +3,7 @@
 use super::around::{self, Around, Toward};
 use super::service::{Service, WITH_PORTS};
 use crate::algebra::rows::Values;
-use crate::algebra::space::{Group, Packets, Result, Space, Unknown};
+use crate::algebra::space::{Group, NODES_MAX, Packets, Result, Space, Unknown};
 use crate::algebra::way::{Outcome, Way, follow};
 use keepstate_conntrack::Hook;
 use keepstate_packet::{Family, icmp, icmpv6, sctp, tcp, udp};
@@ -87,7 +87,18 @@ impl<'a> Reach<'a> {
         opener: Opener,
         services: &[Service],
     ) -> Result<Self> {
-        let mut space = Space::new(ruleset.family, [ruleset])?;
+        Self::within(ruleset, around, opener, services, NODES_MAX)
+    }
+
+    /// The same with at most so many nodes.
+    pub(super) fn within(
+        ruleset: &'a Ruleset,
+        around: Around,
+        opener: Opener,
+        services: &[Service],
+        nodes: usize,
+    ) -> Result<Self> {
+        let mut space = Space::apart([ruleset], around.apart(ruleset.family), nodes)?;
         let mut plain = plain(&space, &around, opener)?;
         if !services.is_empty() {
             let mut asked = space.none();

@@ -251,6 +251,15 @@ impl Text<'_> {
             let head = format!("  {}    ", self.page.paint(31, "closed"));
             self.page.hanging(&head, &spaced(&closed.join("; ")), 12);
         }
+        if !answer.untold.is_empty() {
+            self.page.blank();
+            let head = format!("  {}  ", self.page.paint(33, "not told"));
+            let text = format!(
+                "{}: too many, or too large to be told all at once; --service asks for one",
+                answer.untold.join("; ")
+            );
+            self.page.hanging(&head, &spaced(&text), 12);
+        }
     }
 
     fn spoofing(&mut self, found: &[Spoofing]) {

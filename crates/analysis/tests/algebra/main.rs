@@ -6,13 +6,14 @@
 mod grammar;
 #[allow(dead_code, reason = "ways of single packets are asked for by other tests")]
 mod ground;
+mod large;
 mod real;
 mod ways;
 
 use grammar::{Draw, Pools};
 use ground::{number_of, parse};
-use keepstate_analysis::algebra::space::Unknown;
-use keepstate_analysis::algebra::{Example, Packets, Space, chain};
+use keepstate_analysis::algebra::space::{NODES_MAX, Unknown};
+use keepstate_analysis::algebra::{Apart, Example, Packets, Space, chain};
 use keepstate_conntrack::{Hook, Sysctls, Table as Connections, Tracked, table::Template};
 use keepstate_packet::{Address, Family, Instant, InterfaceName, LinkInfo, Parsed};
 use keepstate_ruleset::evaluate::{
@@ -81,7 +82,7 @@ fn compare(
     (draw, pools): (&mut Draw, &Pools),
     sum: &mut Sum,
 ) {
-    let mut space = Space::new(ruleset.family, [ruleset]).expect("a space");
+    let mut space = space(ruleset, draw);
     let matches = matches_of([table]);
     for hook in table.name.hooks() {
         let Some(base) = table.builtin(*hook) else { continue };
@@ -159,6 +160,20 @@ fn compare(
             *sum.verdicts.entry(format!("{:?}", ran.verdict)).or_default() += 1;
         }
     }
+}
+
+/// Addresses are told apart where rules do, or more of them, or all.
+fn space(ruleset: &Ruleset, draw: &mut Draw) -> Space {
+    let mut apart = Apart::new(ruleset.family);
+    match draw.below(4) {
+        0 => apart.keep_bits(),
+        1 => {
+            let low = u128::from(draw.below(1 << 32));
+            apart.add_values(&vec![(low, low + u128::from(draw.below(1 << 8)))]);
+        }
+        _ => {}
+    }
+    Space::apart([ruleset], apart, NODES_MAX).expect("a space")
 }
 
 /// Packets for each built-in chain of a rule set.

@@ -3,7 +3,7 @@
 
 use super::grammar::{self, Draw};
 use super::ground::{number_of, parse};
-use keepstate_analysis::algebra::{Example, Space, Way, chain::RuleAt, way};
+use keepstate_analysis::algebra::{Example, Way, chain::RuleAt, way};
 use keepstate_conntrack::{Hook, Sysctls};
 use keepstate_engine::{Engine, Host, Packet, PolicyOrRule, Verdict, route::InterfaceIndex};
 use keepstate_packet::{Family, Instant, InterfaceName, LinkInfo, Parsed, checksum};
@@ -26,7 +26,7 @@ fn packets_come_to_the_end_that_the_sets_say() {
         let (source, pools) = grammar::gateway(&mut draw, family);
         let load = || parse(&source, family);
         let ruleset = load();
-        let mut space = Space::new(family, [&ruleset]).expect("a space");
+        let mut space = super::space(&ruleset, &mut draw);
         let every = space.every();
         let outcome = way::follow(&mut space, &ruleset, Way::Through, &every).expect("a walk");
         let bounds = |set| (space.narrowest(&set).expect("low"), space.widest(&set).expect("high"));

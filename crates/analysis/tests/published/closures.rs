@@ -85,7 +85,7 @@ fn one(case: &Case, port: u16, (table, differences): (&mut String, &mut String))
     if !compared.only_first.is_empty() {
         let _ = write!(differences, "\n### {}, {chain}, port {port}\n\n", case.name);
         let evidence = Evidence { reach: &reach, source: &source, table: TableName::Filter, port };
-        differences.push_str(&evidence.told(&compared, &ours.pairs));
+        differences.push_str(&evidence.told(&compared));
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::compare::Compared;
 use super::{V4, rules};
-use keepstate_analysis::algebra::Space;
 use keepstate_analysis::algebra::rows::addresses;
-use keepstate_analysis::algebra::space::{Group, Interface, Packets};
+use keepstate_analysis::algebra::space::{Group, Interface, NODES_MAX, Packets};
+use keepstate_analysis::algebra::{Apart, Space};
 use keepstate_analysis::reach::matrix::Between;
 use keepstate_analysis::reach::sets::Pairs;
-use keepstate_analysis::reach::{Reach, Service, Shown, Toward};
+use keepstate_analysis::reach::{Around, Reach, Service, Shown, Toward};
 use keepstate_conntrack::Hook;
 use keepstate_packet::{sctp, tcp};
 use keepstate_ruleset::diagnostic::Lines;
@@ -38,7 +38,18 @@ struct Why {
 
 impl Evidence<'_> {
     /// Of all pairs that are open in the first alone: those with the same reasons together.
-    pub(crate) fn told(&self, compared: &Compared, pairs: &Pairs) -> String {
+    pub(crate) fn told(&self, compared: &Compared) -> String {
+        let asked = compared.joint.iter().map(|one| (one.first, one.first)).collect();
+        let around = Around { asked, ..self.reach.around.clone() };
+        let service = Service::of_ports(tcp::PROTOCOL, self.port, self.port);
+        let services = [service];
+        let (ruleset, opener) = (self.reach.ruleset, self.reach.opener);
+        let reach = Reach::of_services(ruleset, around, opener, &services).expect("sets");
+        let pairs = reach.pairs(&services[0], &reach.space.every()).expect("pairs");
+        Evidence { reach: &reach, ..*self }.groups(compared, &pairs)
+    }
+
+    fn groups(&self, compared: &Compared, pairs: &Pairs) -> String {
         let mut all: BTreeMap<Why, Vec<(usize, usize)>> = BTreeMap::new();
         for pair in &compared.only_first {
             let (from, to) = (compared.joint[pair.0].first, compared.joint[pair.1].first);
@@ -119,16 +130,16 @@ impl Evidence<'_> {
 
     /// What the engine says of a packet of the pair.
     fn confirmed(&self, from: u128, to: u128) -> String {
+        let lines = Lines::of(self.source);
+        let load = || Some(rules(self.source, self.table));
+        let shown = Shown { lines: &lines, load: &load };
+        let service = Service::of_ports(tcp::PROTOCOL, self.port, self.port);
         let between = Between {
             from: vec![(from, from)],
             to: vec![(to, to)],
             among: self.reach.space.every(),
             is_square: false,
         };
-        let lines = Lines::of(self.source);
-        let load = || Some(rules(self.source, self.table));
-        let shown = Shown { lines: &lines, load: &load };
-        let service = Service::of_ports(tcp::PROTOCOL, self.port, self.port);
         let matrix = self.reach.matrix(&service, &between, &shown).expect("sets");
         let witness = matrix.closed.expect("a packet");
         match witness.confirmed {
@@ -147,7 +158,10 @@ impl Evidence<'_> {
             (_, Toward::Beyond) => Hook::Forward,
         };
         let table = ruleset.table(self.table).expect("the table");
-        let mut space = Space::new(V4, [ruleset]).expect("a space");
+        let mut apart = Apart::new(V4);
+        apart.add_values(&vec![(from, from)]);
+        apart.add_values(&vec![(to, to)]);
+        let mut space = Space::apart([ruleset], apart, NODES_MAX).expect("a space");
         let field = |field, number| PacketSet::In(field, vec![(number, number)]);
         let address = |number: u128| number << 96;
         let packet = PacketSet::All(vec![

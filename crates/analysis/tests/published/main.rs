@@ -17,7 +17,6 @@ mod spoofing;
 use compare::{Matrix, Products};
 use keepstate_analysis::algebra::space::Group;
 use keepstate_analysis::reach::classes::{Side, classes};
-use keepstate_analysis::reach::sets::Pairs;
 use keepstate_analysis::reach::{Around, Reach, Service, Toward, around};
 use keepstate_packet::{Family, tcp};
 use keepstate_ruleset::labels::LabelNames;
@@ -116,7 +115,6 @@ fn asked(chain: Chain, networks: &[(&str, &str)]) -> Around {
 struct Found {
     possible: Matrix,
     certain: Products,
-    pairs: Pairs,
 }
 
 fn found(reach: &Reach<'_>, port: u16) -> Found {
@@ -133,7 +131,7 @@ fn found(reach: &Reach<'_>, port: u16) -> Found {
         split.collect()
     };
     let possible = Matrix { classes, pairs: products(&pairs.possible) };
-    Found { possible, certain: products(&pairs.certain), pairs }
+    Found { possible, certain: products(&pairs.certain) }
 }
 
 const HEAD: &str = "\

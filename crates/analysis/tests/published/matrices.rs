@@ -88,7 +88,7 @@ pub(crate) fn told() -> String {
         );
         if !compared.only_first.is_empty() {
             let _ = write!(differences, "\n### {name}, port {port}\n\n");
-            differences.push_str(&evidence.told(&compared, &ours.pairs));
+            differences.push_str(&evidence.told(&compared));
         }
     }
     let about = "\nPairs of classes are counted in the classes that tell apart what either tells apart. \

@@ -10,12 +10,13 @@ mod random;
 use keepstate_analysis::graph::Graph;
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, spoof,
+    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, in_parts, spoof,
 };
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{Ruleset, TableName};
 use keepstate_ruleset::syntax::iptables_save;
+use std::collections::BTreeMap;
 
 pub(crate) fn ruleset(source: &str, family: Family) -> Ruleset {
     match iptables_save::parse(source, family) {
@@ -34,7 +35,11 @@ fn ask(source: &str, around: Around, from: &str, to: &str, service: Option<&str>
     let services: Vec<_> = words.into_iter().chain(to.service.clone()).collect();
     let toward = if to.end == End::Host { Toward::Host } else { around.toward };
     let opener = if from.end == End::Host { Opener::Host } else { Opener::Other };
-    let around = Around { toward, ..around };
+    let mut around = Around { toward, ..around };
+    for end in [&from, &to] {
+        let addresses = end.addresses(&around, family);
+        around.asked.extend(addresses);
+    }
     let reach = Reach::new(&rules, around, opener).unwrap();
     let lines = Lines::of(source);
     let load = || Some(ruleset(source, family));
@@ -396,4 +401,43 @@ fn what_a_graph_says_is_escaped() {
     let graph = Graph::of_chain(&ruleset(source, Family::V4), TableName::Filter, "INPUT").unwrap();
     assert!(graph.svg().contains("a &lt;b&gt; &amp; "), "{}", graph.svg());
     assert!(graph.dot().contains("\\\\\\\"c"), "{}", graph.dot());
+}
+
+/// A protocol with a port, or with types of messages.
+type One = (u8, u16, Option<(u16, u16)>);
+
+/// Rows of all services, port by port.
+fn by_port(answer: &Answer) -> BTreeMap<One, String> {
+    let mut all = BTreeMap::new();
+    for row in &answer.services {
+        let told = format!("{:?} from {} to {}", row.open, row.from, row.to);
+        let ports = row.service.ports.iter().flat_map(|(low, high)| *low..=*high);
+        for port in ports.chain(row.service.ports.is_empty().then_some(0)) {
+            let known = all.insert((row.service.protocol, port, row.service.icmp), told.clone());
+            assert_eq!(known, None, "{row:?}");
+        }
+    }
+    all
+}
+
+#[test]
+fn services_in_parts_are_told_as_all_at_once() {
+    let mut source = String::from("*filter\n:FORWARD DROP [0:0]\n");
+    for number in 0..120_u32 {
+        let (port, host) = (1 + number * 487 % 60_000, number % 7);
+        source.push_str(&format!(
+            "-A FORWARD -s 10.0.{host}.0/24 -p tcp -m tcp --dport {port}:{} -j ACCEPT\n",
+            port + number % 3
+        ));
+    }
+    source.push_str("-A FORWARD -d 192.0.2.7 -p udp -m udp --dport 53 -j ACCEPT\n");
+    source.push_str("-A FORWARD -p icmp -m icmp --icmp-type 8 -j ACCEPT\nCOMMIT\n");
+    let rules = ruleset(&source, Family::V4);
+    let any = || Written::parse("any", Family::V4, &[]).unwrap();
+    let question = Question { from: any(), to: any(), services: Vec::new(), all: true };
+    let parts = in_parts(&rules, &Around::default(), Opener::Other, &question).unwrap();
+    let whole = ask(&source, Around::default(), "any", "any", None);
+    assert!(parts.untold.is_empty() && whole.untold.is_empty());
+    assert_eq!(by_port(&parts), by_port(&whole));
+    assert!(by_port(&whole).len() > 2 * 65_536);
 }

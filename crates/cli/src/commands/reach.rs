@@ -9,7 +9,8 @@ use keepstate_analysis::algebra::space::{self, Interface};
 use keepstate_analysis::graph::Graph;
 use keepstate_analysis::reach::ends::{End, Written};
 use keepstate_analysis::reach::{
-    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, around, render, spoof,
+    Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, Unanswered, around,
+    in_parts, render, spoof,
 };
 use keepstate_engine::{Host, Network};
 use keepstate_packet::Family;
@@ -175,6 +176,10 @@ impl Asked<'_> {
         let ruleset = &self.file.ruleset;
         let mut around = self.around()?;
         let question = self.question(&around)?;
+        for end in [&question.from, &question.to] {
+            let addresses = end.addresses(&around, ruleset.family);
+            around.asked.extend(addresses);
+        }
         let opener = match question.from.end {
             End::Host => Opener::Host,
             _ => Opener::Other,
@@ -199,14 +204,16 @@ impl Asked<'_> {
             return self.spoofing(&around, &shown);
         }
         let services = if question.all { &[] } else { question.services.as_slice() };
-        let reach =
-            Reach::of_services(ruleset, around, opener, services).map_err(
-                |error| match question.all {
-                    true => format!("{error}; asked of one service (--service) they are smaller"),
-                    false => error.to_string(),
-                },
-            )?;
-        reach.answer(&question, &shown).map_err(|why| why.to_string())
+        let known = around.clone();
+        let answer = Reach::of_services(ruleset, around, opener, services)
+            .map_err(Unanswered::from)
+            .and_then(|reach| reach.answer(&question, &shown));
+        match answer {
+            Err(Unanswered::Exhausted) if question.all => {
+                in_parts(ruleset, &known, opener, &question).map_err(|why| why.to_string())
+            }
+            answer => answer.map_err(|why| why.to_string()),
+        }
     }
 
     fn spoofing(&self, around: &Around, shown: &Shown<'_>) -> Result<Answer, String> {
