@@ -168,7 +168,8 @@ fn spoilt(random: &mut Random, text: String) -> String {
         }
         1 => text.to_lowercase(),
         2 if !text.is_empty() => {
-            text[..text.floor_char_boundary(random.below(text.len()))].to_owned()
+            let end = random.below(text.len());
+            text.char_indices().take_while(|(at, _)| *at < end).map(|(_, c)| c).collect()
         }
         3 => format!("{text}{text}"),
         _ => text,
