@@ -184,6 +184,12 @@ impl Stretches {
         self.bits
     }
 
+    /// Whether all that is to be told apart is.
+    fn tell(&self, apart: &Apart) -> bool {
+        let begins = |address: &u128| self.starts.binary_search(address).is_ok();
+        !apart.is_bitwise && apart.begins.iter().all(begins)
+    }
+
     /// The number of the stretch of an address.
     pub(super) fn of(&self, address: u128) -> u128 {
         self.starts.partition_point(|start| *start <= address).saturating_sub(1) as u128
@@ -240,6 +246,15 @@ impl Stretches {
 }
 
 impl Space {
+    /// Whether the addresses that rules ask for or write are told apart, as they are of the rules that this space was
+    /// made for.
+    #[must_use]
+    pub fn tells_apart(&self, ruleset: &Ruleset) -> bool {
+        let mut apart = Apart::new(self.family());
+        apart.add_ruleset(ruleset);
+        self.stretches.as_ref().is_none_or(|stretches| stretches.tell(&apart))
+    }
+
     /// Ranges of values of a group as its variables have them.
     pub(super) fn coded(&self, group: Group, ranges: &[(u128, u128)]) -> Result<Vec<(u128, u128)>> {
         let coded = match (group, &self.stretches) {

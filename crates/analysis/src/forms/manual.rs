@@ -113,6 +113,9 @@ pub fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn unknown(text: &str) -> Option<String> {
     let (list, name) = asked(text)?;
+    if list.iter().any(|one| one.name == name) {
+        return None;
+    }
     let near = nearest(name, list.iter().map(|one| one.name));
     let kind = list.first()?.kind;
     Some(match near {
@@ -256,6 +259,7 @@ mod tests {
         assert!(explain("match icmpv6").is_some());
         assert!(!is_name("-m conntrack --ctstate NEW"));
         assert_eq!(unknown("match contrack").unwrap().matches("conntrack").count(), 1);
-        assert!(unknown("conntrack").is_none());
+        assert!(explain("conntrack").is_some() && explain("contrack").is_none());
+        assert!(unknown("conntrack").is_none() && unknown("contrack").is_none());
     }
 }

@@ -43,20 +43,26 @@ impl<'r> Proof<'r> {
         if changed != TableName::Filter || !is_shown(is) {
             return false;
         }
-        if matches!(self.state, State::Unasked) {
-            self.state = self.begin();
+        let is_fit = match &self.state {
+            State::Unasked => false,
+            State::No => true,
+            // A change may name addresses that nothing told apart before.
+            State::Yes(space, ..) => space.tells_apart(is),
+        };
+        if !is_fit {
+            self.state = self.begin(is);
         }
         let State::Yes(space, possible, known) = &mut self.state else { return false };
         let Ok(ends) = ends(space, is) else { return false };
         alike(space, possible, known, &ends) == Ok(true)
     }
 
-    fn begin(&self) -> State {
+    fn begin(&self, is: &Ruleset) -> State {
         if !is_shown(self.was) {
             return State::No;
         }
         let family = self.was.family;
-        let Ok(mut space) = Space::with_nodes(family, [self.was], NODES_MAX) else {
+        let Ok(mut space) = Space::with_nodes(family, [self.was, is], NODES_MAX) else {
             return State::No;
         };
         match (possible(&space, &[self.was]), ends(&mut space, self.was)) {
