@@ -21,7 +21,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for rule in linted.with_target(&["LOG"]) {
         let Some(option) = rule.words.target_option("--log-prefix") else { continue };
         let prefix = option.value();
-        if !prefix.ends_with(|c: char| c.is_alphanumeric()) {
+        if !prefix.ends_with(|c: char| c.is_alphanumeric()) || rule.matched.is_empty() {
             continue;
         }
         let new = format!("--log-prefix \"{prefix} \"");

@@ -82,7 +82,11 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let finding = finding.evidence(format!("{} is accepted: {what}", packet_words(&packet)));
         let rule = format!("-A {} -m conntrack --ctstate INVALID -j DROP", base.name);
         let expected = Expected::Only(states(ct::INVALID), "INVALID packets");
-        found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));
+        found.push(
+            finding
+                .help(format!("first in {}: {rule}", base.name))
+                .fix(linted.first_in(table, chain, &rule, expected)),
+        );
     }
     Ok(())
 }

@@ -31,13 +31,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&outside)?
         .and(&Way::In.packets(&linted.space)?)?;
     let packet = linted.example(&ssh)?.unwrap_or_default();
+    let over = if linted.is_v4() { "IPv4" } else { "IPv6" };
     found.push(
         Finding::new(
             linted.place(TableName::Filter, base),
-            "nobody can open a TCP connection to this host, not even by ssh",
+            format!("nobody can open a TCP connection to this host over {over}, not even by ssh"),
         )
         .evidence(format!("{packet} is refused, as is every other"))
-        .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT"),
+        .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT, with -s or -i for those who may"),
     );
     Ok(())
 }

@@ -34,10 +34,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let here = rule.matched.and(&linted.passed(Way::In))?.and(&linted.outside()?)?;
         let Some(packet) = linted.example(&here)? else { continue };
         let packet = packet.split(", ").next().unwrap_or_default().to_string();
+        let answer = match rule.words.protocol() {
+            Some(6) => "a SYN-ACK of no connection: INVALID",
+            Some(17) => "the first packet of a connection of its own: NEW",
+            _ => "to tracking a packet of no connection that it knows: NEW or INVALID",
+        };
         found.push(
             Finding::new(rule.rule.span, "what comes in is left untracked, and what the host answers is tracked")
-                .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, so it makes a connection of its own, NEW"))
-                .help("the same in OUTPUT, with the ports the other way round (--sport)"),
+                .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, which is {answer}"))
+                .help("the same in OUTPUT, with the ports the other way round (--sport); what is untracked is accepted by --ctstate UNTRACKED, or by its ports"),
         );
     }
     Ok(())

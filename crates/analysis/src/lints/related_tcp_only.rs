@@ -49,8 +49,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         {
             continue;
         }
+        let is_alone = states.is_some_and(|option| option.value() == "RELATED");
         let help = match errors_pass(linted, rule)? {
-            true => String::from("leave RELATED out; the errors are let in by other rules"),
+            // Without its state the rule would accept everything.
+            true if is_alone => {
+                String::from("take the rule out; the errors that are RELATED pass without it")
+            }
+            true => String::from("leave RELATED out; the errors that are RELATED pass without it"),
             false => format!(
                 "for the errors: -p {} -m conntrack --ctstate RELATED -j ACCEPT",
                 if linted.is_v4() { "icmp" } else { "ipv6-icmp" }

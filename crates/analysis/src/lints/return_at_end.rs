@@ -21,7 +21,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let returns = matches!(rule.rule.target, Jump::Standard(Step::Return));
         let last = rule.at.number as usize + 1 == rule.chain.rules.len();
         let user = rule.chain.hook.is_none() && rule.chain.policy.is_none();
-        if !returns || !last || !user || rule.is_opaque || made_by(&rule.chain.name).is_some() {
+        if !returns
+            || !last
+            || !user
+            || rule.is_opaque
+            || rule.matched.is_empty()
+            || made_by(&rule.chain.name).is_some()
+        {
             continue;
         }
         found.push(

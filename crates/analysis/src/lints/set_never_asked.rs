@@ -33,6 +33,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             continue;
         }
         told.push(name);
+        // A set of several parts is asked with as many, or it never matches.
+        let parts = option.values.get(1).map_or("src", String::as_str);
         let mut finding = Finding::new(
             rule.rule.span,
             format!("addresses go into the set {name}, and no rule asks it"),
@@ -41,9 +43,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             finding = finding.evidence(format!("for instance those of {packet}"));
         }
         found.push(
-            finding
-                .evidence("the file has no -m set --match-set of that name")
-                .help(format!("-m set --match-set {name} src in the rule that is to know them")),
+            finding.evidence("the file has no -m set --match-set of that name").help(format!(
+                "-m set --match-set {name} {parts} in the rule that is to know them"
+            )),
         );
     }
     Ok(())

@@ -114,6 +114,30 @@ fn errors_that_pass_need_no_rule_more() {
 }
 
 #[test]
+fn a_rule_for_related_alone_is_taken_out_not_opened() {
+    let rules = "-A INPUT -p tcp -m conntrack --ctstate RELATED -j ACCEPT\n\
+                 -A INPUT -p icmp -m icmp --icmp-type 3 -j ACCEPT\n";
+    let found = one(&filter(["DROP", "DROP", "ACCEPT"], rules), "related-tcp-only");
+    assert!(found.help.as_ref().unwrap().contains("take the rule out"), "{found:?}");
+}
+
+#[test]
+fn a_set_of_two_parts_is_asked_with_two() {
+    let rules = "-A INPUT -j SET --add-set seen src,dst\n";
+    let found = one(&filter(["ACCEPT", "ACCEPT", "ACCEPT"], rules), "set-never-asked");
+    assert!(found.help.as_ref().unwrap().contains("--match-set seen src,dst "), "{found:?}");
+}
+
+#[test]
+fn the_answer_to_an_untracked_syn_is_invalid() {
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+               -A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack\nCOMMIT\n";
+    let source = format!("{raw}{}", filter(["ACCEPT", "DROP", "ACCEPT"], ""));
+    let found = one(&source, "notrack-one-way");
+    assert!(found.evidence[0].ends_with("INVALID"), "{found:?}");
+}
+
+#[test]
 fn forwarded_ports_go_on_behind_a_gateway_that_is_closed() {
     let source = format!(
         "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
