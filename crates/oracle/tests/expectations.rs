@@ -4,6 +4,7 @@
 use keepstate_conntrack::Tuple;
 use keepstate_conntrack::event::Snapshot;
 use keepstate_conntrack::expect::NewExpectation;
+use keepstate_datapath::clock::SystemClock;
 use keepstate_oracle::compare;
 use keepstate_oracle::kernel::{Config, Kernel};
 use keepstate_oracle::model::Model;
@@ -25,6 +26,8 @@ const RULES: &str = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
 struct Both {
     kernel: Kernel,
     model: Model,
+    /// A slow machine takes seconds for a flood.
+    clock: SystemClock,
 }
 
 impl Both {
@@ -35,7 +38,7 @@ impl Both {
             let kernel = Kernel::new(config)?;
             kernel.load_rules(Family::V4, RULES)?;
             let model = Model::new(kernel.config(), &[], &rules).map_err(std::io::Error::other)?;
-            work(&mut Self { kernel, model });
+            work(&mut Self { kernel, model, clock: SystemClock::start() });
             Ok::<(), std::io::Error>(())
         });
         match ran {
@@ -48,6 +51,7 @@ impl Both {
     fn send(&mut self, packet: &[u8]) -> Fate {
         let side = if packet[12] == 10 { Side::A } else { Side::B };
         let kernel = self.kernel.push(side, Family::V4, packet).expect("push");
+        self.model.set_elapsed(self.clock.elapsed());
         let ours = self.model.push(side, Family::V4, packet);
         let differences = compare::observations(&kernel, &ours);
         assert!(differences.is_empty(), "{differences:#?}");
