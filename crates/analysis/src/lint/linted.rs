@@ -601,6 +601,24 @@ pub fn decision(rule: &Rule) -> Option<Verdict> {
     }
 }
 
+/// How a chain refuses every packet that enters it; `None` where one may be accepted or come back, or is decided about
+/// by a further chain.
+#[must_use]
+pub fn refusal(table: &Table, chain: ChainIndex) -> Option<Verdict> {
+    for rule in &table.chain(chain)?.rules {
+        let asks_nothing =
+            matches!(PacketSet::of_rule(rule), PacketSet::All(parts) if parts.is_empty());
+        match (decision(rule), &rule.target) {
+            (Some(verdict), _) if !refuses(verdict) => return None,
+            (Some(verdict), _) if asks_nothing => return Some(verdict),
+            (Some(_), _) | (None, Jump::None) => {}
+            (None, Jump::Target(target)) if matches!(target.name(), "LOG" | "NFLOG") => {}
+            (None, _) => return None,
+        }
+    }
+    None
+}
+
 /// In a word.
 #[must_use]
 pub const fn verdict_word(verdict: Verdict) -> &'static str {

@@ -1,8 +1,10 @@
 //! A helper for connections from anyone to anyone.
 
+use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use keepstate_ruleset::matches::conntrack as ct;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -31,6 +33,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if !arrives || bounded || asks || called {
             continue;
         }
+        // What is dropped later is read by no helper, and what lo brings has been looked at as it left.
+        let passed = linted.passed(Way::In).or(&linted.passed(Way::Through))?;
+        let read =
+            rule.matched.and(&passed)?.and(&linted.in_states(ct::NEW)?)?.and(&linted.outside()?)?;
+        if read.is_empty() {
+            continue;
+        }
         let mut finding = Finding::new(
             rule.rule.span,
             format!(
@@ -38,7 +47,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 option.value()
             ),
         );
-        if let Some(packet) = linted.example(&rule.matched)? {
+        if let Some(packet) = linted.example(&read)? {
             finding = finding.evidence(format!("for instance {packet}"));
         }
         found.push(

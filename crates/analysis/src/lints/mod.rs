@@ -68,8 +68,8 @@ mod time_is_utc;
 use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, STATES};
 use crate::lint::finding::{Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
-use keepstate_ruleset::model::Span;
+use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_word};
+use keepstate_ruleset::model::{Jump, Span};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 
@@ -216,7 +216,11 @@ fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
             otherwise: None,
             partly: None,
         };
-        if let Some(verdict) = decision(rule.rule) {
+        let by_chain = match rule.rule.target {
+            Jump::Jump(chain) | Jump::Goto(chain) => refusal(rule.table, chain),
+            _ => None,
+        };
+        if let Some(verdict) = decision(rule.rule).or(by_chain) {
             shadow.decided = true;
             fate_of(linted, rule, verdict, &wanted, &mut shadow)?;
         }

@@ -94,9 +94,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 /// Whether all connections that a rule lets in as RELATED may be opened without any helper, too.
 fn lets_in_anyway(linted: &Linted<'_>, rule: &Ruled<'_>, related: &Packets) -> Result<bool> {
     let state = Group::Field(Field::State);
-    let first = linted.within(Field::Protocol, 17, 17)?.or(&linted
+    // Nobody connects from port 0.
+    let first = linted
         .within(Field::Protocol, 6, 6)?
-        .and(&linted.within(Field::TcpFlags, SYN.into(), SYN.into())?)?)?;
+        .and(&linted.within(Field::TcpFlags, SYN.into(), SYN.into())?)?
+        .or(&linted.within(Field::Protocol, 17, 17)?)?
+        .and(&linted.within(Field::SourcePort, 1, u16::MAX.into())?)?;
     let new = linted
         .space
         .forget(&rule.matched.and(related)?, &[state])?

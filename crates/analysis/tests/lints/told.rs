@@ -138,6 +138,42 @@ fn the_answer_to_an_untracked_syn_is_invalid() {
 }
 
 #[test]
+fn a_chain_that_always_refuses_is_a_refusal() {
+    let rules = ":refuse - [0:0]\n-A INPUT -i eth0 -j ACCEPT\n-A INPUT -i eth0 -p tcp -j refuse\n\
+                 -A refuse -p tcp -j REJECT --reject-with tcp-reset\n-A refuse -j DROP\n";
+    let source = filter(["DROP", "DROP", "ACCEPT"], rules);
+    let found = one(&source, "shadowed-otherwise");
+    assert_eq!(text(&source, found.span), "-A INPUT -i eth0 -p tcp -j refuse");
+    assert!(findings(&source, "rule-shadowed", None).is_empty());
+    let open = source.replace("-A refuse -j DROP\n", "");
+    assert!(findings(&open, "shadowed-otherwise", None).is_empty());
+}
+
+#[test]
+fn a_helper_reads_nothing_of_what_is_dropped() {
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+               -A PREROUTING -p udp -m udp --dport 10080 -j CT --helper amanda\nCOMMIT\n";
+    let lo = "-A INPUT -i lo -j ACCEPT\n";
+    let closed = format!("{raw}{}", filter(["DROP", "DROP", "ACCEPT"], lo));
+    assert!(findings(&closed, "helper-too-broad", None).is_empty());
+    let server = format!("{lo}-A INPUT -p udp -m udp --dport 10080 -j ACCEPT\n");
+    one(&format!("{raw}{}", filter(["DROP", "DROP", "ACCEPT"], &server)), "helper-too-broad");
+}
+
+#[test]
+fn what_may_be_opened_without_a_helper_is_not_opened_by_it() {
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+               -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n";
+    let control = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                   -A FORWARD -p tcp -m tcp --dport 21 -j ACCEPT\n";
+    one(&format!("{raw}{}", filter(["DROP", "DROP", "ACCEPT"], control)), "related-too-wide");
+    let open =
+        format!("{control}-A FORWARD -p tcp -m tcp --sport 0 -j DROP\n-A FORWARD -j ACCEPT\n");
+    let open = format!("{raw}{}", filter(["DROP", "DROP", "ACCEPT"], &open));
+    assert!(findings(&open, "related-too-wide", None).is_empty());
+}
+
+#[test]
 fn forwarded_ports_go_on_behind_a_gateway_that_is_closed() {
     let source = format!(
         "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
