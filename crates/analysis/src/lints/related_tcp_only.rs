@@ -50,12 +50,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             continue;
         }
         let is_alone = states.is_some_and(|option| option.value() == "RELATED");
+        let assign = "; or assign the helper that it was meant for (-j CT --helper), as kernels before 6.0 could by themselves";
         let help = match errors_pass(linted, rule)? {
             // Without its state the rule would accept everything.
             true if is_alone => {
-                String::from("take the rule out; the errors that are RELATED pass without it")
+                format!("take the rule out: the errors that are RELATED pass without it{assign}")
             }
-            true => String::from("leave RELATED out; the errors that are RELATED pass without it"),
+            true => {
+                format!("leave RELATED out: the errors that are RELATED pass without it{assign}")
+            }
             false => format!(
                 "for the errors: -p {} -m conntrack --ctstate RELATED -j ACCEPT",
                 if linted.is_v4() { "icmp" } else { "ipv6-icmp" }

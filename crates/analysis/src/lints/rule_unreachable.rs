@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, decision, refuses};
 use crate::lints::takers;
 
 /// The lint.
@@ -32,10 +32,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 format!("no packet comes to this rule: {} above it take all together", many.len())
             }
         };
+        // What refuses is mostly meant for the rest: above, it would refuse all.
+        let help = match decision(rule.rule).is_some_and(refuses) {
+            true => "where it was meant to refuse the rest, narrow the rules that take all",
+            false => "to have it asked, put it above that rule",
+        };
         let finding = Finding::new(rule.rule.span, text)
             .label(last.rule.span, "behind this one nothing is left")
             .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name))
-            .help("to have it asked, put it above that rule")
+            .help(help)
             .fix(linted.removal(rule, Expected::Nothing));
         found.push(finding);
     }

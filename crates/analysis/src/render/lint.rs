@@ -277,8 +277,9 @@ pub fn difference(name: &str, old: &str, new: &str) -> String {
     out
 }
 
-/// Most pairs of lines that are compared to find what two texts have in common.
-const PAIRS_MAX: usize = 16 << 20;
+/// Most pairs of lines that are compared to find what two texts have in common: two bytes each, and the shorter text
+/// has less lines than two bytes count.
+const PAIRS_MAX: usize = 48 << 20;
 
 /// Lines that stay, go (`-`) and come (`+`).
 fn steps<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<(char, &'t str)> {
@@ -294,7 +295,7 @@ fn steps<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<(char, &'t str)> {
     } else {
         // How many lines are alike from here on.
         let width = to.len() + 1;
-        let mut alike = vec![0_u32; (from.len() + 1) * width];
+        let mut alike = vec![0_u16; (from.len() + 1) * width];
         let at = |i: usize, j: usize| i * width + j;
         for i in (0..from.len()).rev() {
             for j in (0..to.len()).rev() {

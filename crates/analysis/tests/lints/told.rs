@@ -3,6 +3,7 @@
 use super::findings;
 use keepstate_analysis::lint::fix::{How, fix};
 use keepstate_analysis::lint::{Finding, Wanted, lint, read};
+use keepstate_analysis::render::lint::difference;
 use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::Span;
@@ -135,6 +136,15 @@ fn the_answer_to_an_untracked_syn_is_invalid() {
     let source = format!("{raw}{}", filter(["ACCEPT", "DROP", "ACCEPT"], ""));
     let found = one(&source, "notrack-one-way");
     assert!(found.evidence[0].ends_with("INVALID"), "{found:?}");
+}
+
+#[test]
+fn two_changes_far_apart_are_two_changes() {
+    let lines: Vec<_> = (0..6_000).map(|number| format!("-A INPUT -p {number}\n")).collect();
+    let (old, new) = (lines.concat(), lines[1..5_999].concat());
+    let shown = difference("rules", &old, &new);
+    let gone: Vec<_> = shown.lines().skip(2).filter(|line| line.starts_with('-')).collect();
+    assert_eq!(gone, ["--A INPUT -p 0", "--A INPUT -p 5999"]);
 }
 
 #[test]
