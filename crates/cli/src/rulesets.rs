@@ -66,7 +66,10 @@ pub(crate) fn load(
         faults.iter().map(|fault| fault.render_among(&name, &source, &lines)).collect()
     };
     if script::is_script(&source) {
-        let (rulesets, faults) = of_script(&source, family, labels);
+        let Left { rulesets, faults, notes } = of_script(&source, family, labels);
+        for note in notes.iter().filter(|_| !terminal.is_quiet()) {
+            eprint!("{}", note.render_note(&name, &source));
+        }
         let loaded = |ruleset| Loaded { path: path.to_owned(), source: source.clone(), ruleset };
         let left = rulesets.into_iter().map(loaded).collect();
         return match faults.is_empty() {
@@ -109,13 +112,20 @@ fn as_commands(path: &Path, source: &str) -> Option<String> {
     Some(source.lines().map(line).collect())
 }
 
-/// What the commands of a script leave behind, a rule set for each family that it has commands of, and
-/// what is wrong with them. No rule sets when what they leave cannot be told.
+/// What a script leaves behind, a rule set for each family that it has commands of; what is wrong with them, and
+/// what was taken for granted.
+struct Left {
+    rulesets: Vec<Ruleset>,
+    faults: Vec<Diagnostic>,
+    notes: Vec<Diagnostic>,
+}
+
+/// Carries out the commands of a script. No rule sets when what they leave cannot be told.
 fn of_script(
     source: &str,
     family: Option<Family>,
     labels: &LabelNames,
-) -> (Vec<Ruleset>, Vec<Diagnostic>) {
+) -> Left {
     let script = script::run(source, labels);
     let (mut faults, mut told) = (script.faults, script.told);
     let mut rulesets = Vec::new();
@@ -136,7 +146,7 @@ fn of_script(
     if !told {
         rulesets.clear();
     }
-    (rulesets, faults)
+    Left { rulesets, faults, notes: script.notes }
 }
 
 /// Reads several files, at most one a family. Whatever is wrong with one of them is wrong usage

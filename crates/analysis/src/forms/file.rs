@@ -146,6 +146,10 @@ fn open(answer: &mut Answer, text: &str, notes: &[Diagnostic]) {
 fn of_script(answer: &mut Answer, text: &str) {
     let script = script::run(text, LabelNames::NONE);
     let [v4, v6] = script.commands;
+    for note in script.notes.iter().take(FAULTS_SHOWN_MAX) {
+        let at = Position::of(text, note.span.start);
+        answer.assume("script", format!("Line {}: {}.", at.line, note.text));
+    }
     let mut faults = script.faults;
     let both = v4 > 0 && v6 > 0;
     let mut left = Vec::new();

@@ -52,6 +52,13 @@ pub(super) const NO_RULE: &str = "Bad rule (does a matching rule exist in that c
 pub(super) const INVALID: &str = "Invalid argument. Run `dmesg' for more information";
 
 impl Refusal {
+    /// Whether the command is refused for what is, or is not, in the tables: on others it would not be.
+    pub(crate) fn is_of_what_is_there(&self) -> bool {
+        let of_chain = |fault: &Diagnostic| fault.code == code::UNKNOWN_TARGET;
+        self.faults.is_empty() && self.status == 1
+            || !self.faults.is_empty() && self.faults.iter().all(of_chain)
+    }
+
     /// An answer of the kernel: status 1.
     pub(super) const fn answer(text: &'static str) -> Self {
         Self { status: 1, says: Says::Answer(text), faults: Vec::new() }

@@ -1,6 +1,9 @@
 //! A script of `iptables` commands, carried out on tables that are kept: what the tables are like
 //! afterwards, what was refused, and what only a shell on the machine itself could tell.
 
+mod words;
+
+use self::words::{braces, test, which};
 use super::shell::{self, Link, Node, Piece, Raw, assignment};
 use crate::diagnostic::{Diagnostic, code};
 use crate::kept::{Kept, Variant, ask};
@@ -26,6 +29,10 @@ const LOOKED_AT_MAX: usize = 10_000;
 /// How deep functions may call each other.
 pub const CALLS_MAX: usize = 16;
 
+/// Options of commands that change nothing where what they name is not there.
+const TAKES_AWAY: [&str; 8] =
+    ["-C", "--check", "-D", "--delete", "-F", "--flush", "-X", "--delete-chain"];
+
 /// What a script leaves behind.
 #[derive(Debug)]
 pub struct Script {
@@ -40,6 +47,9 @@ pub struct Script {
     /// Whether every fault is a command that the tool refuses: then the tables are what the script leaves
     /// behind all the same, for a shell goes on after it.
     pub told: bool,
+    /// What was taken for granted, and commands that had nothing to take away from empty tables, by place:
+    /// no faults.
+    pub notes: Vec<Diagnostic>,
 }
 
 /// Whether a text is a script of commands rather than a file of rules: one of its lines begins with
@@ -74,7 +84,9 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
             commands: [0; 2],
             faults: Vec::new(),
             told: true,
+            notes: Vec::new(),
         },
+        is_asked: false,
         variables: BTreeMap::new(),
         functions: BTreeMap::new(),
         steps: 0,
@@ -102,6 +114,9 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
     script.faults.sort_by_key(|fault| (fault.span.start, fault.code));
     script.faults.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.text == b.text);
     script.faults.truncate(FAULTS_MAX);
+    script.notes.sort_by_key(|note| (note.span.start, note.code));
+    script.notes.dedup_by(|a, b| a.span == b.span && a.text == b.text);
+    script.notes.truncate(FAULTS_MAX);
     script
 }
 
@@ -137,6 +152,8 @@ struct Shell<'a> {
     calls: usize,
     /// `exit` was met, or a limit.
     ended: bool,
+    /// The script asks how the command goes, or throws away what it says: it may be refused.
+    is_asked: bool,
 }
 
 impl Shell<'_> {
@@ -153,24 +170,13 @@ impl Shell<'_> {
 
     fn node(&mut self, node: &Node) -> Status {
         match node {
-            Node::Simple { assigned, words, span } => self.simple(assigned, words, *span),
-            Node::Group(body) => self.nodes(body),
-            Node::Not(inner) => self.node(inner).map(|status| !status),
-            Node::List(first, rest) => {
-                let mut status = self.node(first);
-                for (link, next) in rest {
-                    let wanted = *link == Link::And;
-                    match status {
-                        _ if self.ended => break,
-                        Some(status) if status != wanted => {}
-                        Some(_) => status = self.node(next),
-                        None => {
-                            self.unsure(core::slice::from_ref(next), "a condition", span_of(next));
-                        }
-                    }
-                }
-                status
+            Node::Simple { assigned, words, is_silenced, span } => {
+                self.asking(*is_silenced, |shell| shell.simple(assigned, words, *span))
             }
+            Node::Group(body) => self.nodes(body),
+            Node::Not(inner) => self.asking(true, |shell| shell.node(inner)).map(|status| !status),
+            Node::List(first, rest) => self.list(first, rest),
+            Node::Case(word, arms, span) => self.choice(word, arms, *span),
             Node::Pipe(parts, span) => {
                 self.unsure(parts, "a pipe", *span);
                 None
@@ -191,6 +197,72 @@ impl Shell<'_> {
         }
     }
 
+    /// Does something while the script asks how it goes.
+    fn asking(&mut self, is_asked: bool, what: impl FnOnce(&mut Self) -> Status) -> Status {
+        let before = self.is_asked;
+        self.is_asked |= is_asked;
+        let status = what(self);
+        self.is_asked = before;
+        status
+    }
+
+    fn list(&mut self, first: &Node, rest: &[(Link, Node)]) -> Status {
+        let mut status = self.asking(true, |shell| shell.node(first));
+        for (at, (link, next)) in rest.iter().enumerate() {
+            let wanted = *link == Link::And;
+            let is_last = at + 1 == rest.len();
+            match status {
+                _ if self.ended => break,
+                Some(status) if status != wanted => {}
+                Some(_) => status = self.asking(!is_last, |shell| shell.node(next)),
+                None => {
+                    self.unsure(core::slice::from_ref(next), "a condition", span_of(next));
+                }
+            }
+        }
+        status
+    }
+
+    /// `case`: the first pattern that the word fits. What the script is called with is taken to be `start`
+    /// where that is one of the choices, as it is when the rules are set.
+    fn choice(&mut self, word: &Raw, arms: &[(Vec<String>, Vec<Node>)], span: Span) -> Status {
+        let is_start = |(patterns, _): &&(Vec<String>, Vec<Node>)| {
+            patterns.iter().any(|pattern| pattern == "start")
+        };
+        let known = self.expand(word).ok().map(|fields| {
+            let texts: Vec<String> = fields.into_iter().map(|(text, _)| text).collect();
+            texts.join(" ")
+        });
+        if let Some(known) = known {
+            let fits = |pattern: &String| pattern_fits(pattern, &known);
+            let mut taken = Some(&[][..]);
+            for (patterns, body) in arms {
+                let says: Vec<_> = patterns.iter().map(fits).collect();
+                if says.contains(&Some(true)) {
+                    taken = Some(body);
+                    break;
+                }
+                if says.contains(&None) {
+                    taken = None;
+                    break;
+                }
+            }
+            if let Some(body) = taken {
+                return self.nodes(body);
+            }
+        } else if let Some((_, body)) = arms.iter().find(is_start)
+            && is_argument(word)
+            && self.calls == 0
+        {
+            self.note(span, "the script is taken to be called with `start`");
+            return self.nodes(body);
+        }
+        for (_, body) in arms {
+            self.unsure(body, "a choice", span);
+        }
+        None
+    }
+
     fn condition(
         &mut self,
         arms: &[(Vec<Node>, Vec<Node>)],
@@ -198,7 +270,7 @@ impl Shell<'_> {
         span: Span,
     ) -> Status {
         for (at, (condition, body)) in arms.iter().enumerate() {
-            match self.nodes(condition) {
+            match self.asking(true, |shell| shell.nodes(condition)) {
                 Some(true) => return self.nodes(body),
                 Some(false) => {}
                 None => {
@@ -259,7 +331,14 @@ impl Shell<'_> {
             );
             self.untold(span, &text);
         } else if found.exits {
-            self.untold(span, &format!("{what}: whether the script ends here cannot be told"));
+            // A guard: what makes a script give up is not what it was written for.
+            self.note(span, "the script is taken not to end here");
+        }
+    }
+
+    fn note(&mut self, span: Span, text: &str) {
+        if self.script.notes.len() < FAULTS_MAX {
+            self.script.notes.push(Diagnostic::new(code::SCRIPT_UNTOLD, span, text));
         }
     }
 
@@ -297,6 +376,9 @@ impl Shell<'_> {
                         self.find(body, found, depth);
                     }
                     self.find(otherwise, found, depth);
+                }
+                Node::Case(_, arms, _) => {
+                    arms.iter().for_each(|(_, body)| self.find(body, found, depth));
                 }
                 Node::Function(_, body, _) => self.find(body, found, depth),
                 Node::Pipe(body, _)
@@ -486,9 +568,16 @@ impl Shell<'_> {
             kept.apply(&asked, self.labels, false)
         });
         let Err(refusal) = result else { return Some(true) };
+        let says = refusal.says.words("iptables");
+        let takes_away = words.iter().any(|word| TAKES_AWAY.contains(&word.text.as_str()));
+        if refusal.is_of_what_is_there() && (self.is_asked || takes_away) {
+            if !self.is_asked {
+                self.note(span, &format!("there is nothing to take away yet: {says}"));
+            }
+            return Some(false);
+        }
         if self.script.faults.len() < FAULTS_MAX {
             if refusal.faults.is_empty() {
-                let says = refusal.says.words("iptables");
                 let text = format!("iptables refuses this command: {says}");
                 self.script.faults.push(Diagnostic::new(code::COMMAND_REFUSED, span, text));
             }
@@ -599,6 +688,25 @@ struct Found {
     exits: bool,
 }
 
+/// `$1`: what the script is called with.
+fn is_argument(word: &Raw) -> bool {
+    let mut pieces = word
+        .pieces
+        .iter()
+        .filter(|piece| !matches!(piece, Piece::Text(text, _) if text.is_empty()));
+    matches!(pieces.next(), Some(Piece::Variable(name, None, _)) if name == "1")
+        && pieces.next().is_none()
+}
+
+/// Whether a word fits a pattern of `case`; `None` for patterns that are more than a word or `*`.
+fn pattern_fits(pattern: &str, word: &str) -> Option<bool> {
+    match pattern {
+        "*" => Some(true),
+        _ if pattern.contains(['*', '?', '[', '$', '`']) => None,
+        _ => Some(pattern == word),
+    }
+}
+
 fn span_of(node: &Node) -> Span {
     match node {
         Node::Simple { span, .. }
@@ -606,6 +714,7 @@ fn span_of(node: &Node) -> Span {
         | Node::If(_, _, span)
         | Node::For(_, _, _, span)
         | Node::Unsure(_, _, span)
+        | Node::Case(_, _, span)
         | Node::Function(_, _, span) => *span,
         Node::List(first, _) | Node::Not(first) => span_of(first),
         Node::Group(body) => body.first().map_or(Span::default(), span_of),
@@ -614,78 +723,6 @@ fn span_of(node: &Node) -> Span {
 
 fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("the {what}") } else { format!("{number} {what}s") }
-}
-
-/// `$(which iptables)` is iptables; another command cannot be told.
-fn which(command: &str) -> Result<String, String> {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    match words.as_slice() {
-        ["which" | "whereis", name, ..]
-        | ["command", "-v", name, ..]
-        | ["type", "-p", name, ..] => Ok((*name).into()),
-        _ => Err(format!("what `{}` prints cannot be told", command.trim())),
-    }
-}
-
-/// `{1..3}` and `{a,b}`, as bash has them.
-fn braces(text: &str) -> Result<Vec<String>, String> {
-    let whole = || Vec::from([String::from(text)]);
-    let Some(open) = text.find('{') else { return Ok(whole()) };
-    let Some(close) = text.get(open..).and_then(|rest| rest.find('}')) else { return Ok(whole()) };
-    let front = text.get(..open).unwrap_or("");
-    let inner = text.get(open + 1..open + close).unwrap_or("");
-    let back = text.get(open + close + 1..).unwrap_or("");
-    let parts: Vec<String> = if let Some((from, to)) = inner.split_once("..") {
-        let Some((from, to)) = from.parse::<i64>().ok().zip(to.parse::<i64>().ok()) else {
-            return Ok(whole());
-        };
-        if from.abs_diff(to) > FIELDS_MAX as u64 {
-            return Err("this becomes too many words".into());
-        }
-        let up: Vec<i64> = (from.min(to)..=from.max(to)).collect();
-        let numbers = up.into_iter().map(|number| format!("{number}"));
-        if from <= to { numbers.collect() } else { numbers.rev().collect() }
-    } else if inner.contains(',') {
-        inner.split(',').map(Into::into).collect()
-    } else {
-        return Ok(whole());
-    };
-    let mut out = Vec::new();
-    let rest = if back.contains('{') { braces(back)? } else { Vec::from([back.into()]) };
-    if parts.len().saturating_mul(rest.len()) > FIELDS_MAX {
-        return Err("this becomes too many words".into());
-    }
-    for part in &parts {
-        out.extend(rest.iter().map(|back| format!("{front}{part}{back}")));
-    }
-    Ok(out)
-}
-
-/// test(1), as far as words alone decide.
-fn test(words: &[&str]) -> Status {
-    match words {
-        [] => Some(false),
-        ["!", rest @ ..] => test(rest).map(|status| !status),
-        ["-n", text] => Some(!text.is_empty()),
-        ["-z", text] => Some(text.is_empty()),
-        [operator, _] if operator.starts_with('-') => None,
-        [text] => Some(!text.is_empty()),
-        [a, "=" | "==", b] => Some(a == b),
-        [a, "!=", b] => Some(a != b),
-        [a, operator, b] => {
-            let (a, b) = (a.parse::<i64>().ok()?, b.parse::<i64>().ok()?);
-            match *operator {
-                "-eq" => Some(a == b),
-                "-ne" => Some(a != b),
-                "-lt" => Some(a < b),
-                "-le" => Some(a <= b),
-                "-gt" => Some(a > b),
-                "-ge" => Some(a >= b),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum Node {
         assigned: Vec<(String, Raw)>,
         /// The command.
         words: Vec<Raw>,
+        /// Whether what it says of errors is thrown away.
+        is_silenced: bool,
         /// Where it stands.
         span: Span,
     },
@@ -63,7 +65,9 @@ pub enum Node {
     If(Vec<(Vec<Node>, Vec<Node>)>, Vec<Node>, Span),
     /// `for NAME in WORDS`; `None` without `in`.
     For(String, Option<Vec<Raw>>, Vec<Node>, Span),
-    /// `while`, `until`, `select`, `case`, a subshell: what it holds, and its word.
+    /// `case WORD in`: each choice, its patterns with what they stand for.
+    Case(Raw, Vec<(Vec<String>, Vec<Node>)>, Span),
+    /// `while`, `until`, `select`, a subshell: what it holds, and its word.
     Unsure(&'static str, Vec<Node>, Span),
     /// `NAME() { ... }`.
     Function(String, Rc<[Node]>, Span),
@@ -118,8 +122,8 @@ enum Token {
     Background,
     Open,
     Close,
-    /// `<`, `>`, ...: the word behind it is a file.
-    Redirect,
+    /// `<`, `>`, ...: the word behind it is a file. Whether it is of standard error.
+    Redirect(bool),
 }
 
 #[derive(Debug)]
@@ -130,6 +134,8 @@ struct Lexer<'a> {
     tokens: VecDeque<(Token, Span)>,
     /// The ends of documents that begin on the next line.
     documents: Vec<String>,
+    /// A 2 stood before the redirection to come.
+    is_of_errors: bool,
 }
 
 fn offset(at: usize) -> u32 {
@@ -192,13 +198,13 @@ impl Lexer<'_> {
             ';' if self.take(";") => Token::CaseEnd,
             ';' => Token::End,
             '&' if self.take("&") => Token::And,
-            '&' if self.take(">") => Token::Redirect,
+            '&' if self.take(">") => Token::Redirect(true),
             '&' => Token::Background,
             '|' if self.take("|") => Token::Or,
             '|' => Token::Pipe,
             '(' => Token::Open,
             ')' => Token::Close,
-            '<' if self.take("<<") => Token::Redirect,
+            '<' if self.take("<<") => Token::Redirect(false),
             '<' if self.take("<-") || self.take("<") => {
                 while self.peek().is_some_and(|c| matches!(c, ' ' | '\t' | '-')) {
                     self.next();
@@ -213,7 +219,7 @@ impl Lexer<'_> {
             }
             _ => {
                 let _ = self.take(">") || self.take("|") || self.take("&");
-                Token::Redirect
+                Token::Redirect(core::mem::take(&mut self.is_of_errors))
             }
         };
         self.push(token, start);
@@ -256,7 +262,10 @@ impl Lexer<'_> {
         // `2>file`: the number belongs to what follows.
         let number = matches!(pieces.as_slice(), [Piece::Text(text, false)]
             if text.bytes().all(|b| b.is_ascii_digit()));
-        if !(number && matches!(self.peek(), Some('<' | '>'))) {
+        if number && matches!(self.peek(), Some('<' | '>')) {
+            let is_two = |piece: &Piece| matches!(piece, Piece::Text(text, _) if text == "2");
+            self.is_of_errors = pieces.first().is_some_and(is_two);
+        } else {
             self.push(Token::Word(pieces), start);
         }
         Ok(())
@@ -407,13 +416,29 @@ struct Parser<'a> {
     last: Span,
     /// Why there are no further tokens, when that is not the end.
     unreadable: Option<Unreadable>,
+    /// What this command prints is thrown away.
+    is_output_dropped: bool,
 }
 
 impl<'a> Parser<'a> {
     const fn new(source: &'a str) -> Self {
-        let lexer = Lexer { source, at: 0, tokens: VecDeque::new(), documents: Vec::new() };
+        let lexer = Lexer {
+            source,
+            at: 0,
+            tokens: VecDeque::new(),
+            documents: Vec::new(),
+            is_of_errors: false,
+        };
         let last = Span { start: 0, end: 0 };
-        Self { lexer, depth: 0, used: 0, begun: 0, last, unreadable: None }
+        Self {
+            lexer,
+            depth: 0,
+            used: 0,
+            begun: 0,
+            last,
+            unreadable: None,
+            is_output_dropped: false,
+        }
     }
 
     /// A command with what hangs on it; `None` at the end.
@@ -565,7 +590,7 @@ impl<'a> Parser<'a> {
                 return Err(("a parenthesis is not closed", span));
             }
             self.advance();
-            self.redirects();
+            self.redirects(false);
             return Ok(Node::Unsure("a subshell", body, span));
         }
         let is_function = self.is_function();
@@ -610,7 +635,7 @@ impl<'a> Parser<'a> {
             }
             _ => return Ok(self.simple(span)),
         };
-        self.redirects();
+        self.redirects(false);
         Ok(node)
     }
 
@@ -629,7 +654,7 @@ impl<'a> Parser<'a> {
         self.expect("{")?;
         let body = self.commands(&["}"])?;
         self.expect("}")?;
-        self.redirects();
+        self.redirects(false);
         Ok(Node::Function(name, body.into(), span))
     }
 
@@ -679,12 +704,11 @@ impl<'a> Parser<'a> {
 
     fn case(&mut self, span: Span) -> Result<Node, Unreadable> {
         self.advance();
-        let mut body = Vec::new();
-        while self.keyword() != Some("in") {
-            if self.token().is_none() {
-                return Err(("`case` has no `in`", span));
-            }
-            self.advance();
+        let mut arms = Vec::new();
+        let Some(word) = self.word() else { return Err(("`case` has no word", span)) };
+        self.ends();
+        if self.keyword() != Some("in") {
+            return Err(("`case` has no `in`", span));
         }
         self.advance();
         loop {
@@ -693,37 +717,51 @@ impl<'a> Parser<'a> {
             }
             if self.keyword() == Some("esac") {
                 self.advance();
-                return Ok(Node::Unsure("a choice", body, span));
+                return Ok(Node::Case(word, arms, span));
             }
-            // The pattern.
+            let mut patterns = Vec::new();
             while !matches!(self.token(), None | Some(Token::Close)) {
-                self.advance();
+                if let Some((Token::Word(pieces), _)) = self.advance() {
+                    patterns.push(pattern(&pieces));
+                }
             }
             if self.token().is_none() {
                 return Err(("`case` has no `esac`", span));
             }
             self.advance();
-            body.extend(self.commands(&["esac"])?);
+            let body = self.commands(&["esac"])?;
+            arms.push((patterns, body));
             if matches!(self.token(), Some(Token::Close)) {
                 return Err(("a parenthesis closes nothing", self.span()));
             }
         }
     }
 
-    fn redirects(&mut self) {
-        while matches!(self.token(), Some(Token::Redirect)) {
+    /// Passes over redirections; says whether errors are thrown away by then.
+    fn redirects(&mut self, mut is_silenced: bool) -> bool {
+        while let Some(Token::Redirect(of_errors)) = self.token() {
+            let of_errors = *of_errors;
             self.advance();
-            if matches!(self.token(), Some(Token::Word(_))) {
-                self.advance();
+            if let Some(raw) = self.word() {
+                let text = pattern(&raw.pieces);
+                self.is_output_dropped |= !of_errors && text == "/dev/null";
+                let is_dropped = match text.as_str() {
+                    "/dev/null" => true,
+                    "1" | "-" => self.is_output_dropped || text == "-",
+                    _ => false,
+                };
+                is_silenced |= of_errors && is_dropped;
             }
         }
+        is_silenced
     }
 
     fn simple(&mut self, span: Span) -> Node {
         let (mut assigned, mut words): (Vec<_>, Vec<Raw>) = (Vec::new(), Vec::new());
-        let mut end = span;
+        let (mut end, mut is_silenced) = (span, false);
+        self.is_output_dropped = false;
         loop {
-            self.redirects();
+            is_silenced = self.redirects(is_silenced);
             let Some(raw) = self.word() else { break };
             end = raw.span;
             match assignment(&raw).filter(|_| words.is_empty()) {
@@ -731,8 +769,18 @@ impl<'a> Parser<'a> {
                 None => words.push(raw),
             }
         }
-        Node::Simple { assigned, words, span: Span { start: span.start, end: end.end } }
+        let span = Span { start: span.start, end: end.end };
+        Node::Simple { assigned, words, is_silenced, span }
     }
+}
+
+/// The text of a word of which nothing is replaced; with a `$` where something would be.
+fn pattern(pieces: &[Piece]) -> String {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text, _) => text.clone(),
+        Piece::Variable(..) | Piece::Command(_) | Piece::Other => "$".into(),
+    };
+    pieces.iter().map(text).collect()
 }
 
 /// `NAME=value`, taken apart.
