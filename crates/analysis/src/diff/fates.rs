@@ -322,7 +322,12 @@ pub(crate) fn does(rule: &Rule, table: TableName) -> Vec<Does> {
         && !is_told_otherwise(target.as_ref())
     {
         let is_of_packet = OF_PACKET.contains(&target.name());
-        all.push(Does { text: words::target(target.as_ref()), is_of_packet });
+        // Two names of one thing do not make a difference.
+        let text = match target.name() {
+            "NOTRACK" => "CT --notrack".to_string(),
+            _ => words::target(target.as_ref()),
+        };
+        all.push(Does { text, is_of_packet });
     }
     for one in &rule.matches {
         if REMEMBER.contains(&one.name()) && one.packet_set() == PacketSet::Opaque {

@@ -3,7 +3,7 @@
 //! Only what is certain is told: packets that would come to a rule that counts, logs, marks or hangs on more than
 //! the packet are not among those of which it is known what becomes of them.
 
-use super::linted::{Linted, decision};
+use super::linted::{Linted, Ruled, decision};
 use crate::algebra::chain::RuleAt;
 use crate::algebra::space::{Packets, Result};
 use keepstate_ruleset::model::{ChainIndex, Jump, Policy, Table};
@@ -59,13 +59,22 @@ pub struct Lookahead<'l, 'a> {
     table: &'a Table,
     without: BTreeSet<RuleAt>,
     known: BTreeMap<ChainIndex, Ahead>,
+    /// Rules that may yet be looked at for [`Self::deciders`].
+    steps: usize,
 }
+
+/// Rules that are looked at, in all, to name those that decide.
+const STEPS_MAX: usize = 400_000;
+
+/// Who decides about which packets: rules, and policies one past the last rule.
+pub type Deciders = Vec<(RuleAt, Packets)>;
 
 impl<'l, 'a> Lookahead<'l, 'a> {
     /// In a table.
     #[must_use]
     pub fn new(linted: &'l Linted<'a>, table: &'a Table) -> Self {
-        Self { linted, table, without: BTreeSet::new(), known: BTreeMap::new() }
+        let (without, known) = (BTreeSet::new(), BTreeMap::new());
+        Self { linted, table, without, known, steps: STEPS_MAX }
     }
 
     /// Leaves a rule out from now on.
@@ -93,11 +102,7 @@ impl<'l, 'a> Lookahead<'l, 'a> {
     /// What becomes of packets from a rule on, by what becomes of them behind it.
     pub fn through(&mut self, at: RuleAt, behind: &Ahead) -> Result<Ahead> {
         let linted = self.linted;
-        let Some(rule) = linted.rule(self.table.name, at) else { return Ok(behind.clone()) };
-        // One that nothing matches may as well not be there.
-        if self.without.contains(&at) || rule.matched.is_empty() && !rule.reached.is_empty() {
-            return Ok(behind.clone());
-        }
+        let Some(rule) = self.asked(at) else { return Ok(behind.clone()) };
         if !rule.is_plain {
             return Ok(Ahead::none(linted));
         }
@@ -140,6 +145,77 @@ impl<'l, 'a> Lookahead<'l, 'a> {
         }
         self.known.insert(chain, ahead.clone());
         Ok(ahead)
+    }
+
+    /// The rule at a place, but for one that is left out. One that nothing matches may as well not be there.
+    fn asked(&self, at: RuleAt) -> Option<&'l Ruled<'a>> {
+        let rule = self.linted.rule(self.table.name, at)?;
+        let idle = rule.matched.is_empty() && !rule.reached.is_empty();
+        (!self.without.contains(&at) && !idle).then_some(rule)
+    }
+
+    /// Who decides, from a rule on, about packets of which it is known what becomes of them; `None` where that would
+    /// take too long to find out.
+    pub fn deciders(&mut self, from: RuleAt, packets: &Packets) -> Result<Option<Deciders>> {
+        let mut found = Vec::new();
+        let back = self.follow(from, packets.clone(), &mut found, 0)?;
+        Ok(back.map(|_| found))
+    }
+
+    /// Those that come back to where the chain was called.
+    fn follow(
+        &mut self,
+        from: RuleAt,
+        mut left: Packets,
+        found: &mut Deciders,
+        depth: usize,
+    ) -> Result<Option<Packets>> {
+        let mut back = self.linted.space.none();
+        let length = self.length(from.chain);
+        for number in from.number..length {
+            if left.is_empty() {
+                return Ok(Some(back));
+            }
+            if self.steps == 0 || depth > keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX {
+                return Ok(None);
+            }
+            self.steps -= 1;
+            let at = RuleAt { number, ..from };
+            let Some(rule) = self.asked(at) else { continue };
+            let hit = left.and(&rule.asked)?;
+            if hit.is_empty() {
+                continue;
+            }
+            match &rule.rule.target {
+                Jump::Jump(to) | Jump::Goto(to) => {
+                    let into = RuleAt { chain: *to, number: 0 };
+                    let Some(returned) = self.follow(into, hit.clone(), found, depth + 1)? else {
+                        return Ok(None);
+                    };
+                    left = left.less(&hit)?;
+                    match rule.rule.target {
+                        Jump::Jump(_) => left = left.or(&returned)?,
+                        _ => back = back.or(&returned)?,
+                    }
+                }
+                Jump::Standard(Step::Return) => {
+                    left = left.less(&hit)?;
+                    back = back.or(&hit)?;
+                }
+                _ if decision(rule.rule).is_some() => {
+                    left = left.less(&hit)?;
+                    found.push((at, hit));
+                }
+                _ => {}
+            }
+        }
+        back = back.or(&left)?;
+        let is_base = self.table.chain(from.chain).is_some_and(|chain| chain.hook.is_some());
+        if is_base && !back.is_empty() {
+            found.push((RuleAt { number: length, ..from }, back));
+            back = self.linted.space.none();
+        }
+        Ok(Some(back))
     }
 
     /// How many rules a chain has.

@@ -1,11 +1,11 @@
 //! A rule set with what the algebra says of it: by rule the packets that come to it, that it asks for and that it
 //! matches, over all ways through the host.
 
-use crate::algebra::Apart;
 use crate::algebra::chain::RuleAt;
 use crate::algebra::places::{self, is_opaque};
 use crate::algebra::space::{Group, Interface, NODES_MAX, Packets, Result, STATES, Space};
 use crate::algebra::way::{self, Outcome, Stage, Way};
+use crate::algebra::{Apart, Row};
 use crate::lint::finding::{Edit, Expected, Fix};
 use crate::rule::words::RuleWords;
 use keepstate_conntrack::Hook;
@@ -552,8 +552,23 @@ impl<'a> Linted<'a> {
     /// A set in a few lines for people.
     pub fn told(&self, packets: &Packets) -> Result<Vec<String>> {
         let rows = self.space.rows(packets)?;
-        let mut told: Vec<String> =
-            rows.rows.iter().take(TOLD_MAX).map(|row| row.shown(&self.space).to_string()).collect();
+        // On a way of its own it goes without saying that a packet goes out by no interface; and where connections are
+        // tracked that it is no later fragment.
+        let mut way = Way::Through;
+        for one in Way::ALL {
+            if packets.is_within(&one.packets(&self.space)?)? {
+                way = one;
+            }
+        }
+        let whole = self.ruleset.needs().tracking;
+        let shown = |row: &Row| {
+            let mut row = row.on(way);
+            if whole {
+                row.values.remove(&Group::Field(Field::LaterFragment));
+            }
+            row.shown(&self.space).to_string()
+        };
+        let mut told: Vec<String> = rows.rows.iter().take(TOLD_MAX).map(shown).collect();
         if rows.rows.len() > TOLD_MAX || !rows.complete {
             told.push("and more".into());
         }

@@ -120,10 +120,7 @@ fn collect(
                 if !counts && !has_effect(rule) {
                     continue;
                 }
-                // The two names of the one match are told apart by nobody.
-                let text = print_rule(ruleset.family, table, &chain.name, rule)
-                    .replace("-m state --state ", "-m conntrack --ctstate ")
-                    .replace("-m state ! --state ", "-m conntrack ! --ctstate ");
+                let text = by_new_names(&print_rule(ruleset.family, table, &chain.name, rule));
                 let count = texts.entry(text.clone()).or_default();
                 *count += 1;
                 let at = RuleAt { chain: ChainIndex(index), number };
@@ -141,6 +138,19 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// A rule with the names that things have now: nothing tells `-m state` from `-m conntrack`, or `-j NOTRACK` from
+/// `-j CT --notrack`.
+#[must_use]
+pub fn by_new_names(rule: &str) -> String {
+    let renamed = rule
+        .replace("-m state --state ", "-m conntrack --ctstate ")
+        .replace("-m state ! --state ", "-m conntrack ! --ctstate ");
+    match renamed.strip_suffix("-j NOTRACK") {
+        Some(head) => format!("{head}-j CT --notrack"),
+        None => renamed,
+    }
 }
 
 /// Whether a rule does something with packets beside deciding about them.

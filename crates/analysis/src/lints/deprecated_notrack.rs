@@ -22,11 +22,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let fix = linted.rewrite(rule, "-j NOTRACK", "-j CT --notrack", Expected::Nothing);
         edits.extend(fix.map(|fix| fix.edits).unwrap_or_default());
     }
-    let expected = Expected::Only(crate::lints::any_of(&all), "what these rules match");
-    let fix = Fix { text: "write `-j CT --notrack`".into(), edits, expected };
+    let fix = Fix { text: "write `-j CT --notrack`".into(), edits, expected: Expected::Nothing };
     found.push(
         Finding::new(first.rule.span, "`-j NOTRACK` is the old name of `-j CT --notrack`")
-            .evidence(format!("rules with it: {}", all.len()))
+            .evidence(format!("rules with it: {}; both names do the same", all.len()))
             .fix(Some(fix).filter(|fix| !fix.edits.is_empty())),
     );
     Ok(())

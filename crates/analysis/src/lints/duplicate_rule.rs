@@ -3,6 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use crate::lints::closing;
 use std::collections::BTreeMap;
 
 /// The lint.
@@ -22,9 +23,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             seen.insert(key, index);
             continue;
         };
+        let Some(first) = linted.rules.get(first) else { continue };
+        // Behind a rule that takes all no rule is asked: doubles of that one alone are told of here.
+        let unasked = rule.reached.is_empty();
+        let all = closing(linted, rule)?.is_some_and(|(last, alone)| alone && last.at == first.at);
         // One that matches again does something again.
-        let again = rule.is_opaque || !rule.matched.is_empty() || rule.reached.is_empty();
-        let Some(first) = linted.rules.get(first).filter(|_| !again) else { continue };
+        if rule.is_opaque || !rule.matched.is_empty() || unasked && !all {
+            continue;
+        }
         found.push(
             Finding::new(
                 rule.rule.span,

@@ -1,11 +1,12 @@
 //! The rule for established connections stands behind many others.
 
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
+use keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
-use keepstate_ruleset::verdict::Verdict;
+use keepstate_ruleset::model::{Jump, TableName};
+use keepstate_ruleset::verdict::{Step, Verdict};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,8 +17,9 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
-/// So many rules before it are worth a word.
-const BEFORE_MIN: u32 = 16;
+/// So many rules before it that it could stand above are worth a word: to be compared with them takes about as long as
+/// tracking does.
+const BEFORE_MIN: usize = 32;
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let established = linted.in_states(ct::ESTABLISHED)?;
@@ -32,38 +34,96 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 .all(|one| ["state", "conntrack", "comment"].contains(&one.name.as_str()));
         let named = states.contains(&"ESTABLISHED") && !states.contains(&"NEW");
         let accepts = decision(rule.rule) == Some(Verdict::Accept);
-        if !filter || !plain || !named || !accepts || rule.at.number < BEFORE_MIN {
+        if !filter || !plain || !named || !accepts || rule.matched.and(&established)?.is_empty() {
             continue;
         }
-        let reached = rule.reached.and(&established)?;
-        if reached.is_empty() {
-            continue;
-        }
+        let (first, spared) = spared(linted, rule, &rule.matched)?;
+        let Some(first) = first.filter(|_| spared >= BEFORE_MIN) else { continue };
+        let line = linted.line(first.rule.span);
         found.push(
             Finding::new(
                 rule.rule.span,
                 format!(
-                    "packets of established connections are compared with {} rules before this one",
-                    rule.at.number
+                    "what this rule accepts of established connections is compared with {spared} rules first \
+                     that do nothing with it"
                 ),
             )
-            .evidence(format!("it is rule {} of {}", rule.at.number + 1, rule.chain.name))
-            .fix(forward(linted, rule)),
+            .label(first.rule.span, "from here on")
+            .evidence(format!(
+                "it is rule {} of {}; above line {line} it would accept the same, and each packet would be \
+                 spared {spared} rules",
+                rule.at.number + 1,
+                rule.chain.name
+            ))
+            .fix(forward(linted, rule, first)),
         );
     }
     Ok(())
 }
 
-/// Moves it to the head of its chain.
-fn forward(linted: &Linted<'_>, rule: &Ruled<'_>) -> Option<Fix> {
-    let first = linted.chain_rules(rule.table.name, rule.at.chain).next()?;
-    if !linted.is_editable(rule) || !linted.is_editable(first) {
+/// The rule of its chain above which a rule that accepts could stand, so that nothing changes but what its packets are
+/// compared with, and with how many rules less.
+fn spared<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+    packets: &Packets,
+) -> Result<(Option<&'l Ruled<'a>>, usize)> {
+    let above: Vec<_> = linted
+        .chain_rules(rule.table.name, rule.at.chain)
+        .take_while(|above| above.at < rule.at)
+        .collect();
+    let (mut first, mut count) = (None, 0);
+    for one in above.into_iter().rev() {
+        let Some(more) = idle(linted, one, (packets, &rule.asked), 0)? else { break };
+        (first, count) = (Some(one), count + more);
+    }
+    Ok((first, count))
+}
+
+/// With how many rules packets are compared at a rule, the chain that it leads to included, where it does nothing with
+/// those that come by, and nothing but to accept with the others of the second set; `None` where it does.
+fn idle(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    (packets, all): (&Packets, &Packets),
+    depth: usize,
+) -> Result<Option<usize>> {
+    let hit = rule.matched.and(all)?;
+    let seen = rule.reached.and(packets)?;
+    if hit.is_empty() && !rule.is_opaque {
+        return Ok(Some(usize::from(!seen.is_empty())));
+    }
+    let accepts = decision(rule.rule) == Some(Verdict::Accept);
+    match rule.rule.target {
+        _ if rule.is_opaque || depth > CHAIN_DEPTH_MAX => Ok(None),
+        _ if accepts => Ok(Some(usize::from(!seen.is_empty()))),
+        Jump::Jump(to) => {
+            let mut count = 1;
+            for one in linted.chain_rules(rule.table.name, to) {
+                let back = matches!(one.rule.target, Jump::Standard(Step::Return));
+                let here = match back && !one.is_opaque {
+                    true => Some(usize::from(!one.reached.and(packets)?.is_empty())),
+                    false => idle(linted, one, (packets, all), depth + 1)?,
+                };
+                let Some(here) = here else { return Ok(None) };
+                count += here;
+            }
+            Ok(Some(count))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Moves it up.
+fn forward(linted: &Linted<'_>, rule: &Ruled<'_>, before: &Ruled<'_>) -> Option<Fix> {
+    if !linted.is_editable(rule) || !linted.is_editable(before) {
         return None;
     }
     let own = linted.whole_line(rule.rule.span);
     let text = linted.text(own).to_string();
-    let mut head = linted.whole_line(first.rule.span);
+    let mut head = linted.whole_line(before.rule.span);
     head.end = head.start;
     let edits = vec![Edit { span: head, text }, Edit { span: own, text: String::new() }];
-    Some(Fix { text: "put it first".into(), edits, expected: Expected::Nothing })
+    let text = format!("put it before line {}", linted.line(before.rule.span));
+    Some(Fix { text, edits, expected: Expected::Nothing })
 }

@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision, refuses};
+use crate::lint::linted::{Linted, Ruled, decision, refuses};
 use crate::lints::takers;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -49,17 +49,46 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 continue;
             }
             let packet = linted.example(&both)?.unwrap_or_default();
-            found.push(
-                Finding::new(
-                    rule.rule.span,
-                    "INVALID packets are accepted before this rule drops them",
-                )
-                .label(taker.rule.span, "accepts them, whatever their state")
-                .evidence(format!("{packet} is accepted"))
-                .help("put it above that rule"),
-            );
+            let mut finding = Finding::new(
+                rule.rule.span,
+                "INVALID packets are accepted before this rule drops them",
+            )
+            .label(taker.rule.span, "accepts them, whatever their state")
+            .evidence(format!("{packet} is accepted"));
+            let line = linted.line(taker.rule.span);
+            finding = match twins(linted, rule).as_slice() {
+                [] => finding.help(format!("put it above line {line}")),
+                many => {
+                    let lines: Vec<String> =
+                        many.iter().map(|twin| linted.line(twin.rule.span).to_string()).collect();
+                    for twin in many {
+                        finding = finding.label(twin.rule.span, "logs what it drops");
+                    }
+                    finding.help(format!(
+                        "put line {}, which logs what it drops, and this rule above line {line}",
+                        lines.join(" and line ")
+                    ))
+                }
+            };
+            found.push(finding);
             break;
         }
     }
     Ok(())
+}
+
+/// The rules right above one that log what it drops, in their order.
+fn twins<'l, 'a>(linted: &'l Linted<'a>, rule: &Ruled<'_>) -> Vec<&'l Ruled<'a>> {
+    let above: Vec<_> = linted
+        .chain_rules(rule.table.name, rule.at.chain)
+        .take_while(|above| above.at < rule.at)
+        .collect();
+    let logs = |one: &&&Ruled<'_>| {
+        ["LOG", "NFLOG"].contains(&one.words.target_name())
+            && one.words.header == rule.words.header
+            && one.words.states() == rule.words.states()
+    };
+    let mut twins: Vec<_> = above.iter().rev().take_while(logs).copied().collect();
+    twins.reverse();
+    twins
 }

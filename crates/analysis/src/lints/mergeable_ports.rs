@@ -58,11 +58,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 }
 
 /// iptables-nft compares the bytes behind the header of a later fragment with the port of one rule, and multiport never.
-fn later() -> Expected {
-    Expected::Only(
-        PacketSet::within(Field::LaterFragment, 1, 1, false),
-        "fragments behind the first, where connections are not tracked",
-    )
+/// Where connections are tracked none comes.
+fn later(linted: &Linted<'_>) -> Expected {
+    match linted.ruleset.needs().tracking {
+        true => Expected::Nothing,
+        false => Expected::Only(
+            PacketSet::within(Field::LaterFragment, 1, 1, false),
+            "fragments behind the first: they have no ports, but single rules read some out of their data",
+        ),
+    }
 }
 
 /// Where the port stood.
@@ -103,5 +107,5 @@ fn fix(linted: &Linted<'_>, rules: &[Ruled<'_>], merged: String) -> Option<Fix> 
             _ => Edit { span: linted.whole_line(span), text: String::new() },
         });
     }
-    Some(Fix { text: "make them one rule".into(), edits, expected: later() })
+    Some(Fix { text: "make them one rule".into(), edits, expected: later(linted) })
 }

@@ -69,7 +69,7 @@ use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, STATES};
 use crate::lint::finding::{Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_word};
-use keepstate_ruleset::model::{Jump, Span};
+use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 
@@ -168,21 +168,43 @@ fn takers<'l, 'a>(
     Ok(takers)
 }
 
+/// The rule above one behind which nothing is left in its chain, and whether it takes all that the chain is entered
+/// with by itself.
+fn closing<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+) -> Result<Option<(&'l Ruled<'a>, bool)>> {
+    let mut above = linted.chain_rules(rule.table.name, rule.at.chain);
+    let last = above
+        .by_ref()
+        .take_while(|above| above.at < rule.at)
+        .find(|above| linted.behind(above).is_empty());
+    let Some(last) = last else { return Ok(None) };
+    let alone = !last.is_opaque && linted.entering(rule).is_within(&last.asked)?;
+    Ok(Some((last, alone)))
+}
+
 /// Whether rules above do not account for it that packets of a set do not come to a rule, or are not matched by it:
 /// then something about the packets is not what it was when they came in.
 fn lacking(linted: &Linted<'_>, rule: &Ruled<'_>, wanted: &Packets) -> Result<bool> {
     let mut left = wanted.clone();
-    for taker in takers(linted, rule, wanted)? {
-        left = left.less(&taker.matched)?;
+    for above in linted.chain_rules(rule.table.name, rule.at.chain) {
+        if above.at >= rule.at || left.is_empty() {
+            break;
+        }
+        let hit = above.matched.and(&left)?;
+        if !hit.is_empty() && !linted.taken(above)?.and(&hit)?.is_empty() {
+            left = left.less(&hit)?;
+        }
     }
     Ok(!left.is_empty())
 }
 
 /// A rule that others leave nothing to.
-struct Shadow {
+struct Shadow<'l, 'a> {
     index: usize,
     /// The rules that take its packets, those that matter most first.
-    takers: Vec<Span>,
+    takers: Vec<&'l Ruled<'a>>,
     /// Whether one of them alone asks for all that it asks for.
     by_one: bool,
     /// Whether it decides.
@@ -194,7 +216,7 @@ struct Shadow {
 }
 
 /// The rules that packets come to, none of which they match because others have taken those.
-fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
+fn shadowed<'l, 'a>(linted: &'l Linted<'a>) -> Result<Vec<Shadow<'l, 'a>>> {
     let mut all = Vec::new();
     for (index, rule) in linted.rules.iter().enumerate() {
         if !rule.matched.is_empty() || rule.reached.is_empty() || rule.asked.is_empty() {
@@ -211,7 +233,7 @@ fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
         let mut shadow = Shadow {
             index,
             by_one: takers.len() == 1,
-            takers: takers.iter().map(|taker| taker.rule.span).collect(),
+            takers,
             decided: false,
             otherwise: None,
             partly: None,
@@ -223,10 +245,24 @@ fn shadowed(linted: &Linted<'_>) -> Result<Vec<Shadow>> {
         if let Some(verdict) = decision(rule.rule).or(by_chain) {
             shadow.decided = true;
             fate_of(linted, rule, verdict, &wanted, &mut shadow)?;
+        } else if let [first] = shadow.takers.as_slice()
+            && translates(rule)
+            && translates(first)
+            && rule.words.target != first.words.target
+            && let Some(packet) = linted.example(&wanted)?
+        {
+            let does = first.line.split_once(" -j ").map_or("", |(_, does)| does);
+            shadow.otherwise = Some(format!("{packet}: `{does}`"));
         }
         all.push(shadow);
     }
     Ok(all)
+}
+
+/// Whether a rule gives a connection other addresses or ports, once for all.
+fn translates(rule: &Ruled<'_>) -> bool {
+    let names = ["DNAT", "SNAT", "MASQUERADE", "REDIRECT", "NETMAP"];
+    names.contains(&rule.words.target_name())
 }
 
 /// What becomes of the packets of a rule that others take, where it is the opposite of what it says.
@@ -235,7 +271,7 @@ fn fate_of(
     rule: &Ruled<'_>,
     verdict: Verdict,
     wanted: &Packets,
-    shadow: &mut Shadow,
+    shadow: &mut Shadow<'_, '_>,
 ) -> Result<()> {
     for other in linted.verdicts(rule.table) {
         let opposite = refuses(verdict) && other == Verdict::Accept

@@ -1,12 +1,15 @@
 //! A rule that asks for packets that never come to its chain.
 
 use crate::algebra::space::{Packets, Result, STATES};
+use crate::algebra::way::{Outcome, Stage};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled};
-use crate::lints::lacking;
+use crate::lint::linted::{Linted, Ruled, entering};
+use crate::lints::{foremost, lacking, takers, untracks};
 use crate::rule::words::OptionWords;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::model::{ChainIndex, Span, TableName};
 use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeSet;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -28,7 +31,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if entering.is_empty() || !(wanted.is_empty() || lacking(linted, rule, &wanted)?) {
             continue;
         }
+        let mut finding = Finding::new(
+            rule.rule.span,
+            format!("no packet that comes to {} fits this rule", rule.chain.name),
+        );
         let table = rule.table.name;
+        let mut causes = Vec::new();
         let why = match (table, rule.words.states()) {
             (TableName::Nat, Some(_)) => {
                 "table nat is asked for the first packet of a connection only, which is NEW, or RELATED where a \
@@ -40,24 +48,170 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                  said so"
                     .to_string()
             }
-            _ => missing(linted, rule, &entering)?,
+            _ => {
+                let wanted = on_its_ways(linted, rule)?;
+                let mut search = Search { linted, rule, causes, seen: BTreeSet::new() };
+                let why = search.above((table, rule.at.chain), &wanted)?;
+                causes = search.causes;
+                match why {
+                    Some(why) => why,
+                    None => missing(linted, rule, &entering)?,
+                }
+            }
         };
-        let mut finding = Finding::new(
-            rule.rule.span,
-            format!("no packet that comes to {} fits this rule", rule.chain.name),
-        )
-        .evidence(why)
-        .fix(linted.removal(rule, Expected::Nothing));
-        let callers = linted.rules.iter().filter(|other| {
-            other.table.name == table
-                && other.rule.target.chains().iter().any(|(to, _)| *to == rule.at.chain)
-        });
-        for caller in callers.take(2) {
-            finding = finding.label(caller.rule.span, "the chain is entered here");
+        finding = finding.evidence(why).fix(linted.removal(rule, Expected::Nothing));
+        for (span, text) in causes.into_iter().take(CAUSES_MAX) {
+            finding = finding.label(span, text);
         }
         found.push(finding);
     }
     Ok(())
+}
+
+/// Rules that are named as causes.
+const CAUSES_MAX: usize = 3;
+
+/// Looks for where the packets of a rule get lost.
+struct Search<'l, 'a> {
+    linted: &'l Linted<'a>,
+    rule: &'l Ruled<'a>,
+    causes: Vec<(Span, &'static str)>,
+    seen: BTreeSet<ChainIndex>,
+}
+
+impl<'l, 'a> Search<'l, 'a> {
+    fn name(&mut self, rule: &Ruled<'_>, text: &'static str) {
+        if !self.causes.iter().any(|(span, _)| *span == rule.rule.span) {
+            self.causes.push((rule.rule.span, text));
+        }
+    }
+
+    /// Why packets do not come into a chain, in a sentence.
+    fn above(
+        &mut self,
+        (table, chain): (TableName, ChainIndex),
+        wanted: &Packets,
+    ) -> Result<Option<String>> {
+        let own = self.rule.table.chain(chain);
+        let Some(own) = own.filter(|_| self.seen.insert(chain)) else { return Ok(None) };
+        if own.hook.is_some() {
+            return self.before(wanted);
+        }
+        let leads = |other: &&Ruled<'_>| {
+            let to = other.rule.target.chains();
+            other.table.name == table && to.iter().any(|(to, _)| *to == chain)
+        };
+        let callers: Vec<&'l Ruled<'a>> = self.linted.rules.iter().filter(leads).collect();
+        let mut why = None;
+        for caller in &callers {
+            let asked = caller.asked.and(wanted)?;
+            if asked.is_empty() {
+                continue;
+            }
+            let here = asked.and(&self.linted.entering(caller))?;
+            if here.is_empty() {
+                why = self.above((table, caller.at.chain), &asked)?.or(why);
+                continue;
+            }
+            let takers = foremost(self.linted, takers(self.linted, caller, &here)?, &here)?;
+            if let Some(first) = takers.first() {
+                let line = self.linted.line(first.rule.span);
+                // It asks for others, and has them: something has made others of them.
+                let changed = first.asked.and(&here)?.is_empty();
+                let untracked = if changed { self.untracked(&here)? } else { None };
+                why = Some(match untracked {
+                    Some(why) => format!("{why}; line {line} takes them"),
+                    None => format!("line {line} takes them before {} is entered", own.name),
+                });
+            }
+            takers.iter().for_each(|taker| self.name(taker, "takes them"));
+            self.name(caller, "the chain is entered here");
+        }
+        if why.is_none()
+            && callers.iter().all(|one| one.asked.and(wanted).is_ok_and(|p| p.is_empty()))
+        {
+            callers.iter().for_each(|caller| self.name(caller, "the chain is entered here"));
+            why = Some(match callers.len() {
+                1 => format!("the rule that leads to {} asks for other packets", own.name),
+                _ => format!("none of the rules that lead to {} asks for such packets", own.name),
+            });
+        }
+        Ok(why)
+    }
+
+    /// Why packets do not come to the table of the rule as it asks for them.
+    fn before(&mut self, wanted: &Packets) -> Result<Option<String>> {
+        let linted = self.linted;
+        let mut left = wanted.clone();
+        let mut enders = Vec::new();
+        for outcome in linted.outcomes.iter().filter(|outcome| leads_to(outcome, self.rule)) {
+            let own = self.rule.table.name;
+            for stage in outcome.stages.iter().take_while(|stage| stage.table != own) {
+                for (verdict, at) in stage.walked.verdicts() {
+                    if verdict == Verdict::Accept {
+                        continue;
+                    }
+                    let ended = stage.walked.decided(&linted.space, verdict, at)?;
+                    if !ended.and(&left)?.is_empty() {
+                        left = left.less(&ended)?;
+                        enders.extend(linted.rule(stage.table, at).map(|rule| (rule, ended)));
+                    }
+                }
+            }
+        }
+        if !left.is_empty() {
+            return self.untracked(&left);
+        }
+        if let Some(plain) = linted.plainest(wanted)? {
+            let values = linted.space.values(&plain);
+            enders.sort_by_key(|(_, ended)| !linted.space.contains(ended, &values));
+        }
+        enders.iter().for_each(|(rule, _)| self.name(rule, "takes them before"));
+        Ok(enders.first().map(|(rule, _)| {
+            format!("line {} takes them before they come so far", linted.line(rule.rule.span))
+        }))
+    }
+
+    /// Whether packets have no state that the rule asks for because they are left untracked, in a sentence.
+    fn untracked(&mut self, packets: &Packets) -> Result<Option<String>> {
+        let states = self.rule.words.states().unwrap_or_default();
+        if states.is_empty() || states.contains(&"UNTRACKED") {
+            return Ok(None);
+        }
+        let linted = self.linted;
+        let mut left = packets.clone();
+        let mut by = Vec::new();
+        for other in linted.rules.iter().filter(|other| untracks(other)) {
+            if !other.matched.and(&left)?.is_empty() {
+                left = left.less(&other.matched)?;
+                by.push(other);
+            }
+        }
+        if !left.is_empty() {
+            return Ok(None);
+        }
+        by.iter().for_each(|rule| self.name(rule, "leaves them untracked"));
+        Ok(by.first().map(|rule| {
+            let line = linted.line(rule.rule.span);
+            let states = states.join(" or ");
+            format!("line {line} leaves them untracked, so that none of them is {states}")
+        }))
+    }
+}
+
+/// Whether packets may come to a rule on a way.
+fn leads_to(outcome: &Outcome, rule: &Ruled<'_>) -> bool {
+    let own = |stage: &Stage| stage.table == rule.table.name;
+    outcome.stages.iter().any(|stage| own(stage) && stage.walked.rules().contains(&rule.at))
+}
+
+/// The packets that a rule asks for, of the ways that its chain lies on.
+fn on_its_ways(linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<Packets> {
+    let mut all = linted.space.none();
+    for outcome in linted.outcomes.iter().filter(|outcome| leads_to(outcome, rule)) {
+        all = all.or(&outcome.way.packets(&linted.space)?)?;
+    }
+    all.and(&rule.asked)?.and(&entering(&linted.space, [linted.ruleset])?)
 }
 
 /// What of all that a rule asks for no packet has that comes to its chain.
@@ -84,10 +238,10 @@ fn missing(linted: &Linted<'_>, rule: &Ruled<'_>, entering: &Packets) -> Result<
         return Ok(format!("no packet that comes to {chain} has all of `{said}`"));
     }
     // It has the addresses and interfaces: what is it like otherwise?
-    let mut told = linted.told(&fits)?;
-    told.truncate(1);
-    let told = told.first().map(|row| row.chars().take(ROW_MAX).collect::<String>());
-    Ok(format!("of those with `{said}` there come to {chain}: {}", told.unwrap_or_default()))
+    let told = linted.told(&fits)?;
+    let more = if told.len() > 1 { ", and others" } else { "" };
+    let first = told.first().map(|row| row.chars().take(ROW_MAX).collect::<String>());
+    Ok(format!("of those with `{said}` there come to {chain}: {}{more}", first.unwrap_or_default()))
 }
 
 /// Longest row that is told, in characters.

@@ -3,7 +3,7 @@
 use crate::algebra::Way;
 use crate::algebra::chain::RuleAt;
 use crate::algebra::space::{Packets, Result};
-use crate::lint::ahead::Lookahead;
+use crate::lint::ahead::{Deciders, Lookahead};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, verdict_word};
 use crate::lints::refused_somewhere;
@@ -22,28 +22,92 @@ pub(super) const LINT: Lint = Lint {
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let listed = super::nothing_refused::open_list(linted)?;
-    for (at, ends) in redundant(linted)? {
-        let Some(rule) = at.and_then(|at| linted.rules.get(at)) else { continue };
+    for one in redundant(linted)? {
+        let Some(rule) = one.index.and_then(|at| linted.rules.get(at)) else { continue };
         let Some(verdict) = decision(rule.rule) else { continue };
-        let in_list = ends && rule.table.name == TableName::Filter && listed.contains(&rule.at);
-        if in_list || is_meant(linted, rule, verdict, ends)? {
+        let in_list = one.ends && rule.table.name == TableName::Filter && listed.contains(&rule.at);
+        if in_list || is_meant(linted, rule, verdict, one.ends)? {
             continue;
         }
-        let what = verdict_word(verdict);
-        let text = match ends {
-            true => format!(
-                "what this rule takes would be {what} by the policy of {} just the same",
-                rule.chain.name
-            ),
-            false => format!("what this rule takes would be {what} below just the same"),
-        };
-        found.push(
-            Finding::new(rule.rule.span, text)
-                .evidence(format!("every packet that it matches is {what} with it and without it"))
-                .fix(linted.removal(rule, Expected::Nothing)),
-        );
+        found.push(told(linted, rule, verdict, &one)?);
     }
     Ok(())
+}
+
+/// Rules that are named as those that do the work as well.
+const NAMED_MAX: usize = 3;
+
+/// Says who decides about its packets without it, that one first which has the plainest of them.
+fn told(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    verdict: Verdict,
+    one: &Redundant,
+) -> Result<Finding> {
+    let what = verdict_word(verdict);
+    let deciders = foremost(linted, rule, &one.deciders)?;
+    let below = |at: RuleAt| linted.rule(rule.table.name, at);
+    let policy = |at: RuleAt| rule.table.chain(at.chain).filter(|_| below(at).is_none());
+    let policies = deciders.iter().filter_map(|at| policy(*at)).count();
+    let by = match deciders.as_slice() {
+        _ if one.ends => format!("by the policy of {}", rule.chain.name),
+        [] => "below".into(),
+        [at] => match (below(*at), policy(*at)) {
+            (Some(other), _) => format!("by line {}", linted.line(other.rule.span)),
+            (None, chain) => {
+                format!("by the policy of {}", chain.map_or("", |chain| chain.name.as_str()))
+            }
+        },
+        many if policies == 0 => format!("by {} rules below", many.len()),
+        many if many.len() == policies + 1 => "by a rule below and the policy".into(),
+        many => format!("by {} rules below and the policy", many.len() - policies),
+    };
+    let mut finding = Finding::new(
+        rule.rule.span,
+        format!("what this rule takes would be {what} {by} just the same"),
+    );
+    for at in deciders.iter().take(NAMED_MAX) {
+        let span = match (below(*at), policy(*at)) {
+            (Some(other), _) => other.rule.span,
+            (None, Some(chain)) => linted.place(rule.table.name, chain),
+            (None, None) => continue,
+        };
+        let whose = if deciders.len() == 1 { "its packets" } else { "some of its packets" };
+        finding = finding.label(span, format!("{whose} would be {what} here"));
+    }
+    let more = match deciders.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        1 => "; 1 more below decides about some of them".into(),
+        more => format!("; {more} more below decide about some of them"),
+    };
+    Ok(finding
+        .evidence(format!("every packet that it matches is {what} with it and without it{more}"))
+        .fix(linted.removal(rule, Expected::Nothing)))
+}
+
+/// Each of those that decide, of packets that there can be where there are such, and first the one for the plainest.
+fn foremost(linted: &Linted<'_>, rule: &Ruled<'_>, all: &Deciders) -> Result<Vec<RuleAt>> {
+    let possible = linted.possible()?;
+    let mut some = Vec::new();
+    for (at, packets) in all {
+        if !packets.and(&possible)?.is_empty() {
+            some.push((*at, packets));
+        }
+    }
+    if some.is_empty() {
+        some = all.iter().map(|(at, packets)| (*at, packets)).collect();
+    }
+    if let Some(plain) = linted.plainest(&rule.matched)? {
+        let values = linted.space.values(&plain);
+        some.sort_by_key(|(_, packets)| !linted.space.contains(packets, &values));
+    }
+    let mut each: Vec<RuleAt> = Vec::new();
+    for (at, _) in some {
+        if !each.contains(&at) {
+            each.push(at);
+        }
+    }
+    Ok(each)
 }
 
 /// Whether a rule that changes nothing is one that people write all the same, and rightly: what is said of the
@@ -94,8 +158,18 @@ impl Below {
     }
 }
 
-/// The rules that could go together, with whether the policy alone would do their work.
-fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
+/// A rule that could go, all of them together.
+struct Redundant {
+    /// Its place among all.
+    index: Option<usize>,
+    /// Whether the policy alone would do its work.
+    ends: bool,
+    /// Who does its work without it, where that is found out.
+    deciders: Deciders,
+}
+
+/// The rules that could go together.
+fn redundant(linted: &Linted<'_>) -> Result<Vec<Redundant>> {
     let mut all = Vec::new();
     for table in &linted.ruleset.tables {
         let mut lookahead = Lookahead::new(linted, table);
@@ -117,8 +191,11 @@ fn redundant(linted: &Linted<'_>) -> Result<Vec<(Option<usize>, bool)>> {
                     && rule.matched.is_within(&behind.of(linted, verdict))?
                 {
                     lookahead.leave_out(at);
+                    let next = RuleAt { number: number + 1, ..at };
+                    let deciders = lookahead.deciders(next, &rule.matched)?.unwrap_or_default();
+                    let ends = below.leaves_to_policy(linted, rule)?;
                     let index = linted.index(table.name, at);
-                    all.push((index, below.leaves_to_policy(linted, rule)?));
+                    all.push(Redundant { index, ends, deciders });
                 }
                 behind = lookahead.through(at, &behind)?;
             }

@@ -28,7 +28,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         )
         .fix(linted.removal(rule, Expected::Nothing));
         for taker in shadow.takers.iter().take(3) {
-            finding = finding.label(*taker, "takes its packets");
+            finding = finding.label(taker.rule.span, "takes its packets");
         }
         let what = match (shadow.decided, shadow.partly) {
             (false, _) => "none of them comes so far".to_string(),

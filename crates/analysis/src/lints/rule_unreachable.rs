@@ -1,9 +1,11 @@
 //! A rule to which nothing comes: rules above it take every packet.
 
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision, refuses};
-use crate::lints::takers;
+use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
+use crate::lints::{closing, foremost, takers};
+use keepstate_ruleset::model::Jump;
+use keepstate_ruleset::verdict::Step;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -24,25 +26,98 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if entering.is_empty() {
             continue;
         }
-        let takers = takers(linted, rule, &entering)?;
-        let Some(last) = takers.last() else { continue };
-        let text = match takers.as_slice() {
-            [_] => "no packet comes to this rule: one above it takes all".to_string(),
-            many => {
-                format!("no packet comes to this rule: {} above it take all together", many.len())
-            }
+        let Some((last, alone)) = closing(linted, rule)? else { continue };
+        // The same again, right where the first has taken all: that is said of the double.
+        if alone && last.line == rule.line {
+            continue;
+        }
+        let line = linted.line(last.rule.span);
+        let above = match alone {
+            true => Vec::new(),
+            false => takers(linted, last, &entering)?,
         };
-        // What refuses is mostly meant for the rest: above, it would refuse all.
-        let help = match decision(rule.rule).is_some_and(refuses) {
-            true => "where it was meant to refuse the rest, narrow the rules that take all",
-            false => "to have it asked, put it above that rule",
+        let (text, label) = match above.len() {
+            0 => (
+                format!("no packet comes to this rule: line {line} takes all that is left"),
+                "takes all that is left",
+            ),
+            _ => (
+                format!("no packet comes to this rule: line {line} and rules above it take all"),
+                "behind this one nothing is left",
+            ),
         };
-        let finding = Finding::new(rule.rule.span, text)
-            .label(last.rule.span, "behind this one nothing is left")
-            .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name))
-            .help(help)
-            .fix(linted.removal(rule, Expected::Nothing));
-        found.push(finding);
+        let mut finding = Finding::new(rule.rule.span, text).label(last.rule.span, label);
+        for other in above.iter().rev().take(OTHERS_MAX) {
+            finding = finding.label(other.rule.span, "takes some before");
+        }
+        finding = finding
+            .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name));
+        finding = match advice(linted, rule, (last, alone), &rule.asked.and(&entering)?)? {
+            Advice::Nothing(why) => finding.evidence(why),
+            Advice::Help(help) => finding.help(help),
+        };
+        found.push(finding.fix(linted.removal(rule, Expected::Nothing)));
     }
     Ok(())
+}
+
+/// Rules that are named beside the one behind which nothing is left.
+const OTHERS_MAX: usize = 2;
+
+/// What to do about a rule that nothing comes to.
+enum Advice {
+    /// Higher up it would do nothing either.
+    Nothing(String),
+    Help(String),
+}
+
+/// What it would do above `last`, which takes all that is left.
+fn advice(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    (last, alone): (&Ruled<'_>, bool),
+    wanted: &Packets,
+) -> Result<Advice> {
+    let line = linted.line(last.rule.span);
+    let left = wanted.and(&last.reached)?;
+    if left.is_empty() && !wanted.is_empty() {
+        let takers = foremost(linted, takers(linted, last, wanted)?, wanted)?;
+        let first = takers.first().map_or(line, |first| linted.line(first.rule.span));
+        return Ok(match fate(linted, rule, wanted)? {
+            Some(what) => Advice::Nothing(format!("what it asks for is {what} without it")),
+            None => Advice::Help(format!("to have it asked, put it above line {first}")),
+        });
+    }
+    let returns = |rule: &Ruled<'_>| matches!(rule.rule.target, Jump::Standard(Step::Return));
+    if returns(rule) && returns(last) {
+        let why = format!("line {line} sends its packets back to where the chain was called");
+        return Ok(Advice::Nothing(why));
+    }
+    let all = last.reached.is_within(&rule.asked)?;
+    let refused = decision(last.rule).is_some_and(refuses);
+    Ok(match (fate(linted, rule, &left)?, decision(rule.rule).is_some_and(refuses)) {
+        (Some(what), _) if decision(last.rule).is_some() => {
+            Advice::Nothing(format!("what it asks for is {what} by line {line}"))
+        }
+        (Some(what), _) => Advice::Nothing(format!("what it asks for is {what} without it")),
+        (None, true) if all && refused => {
+            Advice::Nothing(format!("what it asks for is refused by line {line}"))
+        }
+        // Above, it would refuse all that the others are there for.
+        (None, true) if all && alone => {
+            Advice::Help(format!("where it was meant to refuse the rest, narrow line {line}"))
+        }
+        (None, true) if all => Advice::Help(
+            "where it was meant to refuse the rest, narrow the rules that take all".into(),
+        ),
+        (None, _) => Advice::Help(format!("to have it asked, put it above line {line}")),
+    })
+}
+
+/// What becomes of packets, in a word, where it is what a rule says.
+fn fate(linted: &Linted<'_>, rule: &Ruled<'_>, packets: &Packets) -> Result<Option<&'static str>> {
+    let Some(verdict) = decision(rule.rule) else { return Ok(None) };
+    let alike = linted.with_verdict(rule.table, verdict)?;
+    let all = !packets.is_empty() && packets.is_within(&alike)?;
+    Ok(all.then(|| verdict_word(verdict)))
 }

@@ -2,7 +2,7 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
 use crate::lints::shadowed;
 
 /// The lint.
@@ -16,21 +16,61 @@ pub(super) const LINT: Lint = Lint {
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for shadow in shadowed(linted)? {
-        let (Some(rule), Some(example)) = (linted.rules.get(shadow.index), shadow.otherwise) else {
+        let (Some(rule), Some(example)) = (linted.rules.get(shadow.index), &shadow.otherwise)
+        else {
             continue;
         };
-        let mut finding = Finding::new(
-            rule.rule.span,
-            "rules above decide about all that this one asks for, and otherwise than it says",
-        );
+        let alone = shadow.takers.first().filter(|_| shadow.by_one);
+        let line = |one: &Ruled<'_>| linted.line(one.rule.span);
+        let text = match alone {
+            Some(one) if one.asked == rule.asked => format!(
+                "line {} asks for just what this one asks for, and does otherwise with it",
+                line(one)
+            ),
+            Some(one) => format!(
+                "line {} decides about all that this one asks for, and otherwise than it says",
+                line(one)
+            ),
+            None => {
+                "rules above decide about all that this one asks for, and otherwise than it says"
+                    .into()
+            }
+        };
+        let mut finding = Finding::new(rule.rule.span, text);
         for taker in shadow.takers.iter().take(3) {
-            finding = finding.label(*taker, "decides about its packets");
+            finding = finding.label(taker.rule.span, "decides about its packets");
         }
-        found.push(
-            finding
-                .evidence(example)
-                .help("to have it asked, put it above that rule; else take it out"),
-        );
+        let help = advice(linted, rule, &shadow.takers, alone.copied())?;
+        found.push(finding.evidence(example).help(help));
     }
     Ok(())
+}
+
+/// Which of them can stand above the other.
+fn advice(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    takers: &[&Ruled<'_>],
+    alone: Option<&Ruled<'_>>,
+) -> Result<String> {
+    let line = |one: &Ruled<'_>| linted.line(one.rule.span);
+    if let Some(one) = alone.filter(|one| one.asked == rule.asked) {
+        return Ok(format!(
+            "line {} comes first, so it decides: one of the two has to go",
+            line(one)
+        ));
+    }
+    // Above those that are narrower it would leave them nothing: it refuses the rest, or accepts it.
+    let entering = linted.entering(rule);
+    for taker in takers {
+        if taker.asked.and(&entering)?.is_within(&rule.asked)? {
+            return Ok(format!(
+                "it is meant for what is left, and nothing is: narrow the rules above that take it, or take \
+                 it out; above line {} it would leave that one nothing",
+                line(taker)
+            ));
+        }
+    }
+    let first = takers.iter().min_by_key(|taker| taker.at).map_or(0, |first| line(first));
+    Ok(format!("to have it asked, put it above line {first}; else take it out"))
 }

@@ -8,17 +8,17 @@ use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::model::Span;
 
-fn one(source: &str, code: &str) -> Finding {
+pub(super) fn one(source: &str, code: &str) -> Finding {
     let found = findings(source, code, None);
     let [one] = found.as_slice() else { panic!("{code}: {found:?}") };
     one.clone()
 }
 
-fn text(source: &str, span: Span) -> &str {
+pub(super) fn text(source: &str, span: Span) -> &str {
     &source[span.start as usize..span.end as usize]
 }
 
-fn filter(policies: [&str; 3], rules: &str) -> String {
+pub(super) fn filter(policies: [&str; 3], rules: &str) -> String {
     let [input, forward, output] = policies;
     format!(
         "*filter\n:INPUT {input} [0:0]\n:FORWARD {forward} [0:0]\n:OUTPUT {output} [0:0]\n{rules}COMMIT\n"
