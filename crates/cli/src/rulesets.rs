@@ -121,11 +121,7 @@ struct Left {
 }
 
 /// Carries out the commands of a script. No rule sets when what they leave cannot be told.
-fn of_script(
-    source: &str,
-    family: Option<Family>,
-    labels: &LabelNames,
-) -> Left {
+fn of_script(source: &str, family: Option<Family>, labels: &LabelNames) -> Left {
     let script = script::run(source, labels);
     let (mut faults, mut told) = (script.faults, script.told);
     let mut rulesets = Vec::new();

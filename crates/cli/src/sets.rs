@@ -10,7 +10,7 @@ use keepstate_ruleset::{
     diagnostic::{Diagnostic, code, nearest},
     needs::{SetUnfit, SetUse},
     sets::ipset::Sets,
-    syntax::ipset::run,
+    syntax::{ipset::run, iptables_command::join},
 };
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,37 @@ pub(crate) fn check_rules(sets: &Sets, loaded: &[Loaded], terminal: &Terminal) -
         let unfit = |used: &SetUse| used.check(sets).err().map(|why| fault(sets, used, why));
         file.ruleset.needs().sets.iter().filter_map(unfit).collect()
     })
+}
+
+/// Has each set that rules name and no file gives be there without elements, and says so: `instead` is what is said
+/// of it.
+pub(crate) fn add_missing(
+    sets: &mut Sets,
+    loaded: &[Loaded],
+    instead: &str,
+    terminal: &Terminal,
+) -> Result<(), Exit> {
+    for file in loaded {
+        let name = file.path.display().to_string();
+        for used in &file.ruleset.needs().sets {
+            if !matches!(used.check(sets), Err(SetUnfit::Missing)) {
+                continue;
+            }
+            let family = if used.family == Family::V4 { "inet" } else { "inet6" };
+            let create =
+                format!("create {} hash:net family {family}", join(&[used.name.to_string()]));
+            run::load(sets, &create, Instant::default(), false).map_err(|fault| {
+                terminal.error(format_args!("{name}: {}", fault.text));
+                Exit::Usage
+            })?;
+            if !terminal.is_quiet() {
+                let text = format!("set {} is not given (--ipset FILE): {instead}", used.name);
+                let note = Diagnostic::new(code::UNKNOWN_NAME, used.span, text);
+                eprint!("{}", note.render_note(&name, &file.source));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn fault(sets: &Sets, used: &SetUse, why: SetUnfit) -> Diagnostic {

@@ -177,6 +177,15 @@ impl Setting {
 
     /// Reads the files and makes sure that they fit together.
     pub(crate) fn prepare(&self, terminal: &Terminal) -> Result<Prepared, Exit> {
+        self.prepare_with(None, terminal)
+    }
+
+    /// The same; sets that no file gives are empty ones where `instead` says to the reader what that means.
+    pub(crate) fn prepare_with(
+        &self,
+        instead: Option<&str>,
+        terminal: &Terminal,
+    ) -> Result<Prepared, Exit> {
         let mut loaded = load_rules(self, terminal)?;
         let sysctls = sysctls(self, terminal)?;
         helpers::check_rules(&sysctls.modules, &loaded, terminal)?;
@@ -190,7 +199,10 @@ impl Setting {
         declared.extend(policies::read(&self.timeout_policy, terminal)?);
         policies::check_rules(&declared, &loaded, terminal)?;
         let text = sets::read(&self.ipset, terminal)?;
-        let sets = sets::of_text(&text, SEED[0], terminal)?;
+        let mut sets = sets::of_text(&text, SEED[0], terminal)?;
+        if let Some(instead) = instead {
+            sets::add_missing(&mut sets, &loaded, instead, terminal)?;
+        }
         sets::check_rules(&sets, &loaded, terminal)?;
         let accounts = beside::accounts(&self.nfacct, terminal)?;
         beside::check_rules(&accounts, &loaded, terminal)?;

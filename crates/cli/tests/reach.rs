@@ -51,6 +51,43 @@ fn the_status_says_whether_something_is_open() {
     }
 }
 
+/// A host that forwards nothing; rules of it name a set that no file gives.
+const HOST: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+                    -A INPUT -m set --match-set guests src -j DROP\n\
+                    -A INPUT -p udp -m udp --sport 53 --dport 20001:65535 -j ACCEPT\n\
+                    -A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn a_host_is_asked_for_itself_and_what_hangs_on_a_set_is_possible() {
+    let file = std::env::temp_dir().join(format!("keepstate-host-{}.rules", std::process::id()));
+    std::fs::write(&file, HOST).unwrap();
+    let file_name = file.to_str().unwrap();
+    let output = reach(&["--rules", file_name]);
+    let told = reach(&["--rules", file_name, "any", "host:22"]);
+    let trace = keepstate(&[
+        "trace",
+        "--rules",
+        file_name,
+        "--local",
+        "192.0.2.1",
+        "--packet",
+        "tcp 10.0.0.5:4000 > 192.0.2.1:22 syn in eth0",
+    ]);
+    std::fs::remove_file(&file).unwrap();
+    let said = text(&output);
+    assert!(said.contains("possible  tcp/22\n            from  10.0.0.0/8"), "{said}");
+    assert!(said.contains("possible  udp/20001-65535\n            from  any"), "{said}");
+    assert!(!said.contains("open  "), "{said}");
+    let notes = String::from_utf8_lossy(&output.stderr);
+    assert!(notes.contains(":5:29-34: note[KS0406]: set guests is not given"), "{notes}");
+    let said = text(&told);
+    assert!(said.contains("where not `-m set --match-set guests src`"), "{said}");
+    assert_eq!(trace.status.code(), Some(0));
+    let notes = String::from_utf8_lossy(&trace.stderr);
+    assert!(notes.contains("taken to be empty"), "{notes}");
+    assert!(text(&trace).contains("ACCEPT"), "{}", text(&trace));
+}
+
 #[test]
 fn what_does_not_fit_is_said_and_refused() {
     for (words, wanted) in [

@@ -150,11 +150,44 @@ impl Ruleset {
         let mut needs = Needs::default();
         let chains = self.tables.iter().flat_map(|table| &table.chains);
         for rule in chains.flat_map(|chain| &chain.rules) {
+            let before = needs.counts();
             rule.matches.iter().for_each(|one| one.need(&mut needs));
             if let Jump::Target(target) = &rule.target {
                 target.need(&mut needs);
             }
+            needs.stand_in(rule.span, before);
         }
         needs
+    }
+}
+
+impl Needs {
+    fn counts(&self) -> [usize; 5] {
+        [
+            self.policies.len(),
+            self.helpers.len(),
+            self.accounts.len(),
+            self.estimators.len(),
+            self.sets.len(),
+        ]
+    }
+
+    /// What a rule has named since there were so many of each stands in the rule. The rule of a command is read
+    /// from another text, and so are the places in it.
+    fn stand_in(
+        &mut self,
+        rule: Span,
+        [policies, helpers, accounts, estimators, sets]: [usize; 5],
+    ) {
+        let policies = self.policies.iter_mut().skip(policies).map(|one| &mut one.span);
+        let helpers = self.helpers.iter_mut().skip(helpers).map(|one| &mut one.span);
+        let accounts = self.accounts.iter_mut().skip(accounts).map(|one| &mut one.span);
+        let estimators = self.estimators.iter_mut().skip(estimators).map(|one| &mut one.span);
+        let sets = self.sets.iter_mut().skip(sets).map(|one| &mut one.span);
+        for span in policies.chain(helpers).chain(accounts).chain(estimators).chain(sets) {
+            if span.start < rule.start || span.end > rule.end {
+                *span = rule;
+            }
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The services that a rule set tells apart: ports that it treats alike are one row.
 
 use super::around;
-use super::matrix::Between;
+use super::matrix::{Between, Open};
 use super::service::{Service, WITH_PORTS};
-use super::sets::Reach;
+use super::sets::{Pairs, Reach};
 use crate::algebra::rows::Values;
 use crate::algebra::space::{Group, Packets, Result};
 use keepstate_packet::{Family, icmp, icmpv6, tcp, udp};
@@ -24,7 +24,7 @@ pub struct Alike {
     /// As people write it.
     pub name: String,
     /// Whether anybody can open them for certain, or perhaps.
-    pub open: super::matrix::Open,
+    pub open: Open,
     /// Who can, to somebody.
     pub from: String,
     /// To whom somebody can.
@@ -35,7 +35,7 @@ impl Reach<'_> {
     /// These services, those that are treated alike together; first those that anybody can open.
     pub(super) fn alike(&self, services: &[Service], between: &Between) -> Result<Vec<Alike>> {
         let among = self.between(between)?;
-        let mut rows: Vec<(Service, Packets, Packets)> = Vec::new();
+        let mut rows: Vec<(Service, Open, Packets)> = Vec::new();
         let mut from = 0;
         for service in services {
             // One port of each interval stands for it.
@@ -45,40 +45,25 @@ impl Reach<'_> {
             if rows.last().is_some_and(|(known, ..)| known.protocol != service.protocol) {
                 from = rows.len();
             }
-            let same = rows.iter_mut().skip(from).find(|(known, certain, possible)| {
-                (certain, possible) == (&pairs.certain, &pairs.possible)
-                    && known.icmp == service.icmp
-            });
-            match same {
-                Some((known, ..)) => join(&mut known.ports, &service.ports),
-                None => rows.push((service.clone(), pairs.certain, pairs.possible)),
+            for (open, packets) in by_certainty(pairs)? {
+                let same = rows.iter_mut().skip(from).find(|(known, how, same)| {
+                    (*how, same) == (open, &packets) && known.icmp == service.icmp
+                });
+                match same {
+                    Some((known, ..)) => join(&mut known.ports, &service.ports),
+                    None => rows.push((service.clone(), open, packets)),
+                }
             }
         }
         let mut alike = Vec::with_capacity(rows.len());
-        for (service, certain, possible) in rows {
-            alike.push(self.row(service, &certain, &possible, between)?);
+        for (service, open, packets) in rows {
+            let from = self.side(&packets, Field::Source, &between.from)?;
+            let to = self.side(&packets, Field::Destination, &between.to)?;
+            let name = service.to_string();
+            alike.push(Alike { service, name, open, from, to });
         }
         alike.sort_by_key(|row| std::cmp::Reverse(row.open));
         Ok(alike)
-    }
-
-    fn row(
-        &self,
-        service: Service,
-        certain: &Packets,
-        possible: &Packets,
-        between: &Between,
-    ) -> Result<Alike> {
-        use super::matrix::Open;
-        let open = match (certain.is_empty(), possible.is_empty()) {
-            (false, _) => Open::Certain,
-            (true, false) => Open::Possible,
-            (true, true) => Open::No,
-        };
-        let from = self.side(possible, Field::Source, &between.from)?;
-        let to = self.side(possible, Field::Destination, &between.to)?;
-        let name = service.to_string();
-        Ok(Alike { service, name, open, from, to })
     }
 
     /// The addresses that a set has on one side.
@@ -95,6 +80,17 @@ impl Reach<'_> {
         crate::algebra::rows::tidy(&mut values);
         Ok(values)
     }
+}
+
+/// The pairs that are open in every case, and those that only may be: a service can have both.
+fn by_certainty(pairs: Pairs) -> Result<Vec<(Open, Packets)>> {
+    let Pairs { certain, possible, .. } = pairs;
+    let perhaps = possible.less(&certain)?;
+    if certain.is_empty() && perhaps.is_empty() {
+        return Ok(vec![(Open::No, certain)]);
+    }
+    let both = [(Open::Certain, certain), (Open::Possible, perhaps)];
+    Ok(both.into_iter().filter(|(_, packets)| !packets.is_empty()).collect())
 }
 
 /// The services that rules may treat otherwise than others.

@@ -12,6 +12,7 @@ use keepstate_analysis::reach::{
     Answer, Around, Open, Opener, Question, Reach, Service, Shown, Toward, Unanswered, around,
     in_parts, render, spoof,
 };
+use keepstate_conntrack::Hook;
 use keepstate_engine::{Host, Network};
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
@@ -110,7 +111,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 }
 
 fn reach(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Exit> {
-    let prepared = arguments.setting.prepare(terminal)?;
+    let prepared =
+        arguments.setting.prepare_with(Some("whether a packet is in it is left open"), terminal)?;
     let mut answers = Vec::new();
     let mut faults = Vec::new();
     for file in prepared.loaded() {
@@ -299,10 +301,12 @@ impl Asked<'_> {
 /// Whether a rule set says anything of packets that pass through.
 fn forwards(ruleset: &Ruleset) -> bool {
     let Some(table) = ruleset.table(TableName::Filter) else { return false };
-    let forward = table.builtin(keepstate_conntrack::Hook::Forward);
-    forward
-        .and_then(|index| table.chain(index))
-        .is_some_and(|chain| !chain.rules.is_empty() || chain.policy == Some(Policy::Drop))
+    let chain = |hook| table.builtin(hook).and_then(|index| table.chain(index));
+    // A host that is no router often has its FORWARD closed, and all its rules in INPUT.
+    let is_host = chain(Hook::Input).is_some_and(|chain| !chain.rules.is_empty());
+    chain(Hook::Forward).is_some_and(|chain| {
+        !chain.rules.is_empty() || chain.policy == Some(Policy::Drop) && !is_host
+    })
 }
 
 /// What a host tells: its addresses, and by its routes what is behind each interface.

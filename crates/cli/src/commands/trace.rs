@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 }
 
 fn trace(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
-    let mut prepared = arguments.setting.prepare(terminal)?;
+    let mut prepared = arguments.setting.prepare_with(Some("taken to be empty"), terminal)?;
     check_captures(&arguments.captures, terminal)?;
     let written = written(arguments, terminal)?;
     if arguments.captures.is_empty() {

@@ -218,3 +218,13 @@ fn a_guard_is_taken_to_let_the_script_go_on() {
         assert_eq!(notes(source).len(), 1, "{source}");
     }
 }
+
+#[test]
+fn what_a_rule_of_a_script_needs_stands_at_its_command() {
+    let source = "#!/bin/sh\n# something longer than the rules as they are kept\n\
+                  iptables -A INPUT -m set --match-set guests src -j DROP\n";
+    let ruleset = run(source, LabelNames::NONE).v4.ruleset_of_commands(LabelNames::NONE).unwrap();
+    let span = ruleset.needs().sets[0].span;
+    let place = source.get(span.start as usize..span.end as usize);
+    assert_eq!(place, Some("iptables -A INPUT -m set --match-set guests src -j DROP"));
+}
