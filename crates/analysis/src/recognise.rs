@@ -1,7 +1,8 @@
 //! What kind of text was pasted.
 
 use crate::forms::{conntrack_command, frontends, kernel, manual, nft, part, statistics, table};
-use keepstate_ruleset::syntax::{iptables_command, iptables_list};
+use keepstate_ruleset::syntax::iptables_command::{self, script};
+use keepstate_ruleset::syntax::iptables_list;
 
 /// A kind of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +99,13 @@ fn whole(text: &str) -> Option<Form> {
     if iptables_list::is_listing(text) {
         return Some(Form::Listing);
     }
+    let is_script = script::is_script(text);
+    if is_script && text.starts_with("#!") {
+        return Some(Form::Script);
+    }
+    // Patterns of `case` begin so, too.
     if lines().any(|line| line.starts_with('*') && line.len() > 1) {
-        return Some(Form::SaveFile);
+        return Some(if is_script { Form::Script } else { Form::SaveFile });
     }
     let commands = lines().filter(|line| command(line)).take(2).count();
     (commands > 1).then_some(Form::Script)

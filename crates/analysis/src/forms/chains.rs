@@ -2,6 +2,7 @@
 //! that differ in one thing taken together.
 
 use crate::answer::{Answer, ChainTold, Fact, RuleTold, Topic};
+use crate::prose::chains::Makers;
 use crate::prose::{alternatives, chains, list, protocol, targets, unsupported};
 use crate::rule::words::{RuleWords, STATES};
 use crate::rule::{Subject, Understood, of_model, understand};
@@ -9,6 +10,7 @@ use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::model::{self, Jump, Policy, Ruleset};
 use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::syntax::iptables_command::script;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rules of a rule set that are told; the rest is counted.
@@ -33,6 +35,8 @@ pub struct Chain {
     name: String,
     policy: Option<String>,
     rules: Vec<Told>,
+    /// The text has none of the chains that packets come to first: what leads here may stand elsewhere.
+    is_part: bool,
 }
 
 /// A rule in words.
@@ -149,9 +153,12 @@ fn shortened(text: &str) -> &str {
 #[must_use]
 pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
     let lines = Lines::of(source);
+    // Commands are carried out on tables that have all built-in chains.
+    let is_script = script::is_script(source);
     let mut all = Vec::new();
     let mut pairs = PAIRS_MAX;
     for table in ruleset.tables.iter().filter(|table| table.declared) {
+        let is_part = !is_script && !table.chains.iter().any(is_mentioned);
         for chain in &table.chains {
             let rules = chain.rules.iter().map(|rule| {
                 let understood = of_model(ruleset.family, table, chain, rule);
@@ -167,10 +174,16 @@ pub fn of_ruleset(ruleset: &Ruleset, source: &str) -> Vec<Chain> {
                     Policy::Drop => "DROP".into(),
                 }),
                 rules,
+                is_part,
             });
         }
     }
     all
+}
+
+/// Whether a text says something of a built-in chain.
+fn is_mentioned(chain: &model::Chain) -> bool {
+    chain.hook.is_some() && (chain.span.end > chain.span.start || !chain.rules.is_empty())
 }
 
 /// Finds the rules that another one before them leaves nothing to.
@@ -213,7 +226,7 @@ pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
         let mut place = |all: &mut Vec<Chain>, table: &str, name: &str| {
             *places.entry((table.into(), name.into())).or_insert_with(|| {
                 let (table, name) = (table.into(), name.into());
-                all.push(Chain { table, name, policy: None, rules: Vec::new() });
+                all.push(Chain { table, name, policy: None, rules: Vec::new(), is_part: false });
                 all.len() - 1
             })
         };
@@ -235,6 +248,11 @@ pub fn of_lines(text: &str, family: Family) -> Vec<Chain> {
                 chain.rules.push(Told::new(number, understood));
             }
         }
+    }
+    let whole: BTreeSet<String> =
+        all.iter().filter(|chain| chain.is_built_in()).map(|chain| chain.table.clone()).collect();
+    for chain in &mut all {
+        chain.is_part = !whole.contains(&chain.table);
     }
     all
 }
@@ -277,6 +295,7 @@ pub fn tell(answer: &mut Answer, all: &[Chain], family: Option<&'static str>) {
     );
     let calls = calls(all);
     let refusing = refusing(all);
+    let makers = Makers::of(all.iter().map(|chain| chain.name.as_str()));
     let mut room = RULES_TOLD_MAX;
     for chain in told {
         let rules = groups(&chain.rules, &mut room);
@@ -287,7 +306,7 @@ pub fn tell(answer: &mut Answer, all: &[Chain], family: Option<&'static str>) {
                 table: chain.table.clone(),
                 chain: chain.name.clone(),
                 policy: chain.policy.clone(),
-                purpose: purpose(chain, &calls, &refusing),
+                purpose: purpose(chain, &calls, &refusing, &makers),
                 rules,
             })),
         );
@@ -368,12 +387,17 @@ fn refusing(all: &[Chain]) -> Refusing<'_> {
 }
 
 /// What a chain is for, in sentences.
-fn purpose(chain: &Chain, calls: &Calls<'_>, refusing: &Refusing<'_>) -> Vec<String> {
+fn purpose(
+    chain: &Chain,
+    calls: &Calls<'_>,
+    refusing: &Refusing<'_>,
+    makers: &Makers,
+) -> Vec<String> {
     let mut says = Vec::new();
     if let Some(text) = chains::built_in(&chain.table, &chain.name) {
         says.push(text);
     } else {
-        if let Some(text) = chains::made_by(&chain.name) {
+        if let Some(text) = makers.made_by(&chain.name) {
             says.push(format!("By its name of {text}."));
         }
         says.push(reached(chain, calls));
@@ -411,7 +435,10 @@ fn span(first: usize, last: usize) -> String {
 fn reached(chain: &Chain, calls: &Calls<'_>) -> String {
     let from = calls.get(&(chain.table.as_str(), chain.name.as_str()));
     let Some(from) = from.filter(|from| !from.is_empty()) else {
-        return "No rule leads here: no packet comes to it.".into();
+        return match chain.is_part {
+            true => "What leads here does not stand in this text.".into(),
+            false => "No rule leads here: no packet comes to it.".into(),
+        };
     };
     format!("Packets come to it from {}.", places(from))
 }

@@ -150,7 +150,7 @@ fn of_script(answer: &mut Answer, text: &str) {
         let at = Position::of(text, note.span.start);
         answer.assume("script", format!("Line {}: {}.", at.line, note.text));
     }
-    let mut faults = script.faults;
+    let (mut faults, told) = (script.faults, script.told);
     let both = v4 > 0 && v6 > 0;
     let mut left = Vec::new();
     for (kept, commands, family) in [(&script.v4, v4, "IPv4"), (&script.v6, v6, "IPv6")] {
@@ -168,9 +168,19 @@ fn of_script(answer: &mut Answer, text: &str) {
     } else {
         add_faults(answer, text, &faults);
     }
+    if !told {
+        answer.add(
+            Topic::Short,
+            Fact::Field {
+                field: "not told".into(),
+                text: "what this script leaves behind: some of it only a shell can tell".into(),
+            },
+        );
+    }
     for (loaded, family) in left {
         match loaded {
-            Ok(ruleset) => chains::tell_loaded(answer, &ruleset, text, family),
+            Ok(ruleset) if told => chains::tell_loaded(answer, &ruleset, text, family),
+            Ok(ruleset) => chains::tell(answer, &chains::of_ruleset(&ruleset, text), family),
             Err(lines) => chains::tell(answer, &lines, family),
         }
     }
@@ -255,7 +265,9 @@ pub fn subject_of(source: &str, line: usize) -> Option<Subject> {
 fn form_of(source: &str) -> Form {
     if iptables_list::is_listing(source) {
         Form::Listing
-    } else if source.lines().any(|line| line.trim_start().starts_with('*')) {
+    } else if !script::is_script(source)
+        && source.lines().any(|line| line.trim_start().starts_with('*'))
+    {
         Form::SaveFile
     } else {
         Form::Script

@@ -18,7 +18,7 @@ pub use linted::{Linted, Ruled};
 
 use crate::algebra::Exhausted;
 use crate::lints::LINTS;
-use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::model::{Ruleset, TableName};
 use keepstate_ruleset::syntax::iptables_list;
 
 /// Which findings are wanted.
@@ -69,8 +69,12 @@ pub fn lint(
     let mut linted = Linted::new(source, ruleset, beside)?;
     let mut all = Vec::new();
     let hidden = hides_interfaces(source, linted.form);
-    let known = |lint: &&Lint| !hidden || OF_ONE_RULE.contains(&lint.code);
-    for lint in LINTS.iter().filter(|lint| wanted.wants(lint)).filter(known) {
+    let known = |lint: &&Lint| {
+        (!hidden || OF_ONE_RULE.contains(&lint.code)) && has_tables(&linted, lint.code)
+    };
+    let all_known: Vec<&Lint> =
+        LINTS.iter().filter(|lint| wanted.wants(lint)).filter(known).collect();
+    for lint in all_known {
         let mut found = Vec::new();
         (lint.run)(&mut linted, &mut found)?;
         all.extend(found.into_iter().map(|finding: Finding| Finding { lint, ..finding }));
@@ -86,6 +90,36 @@ pub fn hides_interfaces(source: &str, form: linted::Form) -> bool {
     let mut heads = source.lines().filter_map(iptables_list::read_column_head);
     form == linted::Form::Listing && heads.any(|columns| !columns.interfaces)
 }
+
+/// Whether the tables are there from which a kind argues: a listing shows one of them, and the others may hold
+/// anything.
+fn has_tables(linted: &Linted<'_>, code: &str) -> bool {
+    let needed = FROM_TABLES.iter().find(|(codes, _)| codes.contains(&code));
+    let is_there = |table: &TableName| linted.ruleset.table(*table).is_some_and(|one| one.declared);
+    linted.form != linted::Form::Listing
+        || needed.is_none_or(|(_, tables)| tables.iter().all(is_there))
+}
+
+/// Kinds that say what no rule does, or what other tables leave undone, and the tables that could hold it.
+const FROM_TABLES: [(&[&str], &[TableName]); 5] = [
+    (
+        &[
+            "connmark-never-saved",
+            "mark-never-set",
+            "recent-never-asked",
+            "recent-never-set",
+            "set-never-asked",
+        ],
+        &[TableName::Raw, TableName::Mangle, TableName::Nat, TableName::Filter],
+    ),
+    (&["helper-missing", "impossible-state", "related-tcp-only"], &[TableName::Raw]),
+    (&["spoofed-source"], &[TableName::Raw, TableName::Mangle]),
+    (&["nat-without-invalid-drop"], &[TableName::Mangle, TableName::Filter]),
+    (
+        &["forward-open", "helper-too-broad", "helper-unused", "ipv6-open", "nothing-refused"],
+        &[TableName::Filter],
+    ),
+];
 
 /// Kinds that hang on the words of a single rule, whatever interface it is for.
 const OF_ONE_RULE: [&str; 6] = [

@@ -3,7 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::{Form, Linted};
-use crate::prose::chains::made_by;
+use crate::prose::chains::Makers;
 use keepstate_ruleset::model::{Chain, Span, Table};
 use std::collections::BTreeSet;
 
@@ -17,12 +17,14 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let makers = Makers::of_ruleset(linted.ruleset);
     for table in &linted.ruleset.tables {
         let rules = table.chains.iter().flat_map(|chain| &chain.rules);
         let called: BTreeSet<_> =
             rules.flat_map(|rule| rule.target.chains()).map(|(to, _)| to.0).collect();
         for (index, chain) in (0_u32..).zip(&table.chains) {
-            if chain.hook.is_some() || called.contains(&index) || made_by(&chain.name).is_some() {
+            let made = makers.made_by(&chain.name).is_some();
+            if chain.hook.is_some() || called.contains(&index) || made {
                 continue;
             }
             let first = chain.rules.first().map_or(Span::default(), |rule| rule.span);

@@ -3,7 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::prose::chains::made_by;
+use crate::prose::chains::Makers;
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::verdict::Step;
 
@@ -17,10 +17,11 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let makers = Makers::of_ruleset(linted.ruleset);
     for rule in linted.rules.iter().filter(|rule| !rule.matched.is_empty()) {
         let Jump::Jump(to) = &rule.rule.target else { continue };
         let Some(chain) = rule.table.chain(*to) else { continue };
-        let made = made_by(&chain.name).or_else(|| made_by(&rule.chain.name)).is_some();
+        let made = [chain, rule.chain].iter().any(|one| makers.made_by(&one.name).is_some());
         let idle = chain.rules.iter().all(|one| matches!(one.target, Jump::Standard(Step::Return)));
         // One without rules is kept as a place for some.
         let empty = chain.rules.is_empty();

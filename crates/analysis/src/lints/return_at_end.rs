@@ -3,7 +3,7 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::prose::chains::made_by;
+use crate::prose::chains::Makers;
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::verdict::Step;
 
@@ -17,6 +17,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let makers = Makers::of_ruleset(linted.ruleset);
     for rule in &linted.rules {
         let returns = matches!(rule.rule.target, Jump::Standard(Step::Return));
         let last = rule.at.number as usize + 1 == rule.chain.rules.len();
@@ -26,7 +27,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             || !user
             || rule.is_opaque
             || rule.matched.is_empty()
-            || made_by(&rule.chain.name).is_some()
+            || makers.made_by(&rule.chain.name).is_some()
         {
             continue;
         }

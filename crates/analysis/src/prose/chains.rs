@@ -1,5 +1,8 @@
 //! What chains are for: what the built-in ones see, and who makes the user chains whose names are known.
 
+use keepstate_ruleset::model::Ruleset;
+use std::collections::{BTreeMap, BTreeSet};
+
 /// What a built-in chain of a table is for, a sentence; `None` for a user chain.
 #[must_use]
 pub fn built_in(table: &str, chain: &str) -> Option<String> {
@@ -135,24 +138,88 @@ const MADE_BY: &[(&str, &str)] = &[
     ("reject", "usual name for a chain that refuses with an answer"),
 ];
 
-/// Whose a user chain is, where its name tells.
-#[must_use]
-pub fn made_by(name: &str) -> Option<&'static str> {
+/// Names that people give to chains of their own as well: they say whose a chain is in the company of others.
+const ANYBODYS: &[&str] = &[
+    "IN_*",
+    "FWD_*",
+    "FWDI_*",
+    "FWDO_*",
+    "PRE_*",
+    "POST_*",
+    "dynamic",
+    "logdrop",
+    "logreject",
+    "logflags",
+    "tcin",
+    "tcout",
+    "tcfor",
+    "tcpre",
+    "tcpost",
+];
+
+/// How many kinds of names that anybody may give make a program as sure as one that is its own.
+const COMPANY_MIN: usize = 3;
+
+/// The programs that have made chains of a rule set, by the names of all its chains.
+#[derive(Clone, Debug, Default)]
+pub struct Makers {
+    sure: BTreeSet<&'static str>,
+}
+
+impl Makers {
+    /// Of these chains.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut sure = BTreeSet::new();
+        let mut company: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (known, whose) in names.filter_map(entry) {
+            let program = program(whose);
+            if !ANYBODYS.contains(&known) {
+                sure.insert(program);
+            }
+            company.entry(program).or_default().insert(known);
+        }
+        let many = company.into_iter().filter(|(_, known)| known.len() >= COMPANY_MIN);
+        sure.extend(many.map(|(program, _)| program));
+        Self { sure }
+    }
+
+    /// Of the chains of a rule set.
+    #[must_use]
+    pub fn of_ruleset(ruleset: &Ruleset) -> Self {
+        let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+        Self::of(chains.map(|chain| chain.name.as_str()))
+    }
+
+    /// Whose a user chain is, where its name tells.
+    #[must_use]
+    pub fn made_by(&self, name: &str) -> Option<&'static str> {
+        let (_, whose) = entry(name)?;
+        self.sure.contains(program(whose)).then_some(whose)
+    }
+
+    /// Who makes chains of this name: `Docker`, `Kubernetes (kube-proxy)`.
+    #[must_use]
+    pub fn maker(&self, name: &str) -> Option<&'static str> {
+        let maker = program(self.made_by(name)?);
+        // A name that anybody may give says of nobody.
+        (!maker.starts_with("usual")).then_some(maker)
+    }
+}
+
+/// What is known of a name: how it is known, and whose it is.
+fn entry(name: &str) -> Option<(&'static str, &'static str)> {
     let fits = |known: &str| match known.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => name == known,
     };
     let found = MADE_BY.iter().filter(|(known, _)| fits(known));
-    found.max_by_key(|(known, _)| known.len()).map(|(_, whose)| *whose)
+    found.max_by_key(|(known, _)| known.len()).copied()
 }
 
-/// Who makes chains of this name: `Docker`, `Kubernetes (kube-proxy)`.
-#[must_use]
-pub fn maker(name: &str) -> Option<&'static str> {
-    let whose = made_by(name)?;
-    let maker = whose.split(" calls ").next()?.split(':').next()?;
-    // A name that anybody may give says of nobody.
-    (!maker.starts_with("usual")).then_some(maker)
+/// The program of which an entry speaks.
+fn program(whose: &'static str) -> &'static str {
+    let whose = whose.split(" calls ").next().unwrap_or(whose);
+    whose.split(':').next().unwrap_or(whose)
 }
 
 /// What no capture tells, by the match that asks: what it is, as the host file gives it or an answer misses it.
@@ -178,16 +245,25 @@ mod tests {
 
     #[test]
     fn the_longest_name_counts() {
-        assert_eq!(
-            made_by("ufw-user-input"),
-            Some("ufw: the rules that the administrator gave it")
-        );
-        assert_eq!(made_by("ufw-track-input"), Some("ufw"));
-        assert_eq!(made_by("DOCKER"), Some("Docker: the ports that containers publish"));
-        assert_eq!(made_by("DOCKERS"), None);
-        assert_eq!(maker("DOCKER-USER"), Some("Docker"));
-        assert_eq!(maker("KUBE-SVC-ABC"), Some("Kubernetes (kube-proxy)"));
-        assert_eq!(maker("reject"), None);
+        let alone = |name: &str| Makers::of([name].into_iter()).made_by(name);
+        assert_eq!(alone("ufw-user-input"), Some("ufw: the rules that the administrator gave it"));
+        assert_eq!(alone("ufw-track-input"), Some("ufw"));
+        assert_eq!(alone("DOCKER"), Some("Docker: the ports that containers publish"));
+        assert_eq!(alone("DOCKERS"), None);
+        let makers = Makers::of(["DOCKER-USER", "KUBE-SVC-ABC", "reject"].into_iter());
+        assert_eq!(makers.maker("DOCKER-USER"), Some("Docker"));
+        assert_eq!(makers.maker("KUBE-SVC-ABC"), Some("Kubernetes (kube-proxy)"));
+        assert_eq!(makers.maker("reject"), None);
+    }
+
+    #[test]
+    fn a_name_that_anybody_may_give_needs_company() {
+        let of = |names: &[&'static str], name: &str| Makers::of(names.iter().copied()).maker(name);
+        assert_eq!(of(&["logdrop", "mydrop"], "logdrop"), None);
+        assert_eq!(of(&["IN_WEB", "IN_SSH", "IN_DNS"], "IN_WEB"), None);
+        assert_eq!(of(&["logdrop", "shorewall"], "logdrop"), Some("Shorewall"));
+        assert_eq!(of(&["logdrop", "logflags", "dynamic"], "logdrop"), Some("Shorewall"));
+        assert_eq!(of(&["IN_public", "INPUT_ZONES"], "IN_public"), Some("firewalld"));
     }
 
     #[test]

@@ -348,6 +348,24 @@ fn a_listing_without_interfaces_is_told_of_rule_by_rule() {
 }
 
 #[test]
+fn a_listing_of_one_table_is_not_held_against_the_others() {
+    let listing = |table: &str, hook: &str, rule: &str| {
+        format!(
+            "# iptables -t {table} -nvL\nChain {hook} (policy ACCEPT 0 packets, 0 bytes)\n \
+             pkts bytes target     prot opt in     out     source               destination\n    \
+             0     0 {rule}\n\n"
+        )
+    };
+    let every = "all  --  *      *       0.0.0.0/0            0.0.0.0/0           ";
+    let one = listing("filter", "INPUT", &format!("DROP       {every} mark match 0x8000"));
+    assert!(findings(&one, "mark-never-set", None).is_empty());
+    let others = [("raw", "PREROUTING"), ("mangle", "INPUT"), ("nat", "POSTROUTING")];
+    let rest = others.map(|(table, hook)| listing(table, hook, &format!("ACCEPT     {every}")));
+    let all = format!("{one}{}", rest.concat());
+    assert_eq!(findings(&all, "mark-never-set", None).len(), 1);
+}
+
+#[test]
 fn narrowed_rules_pass_what_the_helpers_are_for() {
     for (helper, protocol, port) in [
         ("ftp", "tcp", 21),

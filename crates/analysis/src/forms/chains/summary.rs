@@ -6,12 +6,15 @@ use crate::algebra::rows::Row;
 use crate::algebra::space::{Exhausted, Group, Packets, STATES, Space};
 use crate::algebra::way::{Outcome, Way, follow};
 use crate::answer::{Answer, Fact, Topic};
-use crate::prose::{chains, list, targets};
+use crate::prose::chains::Makers;
+use crate::prose::{list, targets};
+use keepstate_conntrack::Hook;
 use keepstate_packet::{Family, icmp, icmpv6, tcp};
 use keepstate_ruleset::diagnostic::Lines;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::Ruleset;
+use keepstate_ruleset::model::{Ruleset, TableName, builtin_name};
 use keepstate_ruleset::packet_set::Field;
+use keepstate_ruleset::syntax::iptables_command::script;
 use keepstate_ruleset::syntax::iptables_save::print_rule;
 use keepstate_ruleset::verdict::Verdict;
 use std::collections::BTreeMap;
@@ -56,7 +59,7 @@ pub(super) fn add(
     let head = family.map_or_else(String::new, |family| format!("{family} "));
     let mut lines: Vec<(String, String)> = Vec::new();
     let count: usize = all.iter().map(|chain| chain.rules.len()).sum();
-    let told = (count <= RULES_MAX).then(|| directions(ruleset, &Lines::of(source)));
+    let told = (count <= RULES_MAX).then(|| directions(ruleset, source));
     match told {
         Some(Ok(told)) => {
             lines.extend(told.into_iter().map(|(label, text)| (format!("{head}{label}"), text)));
@@ -75,7 +78,8 @@ pub(super) fn add(
 }
 
 /// What each direction lets begin, and how the rest of a connection fares there.
-fn directions(ruleset: &Ruleset, lines: &Lines) -> Result<Vec<(String, String)>, Exhausted> {
+fn directions(ruleset: &Ruleset, source: &str) -> Result<Vec<(String, String)>, Exhausted> {
+    let (lines, is_script) = (&Lines::of(source), script::is_script(source));
     let mut space = Space::with_nodes(ruleset.family, [ruleset], NODES_MAX)?;
     let mut told = Vec::new();
     for (way, label) in
@@ -89,13 +93,42 @@ fn directions(ruleset: &Ruleset, lines: &Lines) -> Result<Vec<(String, String)>,
             told.push((label.to_string(), "nothing passes".to_string()));
             continue;
         }
-        for text in direction.beginnings()? {
+        let mut beginnings = direction.beginnings()?;
+        if let Some(missing) = missing(ruleset, way, is_script) {
+            // Without it everything passes that nothing before it refuses.
+            if beginnings == [EVERYTHING] {
+                told.push((label.to_string(), format!("not told here: {missing}")));
+                continue;
+            }
+            beginnings.insert(0, format!("as far as is told here ({missing}):"));
+        }
+        for text in beginnings {
             told.push((label.to_string(), text));
         }
         told.extend(direction.rest()?.map(|text| ("and then".to_string(), text)));
     }
     Ok(told)
 }
+
+/// What decides which way packets may go, where the text does not have it.
+fn missing(ruleset: &Ruleset, way: Way, is_script: bool) -> Option<String> {
+    let hook = match way {
+        Way::In => Hook::Input,
+        Way::Through => Hook::Forward,
+        Way::Out => Hook::Output,
+    };
+    let table = ruleset.table(TableName::Filter);
+    let Some(filter) = table.filter(|filter| filter.declared) else {
+        return Some("it has no table filter".into());
+    };
+    let chain = filter.builtin(hook).and_then(|at| filter.chain(at));
+    // Commands are carried out on tables that have all of them.
+    let is_there = is_script || chain.is_some_and(super::is_mentioned);
+    (!is_there).then(|| format!("its table filter has no {}", builtin_name(hook)))
+}
+
+/// What passes where nothing is refused.
+const EVERYTHING: &str = "everything may begin";
 
 struct Direction<'a> {
     space: &'a Space,
@@ -135,7 +168,7 @@ impl Direction<'_> {
         let certain = told(&space.narrowest_of(&passed, |_| true)?.and(&new)?)?;
         let all = told(&new)?;
         if certain == all {
-            return Ok(vec!["everything may begin".into()]);
+            return Ok(vec![EVERYTHING.into()]);
         }
         if possible.is_empty() {
             return Ok(vec!["nothing may begin".into()]);
@@ -281,6 +314,10 @@ impl Direction<'_> {
             return Ok("in part".into());
         }
         let texts = self.rows(&passing)?;
+        // What passes for certain may be nothing at all.
+        if texts.is_empty() {
+            return Ok("in part".into());
+        }
         let refused = self.rows(&all.less(&passing)?)?;
         let bare = |texts: &[String]| -> Vec<String> {
             texts.iter().map(|text| text.replace("any protocol ", "")).collect()
@@ -367,9 +404,10 @@ fn translations(all: &[Chain]) -> impl Iterator<Item = String> {
 
 /// Whose the chains are, by their names.
 fn makers(all: &[Chain]) -> Option<String> {
+    let makers = Makers::of(all.iter().map(|chain| chain.name.as_str()));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for chain in all {
-        if let Some(maker) = chains::maker(&chain.name) {
+        if let Some(maker) = makers.maker(&chain.name) {
             *counts.entry(maker).or_default() += 1;
         }
     }

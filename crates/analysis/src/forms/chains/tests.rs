@@ -134,3 +134,56 @@ fn rules_that_others_hide_are_named() {
     let (purpose, _) = chain(&changed.replace("-i eth0 -j MARK --set-mark 1", "-j LOG"), "FORWARD");
     assert!(purpose.ends_with("Rule 1 leaves nothing to rule 3."), "{purpose}");
 }
+
+/// What is told in short of a text, a line each.
+fn short(text: &str) -> Vec<String> {
+    let form = crate::recognise::recognise(text).expect("recognised");
+    let answer = file::explain(text, form);
+    let line = |fact: &Fact| match fact {
+        Fact::Field { field, text } => Some(format!("{field}: {text}")),
+        Fact::Statement { .. }
+        | Fact::Paste { .. }
+        | Fact::Chain(_)
+        | Fact::Experiment(_)
+        | Fact::Comparison(_) => None,
+    };
+    answer.facts().filter_map(line).collect()
+}
+
+#[test]
+fn what_a_text_does_not_hold_is_not_told_open() {
+    let part = "*filter\n:ufw-before-input - [0:0]\n-A ufw-before-input -i lo -j ACCEPT\nCOMMIT\n";
+    assert_eq!(short(part)[0], "to this host: not told here: its table filter has no INPUT");
+    let (purpose, _) = chain(part, "ufw-before-input");
+    assert!(purpose.contains("What leads here does not stand in this text."), "{purpose}");
+    let nat = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n";
+    assert_eq!(short(nat)[0], "to this host: not told here: it has no table filter");
+    let early = "*raw\n-A PREROUTING -p udp -j DROP\nCOMMIT\n";
+    let told = short(early);
+    assert_eq!(told[0], "to this host: as far as is told here (it has no table filter):");
+    assert_eq!(told[1], "to this host: not udp");
+    let whole = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n";
+    assert_eq!(short(whole)[0], "to this host: everything may begin");
+}
+
+#[test]
+fn a_script_is_told_as_one_and_one_that_only_a_shell_can_tell_is_not_told_open() {
+    let script = "#!/bin/sh\ncase $X in\n*)\n  iptables -A INPUT -i $IF -j ACCEPT;;\nesac\n";
+    let told = short(script);
+    assert_eq!(
+        told,
+        ["not told: what this script leaves behind: some of it only a shell can tell"]
+    );
+    let plain = "N=1\n*) echo;\niptables -A INPUT -j DROP\n";
+    assert_eq!(crate::recognise::recognise(plain), Some(Form::Script));
+}
+
+#[test]
+fn what_passes_in_part_only_is_said_so() {
+    let text = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -o ppp+ -m set --match-set a dst -j ACCEPT\nCOMMIT\n";
+    let told = short(text);
+    assert!(
+        told.iter().any(|line| line.contains("ICMP errors about them pass in part")),
+        "{told:?}"
+    );
+}

@@ -62,6 +62,7 @@ pub fn parse_with(
     labels: &LabelNames,
 ) -> Result<Ruleset, Vec<Diagnostic>> {
     let mut file = File {
+        source,
         family,
         labels,
         faults: Vec::new(),
@@ -190,6 +191,7 @@ pub(in crate::syntax) struct Section {
 }
 
 struct File<'a> {
+    source: &'a str,
     family: Family,
     labels: &'a LabelNames,
     faults: Vec<Diagnostic>,
@@ -198,6 +200,26 @@ struct File<'a> {
     amounts: Amounts,
     /// Nothing further can be made sense of.
     lost: bool,
+}
+
+/// The table that has the built-in chains of which the lines of a table speak.
+fn table_of(source: &str) -> Option<TableName> {
+    let chain = |line: &str| -> Option<String> {
+        let name = match line.strip_prefix(':') {
+            Some(rest) => rest,
+            None => ["-A ", "-I "].iter().find_map(|command| line.strip_prefix(command))?,
+        };
+        name.split_whitespace().next().map(Into::into)
+    };
+    let lines = source.lines().take_while(|line| *line != "COMMIT" && !line.starts_with('*'));
+    let named: BTreeSet<String> = lines.filter_map(chain).collect();
+    let all = TableName::Mangle.hooks().iter().map(|hook| builtin_name(*hook));
+    let built_in: Vec<&str> = all.filter(|name| named.contains(*name)).collect();
+    let has =
+        |table: TableName, name: &str| table.hooks().iter().any(|hook| builtin_name(*hook) == name);
+    let tables = [TableName::Filter, TableName::Nat, TableName::Mangle];
+    let fits = |table: &TableName| built_in.iter().all(|name| has(*table, name));
+    tables.into_iter().find(fits).filter(|_| !named.is_empty())
 }
 
 impl File<'_> {
@@ -261,8 +283,10 @@ impl File<'_> {
             fault.help("this is an nftables rule set, which is not read")
         } else if listing {
             fault.help("this is not an iptables-save file; `iptables-save > FILE` makes one")
+        } else if let Some(table) = table_of(self.source.get(span.start as usize..).unwrap_or("")) {
+            fault.help(format!("*{}", table.as_str()))
         } else {
-            fault.help("*filter")
+            fault
         });
     }
 

@@ -304,7 +304,13 @@ impl<'a> Reader<'a> {
         } else if let Some(long) = text.strip_prefix("--").filter(|long| !long.is_empty()) {
             self.long(word, long);
         } else if text.len() > 1 && text.starts_with('-') {
+            let before = self.faults.len();
             self.short(word);
+            // A long option that has lost a dash.
+            let name = text.get(1..).unwrap_or("");
+            if let Some(fault) = self.faults.get_mut(before).filter(|_| is_long(name)) {
+                fault.help = Some(format!("did you mean `--{name}`?"));
+            }
         } else if !self.partial {
             self.stray(word, &format!("Bad argument `{}'", word.text));
         }
@@ -380,11 +386,13 @@ impl<'a> Reader<'a> {
         let text = format!("no option `--{name}` here");
         let fault = Diagnostic::new(code::UNKNOWN_OPTION, word.span, text);
         let mut fault = fault.says(unknown_option(&word.text));
-        if let Some(near) = nearest(name, all.into_iter()) {
+        if let Some(of) = owner_of(name) {
+            fault = fault.help(match of.contains(" or ") {
+                true => format!("`--{name}` needs {of} before it"),
+                false => format!("`--{name}` belongs to {of}, which has to stand before it"),
+            });
+        } else if let Some(near) = nearest(name, all.into_iter()) {
             fault = fault.help(format!("did you mean `--{near}`?"));
-        } else if let Some(of) = owner_of(name) {
-            fault =
-                fault.help(format!("`--{name}` belongs to `{of}`, which has to stand before it"));
         }
         self.faults.push(fault);
         self.partial = true;
@@ -645,20 +653,35 @@ fn protocol_match(protocol: u8) -> Option<&'static str> {
     }
 }
 
-/// Who has an option of this name: `-m NAME` or `-j NAME`.
+/// Whether a long option of any rule is called so.
+fn is_long(name: &str) -> bool {
+    let has = |options: &[OptionSpec]| options.iter().any(|spec| spec.name == name);
+    options::OPTIONS.iter().any(|(.., spec)| spec.name == name && name.len() > 1)
+        || MATCHES.iter().any(|one| has(one.options))
+        || TARGETS.iter().any(|one| has(one.options))
+}
+
+/// Who has an option of this name: `-m NAME` or `-j NAME`, as the help names them.
 fn owner_of(option: &str) -> Option<String> {
     let has = |options: &[OptionSpec]| options.iter().any(|spec| spec.name == option);
     let protocol = |name: &str| match name {
-        "tcp" | "udp" | "icmp" => format!("-p {name}"),
-        "icmp6" => String::from("-p ipv6-icmp"),
-        _ => format!("-m {name}"),
+        "tcp" | "udp" | "icmp" => format!("`-p {name}`"),
+        "icmp6" => String::from("`-p ipv6-icmp`"),
+        _ => format!("`-m {name}`"),
     };
+    // Of what several protocols have, TCP and UDP are meant.
+    let of = |name: &str| MATCHES.iter().any(|one| one.name == name && has(one.options));
+    match (of("tcp"), of("udp")) {
+        (true, true) => return Some("`-p tcp` or `-p udp`".into()),
+        (true, false) => return Some(protocol("tcp")),
+        _ => {}
+    }
     let mut matches = MATCHES.iter().filter(|one| has(one.options));
     let mut targets = TARGETS.iter().filter(|one| has(one.options));
     matches
         .next()
         .map(|one| protocol(one.name))
-        .or_else(|| targets.next().map(|one| format!("-j {}", one.name)))
+        .or_else(|| targets.next().map(|one| format!("`-j {}`", one.name)))
 }
 
 /// What is usually wrong where such a word stands alone.
