@@ -49,8 +49,8 @@ pub struct Example {
 }
 
 /// Addresses that examples have if they can: any host's, and those of documentation for sources and destinations
-/// (RFC 5737, RFC 3849).
-pub(super) fn liked_addresses(family: Family) -> [Values; 3] {
+/// (RFC 5737, RFC 3849, RFC 9637), with some more where rules name those.
+pub(super) fn liked_addresses(family: Family) -> [Values; 4] {
     let address = |four: [u8; 4], six: u128| match family {
         Family::V4 => u128::from(u32::from_be_bytes(four)),
         Family::V6 => six,
@@ -62,7 +62,9 @@ pub(super) fn liked_addresses(family: Family) -> [Values; 3] {
     let to = address([198, 51, 100, 254], documentation | 1 << 64 | 0xffff);
     let low = address([192, 0, 2, 1], documentation | 1);
     let high = address([192, 0, 2, 254], documentation | 0xffff);
-    [vec![(first, unicast)], vec![(from, to)], vec![(low, high)]]
+    let others = address([203, 0, 113, 1], 0x3fff_u128 << 112 | 1);
+    let last = address([203, 0, 113, 254], 0x3fff_u128 << 112 | 0xffff);
+    [vec![(first, unicast)], vec![(from, to)], vec![(low, high)], vec![(others, last)]]
 }
 
 impl Space {
@@ -90,7 +92,8 @@ impl Space {
     fn likes(&self) -> Result<Vec<Packets>> {
         let field = |field, low: u128, high: u128| self.all_of(Group::Field(field), &[(low, high)]);
         let among = |field, values: &Values| self.all_of(Group::Field(field), values);
-        let [unicast, sources, destinations] = liked_addresses(self.family());
+        let [unicast, sources, destinations, others] = liked_addresses(self.family());
+        let echo = if self.family() == Family::V4 { 8 } else { 128 };
         Ok(vec![
             field(Field::LaterFragment, 0, 0)?,
             field(Field::State, 0, 0)?,
@@ -107,11 +110,13 @@ impl Space {
                 .choose(&field(Field::TcpFlags, 2, 2)?, &field(Field::TcpFlags, 16, 16)?)?,
             field(Field::TcpFlags, 2, 2)?,
             field(Field::TcpFlags, 16, 16)?,
-            field(Field::Icmp, 8 << 8, 8 << 8)?,
+            field(Field::Icmp, echo << 8, echo << 8)?,
             among(Field::Source, &unicast)?,
             among(Field::Destination, &unicast)?,
             among(Field::Source, &sources)?,
             among(Field::Destination, &destinations)?,
+            among(Field::Source, &others)?,
+            among(Field::Destination, &others)?,
             // No address that stands for a network.
             self.odd(Field::Source)?,
             self.odd(Field::Destination)?,
@@ -183,16 +188,13 @@ impl Space {
             Family::V4 => Address((number << 96).to_be_bytes()),
             Family::V6 => Address(number.to_be_bytes()),
         };
-        let name = |side| match self.interfaces().get(number(side) as usize) {
-            None | Some(Interface::None) => None,
-            Some(Interface::Named(name)) => Some(name.clone()),
-            Some(Interface::Beginning(name)) => Some(self.unused(name)),
-            Some(Interface::Other) => {
-                let usual = if side == Group::In { "eth0" } else { "eth1" };
-                let is_other = self.interface_number(usual) == number(side);
-                Some(if is_other { usual.to_string() } else { self.unused("if") })
-            }
-        };
+        let name = |side| self.interface_name(number(side), side);
+        let incoming = name(Group::In);
+        // What is passed on leaves by another interface than it came in by, if rules know no difference.
+        let outgoing = name(Group::Out).map(|out| match Some(&out) == incoming.as_ref() {
+            true => self.beside_interface(out, number(Group::Out)),
+            false => out,
+        });
         Example {
             family: self.family(),
             source: address(field(Field::Source)),
@@ -208,9 +210,37 @@ impl Space {
             length: field(Field::Length) as u32,
             ttl: field(Field::Ttl) as u8,
             tos: field(Field::Tos) as u8,
-            in_interface: name(Group::In),
-            out_interface: name(Group::Out),
+            in_interface: incoming,
+            out_interface: outgoing,
             unknowns,
+        }
+    }
+
+    /// A name for an interface of this number, of others a usual one.
+    fn interface_name(&self, number: u128, side: Group) -> Option<String> {
+        match self.interfaces().get(number as usize)? {
+            Interface::None => None,
+            Interface::Named(name) => Some(name.clone()),
+            Interface::Beginning(name) => Some(self.unused(name)),
+            Interface::Other => {
+                let from = if side == Group::In { 0 } else { 1 };
+                let usual = (from..4).map(|at| format!("eth{at}"));
+                let fits = |name: &String| self.interface_number(name) == number;
+                Some(usual.into_iter().find(fits).unwrap_or_else(|| self.unused("if")))
+            }
+        }
+    }
+
+    /// Another interface that rules do not tell from this one; itself where they tell each from each.
+    fn beside_interface(&self, name: String, number: u128) -> String {
+        let beginning = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let mut others = (0..16).map(|at| format!("{beginning}{at}"));
+        let is_other = |other: &String| *other != name && self.interface_number(other) == number;
+        match self.interfaces().get(number as usize) {
+            Some(Interface::Beginning(_) | Interface::Other) => {
+                others.find(is_other).unwrap_or(name)
+            }
+            _ => name,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::rows::Values;
 use super::space::{Exhausted, Group, Packets, Result, Space};
-use keepstate_packet::Family;
+use keepstate_packet::{Address, Family};
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::model::{Jump, Ruleset};
 use keepstate_ruleset::packet_set::{Field, PacketSet, Ranges};
@@ -232,6 +232,21 @@ impl Stretches {
         if first % 2 == 0 && first < end { first + 1 } else { first }
     }
 
+    /// Another address of a stretch: in another network where the stretch is as wide, an odd one where there is one.
+    pub(super) fn another(&self, address: u128) -> Option<u128> {
+        let number = self.of(address);
+        let (first, end) = self.addresses((number, number));
+        let wide = match self.last == u128::from(u32::MAX) {
+            true => [0x0101_0100, 0x1_0100, 0x100],
+            false => [1 << 96, 1 << 80, 1 << 64],
+        };
+        let steps = wide.into_iter().chain([2, 1]);
+        let others = steps.flat_map(|step| {
+            [address.checked_add(step), address.checked_sub(step)].into_iter().flatten()
+        });
+        others.into_iter().find(|other| (first..=end).contains(other))
+    }
+
     /// The numbers of those that have an odd address.
     pub(super) fn odd(&self) -> Values {
         let count = self.starts.len() as u128;
@@ -313,6 +328,15 @@ impl Space {
             return self.plainest(group, number);
         }
         self.decoded(group, vec![(number, number)]).first().map_or(number, |(first, _)| *first)
+    }
+
+    /// Another address that no set tells from this one.
+    #[must_use]
+    pub fn another(&self, address: Address) -> Option<Address> {
+        let shift = if self.family() == Family::V4 { 96 } else { 0 };
+        let number = u128::from_be_bytes(address.0) >> shift;
+        let other = self.stretches.as_ref()?.another(number)?;
+        Some(Address((other << shift).to_be_bytes()))
     }
 
     /// A value of a group as its variables have it.

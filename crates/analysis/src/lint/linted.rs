@@ -96,6 +96,8 @@ pub struct Linted<'a> {
     taken: RefCell<BTreeMap<(TableName, RuleAt), Packets>>,
     /// What there can be, as soon as somebody has asked.
     pub(super) possible: RefCell<Option<Packets>>,
+    /// What findings name, the same.
+    pub(super) likely: RefCell<Option<std::rc::Rc<super::likely::Likely>>>,
 }
 
 impl std::fmt::Debug for Linted<'_> {
@@ -109,6 +111,7 @@ impl<'a> Linted<'a> {
     pub fn new(source: &'a str, ruleset: &'a Ruleset, beside: Option<&'a Ruleset>) -> Result<Self> {
         let mut apart = Apart::new(ruleset.family);
         crate::lints::hairpin_missing::add_addresses(&mut apart, ruleset);
+        apart.add_values(&super::around::asked(ruleset.family));
         let mut space = Space::apart([ruleset], apart, NODES_MAX)?;
         let every = entering(&space, [ruleset])?;
         let mut outcomes = Vec::new();
@@ -129,6 +132,7 @@ impl<'a> Linted<'a> {
             shared: BTreeSet::new(),
             taken: RefCell::default(),
             possible: RefCell::default(),
+            likely: RefCell::default(),
         };
         for table in &ruleset.tables {
             linted.table(table)?;

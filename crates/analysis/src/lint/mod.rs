@@ -5,8 +5,10 @@
 //! carries fixes out and [`proof`] says what they change.
 
 pub mod ahead;
+pub(crate) mod around;
 pub mod finding;
 pub mod fix;
+mod likely;
 pub mod linted;
 pub mod plain;
 pub mod played;

@@ -3,15 +3,14 @@
 use super::linted::{Form, Linted};
 use super::proof::packet_words;
 use crate::algebra::Example;
-use crate::algebra::space::{Group, Packets, Result, Unknown};
-use keepstate_packet::Family;
+use crate::algebra::space::{Packets, Result, Unknown};
 use keepstate_packet::tcp::{ACK, RST};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, Span, TableName};
 use keepstate_ruleset::packet_set::Field;
 
-/// Protocols that people know, beside those that examples like best: IGMP, GRE, ESP, AH, OSPF, SCTP, UDP-Lite.
-const KNOWN: [u128; 9] = [2, 6, 17, 47, 50, 51, 89, 132, 136];
+/// Most pairs of the one address with itself that are passed over.
+const ALONE_MAX: usize = 16;
 
 /// A packet in words, with what has to hold that no field of it says.
 #[must_use]
@@ -42,26 +41,56 @@ impl Linted<'_> {
         Ok(possible)
     }
 
-    /// The plainest packet of a set: of those that there can be, where there is one; not by the loopback interface,
-    /// unless it is from an address that is heard there alone.
+    /// The plainest packet of a set: of those that may come there, where there is one, such as fits best what the
+    /// rules say of the networks around.
     pub fn plainest(&self, packets: &Packets) -> Result<Option<Example>> {
         let mut set = packets.and(&self.space.every())?;
-        let own = match self.space.family() {
-            Family::V4 => self.within(Field::Source, 0x7f00_0000, 0x7fff_ffff)?,
-            Family::V6 => self.within(Field::Source, 1, 1)?,
-        };
-        let outside = self.outside()?;
-        let side = if set.is_within(&own)? { outside.others()? } else { outside };
-        let icmp = if self.is_v4() { 1 } else { 58 };
-        let ranges: Vec<_> = KNOWN.into_iter().chain([icmp]).map(|one| (one, one)).collect();
-        let known = self.space.all_of(Group::Field(Field::Protocol), &ranges)?;
-        for liked in [self.possible()?, side, known] {
-            let both = set.and(&liked)?;
+        for liked in &self.likely()?.liked {
+            let both = set.and(liked)?;
             if !both.is_empty() {
                 set = both;
             }
         }
-        self.space.example(&set)
+        Ok(self.between_two(&set)?.map(|example| self.at_loopback(example)))
+    }
+
+    /// The plainest packet of a set between two hosts, where there is one.
+    fn between_two(&self, packets: &Packets) -> Result<Option<Example>> {
+        let mut set = packets.clone();
+        let mut first = None;
+        for _ in 0..ALONE_MAX {
+            let Some(mut example) = self.space.example(&set)? else { break };
+            let is_loopback = example.source.ip(example.family).is_loopback();
+            if example.source != example.destination || is_loopback {
+                return Ok(Some(example));
+            }
+            // Another address that no rule tells from this one will do.
+            if let Some(other) = self.space.another(example.destination) {
+                example.destination = other;
+                return Ok(Some(example));
+            }
+            let number = crate::reach::around::number(example.family, example.source);
+            let both = self.within(Field::Source, number, number)?.and(&self.within(
+                Field::Destination,
+                number,
+                number,
+            )?)?;
+            set = set.less(&both)?;
+            first = first.or(Some(example));
+        }
+        Ok(first)
+    }
+
+    /// A packet from a loopback address came in by the loopback interface, whether rules name it or not.
+    fn at_loopback(&self, mut example: Example) -> Example {
+        let lo = String::from("lo");
+        let own = example.source.ip(example.family).is_loopback();
+        let here = example.in_interface.as_ref().map(|name| self.space.interface_number(name));
+        if own && example.out_interface.is_none() && here == Some(self.space.interface_number(&lo))
+        {
+            example.in_interface = Some(lo);
+        }
+        example
     }
 
     /// The same in words.

@@ -12,7 +12,7 @@ use keepstate_engine::route::Network;
 use keepstate_packet::{Address, Family};
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::{Jump, Ruleset, TableName};
+use keepstate_ruleset::model::{Jump, Ruleset, Span, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use std::net::IpAddr;
 
@@ -36,6 +36,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             && rule.words.header("-i").is_none()
             && !rule.matched.is_empty()
     });
+    let mut networks: Vec<(Beside, Vec<Missing>)> = Vec::new();
     for rule in forwards.take(TRIED_MAX) {
         let Some((server, port)) = destination_of(&rule.words) else { continue };
         // The first address is taken to be the gateway's.
@@ -45,13 +46,27 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let packets =
             rule.matched.and(&new)?.and(&linted.passed(Way::Through))?.and(&from)?.less(&own)?;
         let Some((bed, dialled)) = bed(linted, &packets, server, port)? else { continue };
-        let Some(one) = told(linted, rule, &bed, (server, port.unwrap_or(dialled)), &network)
-        else {
-            continue;
-        };
-        found.push(one);
+        let server = (server, port.unwrap_or(dialled));
+        let Some(one) = missing(rule, bed, server, &network) else { continue };
+        match networks.iter_mut().find(|(known, _)| known.text == network.text) {
+            Some((_, all)) => all.push(one),
+            None => networks.push((network, vec![one])),
+        }
     }
+    found.extend(networks.iter().filter_map(|(network, all)| told(linted, network, all)));
     Ok(())
+}
+
+/// A forwarded service that does not answer.
+struct Missing {
+    /// The rule that forwards it.
+    span: Span,
+    server: IpAddr,
+    bed: Bed,
+    /// What a run shows.
+    evidence: String,
+    /// What would mend it.
+    line: String,
 }
 
 /// The addresses that are asked about.
@@ -179,46 +194,83 @@ fn inside(
     Ok(None)
 }
 
-fn told(
-    linted: &Linted<'_>,
+fn missing(
     rule: &Ruled<'_>,
-    bed: &Bed,
+    bed: Bed,
     (server, port): (IpAddr, u16),
     network: &Beside,
-) -> Option<Finding> {
-    let tcp = conversation("tcp")?;
-    let run = bed.run(tcp, |_| {})?;
+) -> Option<Missing> {
+    let run = bed.run(conversation("tcp")?, |_| {})?;
     let at = run.played.fate.at()?;
     // The server answers on its own link, from an address that the client has not called.
     if run.played.steps.get(at)?.received != Received::Strange {
         return None;
     }
-    let line = format!(
-        "-A POSTROUTING -s {} -d {server} -p tcp -m tcp --dport {port} -j MASQUERADE",
-        network.text
-    );
+    Some(Missing {
+        span: rule.rule.span,
+        server,
+        evidence: format!(
+            "run through the engine, with client and server on one link: the client sends {}; the answer, {}, does \
+             not come back past here and is from an address that the client has not called",
+            run.packet(0),
+            run.packet(at)
+        ),
+        line: format!(
+            "-A POSTROUTING -s {} -d {server} -p tcp -m tcp --dport {port} -j MASQUERADE",
+            network.text
+        ),
+        bed,
+    })
+}
+
+/// One finding for a network, with all servers in it.
+fn told(linted: &Linted<'_>, network: &Beside, all: &[Missing]) -> Option<Finding> {
+    let (first, others) = all.split_first()?;
+    let mut servers: Vec<String> = Vec::new();
+    let mut lines: Vec<&str> = Vec::new();
+    for one in all {
+        let server = one.server.to_string();
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+        if !lines.contains(&one.line.as_str()) {
+            lines.push(&one.line);
+        }
+    }
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let addresses = if all.len() == 1 { "address that is" } else { "addresses that are" };
     let mut finding = Finding::new(
-        rule.rule.span,
-        format!("hosts in {} cannot reach {server} at the address that is forwarded", network.text),
-    )
-    .evidence(format!(
-        "run through the engine, with client and server on one link: the client sends {}; the answer, {}, does not \
-         come back past here and is from an address that the client has not called",
-        run.packet(0),
-        run.packet(at)
-    ))
-    .help(format!("-t nat {line}; or a name server that tells them the inner address"));
+        first.span,
+        format!(
+            "hosts in {} cannot reach {} at the {addresses} forwarded",
+            network.text,
+            crate::lints::and(&servers)
+        ),
+    );
+    for other in others {
+        finding = finding.label(other.span, "nor by this one");
+    }
+    finding = finding.evidence(&first.evidence).help(format!(
+        "-t nat {}; or a name server that tells them the inner address",
+        lines.join("; -t nat ")
+    ));
+    let line = lines.join("\n");
     let text = linted.printed_before(TableName::Nat, &line)?;
-    let mended = bed.with(text).run(tcp, |_| {})?;
-    if mended.played.fate == Fate::Passes {
+    let tcp = conversation("tcp")?;
+    let mends = |one: &Missing| {
+        let mended = one.bed.with(text.clone()).run(tcp, |_| {});
+        mended.is_some_and(|mended| mended.played.fate == Fate::Passes)
+    };
+    if all.iter().all(mends) {
+        let rules = if lines.len() == 1 { "that rule" } else { "those rules" };
         let expected = Expected::Only(
             network.senders(linted.ruleset.family),
             "what hosts beside the server send",
         );
         finding = finding
-            .evidence(
-                "run through the engine with that rule: the connection is opened, used and closed",
-            )
+            .evidence(format!(
+                "run through the engine with {rules}: the connection is opened, used and closed"
+            ))
             .fix(linted.first_of(TableName::Nat, Hook::Postrouting, &line, expected));
     }
     Some(finding)

@@ -1,10 +1,11 @@
 //! A helper for connections from anyone to anyone.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
-use keepstate_ruleset::matches::conntrack as ct;
+use crate::lint::linted::{Linted, Ruled};
+use crate::lints::and;
+use crate::rule::words::OptionWords;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,43 +17,59 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    for rule in linted.with_target(&["CT"]) {
-        let Some(option) = rule.words.target_option("--helper") else { continue };
-        // Those for queries to everybody read what this host itself sends, and nothing else.
-        if matches!(option.value(), "netbios-ns" | "snmp") {
-            continue;
+    // What is dropped later is read by no helper, and what lo brings has been looked at as it left.
+    let passed =
+        linted.passed(Way::In).or(&linted.passed(Way::Through))?.and(&linted.outside()?)?;
+    let passed = linted.beginning(&passed)?;
+    let mut broad: Vec<(&Ruled<'_>, Packets)> = Vec::new();
+    for rule in linted.with_target(&["CT"]).filter(|rule| is_open(rule)) {
+        let read = rule.matched.and(&passed)?;
+        if !read.is_empty() {
+            broad.push((rule, read));
         }
-        let arrives = rule.chain.name != "OUTPUT" && !rule.matched.is_empty();
-        let bounded = ["-s", "-d", "-i"].iter().any(|name| rule.words.header(name).is_some());
-        let asks = rule
-            .words
-            .matches
-            .iter()
-            .any(|one| !["tcp", "udp", "comment", "multiport"].contains(&one.name.as_str()));
-        let called = rule.chain.hook.is_none();
-        if !arrives || bounded || asks || called {
-            continue;
-        }
-        // What is dropped later is read by no helper, and what lo brings has been looked at as it left.
-        let passed = linted.passed(Way::In).or(&linted.passed(Way::Through))?;
-        let read =
-            rule.matched.and(&passed)?.and(&linted.in_states(ct::NEW)?)?.and(&linted.outside()?)?;
-        if read.is_empty() {
-            continue;
-        }
-        let mut finding = Finding::new(
-            rule.rule.span,
-            format!(
-                "the helper {} reads connections from everywhere to everywhere",
-                option.value()
-            ),
-        );
-        if let Some(packet) = linted.example(&read)? {
-            finding = finding.evidence(format!("for instance {packet}"));
-        }
-        found.push(
-            finding.help("name the interface of those who are to use it (-i), or the servers (-d)"),
-        );
     }
+    let Some(((first, read), others)) = broad.split_first() else { return Ok(()) };
+    let mut helpers: Vec<&str> = Vec::new();
+    for helper in broad.iter().filter_map(|(rule, _)| helper(rule)) {
+        if !helpers.contains(&helper) {
+            helpers.push(helper);
+        }
+    }
+    let text = match helpers.as_slice() {
+        [one] => format!("the helper {one} reads connections from everywhere to everywhere"),
+        many => {
+            format!("the helpers {} read connections from everywhere to everywhere", and(many))
+        }
+    };
+    let mut finding = Finding::new(first.rule.span, text);
+    for (other, _) in others {
+        finding = finding.label(other.rule.span, "so does this one");
+    }
+    if let Some(packet) = linted.example(read)? {
+        finding = finding.evidence(format!("for instance {packet}"));
+    }
+    found.push(
+        finding.help("name the interface of those who are to use it (-i), or the servers (-d)"),
+    );
     Ok(())
+}
+
+fn helper<'r>(rule: &'r Ruled<'_>) -> Option<&'r str> {
+    rule.words.target_option("--helper").map(OptionWords::value)
+}
+
+/// Whether a rule assigns a helper and asks for nothing but ports.
+fn is_open(rule: &Ruled<'_>) -> bool {
+    // Those for queries to everybody read what this host itself sends, and nothing else.
+    if helper(rule).is_none_or(|helper| matches!(helper, "netbios-ns" | "snmp")) {
+        return false;
+    }
+    let arrives = rule.chain.name != "OUTPUT" && !rule.matched.is_empty();
+    let bounded = ["-s", "-d", "-i"].iter().any(|name| rule.words.header(name).is_some());
+    let asks = rule
+        .words
+        .matches
+        .iter()
+        .any(|one| !["tcp", "udp", "comment", "multiport"].contains(&one.name.as_str()));
+    arrives && !bounded && !asks && rule.chain.hook.is_some()
 }

@@ -1,9 +1,11 @@
 //! A rule that logs without a limit.
 
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result, Unknown};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
+use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::packet_set::Field;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -15,10 +17,15 @@ pub(super) const LINT: Lint = Lint {
 };
 
 const LIMITS: [&str; 6] = ["limit", "hashlimit", "recent", "quota", "statistic", "connlimit"];
+/// Those of which it is known what they say of a flood.
+const BOUNDS: [&str; 3] = ["limit", "hashlimit", "quota"];
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let limited =
-        |rule: &Ruled<'_>| rule.words.matches.iter().any(|one| LIMITS.contains(&one.name.as_str()));
+    let limited = |rule: &Ruled<'_>, by: &[&str]| {
+        rule.words.matches.iter().any(|one| by.contains(&one.name.as_str()))
+    };
+    let others: Vec<&str> = LIMITS.into_iter().filter(|name| !BOUNDS.contains(name)).collect();
+    let over = over_limits(linted)?;
     for rule in linted.with_target(&["LOG"]).filter(|rule| !rule.matched.is_empty()) {
         let callers: Vec<_> = linted
             .rules
@@ -29,22 +36,66 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             })
             .collect();
         let above = linted.chain_rules(rule.table.name, rule.at.chain);
-        // A chain whose rules above let go what is over a limit.
-        let guarded = above.take_while(|one| one.at < rule.at).any(limited);
-        let called = !callers.is_empty() && callers.iter().all(|caller| limited(caller));
-        if limited(rule) || called || guarded || rule.table.name == TableName::Security {
+        // A chain whose rules above let go what is too much.
+        let guarded = above.take_while(|one| one.at < rule.at).any(|one| limited(one, &others));
+        let called = !callers.is_empty() && callers.iter().all(|caller| limited(caller, &LIMITS));
+        if limited(rule, &LIMITS) || called || guarded || rule.table.name == TableName::Security {
             continue;
         }
-        let mut finding = Finding::new(
-            rule.rule.span,
-            "every packet that this rule matches is a line in the log",
-        );
-        if let Some(packet) = linted.example(&rule.matched)? {
-            finding = finding.evidence(format!(
-                "for instance {packet}; a sender of 100,000 of them a second writes as many lines"
-            ));
+        // A flood that limits above, or before the call of the chain, keep from it is none here.
+        let mut flood = rule.matched.and(&over)?;
+        if rule.table.name == TableName::Filter {
+            flood = linted.real(&flood)?;
         }
-        found.push(finding.help("-m limit --limit 5/minute --limit-burst 10 before -j LOG"));
+        let Some(packet) = linted.example(&unasked(linted, &flood)?)? else { continue };
+        found.push(
+            Finding::new(
+                rule.rule.span,
+                "every packet that this rule matches is a line in the log",
+            )
+            .evidence(format!(
+                "for instance {packet}; a sender of 100,000 of them a second writes as many lines"
+            ))
+            .help("-m limit --limit 5/minute --limit-burst 10 before -j LOG"),
+        );
     }
     Ok(())
+}
+
+/// Those that come unasked, if there are any: of connections that are there few are sent by strangers.
+fn unasked(linted: &Linted<'_>, packets: &Packets) -> Result<Packets> {
+    let new = linted.in_states(ct::NEW | ct::UNTRACKED)?;
+    let invalid = linted.in_states(ct::INVALID)?;
+    // To the second segment of a connection that nobody began there is nothing but INVALID.
+    let second = linted.within(Field::TcpFlags, 0x12, 0x12)?.and(&linted.within(
+        Field::Protocol,
+        6,
+        6,
+    )?)?;
+    for liked in [new, invalid.and(&second)?, invalid] {
+        let both = packets.and(&liked)?;
+        if !both.is_empty() {
+            return Ok(both);
+        }
+    }
+    Ok(packets.clone())
+}
+
+/// Packets of a flood: those of which matches that count say that they are too many.
+fn over_limits(linted: &Linted<'_>) -> Result<Packets> {
+    let space = &linted.space;
+    let mut all = space.every();
+    for unknown in space.unknowns() {
+        let Unknown::Opaque(place) = unknown else { continue };
+        let Some((_, text)) = place.split_once('`') else { continue };
+        let name = text.split([' ', '`']).next().unwrap_or_default();
+        let Some(variable) = space.known_variable(unknown).filter(|_| BOUNDS.contains(&name))
+        else {
+            continue;
+        };
+        let holds = space.variable(variable)?;
+        let above = text.contains("--hashlimit-above") || text.contains("! --quota");
+        all = if above { all.and(&holds)? } else { all.less(&holds)? };
+    }
+    Ok(all)
 }

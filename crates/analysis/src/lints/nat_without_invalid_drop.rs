@@ -4,7 +4,7 @@ use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, plain};
-use crate::lint::proof::packet_words;
+use crate::lint::plain::words;
 use crate::lints::states;
 use crate::witness::network;
 use keepstate_conntrack::Hook;
@@ -49,8 +49,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         ),
     ] {
         let Some((nat, sides)) = translating(linted, way)? else { continue };
-        let mut let_through =
-            linted.passed(way).and(&invalid)?.and(&linted.outside()?)?.and(&sides)?;
+        let let_through = linted.passed(way).and(&invalid)?.and(&linted.outside()?)?;
+        let mut let_through = linted.real(&let_through)?.and(&sides)?;
         if way == Way::Through {
             let_through = let_through.and(&linted.crossing()?)?;
         }
@@ -79,7 +79,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             None => Finding::new(nat.rule.span, text)
                 .label(linted.place(TableName::Filter, base), "nothing drops them here"),
         };
-        let finding = finding.evidence(format!("{} is accepted: {what}", packet_words(&packet)));
+        let finding = finding.evidence(format!("{} is accepted: {what}", words(&packet)));
         let rule = format!("-A {} -m conntrack --ctstate INVALID -j DROP", base.name);
         let expected = Expected::Only(states(ct::INVALID), "INVALID packets");
         found.push(

@@ -5,7 +5,7 @@ use crate::algebra::chain::RuleAt;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refuses};
-use crate::lint::proof::packet_words;
+use crate::lint::plain::words;
 use crate::lints::refused_somewhere;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Jump, Policy, TableName};
@@ -66,7 +66,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     found.push(
         Finding::new(place, text)
             .label(last.rule.span, "the last of them")
-            .evidence(format!("{} is accepted by the policy", packet_words(&packet)))
+            .evidence(format!("{} is accepted by the policy", words(&packet)))
             .evidence("no rule behind them refuses anything that they accept: without them all would be the same")
             .help(help),
     );

@@ -2,9 +2,11 @@
 
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision};
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::{foremost, takers};
+use keepstate_ruleset::diagnostic::Label;
 use keepstate_ruleset::packet_set::Field;
+use std::collections::BTreeMap;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,6 +18,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let mut told: BTreeMap<u32, &Ruled<'_>> = BTreeMap::new();
     for rule in &linted.rules {
         if !rule.is_plain || rule.matched.is_empty() || decision(rule.rule).is_none() {
             continue;
@@ -42,6 +45,16 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 "nothing is left here of {} {said}",
                 if dead.len() == 1 { "port" } else { "ports" }
             );
+            // The same list in another chain.
+            let alike = |one: &&mut Finding| {
+                one.text == text
+                    && told.get(&one.span.start).is_some_and(|other| asks_alike(other, rule))
+            };
+            if let Some(known) = found.iter_mut().find(alike) {
+                known.labels.push(Label { span: rule.rule.span, text: "nor here".into() });
+                continue;
+            }
+            told.insert(rule.rule.span.start, rule);
             let mut finding = Finding::new(rule.rule.span, text);
             let wanted = rule.asked.and(&linted.entering(rule))?.and(&lost)?;
             for taker in foremost(linted, takers(linted, rule, &wanted)?, &wanted)?.iter().take(3) {
@@ -55,6 +68,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether two rules are the same but for their chains.
+fn asks_alike(one: &Ruled<'_>, other: &Ruled<'_>) -> bool {
+    let (one, other) = (&one.words, &other.words);
+    one.header == other.header && one.matches == other.matches && one.target == other.target
 }
 
 fn of(linted: &Linted<'_>, field: Field, port: &str) -> Result<Option<Packets>> {

@@ -1,14 +1,18 @@
 //! An inner source address that is trusted on the outer interface as well.
 
-use crate::algebra::Way;
-use crate::algebra::space::{Packets, Result};
+use crate::algebra::chain::RuleAt;
+use crate::algebra::space::{Packets, Result, Unknown};
+use crate::algebra::way::{Way, follow};
+use crate::copy::copy;
+use crate::lint::around::is_private;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lint::linted::{Linted, Ruled, decision, entering};
+use crate::lints::and;
 use crate::witness::network;
-use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::model::{ChainIndex, Span, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The lint.
@@ -39,40 +43,195 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     if checks {
         return Ok(());
     }
-    let new = linted.in_states(ct::NEW)?.and(&linted.possible()?)?;
+    let all = suspects(linted)?;
+    for way in [Way::In, Way::Through] {
+        let mut here: Vec<Suspect> = all.iter().filter(|one| one.way == way).cloned().collect();
+        if here.is_empty() {
+            continue;
+        }
+        // What is accepted without those rules is not their doing.
+        let places = here.iter().flat_map(|one| &one.trusting).copied();
+        let Some(without) = passing_without(linted, way, &places.collect())? else { continue };
+        while !here.is_empty() {
+            let first = here.remove(0);
+            let Some((rule, packet)) = blamed(linted, &first, &without)? else { continue };
+            // A network that is hidden behind several interfaces is one matter.
+            let mut same = vec![first];
+            let mut rest = Vec::new();
+            for other in here {
+                let by = blamed(linted, &other, &without)?.map(|(other, _)| other);
+                match by == Some(rule) && other.text == same[0].text {
+                    true => same.push(other),
+                    false => rest.push(other),
+                }
+            }
+            here = rest;
+            found.extend(told(linted, &same, rule, &packet));
+        }
+    }
+    Ok(())
+}
+
+/// A network inside from which packets are accepted that come from outside.
+#[derive(Clone)]
+struct Suspect {
+    way: Way,
+    /// The network, and the outer interface.
+    text: String,
+    outer: String,
+    /// The rule that says so.
+    by: Span,
+    senders: PacketSet,
+    /// Rules that accept packets because of where they say they are from.
+    trusting: Vec<RuleAt>,
+    accepted: Packets,
+}
+
+fn suspects(linted: &Linted<'_>) -> Result<Vec<Suspect>> {
+    let new = linted.beginning(&linted.space.every())?.and(&unprotected(linted)?)?;
+    let crossing = linted.crossing()?;
+    let mut all = Vec::new();
     for inner in inner(linted) {
         let by = linted.entered_by(inner.outer)?.and(&new)?;
         let spoofed = by.and(&crate::lint::linted::plain(&linted.space, &inner.senders)?)?;
         for way in [Way::In, Way::Through] {
-            let accepted = linted.passed(way).and(&spoofed)?;
+            let mut accepted = linted.passed(way).and(&spoofed)?;
+            if way == Way::Through {
+                accepted = accepted.and(&crossing)?;
+            }
             let trusting = trusting(linted, inner.text, &accepted)?;
-            let Some((first, packets)) = trusting.first() else { continue };
-            let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
-                continue;
-            };
-            let text = format!(
-                "{} is inside, and {} accepts it as a source on {}, the outer interface, as well",
-                inner.text, base.name, inner.outer
-            );
-            let packet = linted.example(packets)?.unwrap_or_default();
-            let line = format!("-A {} -i {} -s {} -j DROP", base.name, inner.outer, inner.text);
-            let outer = keepstate_ruleset::syntax::iptables_save::interface_pattern(inner.outer);
-            let Some(outer) = outer else { continue };
-            let outer = keepstate_ruleset::model::Inverted { inverted: false, value: outer };
-            let expected = Expected::Only(
-                PacketSet::All(vec![PacketSet::Interface(false, outer), inner.senders.clone()]),
-                "packets from outside with an address of the inside",
-            );
-            found.push(
-                Finding::new(first.rule.span, text)
-                    .label(inner.by.rule.span, "says what is inside and what outside")
-                    .evidence(format!("{packet} is accepted by this rule"))
-                    .help("rp_filter=1 on the outer interface does the same outside of the rules; this file does not say")
-                    .fix(linted.first_in(table, chain, &line, expected)),
-            );
+            if !trusting.is_empty() {
+                all.push(Suspect {
+                    way,
+                    text: inner.text.into(),
+                    outer: inner.outer.into(),
+                    by: inner.by.rule.span,
+                    senders: inner.senders.clone(),
+                    trusting,
+                    accepted,
+                });
+            }
         }
     }
-    Ok(())
+    Ok(all)
+}
+
+/// Packets that came without the protection of IPsec: with it nobody else can have sent them.
+fn unprotected(linted: &Linted<'_>) -> Result<Packets> {
+    let mut all = linted.space.every();
+    for unknown in linted.space.unknowns() {
+        let Unknown::Named(text, _) = unknown else { continue };
+        let Some(variable) = linted.space.known_variable(unknown) else { continue };
+        let holds = linted.space.variable(variable)?;
+        if text.starts_with(NOT_PROTECTED) {
+            all = all.and(&holds)?;
+        } else if text.starts_with("policy --dir in --pol ipsec") {
+            all = all.less(&holds)?;
+        }
+    }
+    Ok(all)
+}
+
+/// The match for it.
+const NOT_PROTECTED: &str = "policy --dir in --pol none";
+
+/// Whether rules know of IPsec: packets out of a tunnel come in by the outer interface, from inside.
+fn knows_ipsec(linted: &Linted<'_>) -> bool {
+    let ports = ["--dport", "--dports", "--sport", "--sports", "--ports"];
+    linted.rules.iter().any(|rule| {
+        rule.words.has_match("policy")
+            || rule.words.has_match("esp")
+            || rule.words.has_match("ah")
+            || matches!(rule.words.protocol(), Some(50 | 51))
+            || rule.words.protocol() == Some(17)
+                && rule
+                    .words
+                    .options(&ports)
+                    .any(|option| option.value().split(',').any(|p| matches!(p, "500" | "4500")))
+    })
+}
+
+/// The packets that come to the end of a way without these rules of the table filter.
+fn passing_without(
+    linted: &mut Linted<'_>,
+    way: Way,
+    places: &BTreeSet<RuleAt>,
+) -> Result<Option<Packets>> {
+    let Ok(mut without) = copy(linted.ruleset) else { return Ok(None) };
+    for table in without.tables.iter_mut().filter(|table| table.name == TableName::Filter) {
+        for (chain, own) in (0..).map(ChainIndex).zip(&mut table.chains) {
+            let mut number = 0;
+            own.rules.retain(|_| {
+                number += 1;
+                !places.contains(&RuleAt { chain, number: number - 1 })
+            });
+        }
+    }
+    let every = entering(&linted.space, [linted.ruleset])?;
+    Ok(Some(follow(&mut linted.space, &without, way, &every)?.passed))
+}
+
+/// The first rule without which such packets would not all be accepted, and one of them.
+fn blamed(
+    linted: &Linted<'_>,
+    suspect: &Suspect,
+    without: &Packets,
+) -> Result<Option<(RuleAt, String)>> {
+    let by_rules = suspect.accepted.less(without)?;
+    for at in &suspect.trusting {
+        let Some(rule) = linted.rule(TableName::Filter, *at) else { continue };
+        if let Some(packet) = linted.example(&rule.matched.and(&by_rules)?)? {
+            return Ok(Some((*at, packet)));
+        }
+    }
+    Ok(None)
+}
+
+/// A finding of a network, at all outer interfaces where it is trusted.
+fn told(linted: &Linted<'_>, all: &[Suspect], at: RuleAt, packet: &str) -> Option<Finding> {
+    let first = all.first()?;
+    let rule = linted.rule(TableName::Filter, at)?;
+    let (table, chain, base) = linted.base(TableName::Filter, first.way.hook())?;
+    let names: Vec<&str> = all.iter().map(|one| one.outer.as_str()).collect();
+    let what = match names.as_slice() {
+        [_] => "the outer interface",
+        _ => "interfaces that it is hidden behind",
+    };
+    let text = format!(
+        "{} is inside, and {} accepts it as a source on {}, {what}, as well",
+        first.text,
+        base.name,
+        and(&names)
+    );
+    let aside = if knows_ipsec(linted) { format!(" -m {NOT_PROTECTED}") } else { String::new() };
+    let lines: Vec<String> = names
+        .iter()
+        .map(|outer| format!("-A {} -i {outer} -s {}{aside} -j DROP", base.name, first.text))
+        .collect();
+    let mut sides = Vec::new();
+    let mut finding = Finding::new(rule.rule.span, text);
+    for one in all {
+        let outer = keepstate_ruleset::syntax::iptables_save::interface_pattern(&one.outer)?;
+        let outer = keepstate_ruleset::model::Inverted { inverted: false, value: outer };
+        sides.push(PacketSet::Interface(false, outer));
+        finding = finding.label(one.by, "says what is inside and what outside");
+    }
+    let expected = Expected::Only(
+        PacketSet::All(vec![PacketSet::Any(sides), first.senders.clone()]),
+        "packets from outside with an address of the inside",
+    );
+    let help = if aside.is_empty() {
+        "rp_filter=1 on the outer interface does the same outside of the rules; this file does not say"
+    } else {
+        "what comes out of an IPsec tunnel has to be let in, therefore `--pol none`; rp_filter=1 on the outer \
+         interface does much the same outside of the rules; this file does not say"
+    };
+    Some(
+        finding
+            .evidence(format!("{packet} is accepted by this rule"))
+            .help(help)
+            .fix(linted.first_in(table, chain, &lines.join("\n"), expected)),
+    )
 }
 
 /// Private networks that are told to be inside, by a rule that hides them behind an outer interface.
@@ -99,20 +258,8 @@ fn senders(header: &keepstate_ruleset::model::HeaderMatch) -> Option<PacketSet> 
     parts.into_iter().find(|part| matches!(part, PacketSet::In(Field::Source, _)))
 }
 
-/// RFC 1918; RFC 4193.
-const fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(four) => four.is_private(),
-        IpAddr::V6(six) => six.segments()[0] & 0xfe00 == 0xfc00,
-    }
-}
-
-/// The rules that accept such packets because of where they say they are from, with those that they accept.
-fn trusting<'l, 'a>(
-    linted: &'l Linted<'a>,
-    inner: &str,
-    accepted: &Packets,
-) -> Result<Vec<(&'l Ruled<'a>, Packets)>> {
+/// The rules that accept such packets because of where they say they are from.
+fn trusting(linted: &Linted<'_>, inner: &str, accepted: &Packets) -> Result<Vec<RuleAt>> {
     let mut all = Vec::new();
     for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
         let source = rule.words.header("-s").filter(|option| !option.not);
@@ -121,9 +268,8 @@ fn trusting<'l, 'a>(
         if !within || by || decision(rule.rule) != Some(Verdict::Accept) {
             continue;
         }
-        let packets = rule.matched.and(accepted)?;
-        if !packets.is_empty() {
-            all.push((rule, packets));
+        if !rule.matched.and(accepted)?.is_empty() {
+            all.push(rule.at);
         }
     }
     Ok(all)

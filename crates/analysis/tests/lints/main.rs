@@ -4,6 +4,7 @@
 
 mod hostile;
 mod order;
+mod packets;
 mod shared;
 mod told;
 
