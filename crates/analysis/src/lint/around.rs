@@ -30,6 +30,8 @@ pub(super) struct Around {
     pub behind: Vec<Behind>,
     /// Networks that are not.
     pub elsewhere: Vec<Behind>,
+    /// Interfaces of which it is said that what leaves by others is hidden.
+    pub inside: Values,
     /// Interfaces behind which others are hidden.
     pub outer: Values,
     /// Private networks that are named as sources of what is hidden.
@@ -72,10 +74,14 @@ impl Around {
                 _ => {}
             }
         }
-        let no_host = unroutable(linted.ruleset.family);
-        let is_host =
-            |(low, _): &(u128, u128)| !no_host.iter().any(|(from, to)| (from..=to).contains(&low));
-        around.own.retain(is_host);
+        let v4 = linted.is_v4();
+        let mut no_host = unroutable(linted.ruleset.family);
+        // Every host of every link has one of those.
+        no_host.extend(range("fe80::/10", linted.ruleset.family).ok());
+        around.own.retain(|(low, high)| {
+            let stands_for_network = v4 && low == high && matches!(low & 0xff, 0 | 0xff);
+            !stands_for_network && !no_host.iter().any(|(from, to)| (from..=to).contains(&low))
+        });
         tidy(&mut around.own);
         tidy(&mut around.inner);
         tidy(&mut around.outer);
@@ -103,6 +109,7 @@ impl Around {
             value: plain.value,
         });
         if out.not {
+            self.inside.extend(numbers.iter().copied());
             self.behind.extend(source.map(|source| (numbers, vec![source])));
             return;
         }

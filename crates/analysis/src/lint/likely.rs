@@ -21,6 +21,8 @@ use std::rc::Rc;
 const KNOWN: [u128; 9] = [2, 6, 17, 47, 50, 51, 89, 132, 136];
 /// DCCP, which is tracked as TCP is.
 const DCCP: u8 = 33;
+/// The least addresses that are a network; fewer are some of its hosts.
+const NETWORK_MIN: u128 = 8;
 /// Types of requests, which tracking never calls INVALID: echo, timestamp, information, address mask.
 const REQUESTS: [u8; 4] =
     [icmp::ECHO_REQUEST, icmp::TIMESTAMP_REQUEST, 15, icmp::ADDRESS_MASK_REQUEST];
@@ -54,6 +56,8 @@ impl Likely {
         let mut liked = vec![
             real.clone(),
             linted.outside()?,
+            // What arrives rather than what the host itself sends.
+            at.foreign.clone(),
             linted.space.all_of(Group::Field(Field::Protocol), &known)?,
         ];
         liked.extend(at.consistent(&around)?);
@@ -231,7 +235,10 @@ impl<'l, 'a> Places<'l, 'a> {
             all.push(fitting.or(&named.others()?)?.or(&nowhere)?);
             // Where networks inside are known, nothing else is there.
             let (mut inside, outer) = (space.none(), space.all_of(side, &around.outer)?);
-            for (interfaces, _) in &around.behind {
+            for (interfaces, addresses) in &around.behind {
+                if addresses.iter().all(|(low, high)| high - low < NETWORK_MIN) {
+                    continue;
+                }
                 inside = inside.or(&space.all_of(side, interfaces)?)?;
             }
             all.push(fitting.or(&inside.others()?)?.or(&outer)?);
@@ -304,6 +311,26 @@ impl Linted<'_> {
         let number = number(self.ruleset.family, Address::from(address));
         let own = &self.likely()?.around.own;
         Ok(address.is_loopback() || own.iter().any(|(low, high)| (low..=high).contains(&&number)))
+    }
+
+    /// Those of these packets that come in, or leave, by the interface that leads outside, as far as that can be told,
+    /// if there are any.
+    pub fn rather_outside(&self, packets: &Packets, side: Group) -> Result<Packets> {
+        let likely = self.likely()?;
+        let others = self.space.interfaces().iter().position(|one| *one == Interface::Other);
+        let unnamed: Values = others.map(|at| (at as u128, at as u128)).into_iter().collect();
+        let inside = self.space.all_of(side, &likely.around.inside)?;
+        let by = match likely.around.outer.is_empty() {
+            true => unnamed,
+            false => likely.around.outer.clone(),
+        };
+        for liked in [self.space.all_of(side, &by)?, inside.others()?] {
+            let both = packets.and(&liked)?;
+            if !both.is_empty() {
+                return Ok(both);
+            }
+        }
+        Ok(packets.clone())
     }
 
     /// Those of these packets that may come there.

@@ -62,9 +62,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "this translates connections, and {} lets INVALID segments through untranslated",
             base.name
         );
-        // Rather one that the rule would translate if it belonged to a connection.
+        // Rather one that the rule would translate if it belonged to a connection, or that comes from outside.
         let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
-        let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
+        let own = match way {
+            Way::Through => {
+                let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
+                linted.rather_outside(&own, Group::Out)?
+            }
+            Way::In | Way::Out => linted.rather_outside(&let_through, Group::In)?,
+        };
         let wanted = if own.is_empty() { &let_through } else { &own };
         let Some(packet) = linted.plainest(wanted)? else { continue };
         let values = linted.space.values(&packet);

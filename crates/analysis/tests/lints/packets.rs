@@ -257,3 +257,33 @@ fn servers_of_one_network_are_one_finding_with_one_fix() {
     assert!(findings(&fixed.text, "hairpin-missing", None).is_empty(), "{}", fixed.text);
     assert!(read::ruleset(&fixed.text, Family::V4, LabelNames::NONE).is_ok());
 }
+
+#[test]
+fn what_is_translated_is_named_where_it_comes_from() {
+    let docker = format!(
+        "{}{}",
+        nat("-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\n"),
+        filter(["ACCEPT", "ACCEPT", "ACCEPT"], "-A FORWARD -i br-a -o br-a -j ACCEPT\n")
+    );
+    let found = findings(&docker, "nat-without-invalid-drop", None);
+    let [input, forward] = found.as_slice() else { panic!("{found:?}") };
+    assert!(input.evidence[0].contains("> 192.0.2.1:80 ack in eth0, INVALID"), "{input:?}");
+    let packet = &forward.evidence[0];
+    assert!(
+        packet.contains("tcp 172.17.0.1:40000 > 192.0.2.1:80 ack in docker0 out eth"),
+        "{packet}"
+    );
+    // What leaves came from somewhere.
+    let log = format!(
+        "{}{}",
+        nat(
+            "-A POSTROUTING -s 10.10.10.0/24 -j LOG\n-A POSTROUTING -s 10.10.10.0/24 -o eth0 -j MASQUERADE\n"
+        ),
+        filter(["ACCEPT", "ACCEPT", "ACCEPT"], "")
+    );
+    let found = one(&log, "log-without-limit");
+    assert!(
+        found.evidence[0].contains("tcp 10.10.10.1:40000 > 192.0.2.1:80 syn in eth1 out eth0"),
+        "{found:?}"
+    );
+}
