@@ -62,17 +62,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "this translates connections, and {} lets INVALID segments through untranslated",
             base.name
         );
-        // Rather one that the rule would translate if it belonged to a connection, or that comes from outside.
-        let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
-        let own = match way {
-            Way::Through => {
-                let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
-                linted.rather_outside(&own, Group::Out)?
-            }
-            Way::In | Way::Out => linted.rather_outside(&let_through, Group::In)?,
+        let Some(packet) = linted.plainest(&telling(linted, way, nat, &let_through)?)? else {
+            continue;
         };
-        let wanted = if own.is_empty() { &let_through } else { &own };
-        let Some(packet) = linted.plainest(wanted)? else { continue };
         let values = linted.space.values(&packet);
         let accepts = linted.rules.iter().find(|rule| {
             rule.table.name == TableName::Filter
@@ -95,6 +87,23 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Those of these packets that the rule would translate if they belonged to a connection, or that come from outside; all
+/// where there are none.
+fn telling(
+    linted: &Linted<'_>,
+    way: Way,
+    nat: &Ruled<'_>,
+    let_through: &Packets,
+) -> Result<Packets> {
+    if way != Way::Through {
+        return linted.rather_outside(let_through, Group::In);
+    }
+    let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
+    let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
+    let own = linted.rather_outside(&own, Group::Out)?;
+    Ok(if own.is_empty() { let_through.clone() } else { own })
 }
 
 /// Packets to where those come from that a rule translates.
