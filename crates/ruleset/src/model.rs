@@ -133,6 +133,9 @@ pub struct Ruleset {
     pub family: Family,
     /// Tables in the order of the file; each name once.
     pub tables: Vec<Table>,
+    /// Whether these are the rules of commands: the places of rules are those of their commands, and where their
+    /// single words stand is not known.
+    pub of_commands: bool,
 }
 
 impl Ruleset {

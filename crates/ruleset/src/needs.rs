@@ -155,7 +155,9 @@ impl Ruleset {
             if let Jump::Target(target) = &rule.target {
                 target.need(&mut needs);
             }
-            needs.stand_in(rule.span, before);
+            if self.of_commands {
+                needs.stand_in(rule.span, before);
+            }
         }
         needs
     }
@@ -172,8 +174,7 @@ impl Needs {
         ]
     }
 
-    /// What a rule has named since there were so many of each stands in the rule. The rule of a command is read
-    /// from another text, and so are the places in it.
+    /// What a rule has named since there were so many of each stands where the rule does.
     fn stand_in(
         &mut self,
         rule: Span,
@@ -185,9 +186,7 @@ impl Needs {
         let estimators = self.estimators.iter_mut().skip(estimators).map(|one| &mut one.span);
         let sets = self.sets.iter_mut().skip(sets).map(|one| &mut one.span);
         for span in policies.chain(helpers).chain(accounts).chain(estimators).chain(sets) {
-            if span.start < rule.start || span.end > rule.end {
-                *span = rule;
-            }
+            *span = rule;
         }
     }
 }

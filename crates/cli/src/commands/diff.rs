@@ -120,7 +120,7 @@ fn pairs(
             _ => {}
         }
         let [one_name, other_name] = &names;
-        let empty = || Ruleset { family, tables: Vec::new() };
+        let empty = || Ruleset { family, tables: Vec::new(), of_commands: false };
         let copy = |file: &Option<Loaded>| {
             let copy = file.as_ref().map_or_else(|| Ok(empty()), copied);
             copy.map_err(|why| {

@@ -166,6 +166,7 @@ impl Kept {
             Ok(ruleset) => ruleset,
             Err(faults) => return Err((faults, text)),
         };
+        ruleset.of_commands = true;
         for table in &mut ruleset.tables {
             let Some(kept) = self.table(table.name) else { continue };
             for chain in &mut table.chains {

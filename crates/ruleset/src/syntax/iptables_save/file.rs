@@ -85,7 +85,7 @@ pub fn parse_with(
     }
     file.end(offset(source.len()));
     if file.faults.is_empty() {
-        return Ok(Ruleset { family, tables: file.tables });
+        return Ok(Ruleset { family, tables: file.tables, of_commands: false });
     }
     let mut faults = file.faults;
     let elsewhere = |fault: &Diagnostic| {
