@@ -68,7 +68,7 @@ mod time_is_utc;
 use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, STATES};
 use crate::lint::finding::{Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_word};
+use crate::lint::linted::{Form, Linted, Ruled, decision, refusal, refuses, verdict_word};
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
@@ -182,6 +182,15 @@ fn closing<'l, 'a>(
     let Some(last) = last else { return Ok(None) };
     let alone = !last.is_opaque && linted.entering(rule).is_within(&last.asked)?;
     Ok(Some((last, alone)))
+}
+
+/// How a rule comes above another: what a script puts in at the head is above what it wrote before.
+fn higher(linted: &Linted<'_>, rule: &Ruled<'_>, other: &Ruled<'_>) -> String {
+    let line = linted.line(other.rule.span);
+    match linted.form == Form::Script && other.rule.span.start > rule.rule.span.start {
+        true => format!("put it in behind line {line}, with `-I {}`", rule.chain.name),
+        false => format!("put it above line {line}"),
+    }
 }
 
 /// Whether rules above do not account for it that packets of a set do not come to a rule, or are not matched by it:

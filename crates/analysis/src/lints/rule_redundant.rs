@@ -53,6 +53,9 @@ fn told(
         _ if one.ends => format!("by the policy of {}", rule.chain.name),
         [] => "below".into(),
         [at] => match (below(*at), policy(*at)) {
+            (Some(other), _) if other.rule.span == rule.rule.span => {
+                "by another rule of this line".into()
+            }
             (Some(other), _) => format!("by line {}", linted.line(other.rule.span)),
             (None, chain) => {
                 format!("by the policy of {}", chain.map_or("", |chain| chain.name.as_str()))

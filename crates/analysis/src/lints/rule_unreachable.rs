@@ -3,7 +3,7 @@
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
-use crate::lints::{closing, foremost, takers};
+use crate::lints::{closing, foremost, higher, takers};
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::verdict::Step;
 
@@ -83,9 +83,14 @@ fn advice(
     if left.is_empty() && !wanted.is_empty() {
         let takers = foremost(linted, takers(linted, last, wanted)?, wanted)?;
         let first = takers.first().map_or(line, |first| linted.line(first.rule.span));
+        let more = if takers.len() > 1 { " and others" } else { "" };
+        let others = takers.iter().filter(|taker| decision(taker.rule) != decision(rule.rule));
+        let other = others.min_by_key(|taker| taker.at).map_or(last, |taker| taker);
         return Ok(match fate(linted, rule, wanted)? {
-            Some(what) => Advice::Nothing(format!("what it asks for is {what} without it")),
-            None => Advice::Help(format!("to have it asked, put it above line {first}")),
+            Some(what) => {
+                Advice::Nothing(format!("what it asks for is {what} by line {first}{more}"))
+            }
+            None => Advice::Help(format!("to have it asked, {}", higher(linted, rule, other))),
         });
     }
     let returns = |rule: &Ruled<'_>| matches!(rule.rule.target, Jump::Standard(Step::Return));
@@ -110,7 +115,7 @@ fn advice(
         (None, true) if all => Advice::Help(
             "where it was meant to refuse the rest, narrow the rules that take all".into(),
         ),
-        (None, _) => Advice::Help(format!("to have it asked, put it above line {line}")),
+        (None, _) => Advice::Help(format!("to have it asked, {}", higher(linted, rule, last))),
     })
 }
 

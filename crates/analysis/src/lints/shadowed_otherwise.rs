@@ -2,8 +2,8 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled};
-use crate::lints::shadowed;
+use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lints::{higher, shadowed};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -62,7 +62,7 @@ fn advice(
     }
     // Above those that are narrower it would leave them nothing: it refuses the rest, or accepts it.
     let entering = linted.entering(rule);
-    for taker in takers {
+    for taker in takers.iter().filter(|taker| decision(taker.rule) != decision(rule.rule)) {
         if taker.asked.and(&entering)?.is_within(&rule.asked)? {
             return Ok(format!(
                 "it is meant for what is left, and nothing is: narrow the rules above that take it, or take \
@@ -71,6 +71,7 @@ fn advice(
             ));
         }
     }
-    let first = takers.iter().min_by_key(|taker| taker.at).map_or(0, |first| line(first));
-    Ok(format!("to have it asked, put it above line {first}; else take it out"))
+    let others = takers.iter().filter(|taker| decision(taker.rule) != decision(rule.rule));
+    let Some(first) = others.min_by_key(|taker| taker.at) else { return Ok("take it out".into()) };
+    Ok(format!("to have it asked, {}; else take it out", higher(linted, rule, first)))
 }

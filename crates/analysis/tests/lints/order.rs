@@ -36,6 +36,14 @@ fn who_does_the_work_of_a_rule_that_could_go_is_named() {
 }
 
 #[test]
+fn rules_of_one_line_are_told_apart() {
+    let source = "iptables -P INPUT DROP\niptables -A INPUT -s 192.0.2.7,192.0.2.0/24 -p tcp -j ACCEPT\n\
+                  iptables -A INPUT -p udp -j ACCEPT\n";
+    let found = one(source, "rule-redundant");
+    assert!(found.text.ends_with("by another rule of this line just the same"), "{found:?}");
+}
+
+#[test]
 fn rules_that_do_more_than_decide_are_not_redundant() {
     for also in
         ["recent --set", "limit --limit 5/sec", "quota --quota 1000", "nfacct --nfacct-name x"]
@@ -62,7 +70,7 @@ fn the_rule_behind_which_nothing_is_left_is_named() {
         // Above, a rule that refuses what is refused does nothing either.
         ("-A INPUT -i eth0 -p udp -j DROP\n", "what it asks for is dropped by line"),
         ("-A INPUT -j REJECT\n", "what it asks for is refused by line"),
-        ("-A INPUT -i lo -p tcp -j ACCEPT\n", "what it asks for is accepted without it"),
+        ("-A INPUT -i lo -p tcp -j ACCEPT\n", "what it asks for is accepted by line 5"),
     ] {
         let source = filter(["DROP", "DROP", "ACCEPT"], &format!("{rules}{more}"));
         let found = one(&source, "rule-unreachable");
@@ -80,6 +88,15 @@ fn the_rule_behind_which_nothing_is_left_is_named() {
     let found = one(&source, "rule-unreachable");
     assert!(found.text.contains("and rules above it take all"), "{found:?}");
     assert_eq!(found.labels.len(), 2, "{found:?}");
+}
+
+#[test]
+fn a_rule_comes_above_what_a_script_puts_at_the_head_by_being_put_there_later() {
+    let source = "iptables -P INPUT DROP\niptables -A INPUT -p tcp --dport 22 -j ACCEPT\n\
+                  iptables -I INPUT -j DROP\n";
+    let found = one(source, "rule-unreachable");
+    let help = found.help.unwrap();
+    assert_eq!(help, "to have it asked, put it in behind line 3, with `-I INPUT`");
 }
 
 #[test]
@@ -104,6 +121,14 @@ fn of_two_rules_with_the_same_match_one_has_to_go() {
     let source = filter(["DROP", "DROP", "ACCEPT"], rest);
     let found = one(&source, "shadowed-otherwise");
     assert!(found.help.as_ref().unwrap().starts_with("it is meant for what is left"), "{found:?}");
+    // One that says the same does not stand in its way.
+    let ban = "-A INPUT -s 10.1.2.3/32 -j DROP\n-A INPUT -p tcp -j ACCEPT\n-A INPUT -s 10.1.0.0/16 ! -p tcp -j ACCEPT\n\
+               -A INPUT -s 10.1.2.0/24 -j DROP\n";
+    let source = filter(["DROP", "DROP", "ACCEPT"], ban);
+    let found = one(&source, "shadowed-otherwise");
+    let line = 1 + source.lines().position(|line| line == "-A INPUT -p tcp -j ACCEPT").unwrap();
+    let help = found.help.unwrap();
+    assert_eq!(help, format!("to have it asked, put it above line {line}; else take it out"));
     let nat = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
                -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.2\n\
                -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.3\nCOMMIT\n";
