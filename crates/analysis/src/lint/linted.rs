@@ -338,6 +338,15 @@ impl<'a> Linted<'a> {
         self.space.all_of(Group::In, &[(number, number)])
     }
 
+    /// Packets that leave by the interface of this name, where rules tell it apart; else none.
+    pub fn left_by(&self, name: &str) -> Result<Packets> {
+        let number = self.space.interface_number(name);
+        match self.space.interfaces().contains(&Interface::Named(name.into())) {
+            true => self.space.all_of(Group::Out, &[(number, number)]),
+            false => Ok(self.space.none()),
+        }
+    }
+
     /// Packets that did not come in by the loopback interface, as far as the rules tell it apart.
     pub fn outside(&self) -> Result<Packets> {
         let lo = Interface::Named("lo".into());

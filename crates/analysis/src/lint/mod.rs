@@ -6,6 +6,7 @@
 
 pub mod ahead;
 pub(crate) mod around;
+pub mod decider;
 pub mod finding;
 pub mod fix;
 mod likely;

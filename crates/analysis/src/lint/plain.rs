@@ -55,7 +55,7 @@ impl Linted<'_> {
     }
 
     /// The plainest packet of a set between two hosts, where there is one.
-    fn between_two(&self, packets: &Packets) -> Result<Option<Example>> {
+    pub(super) fn between_two(&self, packets: &Packets) -> Result<Option<Example>> {
         let mut set = packets.clone();
         let mut first = None;
         for _ in 0..ALONE_MAX {

@@ -83,7 +83,7 @@ impl Linted<'_> {
         if way == Way::Through {
             set = set.and(&self.crossing()?)?;
         }
-        Ok(self.space.example(&set)?.and_then(|example| spot_of(&example, way)))
+        Ok(self.between_two(&set)?.and_then(|example| spot_of(&example, way)))
     }
 
     /// Packets that leave by another interface than they came in by.

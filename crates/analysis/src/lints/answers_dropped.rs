@@ -36,32 +36,20 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             .and(&linted.in_states(ct::NEW)?)?
             .and(&linted.outside()?)?;
         let new = if way == Way::Through { new.and(&known(linted)?)? } else { new };
+        let new = linted.space.narrowest(&new)?;
         let refused = linted.ended(back)?;
         let refused = linted.space.narrowest(&refused)?;
-        let mut left = new;
+        let mut left = new.clone();
         for _ in 0..TRIED_MAX {
             let Some(first) = linted.space.example(&left)? else { break };
             let first = Example { tcp_flags: SYN, ..first };
             let answer = mirrored(&first);
             let values = linted.space.values(&answer);
-            let plain = first.unknowns.is_empty() && linted.space.contains(&refused, &values);
+            let plain = first.unknowns.is_empty()
+                && linted.space.contains(&new, &linted.space.values(&first))
+                && linted.space.contains(&refused, &values);
             if plain && (way == Way::Through || !answers_elsewhere(linted, &answer)?) {
-                let Some((_, _, base)) = linted.base(TableName::Filter, back.hook()) else { break };
-                found.push(
-                    Finding::new(
-                        linted.place(TableName::Filter, base),
-                        format!(
-                            "{} refuses the answers of connections that may be opened",
-                            base.name
-                        ),
-                    )
-                    .evidence(format!("{} is accepted", packet_words(&first)))
-                    .evidence(format!("its answer {} is refused", packet_words(&answer)))
-                    .help(format!(
-                        "first in {0}: -A {0} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
-                        base.name
-                    )),
-                );
+                found.extend(told(linted, (way, &first), (back, &answer))?);
                 break;
             }
             // Another interface, another port.
@@ -71,6 +59,46 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The finding: who lets the first packet pass, and who refuses the answer.
+fn told(
+    linted: &Linted<'_>,
+    (way, first): (Way, &Example),
+    (back, answer): (Way, &Example),
+) -> Result<Option<Finding>> {
+    let Some((_, _, base)) = linted.base(TableName::Filter, back.hook()) else { return Ok(None) };
+    let text = match way {
+        Way::Through => "connections may be opened through here whose answers FORWARD refuses",
+        _ => "connections may be opened to this host whose answers OUTPUT refuses",
+    };
+    let opens = linted.accepter(way, first)?;
+    let closes = linted.refuser(back, answer)?;
+    let by = |words: Option<String>| words.map_or_else(String::new, |words| format!(" by {words}"));
+    let begun = match back {
+        Way::Through => "FORWARD",
+        _ => "INPUT",
+    };
+    Ok(Some(
+        Finding::new(linted.place(TableName::Filter, base), text)
+            .decided_by(opens.as_ref(), "lets the first packet pass")
+            .decided_by(closes.as_ref(), "refuses the answer")
+            .evidence(format!(
+                "{} is accepted{}",
+                packet_words(first),
+                by(opens.map(|one| one.words()))
+            ))
+            .evidence(format!(
+                "its answer {} is refused{}",
+                packet_words(answer),
+                by(closes.map(|one| one.words()))
+            ))
+            .help(format!(
+                "if these connections are meant, first in {0}: -A {0} -m conntrack --ctstate ESTABLISHED -j ACCEPT; \
+                 if not, refuse their first packets in {begun}",
+                base.name
+            )),
+    ))
 }
 
 /// Whether the same answer is let out from another address: which of them are this host's own is not known.

@@ -3,7 +3,8 @@
 use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
+use crate::rule::words::OptionWords;
 use crate::witness::destination_of;
 use keepstate_ruleset::model::TableName;
 
@@ -27,7 +28,6 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             None => rule.words.target_name() == "REDIRECT",
         };
         let way = if inward { Way::In } else { Way::Through };
-        let Some(outcome) = linted.outcome(way) else { continue };
         let begins = linted.beginning(&rule.matched)?;
         let here = begins.and(&way.packets(&linted.space)?)?;
         // An address that no rule calls the host's own may be one.
@@ -39,26 +39,39 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             rule.rule.span,
             "what this rule translates is refused afterwards, all of it",
         );
-        for fate in outcome.fates() {
-            let both = outcome.ended_by(&linted.space, &fate)?.and(&here)?;
-            if both.is_empty() || finding.evidence.len() > 1 {
-                continue;
-            }
-            let rule = linted.rule(fate.table, fate.at);
-            let by = match rule {
-                Some(rule) => format!("rule {} of {}", rule.at.number + 1, rule.chain.name),
-                None => {
-                    format!("the policy of {}", keepstate_ruleset::model::builtin_name(fate.hook))
-                }
-            };
-            if let Some(rule) = rule {
-                finding = finding.label(rule.rule.span, "refuses them");
+        for (refuser, both) in linted.refusers(way, &here)? {
+            if finding.evidence.len() > 1 {
+                break;
             }
             let packet = linted.example(&both)?.unwrap_or_default();
-            finding = finding.evidence(format!("{packet}: refused by {by}"));
+            finding = finding
+                .decided_by(Some(&refuser), "refuses them")
+                .evidence(format!("{packet}: refused by {}", refuser.words()));
         }
-        let place = if inward { "INPUT" } else { "FORWARD" };
-        found.push(finding.help(format!("accept the new destination in {place}")));
+        found.push(finding.help(help(rule, inward)));
     }
     Ok(())
+}
+
+/// The rule that is missing, where the new destination is a single one.
+fn help(rule: &Ruled<'_>, inward: bool) -> String {
+    let place = if inward { "INPUT" } else { "FORWARD" };
+    let protocol = rule.words.header("-p").map_or("tcp", |option| option.value());
+    let port = |option: Option<&OptionWords>| Some(option?.value().replace('-', ":"));
+    let called = port(rule.words.options(&["--dport"]).next());
+    if rule.words.target_name() == "REDIRECT" {
+        return match port(rule.words.target_option("--to-ports")).or(called) {
+            Some(port) => {
+                format!("accept the new port: -A {place} -p {protocol} --dport {port} -j ACCEPT")
+            }
+            None => format!("accept the new port in {place}"),
+        };
+    }
+    match destination_of(&rule.words).map(|(to, port)| (to, port.map(|p| p.to_string()).or(called)))
+    {
+        Some((server, Some(port))) => format!(
+            "accept the new destination: -A {place} -d {server} -p {protocol} --dport {port} -j ACCEPT"
+        ),
+        _ => format!("accept the new destination in {place}"),
+    }
 }

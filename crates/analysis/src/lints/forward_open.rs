@@ -41,19 +41,33 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&linted.in_states(ct::NEW)?)?
         .and(&linted.entered_by(name)?)?
         .and(&linted.crossing()?)?;
-    let Some(packet) = linted.example(&inward)? else { return Ok(()) };
+    let Some(packet) = linted.plainest(&inward)? else { return Ok(()) };
+    let opens = linted.accepter(Way::Through, &packet)?;
+    let by = opens.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+    let chain = opens.as_ref().and_then(|one| one.rule).map_or(&base.name, |rule| &rule.chain.name);
+    let mut rules =
+        vec![format!("-A {chain} -i {name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")];
+    if linted.with_target(&["DNAT"]).any(|rule| rule.table.name == TableName::Nat) {
+        // What is forwarded to inner hosts on purpose goes on.
+        rules.push(format!("-A {chain} -i {name} -m conntrack --ctstate DNAT -j ACCEPT"));
+    }
+    rules.push(format!("-A {chain} -i {name} -j DROP"));
+    let place = match opens.as_ref().and_then(|one| one.rule) {
+        Some(rule) => format!("in the place of {}", rule.line),
+        None => format!("at the end of {}", base.name),
+    };
     found.push(
-        Finding::new(linted.place(TableName::Filter, base), format!("{} forwards whatever comes, from outside to inside too", base.name))
-            .label(outer.rule.span, format!("{name} is the outer side"))
-            .evidence(format!("{packet} is accepted, as is every packet that is forwarded"))
-            .help(format!(
-                "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; {}-A FORWARD -i {name} -j DROP",
-                match linted.with_target(&["DNAT"]).any(|rule| rule.table.name == TableName::Nat) {
-                    // What is forwarded to inner hosts on purpose goes on.
-                    true => "-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT; ",
-                    false => "",
-                }
-            )),
+        Finding::new(
+            linted.place(TableName::Filter, base),
+            format!("{} forwards whatever comes, from outside to inside too", base.name),
+        )
+        .label(outer.rule.span, format!("{name} is the outer side"))
+        .decided_by(opens.as_ref(), "lets in what comes from there")
+        .evidence(format!(
+            "{} is accepted{by}; nothing that is forwarded is refused",
+            crate::lint::plain::words(&packet)
+        ))
+        .help(format!("{place}:\n{}", rules.join("\n"))),
     );
     Ok(())
 }

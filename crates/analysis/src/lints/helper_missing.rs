@@ -10,7 +10,7 @@ use crate::lints::{any_of, refused_somewhere, related_tcp_only::assigned};
 use crate::prose::helpers::{self, HelperProse};
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::model::{TableName, builtin_name};
 use keepstate_ruleset::packet_set::Field;
 use keepstate_ruleset::verdict::Verdict;
 
@@ -39,7 +39,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             .in_states(ct::NEW)?
             .and(&linted.within(Field::Protocol, number, number)?)?
             .and(&linted.within(Field::DestinationPort, port, port)?)?;
-        for way in [Way::In, Way::Through] {
+        for way in [Way::In, Way::Through, Way::Out] {
             let opened = linted.passed(way).and(&control)?;
             if opened.is_empty() || !refused_somewhere(linted, way)? {
                 continue;
@@ -51,7 +51,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             let here = rule.matched.and(&opened)?;
             let Some(spot) = linted.spot(way, &here)? else { continue };
             let bed = Bed { text: linted.printed(), spot };
-            if let Some(finding) = told(linted, rule, helper, &bed) {
+            if let Some(finding) = told(linted, (way, rule), helper, &bed) {
                 found.push(finding);
                 break;
             }
@@ -79,7 +79,12 @@ fn needing(helper: &HelperProse) -> Vec<&'static Conversation> {
 }
 
 /// What does not work without the helper, if anything, and with it.
-fn told(linted: &Linted<'_>, rule: &Ruled<'_>, helper: &HelperProse, bed: &Bed) -> Option<Finding> {
+fn told(
+    linted: &Linted<'_>,
+    (way, rule): (Way, &Ruled<'_>),
+    helper: &HelperProse,
+    bed: &Bed,
+) -> Option<Finding> {
     // Its control connection works, and what that announces does not come.
     let (what, run, at) = needing(helper).into_iter().find_map(|one| {
         let run = bed.run(one, |_| {})?;
@@ -88,25 +93,34 @@ fn told(linted: &Linted<'_>, rule: &Ruled<'_>, helper: &HelperProse, bed: &Bed) 
         Some((one, run, at))
     })?;
     let name = helper.name;
+    // What the host itself opens does not come past PREROUTING.
+    let hook = if way == Way::Out { Hook::Output } else { Hook::Prerouting };
     let line = format!(
-        "-A PREROUTING -p {0} -m {0} --dport {1} -j CT --helper {name}",
-        helper.watches, helper.port
+        "-A {0} {1}-p {2} -m {2} --dport {3} -j CT --helper {name}",
+        builtin_name(hook),
+        bounds(linted, rule, way),
+        helper.watches,
+        helper.port
     );
     let what_else =
         if name == "ftp" { "its data connections in passive mode" } else { helper.what };
     let mut finding = Finding::new(
         rule.rule.span,
         format!(
-            "{} is let in, and not {what_else}: the helper {name} is not assigned",
-            name.to_uppercase()
+            "{} is let {}, and not {what_else}: the helper {name} is not assigned",
+            name.to_uppercase(),
+            match way {
+                Way::In => "in",
+                Way::Through => "through",
+                Way::Out => "out",
+            }
         ),
     )
     .evidence(format!(
         "run through the engine ({}): {} is not accepted, and no rule of table raw says CT --helper {name}",
         what.code,
         run.packet(at)
-    ))
-    .help(format!("*raw: {line}; in filter, -m conntrack --ctstate RELATED -m helper --helper {name} -j ACCEPT"));
+    ));
     let mended = linted.printed_before(TableName::Raw, &line).map(|text| bed.with(text));
     let passes = mended
         .and_then(|bed| bed.run(what, |_| {}))
@@ -114,10 +128,36 @@ fn told(linted: &Linted<'_>, rule: &Ruled<'_>, helper: &HelperProse, bed: &Bed) 
     if passes {
         let expected = Expected::Only(any_of(&[rule]), "connections with the helper");
         finding = finding
-            .evidence("run through the engine with that rule in raw: it passes")
-            .fix(linted.first_of(TableName::Raw, Hook::Prerouting, &line, expected));
+            .evidence("run through the engine with the helper assigned: it passes")
+            .help(format!("in table raw: {line}"))
+            .fix(linted.first_of(TableName::Raw, hook, &line, expected));
+    } else {
+        let chains: &[Way] = if way == Way::Through { &[way] } else { &[Way::In, Way::Out] };
+        let related = chains.iter().map(|way| {
+            format!(
+                "-A {} -m conntrack --ctstate RELATED -m helper --helper {name} -j ACCEPT",
+                builtin_name(way.hook())
+            )
+        });
+        let related: Vec<String> = related.collect();
+        finding = finding.help(format!(
+            "in table raw: {line}; in filter, with ESTABLISHED:\n{}",
+            related.join("\n")
+        ));
     }
     Some(finding)
+}
+
+/// Who speaks with whom and by which interface, as a rule names it, in words for one that reads the same connections.
+fn bounds(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> String {
+    let side = if way == Way::Out { "-o" } else { "-i" };
+    // Table raw comes before translation.
+    let translated = linted.with_target(&["DNAT", "REDIRECT", "NETMAP", "TPROXY"]).next().is_some();
+    let names = ["-s", "-d", side];
+    let named = rule.words.header.iter().filter(|option| {
+        names.contains(&option.name.as_str()) && !(translated && option.name == "-d")
+    });
+    named.map(|option| format!("{} ", option.text())).collect()
 }
 
 /// Whether a step is one of what the helper announces.

@@ -1,7 +1,7 @@
 //! A helper is assigned, and nothing lets in what it announces.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lints::refused_somewhere;
@@ -19,10 +19,13 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    let related = linted.in_states(ct::RELATED)?;
+    // What the host says to itself is another matter.
+    let related =
+        linted.in_states(ct::RELATED)?.and(&linted.outside()?)?.less(&linted.left_by("lo")?)?;
     for rule in linted.with_target(&["CT"]) {
         let Some(option) = rule.words.target_option("--helper") else { continue };
         let Some(helper) = helpers::named(option.value()) else { continue };
+        let ways = ways(linted, &rule.matched)?;
         let mut passes = false;
         for name in helper.expects {
             let number = match *name {
@@ -36,14 +39,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 announced =
                     announced.and(&linted.within(Field::DestinationPort, 32_768, 65_535)?)?;
             }
-            for way in Way::ALL {
-                passes |= !linted.passed(way).and(&announced)?.is_empty()
-                    && refused_somewhere(linted, way)?;
+            for way in &ways {
+                // What an open OUTPUT lets out tells nothing of what comes in.
+                passes |= !linted.passed(*way).and(&announced)?.is_empty()
+                    && (*way != Way::Out || refused_somewhere(linted, *way)?);
             }
         }
-        let closed =
-            refused_somewhere(linted, Way::Through)? || refused_somewhere(linted, Way::In)?;
-        if passes || !closed {
+        if passes {
             continue;
         }
         found.push(
@@ -53,4 +55,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The ways of what is announced on connections of a set: of those that are accepted, where any are.
+fn ways(linted: &Linted<'_>, matched: &Packets) -> Result<Vec<Way>> {
+    let new = linted.in_states(ct::NEW)?.and(matched)?;
+    let mut ways = Vec::new();
+    for way in Way::ALL {
+        if !linted.passed(way).and(&new)?.is_empty() {
+            ways.push(way);
+        }
+    }
+    let host = ways.iter().any(|way| *way != Way::Through);
+    let through = ways.contains(&Way::Through);
+    let all = Way::ALL.into_iter();
+    Ok(all
+        .filter(|way| ways.is_empty() || if *way == Way::Through { through } else { host })
+        .collect())
 }

@@ -39,8 +39,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
             continue;
         };
-        let packet =
-            linted.example(&errors.and(&way.packets(&linted.space)?)?)?.unwrap_or_default();
+        let refused = errors.and(&way.packets(&linted.space)?)?;
+        let refused = if way == Way::Through { refused.and(&linted.crossing()?)? } else { refused };
+        let Some(packet) = linted.plainest(&refused)? else { continue };
+        let refuser = linted.refuser(way, &packet)?;
+        let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+        let packet = crate::lint::plain::words(&packet);
         let protocol_name = if linted.is_v4() { "icmp" } else { "ipv6-icmp" };
         let rule =
             format!("-A {} -p {protocol_name} -m conntrack --ctstate RELATED -j ACCEPT", base.name);
@@ -54,7 +58,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
         found.push(
             Finding::new(linted.place(TableName::Filter, base), format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
-                .evidence(format!("{name}, is refused in every state: {packet}"))
+                .decided_by(refuser.as_ref(), "refuses them")
+                .evidence(format!("{name}, is refused{by}: {packet}"))
                 .help(rule.clone())
                 .fix(linted.first_in(table, chain, &rule, expected)),
         );

@@ -46,7 +46,17 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 continue;
             }
             let chain = Hook::Forward;
-            let mut finding = Finding::new(rule.rule.span, "this rule does not close the port: what it is for is translated before, and forwarded")
+            // Some may come here all the same: by other interfaces, to other addresses.
+            let others = rule.matched.and(&new)?.and(&linted.outside()?)?.less(&nat.matched)?;
+            let text = match others.is_empty() {
+                true => {
+                    "this rule does not close the port: what it is for is translated before, and forwarded"
+                }
+                false => {
+                    "this rule does not close the port to everybody: some of what it is for is translated before, and forwarded"
+                }
+            };
+            let mut finding = Finding::new(rule.rule.span, text)
                 .label(nat.rule.span, "sends it to another host or container");
             if let Some(packet) = linted.example(&both)? {
                 finding = finding.evidence(format!(

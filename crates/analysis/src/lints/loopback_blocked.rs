@@ -2,10 +2,10 @@
 
 use crate::algebra::space::{Group, Result};
 use crate::algebra::{Example, Way};
-use crate::lint::finding::{Expected, Finding, Lint, Severity};
+use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lint::proof::packet_words;
-use crate::lints::refused_somewhere;
+use crate::lints::{and, ports_told, refused_somewhere};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Inverted, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
@@ -25,47 +25,113 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         true => (0x7f00_0000, 0x7fff_ffff),
         false => (1, 1),
     };
-    let Some(pattern) = interface_pattern("lo") else { return Ok(()) };
-    let own = linted
+    let local = linted
         .within(Field::Source, low, high)?
         .and(&linted.within(Field::Destination, low, high)?)?
+        .and(&linted.in_states(ct::NEW)?)?;
+    let own = local
         .and(&linted.within(Field::Protocol, 6, 6)?)?
         // Services of one's own; those further down may be open to everybody.
-        .and(&linted.within(Field::DestinationPort, 1_024, 32_767)?)?
-        .and(&linted.in_states(ct::NEW)?)?;
+        .and(&linted.within(Field::DestinationPort, 1_024, 32_767)?)?;
+    let mut sides = Vec::new();
     for (way, outward, side) in [(Way::In, false, "-i"), (Way::Out, true, "-o")] {
-        let lo = Inverted { inverted: false, value: pattern };
         // Where no rule names it, it is one of the interfaces that are not told apart.
         let number = linted.space.interface_number("lo");
         let group = if outward { Group::Out } else { Group::In };
         let by_lo = linted.space.all_of(group, &[(number, number)])?;
         let wanted = own.and(&by_lo)?.and(&way.packets(&linted.space)?)?;
-        let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
-            continue;
-        };
-        let open = !linted.passed(way).and(&wanted)?.is_empty();
-        if open || !refused_somewhere(linted, way)? {
+        if linted.base(TableName::Filter, way.hook()).is_none() {
             continue;
         }
-        let rule = format!("-A {} {side} lo -j ACCEPT", base.name);
-        let expected = Expected::Only(PacketSet::Interface(outward, lo), "packets by lo");
-        let Some(example) = linted.space.example(&wanted)? else { continue };
+        let passed = linted.passed(way);
+        if !passed.and(&wanted)?.is_empty() || !refused_somewhere(linted, way)? {
+            continue;
+        }
+        let web = wanted.and(&linted.within(Field::DestinationPort, 8_080, 8_080)?)?;
+        let Some(example) = linted.space.example(&web)? else { continue };
+        let opened = passed.and(&local)?.and(&by_lo)?;
+        sides.push(Side { way, outward, side, example, opened: ports_told(linted, &opened)? });
+    }
+    found.extend(told(linted, &sides)?);
+    Ok(())
+}
+
+/// A chain that refuses what the host sends to itself.
+struct Side {
+    way: Way,
+    outward: bool,
+    side: &'static str,
+    example: Example,
+    /// What it lets pass by lo, in words.
+    opened: String,
+}
+
+/// One finding, whether one chain refuses such packets or both.
+fn told(linted: &Linted<'_>, sides: &[Side]) -> Result<Option<Finding>> {
+    let mut names = Vec::new();
+    let mut rules = Vec::new();
+    let mut fixes = Vec::new();
+    let mut told: Option<Finding> = None;
+    let Some(pattern) = interface_pattern("lo") else { return Ok(None) };
+    for one in sides {
+        let Some((table, chain, base)) = linted.base(TableName::Filter, one.way.hook()) else {
+            continue;
+        };
+        let rule = format!("-A {} {} lo -j ACCEPT", base.name, one.side);
+        let lo = Inverted { inverted: false, value: pattern };
+        let expected = Expected::Only(PacketSet::Interface(one.outward, lo), "packets by lo");
+        fixes.push(linted.first_in(table, chain, &rule, expected));
+        names.push(base.name.as_str());
+        rules.push(rule);
+        let place = linted.place(TableName::Filter, base);
+        let refuser = linted.refuser(one.way, &one.example)?;
+        let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
         let name = Some(String::from("lo"));
-        let packet = packet_words(&match outward {
-            true => Example { out_interface: name, ..example },
-            false => Example { in_interface: name, ..example },
+        let packet = packet_words(&match one.outward {
+            true => Example { out_interface: name, ..one.example.clone() },
+            false => Example { in_interface: name, ..one.example.clone() },
         });
-        found.push(
-            Finding::new(
-                linted.place(TableName::Filter, base),
-                format!("{} refuses what the host sends to itself", base.name),
-            )
-            .evidence(format!(
-                "{packet} is refused, as are all new connections by lo to ports 1024 to 32767"
-            ))
-            .help(rule.clone())
-            .fix(linted.first_in(table, chain, &rule, expected)),
+        let rest = match one.opened.as_str() {
+            "" => format!("{} lets no new connection pass by lo", base.name),
+            opened => format!("of new connections by lo {} lets pass {opened}", base.name),
+        };
+        let finding = match told.take() {
+            Some(finding) if refuser.is_some_and(|one| one.span == place) => finding,
+            Some(finding) => finding.label(place, "this chain as well"),
+            None => Finding::new(place, ""),
+        };
+        told = Some(
+            finding
+                .decided_by(refuser.as_ref(), "refuses what is sent by lo")
+                .evidence(format!("{packet} is refused{by}; {rest}")),
         );
     }
-    Ok(())
+    let Some(mut finding) = told else { return Ok(None) };
+    finding.text = format!(
+        "programs of this host cannot reach each other: {} refuse{} what they send by lo",
+        and(&names),
+        if names.len() == 1 { "s" } else { "" }
+    );
+    Ok(Some(finding.help(rules.join("\n")).fix(together(fixes))))
+}
+
+/// Several fixes as one; none where one of them is missing.
+fn together(fixes: Vec<Option<Fix>>) -> Option<Fix> {
+    let mut fixes = fixes.into_iter().collect::<Option<Vec<Fix>>>()?;
+    fixes.sort_by_key(|fix| fix.edits.first().map(|edit| edit.span.start));
+    let texts: Vec<&str> = fixes.iter().map(|fix| fix.text.as_str()).collect();
+    let text = and(&texts);
+    let sets = fixes.iter().map(|fix| match &fix.expected {
+        Expected::Only(set, _) => set.clone(),
+        Expected::Nothing => PacketSet::Any(Vec::new()),
+    });
+    let expected = Expected::Only(PacketSet::Any(sets.collect()), "packets by lo");
+    let mut edits: Vec<Edit> = Vec::new();
+    for edit in fixes.into_iter().flat_map(|fix| fix.edits) {
+        match edits.last_mut().filter(|last| last.span == edit.span) {
+            Some(last) => last.text.push_str(&edit.text),
+            None => edits.push(edit),
+        }
+    }
+    Some(Fix { text, edits, expected })
 }

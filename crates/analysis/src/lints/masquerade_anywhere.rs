@@ -1,8 +1,10 @@
 //! MASQUERADE of everything that leaves, by any interface.
 
+use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 
 /// The lint.
@@ -26,13 +28,18 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if !linted.entering(rule).less(&rule.reached)?.is_empty() {
             continue;
         }
-        let mut finding = Finding::new(
+        // Where nothing is forwarded, nothing goes inwards.
+        let forwarded = rule
+            .matched
+            .and(&linted.passed(Way::Through))?
+            .and(&linted.in_states(ct::NEW)?)?
+            .and(&linted.crossing()?)?;
+        let Some(packet) = linted.example(&forwarded)? else { continue };
+        let finding = Finding::new(
             rule.rule.span,
             "this masquerades what goes inwards as well as what goes out",
-        );
-        if let Some(packet) = linted.example(&rule.matched)? {
-            finding = finding.evidence(format!("for instance {packet}"));
-        }
+        )
+        .evidence(format!("for instance {packet}: whichever of the two is the inner side"));
         found.push(
             finding
                 .help("-o and the outer interface, so that only what leaves by it is masqueraded"),

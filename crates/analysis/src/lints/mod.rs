@@ -325,6 +325,16 @@ fn foremost<'l, 'a>(
     Ok(first.into_iter().chain(rest).collect())
 }
 
+/// Protocols, destination ports and types of packets, in words.
+fn ports_told(linted: &Linted<'_>, packets: &Packets) -> Result<String> {
+    let groups = [Field::Protocol, Field::DestinationPort, Field::Icmp]
+        .map(crate::algebra::space::Group::Field);
+    let alike = linted.space.some_alike(packets, &groups)?;
+    let told = linted.told(&alike)?;
+    let words: Vec<&str> = told.iter().map(String::as_str).collect();
+    Ok(and(&words))
+}
+
 /// `a`, `a and b`, `a, b and c`.
 fn and(words: &[&str]) -> String {
     match words {

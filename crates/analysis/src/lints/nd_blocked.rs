@@ -1,7 +1,7 @@
 //! IPv6 neighbour discovery is blocked.
 
 use crate::algebra::Way;
-use crate::algebra::space::{Group, Interface, Result};
+use crate::algebra::space::{Group, Interface, Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lints::refused_somewhere;
@@ -65,16 +65,37 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             ]),
             "neighbour discovery",
         );
+        let kinds = sets_of(linted, &types)?.and(&way.packets(&linted.space)?)?;
+        let packet = linted.plainest(&kinds.and(&linted.ended(way)?)?)?;
+        let refuser = match &packet {
+            Some(packet) => linted.refuser(way, packet)?,
+            None => None,
+        };
+        let fix = linted.first_in(table, chain, &rules.join("\n"), expected);
+        let mut help = String::from(
+            "let types 133 to 136 pass with hop limit 255: nobody outside the link can send those",
+        );
+        if fix.is_none() {
+            help.push_str(&format!("; first in {}\n{}", base.name, rules.join("\n")));
+        }
         let names: Vec<&str> = missing.into_iter().map(|(_, name)| name).collect();
         let text = format!("no neighbour {} pass {}", crate::lints::and(&names), base.name);
         found.push(
             Finding::new(linted.place(TableName::Filter, base), text)
+                .decided_by(refuser.as_ref(), "refuses them")
                 .evidence("of ICMPv6 packets of these types none is accepted by another interface than lo, in whatever state")
-                .help("let types 133 to 136 pass with hop limit 255: nobody outside the link can send those")
-                .fix(linted.first_in(table, chain, &rules.join("\n"), expected)),
+                .help(help)
+                .fix(fix),
         );
     }
     Ok(())
+}
+
+/// Packets of these types.
+fn sets_of(linted: &Linted<'_>, types: &[u128]) -> Result<Packets> {
+    let ranges: Vec<_> = types.iter().map(|kind| (kind << 8, kind << 8 | 0xff)).collect();
+    let icmp = linted.within(Field::Protocol, 58, 58)?.and(&linted.outside()?)?;
+    icmp.and(&linted.space.all_of(Group::Field(Field::Icmp), &ranges)?)
 }
 
 /// The kinds none of which passes, from a neighbour: by no rule for the host's own packets.

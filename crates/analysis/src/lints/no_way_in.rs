@@ -30,15 +30,35 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&linted.within(Field::DestinationPort, 22, 22)?)?
         .and(&outside)?
         .and(&Way::In.packets(&linted.space)?)?;
-    let packet = linted.example(&ssh)?.unwrap_or_default();
+    let Some(packet) = linted.plainest(&ssh)? else { return Ok(()) };
+    let refuser = linted.refuser(Way::In, &packet)?;
+    let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+    let mut help = String::from(
+        "where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT, with -s or -i for those who may",
+    );
+    // A way in without a way out is none.
+    let answers = linted
+        .within(Field::Protocol, 6, 6)?
+        .and(&linted.within(Field::SourcePort, 22, 22)?)?
+        .and(&linted.in_states(ct::ESTABLISHED)?)?;
+    let by_lo = linted.left_by("lo")?;
+    if linted.passed(Way::Out).and(&answers)?.less(&by_lo)?.is_empty() {
+        help.push_str(
+            "; and for the answers: -I OUTPUT -p tcp --sport 22 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+        );
+    }
     let over = if linted.is_v4() { "IPv4" } else { "IPv6" };
     found.push(
         Finding::new(
             linted.place(TableName::Filter, base),
             format!("nobody can open a TCP connection to this host over {over}, not even by ssh"),
         )
-        .evidence(format!("{packet} is refused, as is every other"))
-        .help("where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT, with -s or -i for those who may"),
+        .decided_by(refuser.as_ref(), "refuses them")
+        .evidence(format!(
+            "{} is refused{by}, as is the first packet of every other TCP connection from outside",
+            crate::lint::plain::words(&packet)
+        ))
+        .help(help),
     );
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::algebra::Way;
 use crate::algebra::chain::RuleAt;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refuses};
 use crate::lint::plain::words;
@@ -35,8 +35,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let rules: Vec<_> = linted.chain_rules(table.name, chain).filter(|rule| allows(rule)).collect();
     let Some(last) = rules.last().filter(|_| rules.len() >= ALLOWED_MIN) else { return Ok(()) };
     let place = linted.place(TableName::Filter, base);
-    let help = "a policy of DROP (:INPUT DROP), once everything that is needed is accepted; established connections \
-                and lo among it";
+    let help = help(linted, linted.end(table.name, chain), &base.name)?;
     if !refused_somewhere(linted, Way::In)? {
         let text =
             format!("{} rules say what INPUT accepts, and nothing refuses the rest", rules.len());
@@ -71,6 +70,45 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             .help(help),
     );
     Ok(())
+}
+
+/// What has to be accepted before the rest is refused, of what no rule takes, and how that is done.
+fn help(linted: &Linted<'_>, left: Packets, name: &str) -> Result<String> {
+    let left = left.and(&linted.passed(Way::In))?;
+    let mut rules = Vec::new();
+    let new = linted.in_states(ct::NEW)?;
+    if !left.and(&linted.entered_by("lo")?)?.and(&new)?.is_empty() {
+        rules.push(format!("-A {name} -i lo -j ACCEPT"));
+    }
+    let answers = linted
+        .in_states(ct::ESTABLISHED)?
+        .and(&linted.within(Field::Protocol, 6, 6)?)?
+        .and(&linted.within(Field::DestinationPort, 32_768, 65_535)?)?;
+    if !left.and(&answers)?.is_empty() {
+        rules.push(format!("-A {name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
+    }
+    let neighbours = linted.within(Field::Protocol, 58, 58)?.and(&linted.within(
+        Field::Icmp,
+        133 << 8,
+        136 << 8 | 0xff,
+    )?)?;
+    if !linted.is_v4() && !left.and(&neighbours)?.is_empty() {
+        rules.push(format!(
+            "-A {name} -p ipv6-icmp -j ACCEPT (neighbour discovery is among it, without which no IPv6 connection works)"
+        ));
+    }
+    // A rule that accepts all leaves nothing to the policy.
+    let refuse = match left.is_empty() {
+        true => format!("in the place of the rule that accepts the rest: -A {name} -j DROP"),
+        false => format!("a policy of DROP: {}", linted.policy_of_drop(name)),
+    };
+    Ok(match rules.as_slice() {
+        [] => refuse,
+        rules => format!(
+            "once what else is needed is accepted, {refuse}; before it\n{}",
+            rules.join("\n")
+        ),
+    })
 }
 
 /// The rules that list what INPUT accepts, where a refusal of the rest is missing behind them.

@@ -1,5 +1,6 @@
 //! Packets are left untracked, and then refused, all of them.
 
+use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
@@ -23,11 +24,20 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if rule.matched.is_empty() || !rule.matched.and(&passed)?.is_empty() {
             continue;
         }
-        let packet = linted.example(&rule.matched)?.unwrap_or_default();
-        let packet = packet.split(", ").next().unwrap_or_default().to_string();
+        let Some(example) = linted.plainest(&rule.matched)? else { continue };
+        let way = match (&example.in_interface, &example.out_interface) {
+            (Some(_), Some(_)) => Way::Through,
+            (None, Some(_)) => Way::Out,
+            _ => Way::In,
+        };
+        let refuser = linted.refuser(way, &example)?;
+        let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+        let packet = crate::lint::plain::words(&example);
+        let packet = packet.split(", ").next().unwrap_or_default();
         found.push(
             Finding::new(rule.rule.span, "what this rule leaves untracked is refused afterwards, all of it")
-                .evidence(format!("{packet}, UNTRACKED, is refused"))
+                .decided_by(refuser.as_ref(), "refuses it")
+                .evidence(format!("{packet}, UNTRACKED, is refused{by}"))
                 .help("a rule in filter: -m conntrack --ctstate UNTRACKED -j ACCEPT, with the ports that are meant"),
         );
     }

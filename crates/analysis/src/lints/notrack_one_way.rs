@@ -42,7 +42,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(
             Finding::new(rule.rule.span, "what comes in is left untracked, and what the host answers is tracked")
                 .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, which is {answer}"))
-                .help("the same in OUTPUT, with the ports the other way round (--sport); what is untracked is accepted by --ctstate UNTRACKED, or by its ports"),
+                .help(format!(
+                    "the same in OUTPUT, with addresses and ports the other way round: -t raw -A OUTPUT -p {} --sport {} -j CT --notrack; \
+                     what is untracked is accepted by --ctstate UNTRACKED, or by its ports",
+                    rule.words.header("-p").map_or("tcp", |option| option.value()),
+                    rule.words.options(&["--dport"]).next().map_or("", |option| option.value())
+                )),
         );
     }
     Ok(())

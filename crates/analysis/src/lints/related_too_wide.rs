@@ -2,7 +2,9 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
-use crate::conversation::{Conversation, Fate, LIBRARY, Nature, Upper, announced_by, conversation};
+use crate::conversation::{
+    Content, Conversation, Fate, LIBRARY, Nature, Upper, announced_by, conversation,
+};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lint::played::{Bed, Run};
@@ -24,12 +26,13 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
-/// A port that a helper has no business with: of ssh, SNMP, and NFS, for SIP's helper takes none below 1024.
-const fn port_of(lure: &Conversation) -> u16 {
+/// Ports that a helper has no business with: of ssh, telnet, mail, portmap and SMB, of SNMP, portmap, names and the log,
+/// and of NFS, mDNS and UPnP, for SIP's helper takes none below 1024. Some of them may be open to everybody.
+const fn ports_of(lure: &Conversation) -> &'static [u16] {
     match lure.protocol {
-        Some(Upper::Udp) if lure.server_port == 5060 => 2049,
-        Some(Upper::Udp) if lure.server_port == 69 => 161,
-        _ => 22,
+        Some(Upper::Udp) if lure.server_port == 5060 => &[2049, 5353, 1900],
+        Some(Upper::Udp) if lure.server_port == 69 => &[161, 111, 137, 514],
+        _ => &[22, 23, 25, 111, 445],
     }
 }
 /// Rules of a file that are tried: each takes some runs.
@@ -49,6 +52,10 @@ struct Hole<'w> {
     watched: &'w Watched,
     bed: Bed,
     lure: &'static Conversation,
+    /// The port that is announced.
+    port: u16,
+    /// The step that is let in.
+    at: usize,
     text: String,
 }
 
@@ -86,7 +93,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         for hole in &holes {
             finding = finding.evidence(hole.text.clone());
         }
-        found.push(narrowed(linted, rule, &watched, &holes, finding));
+        found.push(narrowed(linted, rule, &watched, &holes, finding)?);
     }
     Ok(())
 }
@@ -148,39 +155,60 @@ fn holes<'w>(
         }
         let Some(spot) = linted.spot(one.way, &one.control)? else { continue };
         let bed = Bed { text: linted.printed(), spot };
-        for lure in announced_by(one.helper.name) {
-            let Some(run) = lured(&bed, lure) else { continue };
-            let Some(at) = run.related_by(rule) else { continue };
-            holes.push(Hole { watched: one, bed, lure, text: told(&run, at, one, lure) });
-            break;
+        let without = without(&rule.words).and_then(|rest| linted.printed_with(rule, &rest));
+        let without = without.map(|text| bed.with(text));
+        'lures: for lure in announced_by(one.helper.name) {
+            for port in ports_of(lure) {
+                let Some(run) = lured(&bed, lure, *port) else { continue };
+                let Some(at) = run.related_by(rule).filter(|at| is_to(&run, *at, *port)) else {
+                    continue;
+                };
+                // Another rule may let it in as well.
+                let anyway = without.as_ref().and_then(|bed| lured(bed, lure, *port));
+                if anyway.is_some_and(|run| run.related().any(|other| other == at)) {
+                    continue;
+                }
+                let text = told(&run, at, one, *port);
+                holes.push(Hole { watched: one, bed, lure, port: *port, at, text });
+                break 'lures;
+            }
         }
     }
     Ok(holes)
 }
 
+/// Whether a step goes to a port, as it was sent.
+fn is_to(run: &Run, at: usize, port: u16) -> bool {
+    run.script.steps.get(at).is_some_and(|step| match &step.content {
+        Content::Tcp(segment) => segment.destination_port == port,
+        Content::Udp { destination_port, .. } => *destination_port == port,
+        Content::Icmp { .. } | Content::Error { .. } | Content::Other { .. } => false,
+    })
+}
+
 /// A conversation in which a port of a service is announced.
-fn lured(bed: &Bed, lure: &Conversation) -> Option<Run> {
+fn lured(bed: &Bed, lure: &Conversation, port: u16) -> Option<Run> {
     bed.run(lure, |scene| {
         if lure.code == "tftp" {
             // Its answers come to the port that is asked from.
-            scene.parties.client_port = port_of(lure);
+            scene.parties.client_port = port;
         } else {
-            scene.parties.data_port = port_of(lure);
+            scene.parties.data_port = port;
         }
     })
 }
 
-fn told(run: &Run, at: usize, watched: &Watched, lure: &Conversation) -> String {
+fn told(run: &Run, at: usize, watched: &Watched, announced: u16) -> String {
     let port = run.script.steps.first().map_or(0, |step| match &step.content {
-        crate::conversation::Content::Tcp(segment) => segment.destination_port,
-        crate::conversation::Content::Udp { destination_port, .. } => *destination_port,
+        Content::Tcp(segment) => segment.destination_port,
+        Content::Udp { destination_port, .. } => *destination_port,
         _ => watched.helper.port,
     });
     let told = match run.said_before(at) {
         Some((who, said)) => {
             format!("the {} writes {said} on its connection to port {port}", who.name())
         }
-        None => format!("the client asks port {port} from its port {}", port_of(lure)),
+        None => format!("the client asks port {port} from its port {announced}"),
     };
     format!(
         "run through the engine: {told}, and this, which follows, is RELATED and accepted by this rule: {}",
@@ -195,36 +223,39 @@ fn narrowed(
     watched: &[Watched],
     holes: &[Hole<'_>],
     finding: Finding,
-) -> Finding {
-    let Some(lines) = lines(&rule.words, watched) else {
-        return finding.help(
-            "RELATED in rules of its own: one for ICMP errors (-p icmp), and one with -m helper for each helper",
-        );
+) -> Result<Finding> {
+    let Some(lines) = lines(linted, rule, watched)? else {
+        return Ok(finding.help(format!(
+            "RELATED in rules of its own: one for ICMP errors (-p {}), and one with -m helper for each helper",
+            if linted.is_v4() { "icmp" } else { "ipv6-icmp" }
+        )));
     };
     let finding = finding.help(format!("in its place:\n{}", lines.join("\n")));
-    let Some(text) = linted.printed_with(rule, &lines) else { return finding };
+    let Some(text) = linted.printed_with(rule, &lines) else { return Ok(finding) };
     let mut pass: Vec<&str> = Vec::new();
-    for hole in holes {
-        let bed = hole.bed.with(text.clone());
-        for service in services(hole.watched.helper) {
-            if !passes(&hole.bed, service) {
-                continue;
-            }
-            if !passes(&bed, service) {
-                return finding;
+    for one in watched {
+        let Some(spot) = linted.spot(one.way, &one.control)? else { continue };
+        let before = Bed { text: linted.printed(), spot };
+        let after = before.with(text.clone());
+        for service in services(one.helper).into_iter().filter(|service| passes(&before, service)) {
+            if !passes(&after, service) {
+                return Ok(finding);
             }
             if !pass.contains(&service.code) {
                 pass.push(service.code);
             }
         }
-        let still = lured(&bed, hole.lure).is_none_or(|run| run.related().next().is_some());
+    }
+    for hole in holes {
+        let bed = hole.bed.with(text.clone());
+        let run = lured(&bed, hole.lure, hole.port);
+        let still = run.is_none_or(|run| run.related().any(|other| other == hole.at));
         if still {
-            return finding.evidence(format!(
+            return Ok(finding.evidence(format!(
                 "run through the engine with these, the helper {} still opens port {}: write the ports that are used \
                  into its rule",
-                hole.watched.name,
-                port_of(hole.lure)
-            ));
+                hole.watched.name, hole.port
+            )));
         }
     }
     let shown = format!(
@@ -236,7 +267,7 @@ fn narrowed(
         }
     );
     let expected = Expected::Only(states(ct::RELATED), "RELATED packets");
-    finding.evidence(shown).fix(linted.replacement(rule, &lines.join("\n"), expected))
+    Ok(finding.evidence(shown).fix(linted.replacement(rule, &lines.join("\n"), expected)))
 }
 
 /// What a helper is for.
@@ -259,9 +290,9 @@ fn passes(bed: &Bed, service: &Conversation) -> bool {
     bed.run(service, |_| {}).is_some_and(|run| run.played.fate == Fate::Passes)
 }
 
-/// The rules that could stand in the place of one: what it accepts but RELATED, ICMP errors, and what each helper is
-/// for. `None` where it asks for more than addresses, interfaces, a protocol and states.
-fn lines(rule: &RuleWords, watched: &[Watched]) -> Option<Vec<String>> {
+/// The rule without RELATED: none or one. `None` where it asks for more than addresses, interfaces, a protocol and
+/// states.
+fn without(rule: &RuleWords) -> Option<Vec<String>> {
     let known = ["state", "conntrack", "comment"];
     let plain = rule.matches.iter().all(|one| {
         known.contains(&one.name.as_str())
@@ -270,38 +301,60 @@ fn lines(rule: &RuleWords, watched: &[Watched]) -> Option<Vec<String>> {
                 .iter()
                 .all(|o| !o.not && matches!(o.name.as_str(), "--state" | "--ctstate" | "--comment"))
     });
-    let protocol = rule.header("-p").map(|option| option.value().to_string());
     if !plain || rule.header("-p").is_some_and(|option| option.not) {
         return None;
     }
-    let mut lines = Vec::new();
     let rest: Vec<&str> = rule.states()?.into_iter().filter(|state| *state != "RELATED").collect();
-    if !rest.is_empty() {
-        let mut own = rule.clone();
-        for option in own.matches.iter_mut().flat_map(|one| &mut one.options) {
-            if option.name != "--comment" {
-                option.values = vec![rest.join(",")];
-            }
-        }
-        lines.push(own.save());
+    if rest.is_empty() {
+        return Some(Vec::new());
     }
-    let icmp = if rule.family == keepstate_packet::Family::V4 { "icmp" } else { "ipv6-icmp" };
-    if protocol.is_none() {
+    let mut own = rule.clone();
+    for option in own.matches.iter_mut().flat_map(|one| &mut one.options) {
+        if option.name != "--comment" {
+            option.values = vec![rest.join(",")];
+        }
+    }
+    Some(vec![own.save()])
+}
+
+/// The rules that could stand in the place of one: what it accepts but RELATED, ICMP errors, the resets of REJECT where
+/// they leave, and what each helper is for; `None` where [`without`] says so.
+fn lines(linted: &Linted<'_>, old: &Ruled<'_>, watched: &[Watched]) -> Result<Option<Vec<String>>> {
+    let rule = &old.words;
+    let Some(mut lines) = without(rule) else { return Ok(None) };
+    let admits = |protocol| rule.admits_protocol(protocol);
+    let (icmp, number) = if linted.is_v4() { ("icmp", 1) } else { ("ipv6-icmp", 58) };
+    if admits(number) {
         lines.push(related(rule, icmp, &[], None));
     }
-    let mut told: Vec<&str> = Vec::new();
+    let leaves = !old.matched.and(&Way::Out.packets(&linted.space)?)?.is_empty();
+    let resets = |one: &Ruled<'_>| {
+        one.words.target_option("--reject-with").is_some_and(|with| with.value() == "tcp-reset")
+    };
+    if leaves && admits(6) && linted.with_target(&["REJECT"]).any(resets) {
+        lines.push(related(rule, "tcp", RESETS, None));
+    }
+    let mut all: Vec<(String, Shape)> = Vec::new();
     for one in watched {
-        if told.contains(&one.name.as_str()) {
-            continue;
-        }
-        told.push(&one.name);
-        for (name, ports) in shapes(one.helper) {
-            if protocol.as_deref().is_none_or(|own| own == name) {
-                lines.push(related(rule, name, ports, Some(&one.name)));
-            }
+        all.extend(shapes(one.helper).into_iter().map(|shape| (one.name.clone(), shape)));
+        for (helper, shape) in assigned_by(one.helper) {
+            all.push(((*helper).to_string(), *shape));
         }
     }
-    Some(lines)
+    // Of helpers that are not known here it is not known what they announce.
+    let unknown =
+        linted.with_target(&["CT"]).filter_map(|rule| rule.words.target_option("--helper"));
+    for name in unknown.map(|option| option.value()).filter(|name| helpers::named(name).is_none()) {
+        all.push((name.to_string(), ("", &[])));
+    }
+    for (helper, (name, ports)) in all {
+        let fits = crate::prose::protocol::number(name).is_none_or(admits);
+        let line = related(rule, name, ports, Some(&helper));
+        if fits && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    Ok(Some(lines))
 }
 
 /// The rule with RELATED alone, for a protocol and a helper.
@@ -314,10 +367,10 @@ fn related(
     let option = |name: &str, value: &str| OptionWords {
         not: false,
         name: name.into(),
-        values: vec![value.into()],
+        values: value.split(' ').map(String::from).collect(),
     };
     let mut own = rule.clone();
-    if own.header("-p").is_none() {
+    if own.header("-p").is_none() && !protocol.is_empty() {
         own.header.push(option("-p", protocol));
     }
     own.matches.retain(|one| one.name == "comment");
@@ -337,9 +390,30 @@ fn related(
 /// Protocols and ports of what a helper announces when it does what it is for.
 type Shape = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Of a helper. Ports from 1024 on are those that programs are given and choose.
+/// Ports from 1024 on are those that programs are given and choose.
+const HIGH: &[(&str, &str)] = &[("--dport", "1024:65535")];
+/// What REJECT answers a segment with.
+const RESETS: &[(&str, &str)] = &[("--tcp-flags", "RST RST")];
+
+/// What the helpers announce that a helper assigns to what it announces itself: `-m helper` asks for the helper of the
+/// connection in which something was announced.
+const fn assigned_by(helper: &HelperProse) -> &'static [(&'static str, Shape)] {
+    const CALL: &[(&str, Shape)] = &[("H.245", ("tcp", HIGH)), ("H.245", ("udp", HIGH))];
+    const REGISTERED: &[(&str, Shape)] = &[
+        ("Q.931", ("tcp", HIGH)),
+        ("Q.931", ("udp", HIGH)),
+        ("H.245", ("tcp", HIGH)),
+        ("H.245", ("udp", HIGH)),
+    ];
+    match helper.name.as_bytes() {
+        b"Q.931" => CALL,
+        b"RAS" => REGISTERED,
+        _ => &[],
+    }
+}
+
+/// Of a helper.
 fn shapes(helper: &HelperProse) -> Vec<Shape> {
-    const HIGH: &[(&str, &str)] = &[("--dport", "1024:65535")];
     match helper.name {
         "netbios-ns" => vec![("udp", &[("--sport", "137")])],
         "snmp" => vec![("udp", &[("--sport", "161")])],

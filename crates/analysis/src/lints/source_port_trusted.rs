@@ -1,10 +1,11 @@
 //! Whoever sends from a port of his choice is let in everywhere.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, decision};
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::refused_somewhere;
+use crate::rule::words::OptionWords;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::Field;
@@ -22,49 +23,72 @@ pub(super) const LINT: Lint = Lint {
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let new = linted.in_states(ct::NEW)?;
     let outside = linted.outside()?;
-    // Ports that no rule of this kind is meant for.
-    let ssh = linted.within(Field::Protocol, 6, 6)?.and(&linted.within(
-        Field::DestinationPort,
-        22,
-        22,
-    )?)?;
-    let snmp = linted.within(Field::Protocol, 17, 17)?.and(&linted.within(
-        Field::DestinationPort,
-        161,
-        161,
-    )?)?;
-    let other = ssh.or(&snmp)?;
+    let liked = liked(linted)?;
     for rule in
         linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter && !rule.is_opaque)
     {
-        let names = rule.words.options(&["--sport", "--sports"]).next().is_some_and(|option| {
-            !option.not && option.value() != "0:65535" && option.value() != "1024:65535"
-        });
         let bounded = rule.words.header("-s").is_some_and(|option| !option.not);
-        if !names || bounded || decision(rule.rule) != Some(Verdict::Accept) {
+        // With ports to go to it is open to those only.
+        let to_some = rule.words.options(&["--dport", "--dports", "--ports"]).next().is_some();
+        if !trusts(rule) || to_some || bounded || decision(rule.rule) != Some(Verdict::Accept) {
             continue;
         }
         for way in [Way::In, Way::Through] {
             if !refused_somewhere(linted, way)? {
                 continue;
             }
-            let here = rule
-                .matched
-                .and(&way.packets(&linted.space)?)?
-                .and(&new)?
-                .and(&outside)?
-                .and(&other)?;
-            let Some(packet) = linted.example(&here)? else { continue };
+            let mut here =
+                rule.matched.and(&way.packets(&linted.space)?)?.and(&new)?.and(&outside)?;
+            if way == Way::Through {
+                here = here.and(&linted.crossing()?)?;
+            }
+            // Another rule may let some of those in, too.
+            for liked in &liked {
+                let both = here.and(liked)?;
+                if !both.is_empty() {
+                    here = both;
+                    break;
+                }
+            }
+            let Some(packet) = linted.plainest(&here)? else { continue };
             found.push(
                 Finding::new(
                     rule.rule.span,
-                    "a sender who uses this source port comes in to every port",
+                    "whoever sends from this port comes in, to every port that no rule above decides about",
                 )
-                .evidence(format!("{packet} is accepted by this rule"))
+                .evidence(format!(
+                    "{} is accepted by this rule",
+                    crate::lint::plain::words(&packet)
+                ))
                 .help("-m conntrack --ctstate ESTABLISHED lets answers in, and nobody else"),
             );
             break;
         }
     }
     Ok(())
+}
+
+/// First packets to ports that no rule of this kind is meant for.
+fn liked(linted: &Linted<'_>) -> Result<Vec<Packets>> {
+    const PORTS: [(u128, u128); 6] =
+        [(6, 22), (17, 161), (6, 3306), (6, 445), (17, 111), (6, 8080)];
+    let mut all = Vec::new();
+    for (protocol, port) in PORTS {
+        let to = linted.within(Field::DestinationPort, port, port)?;
+        all.push(to.and(&linted.within(Field::Protocol, protocol, protocol)?)?);
+    }
+    Ok(all)
+}
+
+/// Whether a rule asks for source ports of servers: among those that clients are given anybody has his.
+fn trusts(rule: &Ruled<'_>) -> bool {
+    let mut asked = rule.words.options(&["--sport", "--sports"]).peekable();
+    let is_servers = |option: &OptionWords| {
+        let mut parts = option.value().split(',').map(|part| match part.split_once(':') {
+            Some((low, high)) => (low.parse().unwrap_or(0), high.parse().unwrap_or(u16::MAX)),
+            None => (part.parse().unwrap_or(0_u16), part.parse().unwrap_or(0_u16)),
+        });
+        !option.not && !parts.any(|(low, high)| low < high && high >= 32_768)
+    };
+    asked.peek().is_some() && asked.all(is_servers)
 }

@@ -4,7 +4,9 @@ use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::lints::{refused_somewhere, states};
+use crate::lint::proof::packet_words;
+use crate::lints::{ports_told, refused_somewhere, states};
+use keepstate_packet::tcp::{ACK, SYN};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::Field;
@@ -38,16 +40,34 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let rule = format!("-A {} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", base.name);
     let expected =
         Expected::Only(states(ct::ESTABLISHED | ct::RELATED), "packets of connections that exist");
-    let packet =
-        linted.example(&answers.and(&Way::In.packets(&linted.space)?)?)?.unwrap_or_default();
-    found.push(
-        Finding::new(
-            linted.place(TableName::Filter, base),
-            "this host's own connections get no answer: nothing accepts ESTABLISHED packets",
-        )
-        .evidence(format!("{packet} is refused, and so is every answer to ports 32768 and up"))
-        .help(rule.clone())
-        .fix(linted.first_in(table, chain, &rule, expected)),
-    );
+    let mut answer = answers.and(&Way::In.packets(&linted.space)?)?;
+    let flags = u128::from(SYN | ACK);
+    for liked in
+        [linted.within(Field::TcpFlags, flags, flags)?, linted.within(Field::SourcePort, 443, 443)?]
+    {
+        let both = answer.and(&liked)?;
+        if !both.is_empty() {
+            answer = both;
+        }
+    }
+    let Some(packet) = linted.plainest(&answer)? else { return Ok(()) };
+    let refuser = linted.refuser(Way::In, &packet)?;
+    let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+    let mut finding = Finding::new(
+        linted.place(TableName::Filter, base),
+        "this host may open connections, and no answer to them is let in",
+    )
+    .decided_by(refuser.as_ref(), "refuses the answers")
+    .evidence(format!(
+        "{} is refused{by}, as is every TCP packet of a connection that exists to ports 32768 to 65535, which systems \
+         connect from",
+        packet_words(&packet)
+    ));
+    let others = linted.passed(Way::In).and(&tcp)?.and(&linted.in_states(ct::ESTABLISHED)?)?;
+    let told = ports_told(linted, &others.and(&outside)?)?;
+    if !told.is_empty() {
+        finding = finding.evidence(format!("such packets are let in {told} only"));
+    }
+    found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));
     Ok(())
 }

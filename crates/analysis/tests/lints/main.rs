@@ -5,6 +5,7 @@
 mod hostile;
 mod order;
 mod packets;
+mod protocols;
 mod shared;
 mod told;
 
@@ -375,6 +376,8 @@ fn narrowed_rules_pass_what_the_helpers_are_for() {
         ("amanda", "udp", 10080),
         ("sip", "udp", 5060),
         ("tftp", "udp", 69),
+        ("Q.931", "tcp", 1720),
+        ("RAS", "udp", 1719),
     ] {
         let source = format!(
             "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A PREROUTING -p {protocol} -m {protocol} --dport {port} -j CT --helper {helper}\nCOMMIT\n\

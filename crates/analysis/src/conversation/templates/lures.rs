@@ -4,11 +4,12 @@
 
 use super::super::writer::{CLIENT_ISN, SERVER_ISN, Tcp, Writer, datagram};
 use super::super::{Announced, Conversation, Families, Need, Parties, Script, Upper, Who};
-use super::{ftp, irc, sip, tftp};
+use super::{ftp, h323, irc, sip, tftp};
 use keepstate_packet::tcp::{ACK, PSH, SYN};
 
 #[must_use]
-/// The conversations that show what a helper announces; none for one whose announcements name no port.
+/// The conversations that show what a helper announces; none for one whose announcements name no port: PPTP's are GRE
+/// between the two that speak, those of netbios-ns and snmp answers to the port that is asked from.
 pub(crate) fn announced_by(helper: &str) -> &'static [&'static Conversation] {
     match helper {
         "ftp" => &[&ftp::ACTIVE, &ftp::PASSIVE],
@@ -17,6 +18,8 @@ pub(crate) fn announced_by(helper: &str) -> &'static [&'static Conversation] {
         "tftp" => &[&tftp::TFTP],
         "sane" => &[&SANE],
         "amanda" => &[&AMANDA],
+        "Q.931" => &[&h323::CALL],
+        "RAS" => &[&h323::REGISTRATION],
         _ => &[],
     }
 }
@@ -67,8 +70,8 @@ fn scan(parties: &Parties) -> Script {
     let answer = control.segment(Who::Server, PSH | ACK, &answer);
     let label = format!("start answer (port {})", parties.data_port);
     let at = script.step(Who::Server, Who::Client, &label, answer, LOST);
-    let data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
-    opened(&mut script, data, Who::Client, at, scanner_port);
+    let mut data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
+    opened(&mut script, &mut data, Who::Client, at, scanner_port);
     script.finish()
 }
 
@@ -91,15 +94,15 @@ fn backup(parties: &Parties) -> Script {
     let answer = datagram(ports, Who::Server, line.as_bytes());
     let label = format!("CONNECT DATA (port {})", parties.data_port);
     let at = script.step(Who::Server, Who::Client, &label, answer, LOST);
-    let data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
-    opened(&mut script, data, Who::Client, at, backup_port);
+    let mut data = Tcp::new(parties.client_port.wrapping_add(1), parties.data_port);
+    opened(&mut script, &mut data, Who::Client, at, backup_port);
     script.finish()
 }
 
 /// A connection to the port that a step has announced.
-fn opened(
+pub(super) fn opened(
     script: &mut Writer,
-    mut data: Tcp,
+    data: &mut Tcp,
     from: Who,
     announced: usize,
     read: fn(&[u8]) -> Option<Announced>,
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_helper_that_announces_a_port_has_its_conversation() {
-        for helper in ["ftp", "irc", "sip", "tftp", "sane", "amanda"] {
+        for helper in ["ftp", "irc", "sip", "tftp", "sane", "amanda", "Q.931", "RAS"] {
             let all = announced_by(helper);
             assert!(!all.is_empty(), "{helper}");
             assert!(all.iter().all(|one| one.helper == Some(helper)), "{helper}");

@@ -7,6 +7,7 @@ mod dns;
 mod error;
 mod flood;
 mod ftp;
+mod h323;
 mod idle;
 mod irc;
 mod lures;
