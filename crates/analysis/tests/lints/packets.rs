@@ -62,7 +62,8 @@ fn what_is_forwarded_is_what_begins_connections() {
         filter(DROP, rules)
     );
     let found = one(&source, "dnat-blocked");
-    assert!(found.labels.is_empty(), "{found:?}");
+    let at: Vec<&str> = found.labels.iter().map(|label| text(&source, label.span)).collect();
+    assert_eq!(at, [":FORWARD DROP [0:0]"], "{found:?}");
     let [packet] = found.evidence.as_slice() else { panic!("{found:?}") };
     assert!(
         packet.contains(" syn in eth0 out eth1, NEW: refused by the policy of FORWARD"),
