@@ -4,7 +4,7 @@
 mod words;
 
 use self::words::{braces, test, which};
-use super::shell::{self, Link, Node, Piece, Raw, assignment};
+use super::shell::{self, ARRAY, Link, Node, Piece, Raw, assignment};
 use crate::diagnostic::{Diagnostic, code};
 use crate::kept::{Kept, Variant, ask};
 use crate::labels::LabelNames;
@@ -32,6 +32,10 @@ pub const CALLS_MAX: usize = 16;
 /// Options of commands that change nothing where what they name is not there.
 const TAKES_AWAY: [&str; 8] =
     ["-C", "--check", "-D", "--delete", "-F", "--flush", "-X", "--delete-chain"];
+
+/// Commands that may name a tool and do not run it.
+const SPEAKS_OF: [&str; 8] =
+    ["service", "systemctl", "chkconfig", "update-rc.d", "rc-update", "echo", "printf", "logger"];
 
 /// What a script leaves behind.
 #[derive(Debug)]
@@ -110,6 +114,7 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
         }
     }
     shell.uncalled();
+    shell.nothing_found();
     let mut script = shell.script;
     script.faults.sort_by_key(|fault| (fault.span.start, fault.code));
     script.faults.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.text == b.text);
@@ -122,7 +127,11 @@ pub fn run(source: &str, labels: &LabelNames) -> Script {
 
 /// The family of a program, and what follows its name; `None` for another program.
 fn tool_of(program: &str) -> Option<(Family, &str)> {
-    let name = program.rsplit('/').next().unwrap_or(program);
+    let (folder, name) = program.rsplit_once('/').unwrap_or(("", program));
+    // A script that starts and stops the service.
+    if folder.ends_with("init.d") || folder.ends_with("rc.d") {
+        return None;
+    }
     let (family, rest) = match name.strip_prefix("ip6tables") {
         Some(rest) => (Family::V6, rest),
         None => (Family::V4, name.strip_prefix("iptables")?),
@@ -355,8 +364,8 @@ impl Shell<'_> {
                     let first = words.iter().find_map(|raw| self.program(raw));
                     let first = first.unwrap_or_default();
                     found.exits |= matches!(first.as_str(), "exit" | "return");
-                    found.commands +=
-                        usize::from(words.iter().any(|raw| {
+                    found.commands += usize::from(!SPEAKS_OF.contains(&first.as_str()))
+                        * usize::from(words.iter().any(|raw| {
                             self.program(raw).is_some_and(|word| tool_of(&word).is_some())
                         }));
                     if let Some(function) = self.functions.get(&first).filter(|_| depth < 4) {
@@ -408,6 +417,15 @@ impl Shell<'_> {
         }
     }
 
+    /// A script without any command of the tools leaves nothing to be looked at.
+    fn nothing_found(&mut self) {
+        if self.script.commands == [0, 0] && self.script.faults.is_empty() {
+            let end = self.source.lines().next().map_or(0, str::len);
+            let span = Span { start: 0, end: u32::try_from(end).unwrap_or(u32::MAX) };
+            self.untold(span, "no command of iptables or ip6tables is carried out here");
+        }
+    }
+
     fn untold(&mut self, span: Span, text: &str) {
         self.script.told = false;
         if self.script.faults.len() < FAULTS_MAX {
@@ -435,6 +453,12 @@ impl Shell<'_> {
         self.step(span);
         for (name, raw) in assigned {
             self.assign(name, raw);
+        }
+        // A word of an array gets another value.
+        if let Some([Piece::Text(text, false), ..]) = words.first().map(|raw| raw.pieces.as_slice())
+            && let Some((name, _)) = text.split_once('[').filter(|(name, _)| !name.is_empty())
+        {
+            self.variables.insert(format!("{name}{ARRAY}"), None);
         }
         let mut fields: Vec<Word> = Vec::new();
         let mut missing: Option<(Span, String)> = None;
@@ -487,7 +511,10 @@ impl Shell<'_> {
                 Some(true)
             }
             "unset" => {
-                rest.iter().for_each(|word| drop(self.variables.remove(&word.text)));
+                for word in rest {
+                    self.variables.remove(&word.text);
+                    self.variables.remove(&format!("{}{ARRAY}", word.text));
+                }
                 Some(true)
             }
             "exit" => {
@@ -496,6 +523,10 @@ impl Shell<'_> {
             }
             "true" | ":" | "echo" | "printf" => Some(true),
             "false" => Some(false),
+            // What stands behind == in [[ is a pattern.
+            "[[" if rest.iter().any(|word| !word.quoted && word.text.contains(['*', '?', '['])) => {
+                None
+            }
             "[" | "test" | "[[" if !missing => {
                 let texts: Vec<&str> = rest.iter().map(|word| word.text.as_str()).collect();
                 let texts = texts.strip_suffix(&["]"]).or(texts.strip_suffix(&["]]"]));
@@ -508,10 +539,32 @@ impl Shell<'_> {
             }
             "read" => {
                 let names = rest.iter().filter(|word| !word.text.starts_with('-'));
-                names.for_each(|word| drop(self.variables.insert(word.text.clone(), None)));
+                for word in names {
+                    self.variables.insert(word.text.clone(), None);
+                    self.variables.insert(format!("{}{ARRAY}", word.text), None);
+                }
                 None
             }
-            _ => None,
+            "let" => {
+                let name = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+                let names = rest.iter().flat_map(|word| word.text.split(name));
+                names.for_each(|name| drop(self.variables.insert(name.into(), None)));
+                None
+            }
+            "-A" | "-I" | "-P" | "-N" | "-F" | "-X" => {
+                self.untold(span, "this is no command: `iptables` has to stand before it");
+                None
+            }
+            _ => {
+                let has = |options: &[&str]| {
+                    rest.iter().any(|word| options.contains(&word.text.as_str()))
+                };
+                if has(&["-A", "-I", "--append", "--insert"]) && has(&["-j", "--jump"]) {
+                    let text = format!("what `{program}` makes of this rule cannot be told");
+                    self.untold(span, &text);
+                }
+                None
+            }
         }
     }
 
@@ -592,6 +645,11 @@ impl Shell<'_> {
             texts.join(" ")
         });
         self.bytes += value.as_ref().map_or(0, String::len);
+        // By its bare name an array is its first word; a plain variable is no array any more.
+        match name.strip_suffix(ARRAY) {
+            Some(bare) => drop(self.variables.insert(bare.into(), None)),
+            None => drop(self.variables.remove(&format!("{name}{ARRAY}"))),
+        }
         self.variables.insert(name.into(), value.filter(|text| text.len() <= VALUE_MAX));
     }
 
@@ -623,6 +681,10 @@ impl Shell<'_> {
                     continue;
                 }
                 Piece::Variable(name, default, quoted) => {
+                    // No words of an array are no word, in quotes as well.
+                    if name.ends_with(ARRAY) {
+                        open = open.filter(|(text, _)| !text.is_empty());
+                    }
                     let known = self.variables.get(name);
                     let value = match (known, default) {
                         (Some(Some(value)), Some(default)) if value.is_empty() => default.clone(),

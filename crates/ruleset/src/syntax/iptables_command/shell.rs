@@ -2,6 +2,12 @@
 //! lists with `&&`, `||` and `|`. The rest is recognised and kept as what it is, so that nothing is
 //! passed over unseen. Source: the shell chapter of POSIX.1-2017.
 
+mod bash;
+mod pieces;
+
+pub use self::pieces::{ARRAY, assignment};
+use self::pieces::{braced, pattern};
+
 use crate::model::Span;
 use alloc::{boxed::Box, collections::VecDeque, rc::Rc, string::String, vec::Vec};
 
@@ -204,6 +210,13 @@ impl Lexer<'_> {
             '|' => Token::Pipe,
             '(' => Token::Open,
             ')' => Token::Close,
+            '<' | '>' if self.take("(") => {
+                // What another command reads or writes.
+                match self.until(start, ')', Some('(')) {
+                    Ok(_) => Token::Word(Vec::from([Piece::Other])),
+                    Err(_) => Token::Open,
+                }
+            }
             '<' if self.take("<<") => Token::Redirect(false),
             '<' if self.take("<-") || self.take("<") => {
                 while self.peek().is_some_and(|c| matches!(c, ' ' | '\t' | '-')) {
@@ -391,21 +404,6 @@ fn text(pieces: &mut Vec<Piece>, c: char, quoted: bool) {
     }
 }
 
-/// What stands in `${...}`.
-fn braced(inner: &str, quoted: bool) -> Piece {
-    let (name, default) = match inner.split_once(":-").or_else(|| inner.split_once('-')) {
-        Some((name, default)) => (name, Some(default)),
-        None => (inner, None),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let literal = default.is_none_or(|text| !text.contains(['$', '`', '"', '\'', '\\']));
-    if !name.is_empty() && name.chars().all(plain) && literal {
-        Piece::Variable(name.into(), default.map(Into::into), quoted)
-    } else {
-        Piece::Other
-    }
-}
-
 #[derive(Debug)]
 struct Parser<'a> {
     lexer: Lexer<'a>,
@@ -583,6 +581,9 @@ impl<'a> Parser<'a> {
         if self.used - self.begun > WORDS_MAX {
             return Err(("the construct that this is in has too many words", span));
         }
+        if self.is_arithmetic() {
+            return self.arithmetic(span);
+        }
         if self.token() == Some(&Token::Open) {
             self.advance();
             let body = self.commands(&[])?;
@@ -616,6 +617,7 @@ impl<'a> Parser<'a> {
                 Node::Unsure("a loop", body, span)
             }
             Some("case") => self.case(span)?,
+            Some("[[") => return self.double_brackets(span),
             Some("{") => {
                 self.advance();
                 let body = self.commands(&["}"])?;
@@ -640,7 +642,10 @@ impl<'a> Parser<'a> {
     }
 
     fn is_function(&mut self) -> bool {
-        self.ahead(1) == Some(&Token::Open) && self.ahead(2) == Some(&Token::Close)
+        // `NAME=()` is an array.
+        !self.keyword().is_some_and(|word| word.ends_with('='))
+            && self.ahead(1) == Some(&Token::Open)
+            && self.ahead(2) == Some(&Token::Close)
     }
 
     fn function(&mut self, name: String, span: Span) -> Result<Node, Unreadable> {
@@ -683,6 +688,14 @@ impl<'a> Parser<'a> {
 
     fn for_each(&mut self, span: Span) -> Result<Node, Unreadable> {
         self.advance();
+        if self.is_arithmetic() {
+            let mut body = Vec::from([self.arithmetic(span)?]);
+            self.ends();
+            self.expect("do")?;
+            body.extend(self.commands(&["done"])?);
+            self.expect("done")?;
+            return Ok(Node::Unsure("a loop", body, span));
+        }
         let name = String::from(self.keyword().unwrap_or(""));
         self.advance();
         self.ends();
@@ -763,6 +776,7 @@ impl<'a> Parser<'a> {
         loop {
             is_silenced = self.redirects(is_silenced);
             let Some(raw) = self.word() else { break };
+            let raw = self.array(raw);
             end = raw.span;
             match assignment(&raw).filter(|_| words.is_empty()) {
                 Some(one) => assigned.push(one),
@@ -772,28 +786,4 @@ impl<'a> Parser<'a> {
         let span = Span { start: span.start, end: end.end };
         Node::Simple { assigned, words, is_silenced, span }
     }
-}
-
-/// The text of a word of which nothing is replaced; with a `$` where something would be.
-fn pattern(pieces: &[Piece]) -> String {
-    let text = |piece: &Piece| match piece {
-        Piece::Text(text, _) => text.clone(),
-        Piece::Variable(..) | Piece::Command(_) | Piece::Other => "$".into(),
-    };
-    pieces.iter().map(text).collect()
-}
-
-/// `NAME=value`, taken apart.
-#[must_use]
-pub fn assignment(raw: &Raw) -> Option<(String, Raw)> {
-    let Some((Piece::Text(text, false), rest)) = raw.pieces.split_first() else { return None };
-    let (name, value) = text.split_once('=')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !starts || !name.chars().all(plain) {
-        return None;
-    }
-    let mut pieces = Vec::from([Piece::Text(value.into(), true)]);
-    pieces.extend(rest.iter().cloned());
-    Some((name.into(), Raw { pieces, span: raw.span }))
 }

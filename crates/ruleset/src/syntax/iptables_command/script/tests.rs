@@ -118,13 +118,15 @@ fn faults_of_rules_have_their_place_in_the_script() {
 
 #[test]
 fn a_construct_has_so_many_words() {
-    let body = |commands: usize| format!("if true; then\n{}fi\n", "a b c\n".repeat(commands));
+    let head = "iptables -A INPUT -j DROP\nif true; then\n";
+    let body = |commands: usize| format!("{head}{}fi\n", "a b c\n".repeat(commands));
     // Three words and the end of the line.
     assert_eq!(rules(&body(shell::WORDS_MAX / 4 - 2)).1.len(), 0);
     let faults = rules(&body(shell::WORDS_MAX / 4 + 2)).1;
     assert_eq!(faults.len(), 1);
     // One after the other they may be as many as there are.
-    assert_eq!(rules(&"a b c\n".repeat(shell::WORDS_MAX / 4 + 2)).1.len(), 0);
+    let many = "a b c\n".repeat(shell::WORDS_MAX / 4 + 2);
+    assert_eq!(rules(&format!("iptables -A INPUT -j DROP\n{many}")).1.len(), 0);
 }
 
 #[test]
@@ -227,4 +229,60 @@ fn what_a_rule_of_a_script_needs_stands_at_its_command() {
     let span = ruleset.needs().sets[0].span;
     let place = source.get(span.start as usize..span.end as usize);
     assert_eq!(place, Some("iptables -A INPUT -m set --match-set guests src -j DROP"));
+}
+
+#[test]
+fn what_bash_has_beside_the_shell_is_read() {
+    let port = |ports: &[&str]| -> Vec<String> {
+        ports.iter().map(|port| format!("INPUT -p tcp -m tcp --dport {port} -j ACCEPT")).collect()
+    };
+    let body = "; do iptables -A INPUT -p tcp --dport $p -j ACCEPT; done\n";
+    for (source, ports) in [
+        ("P=(22 80)\nfor p in \"${P[@]}\"", &["22", "80"][..]),
+        ("P=(22 # ssh\n  80\n)\nP+=(443)\nfor p in ${P[*]}", &["22", "80", "443"]),
+        ("declare -a P=(22)\nfor p in \"${P[@]}\"", &["22"]),
+        ("P=()\nfor p in \"${P[@]}\" 53", &["53"]),
+        ("P=2\nP+=2\nfor p in $P", &["22"]),
+        ("A=a\nif [[ $A == a ]]; then L=22; else L=80; fi\nfor p in $L", &["22"]),
+        ("while IFS= read -r line; do echo $line; done < <(ls)\nfor p in 22", &["22"]),
+        ("IFS=, read -r -a X <<< $(cat file)\nfor p in 22", &["22"]),
+        ("for ((i=0; i<5; i++)); do echo $i; done\nfor p in 22", &["22"]),
+        ("[[ $B =~ ^(a|b)$ && -n $C ]] && echo yes\n((i++))\nfor p in 22", &["22"]),
+    ] {
+        assert_eq!(clean(&format!("{source}{body}")), port(ports), "{source}");
+    }
+    // What only a shell can tell is told at its place, and only that.
+    let rule = "iptables -A INPUT -p tcp --dport";
+    for (source, place) in [
+        (format!("I=1\n((I++))\n{rule} $I -j DROP\n"), "$I"),
+        (format!("{rule} $((20+2)) -j DROP\n"), "$((20+2))"),
+        (format!("P=(22 80)\n{rule} $P -j DROP\n"), "$P"),
+        (format!("P=(22 80)\nP[0]=23\n{rule} ${{P[@]}} -j DROP\n"), "${P[@]}"),
+        (format!("P=(\"a b\")\n{rule} ${{P[@]}} -j DROP\n"), "${P[@]}"),
+        (format!("for ((i=0; i<5; i++)); do {rule} 22 -j DROP; done\n"), "for"),
+    ] {
+        assert_eq!(rules(&source).1, [format!("KS0112 `{place}`")], "{source}");
+    }
+    assert_eq!(rules("A=b\nif [[ $A == b* ]]; then iptables -A INPUT -j DROP; fi\n").1.len(), 1);
+}
+
+#[test]
+fn the_script_of_the_service_is_not_the_tool() {
+    let rule = "iptables -A INPUT -j DROP\n";
+    for line in ["/etc/init.d/iptables save", "/etc/rc.d/iptables start", "service iptables save"] {
+        assert_eq!(clean(&format!("{rule}{line}\n")), ["INPUT -j DROP"], "{line}");
+        assert_eq!(clean(&format!("{rule}if [ -e x ]; then {line}; fi\n")), ["INPUT -j DROP"]);
+    }
+}
+
+#[test]
+fn rules_that_no_tool_is_given_are_not_passed_over() {
+    for source in [
+        "#!/bin/sh\n-A INPUT -j DROP\n",
+        "#!/bin/sh\nslstables -A INPUT -p tcp -j ACCEPT\n",
+        "#!/bin/sh\necho done\n",
+    ] {
+        let script = run(source, LabelNames::NONE);
+        assert!(!script.told && script.faults.len() == 1, "{source}: {:?}", script.faults);
+    }
 }
