@@ -77,7 +77,7 @@ impl Assignments {
                 Some(loaded) => append(&mut loaded.ruleset, ours),
                 None => {
                     let (path, source) = (PathBuf::new(), String::new());
-                    loaded.push(Loaded { path, source, ruleset: ours });
+                    loaded.push(Loaded { path, source, ruleset: ours, is_part: false });
                 }
             }
         }

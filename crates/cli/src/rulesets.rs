@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) source: String,
     /// What it says.
     pub(crate) ruleset: Ruleset,
+    /// It speaks of chains that stand elsewhere.
+    pub(crate) is_part: bool,
 }
 
 /// Why a rule file was not taken.
@@ -70,7 +72,12 @@ pub(crate) fn load(
         for note in notes.iter().filter(|_| !terminal.is_quiet()) {
             eprint!("{}", note.render_note(&name, &source));
         }
-        let loaded = |ruleset| Loaded { path: path.to_owned(), source: source.clone(), ruleset };
+        let loaded = |ruleset| Loaded {
+            path: path.to_owned(),
+            source: source.clone(),
+            ruleset,
+            is_part: false,
+        };
         let left = rulesets.into_iter().map(loaded).collect();
         return match faults.is_empty() {
             true => Ok(left),
@@ -89,7 +96,21 @@ pub(crate) fn load(
     };
     let ruleset =
         ruleset.map_err(|faults| LoadError::Faults { faults: told(faults), left: Vec::new() })?;
-    Ok(vec![Loaded { path: path.to_owned(), source, ruleset }])
+    Ok(vec![Loaded { path: path.to_owned(), source, ruleset, is_part: false }])
+}
+
+/// Reads a file that is a part of a rule set, as `iptables-restore -n` takes it; `None` for anything else. What stands
+/// elsewhere is told on stderr.
+pub(crate) fn load_part(path: &Path, labels: &LabelNames, terminal: &Terminal) -> Option<Loaded> {
+    let source = read(path).ok()?;
+    if script::is_script(&source) || iptables_list::is_listing(&source) {
+        return None;
+    }
+    let part = iptables_save::parse_part(&source, family_of(path, &source), labels).ok()?;
+    let name = path.display().to_string();
+    let notes = part.notes.iter().filter(|_| !terminal.is_quiet());
+    notes.for_each(|note| eprint!("{}", note.render_note(&name, &source)));
+    Some(Loaded { path: path.to_owned(), source, ruleset: part.ruleset, is_part: true })
 }
 
 /// What `iptables -S` prints, as the commands that it says to be; `None` for anything else. Each line stays in its

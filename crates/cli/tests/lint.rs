@@ -99,3 +99,31 @@ fn two_families_are_looked_at_together() {
         std::fs::remove_file(path).expect("removed");
     }
 }
+
+#[test]
+fn a_part_of_a_rule_set_is_looked_over_rule_by_rule_and_not_changed() {
+    let rules = "*filter\n:ufw-before-input - [0:0]\n\
+                 -A ufw-before-input -m state --state INVALID -j ufw-logging-deny\n\
+                 -A ufw-before-input -j DROP\n-A ufw-before-input -j DROP\nCOMMIT\n";
+    let path = file("part.rules", rules);
+    let output = keepstate(&["lint", name(&path)]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains("[deprecated-state]") && !told.contains("--fix"), "{told}");
+    assert!(!told.contains("duplicate-rule"), "{told}");
+    assert!(text(&output.stderr).contains("`ufw-logging-deny` stands elsewhere"));
+    let other = keepstate(&["lint", "--only", "duplicate-rule", name(&path)]);
+    assert_eq!(other.status.code(), Some(0), "{}", text(&other.stdout));
+    keepstate(&["lint", "--fix", name(&path)]);
+    assert_eq!(std::fs::read_to_string(&path).expect("read"), rules);
+    std::fs::remove_file(&path).expect("removed");
+}
+
+#[test]
+fn a_script_without_rules_is_not_clean() {
+    let path = file("wrapped.sh", "#!/bin/sh\n-A INPUT -j DROP\n");
+    let output = keepstate(&["lint", name(&path)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`iptables` has to stand before it"));
+    std::fs::remove_file(&path).expect("removed");
+}

@@ -270,6 +270,17 @@ pub fn tell_loaded(
     tell(answer, &all, family);
 }
 
+/// Adds a part of a rule set. `elsewhere`: chains that it speaks of and that stand elsewhere.
+pub fn tell_part(answer: &mut Answer, ruleset: &Ruleset, source: &str, elsewhere: &[String]) {
+    let mut all = of_ruleset(ruleset, source);
+    for chain in all.iter_mut().filter(|chain| elsewhere.contains(&chain.name)) {
+        chain.is_part = true;
+    }
+    all.retain(|chain| !chain.rules.is_empty() || !elsewhere.contains(&chain.name));
+    summary::add_part(answer, &all, elsewhere);
+    tell(answer, &all, None);
+}
+
 /// Adds the summary of a rule set that can be loaded but for some lines, which `ruleset` is without.
 pub fn tell_in_short(answer: &mut Answer, ruleset: &Ruleset, source: &str) {
     let all = of_ruleset(ruleset, source);

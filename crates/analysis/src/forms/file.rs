@@ -49,18 +49,40 @@ pub fn explain(text: &str, form: Form) -> Answer {
                 chains::tell_loaded(&mut answer, &ruleset, text, None);
             }
             Err(faults) => {
+                if let Ok(part) = iptables_save::parse_part(text, family, LabelNames::NONE) {
+                    of_part(&mut answer, text, &part);
+                    return mind_one_rule(answer);
+                }
                 add_faults(&mut answer, text, &faults);
                 in_part(&mut answer, text, family, faults);
                 chains::tell(&mut answer, &chains::of_lines(text, family), None);
             }
         },
     }
+    mind_one_rule(answer)
+}
+
+fn mind_one_rule(mut answer: Answer) -> Answer {
     answer.say(
         Topic::Mind,
         "mind.one-rule",
         "For one of its rules in full, run in the midst of the others: keepstate explain FILE:LINE.",
     );
     answer
+}
+
+/// A part of a rule set: what it says, and what stands elsewhere.
+fn of_part(answer: &mut Answer, text: &str, part: &iptables_save::Part) {
+    answer.say(
+        Topic::Form,
+        "form.part",
+        "It is a part of a rule set: iptables-restore -n adds it to chains that are there already.",
+    );
+    for note in part.notes.iter().take(FAULTS_SHOWN_MAX) {
+        let at = Position::of(text, note.span.start);
+        answer.assume("elsewhere", format!("Line {}: {}.", at.line, note.text));
+    }
+    chains::tell_part(answer, &part.ruleset, text, &part.elsewhere);
 }
 
 /// How often lines at fault are taken out: what one of them hid shows when it is gone.

@@ -125,7 +125,7 @@ const FROM_TABLES: [(&[&str], &[TableName]); 5] = [
 ];
 
 /// Kinds that hang on the words of a single rule, whatever interface it is for.
-const OF_ONE_RULE: [&str; 6] = [
+pub const OF_ONE_RULE: [&str; 6] = [
     "address-host-bits",
     "deprecated-notrack",
     "deprecated-state",

@@ -6,7 +6,9 @@ use crate::{
     terminal::Terminal,
 };
 use keepstate_analysis::lint::linted::Form;
-use keepstate_analysis::lint::{Finding, Severity, Wanted, fix, hides_interfaces, lint, lint_of};
+use keepstate_analysis::lint::{
+    Finding, OF_ONE_RULE, Severity, Wanted, fix, hides_interfaces, lint, lint_of,
+};
 use keepstate_analysis::lints::LINTS;
 use keepstate_analysis::render::lint::{self as render, File};
 use keepstate_analysis::render::sarif;
@@ -103,7 +105,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
                 "{name}: a listing without interfaces: only what concerns single rules is told (iptables -L -n -v has them)"
             ));
         }
+        if file.is_part {
+            terminal.note(format_args!(
+                "{name}: a part of a rule set: only what concerns single rules is told, and nothing is changed"
+            ));
+        }
+        let wanted = if file.is_part { of_one_rule(&wanted) } else { wanted.clone() };
         match lint(&file.source, &file.ruleset, beside(&loaded, file), &wanted) {
+            Ok(mut findings) if file.is_part => {
+                // What a fix changes is proven of whole rule sets.
+                findings.iter_mut().for_each(|finding| finding.fix = None);
+                all.push((name, findings));
+            }
             Ok(findings) => all.push((name, findings)),
             Err(exhausted) => {
                 terminal.error(format_args!("{name}: {exhausted}"));
@@ -122,6 +135,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     if count > 0 && worst == Exit::Clean { Exit::Findings } else { worst }
 }
 
+/// Of the findings that are wanted those that hang on a single rule.
+fn of_one_rule(wanted: &Wanted) -> Wanted {
+    let is_wanted =
+        |code: &&str| wanted.only.is_empty() || wanted.only.iter().any(|one| one == code);
+    let only: Vec<String> = OF_ONE_RULE.iter().copied().filter(is_wanted).map(Into::into).collect();
+    let allowed = match only.is_empty() {
+        true => LINTS.iter().map(|lint| lint.code.to_owned()).collect(),
+        false => wanted.allowed.clone(),
+    };
+    Wanted { allowed, only, severity: wanted.severity }
+}
+
 /// The files that can be read, and how it stands with the others.
 fn load(arguments: &Arguments, labels: &LabelNames, terminal: &Terminal) -> (Vec<Loaded>, Exit) {
     let mut loaded = Vec::new();
@@ -136,6 +161,12 @@ fn load(arguments: &Arguments, labels: &LabelNames, terminal: &Terminal) -> (Vec
             // What a script leaves behind that has such faults is not what it is meant to: of that no finding is
             // made.
             Err(LoadError::Faults { faults, .. }) => {
+                if path.as_os_str() != "-"
+                    && let Some(part) = rulesets::load_part(path, labels, terminal)
+                {
+                    loaded.push(part);
+                    continue;
+                }
                 faults.iter().for_each(|fault| eprintln!("{fault}"));
                 let count = rulesets::faults_count(faults.len());
                 let name = path.display();
@@ -151,7 +182,8 @@ fn load(arguments: &Arguments, labels: &LabelNames, terminal: &Terminal) -> (Vec
 fn beside<'a>(loaded: &'a [Loaded], file: &Loaded) -> Option<&'a Ruleset> {
     let of = |other: bool| {
         let family = file.ruleset.family;
-        loaded.iter().filter(move |one| (one.ruleset.family != family) == other)
+        let whole = loaded.iter().filter(|one| !one.is_part);
+        whole.filter(move |one| (one.ruleset.family != family) == other)
     };
     match (of(false).count(), of(true).count()) {
         (1, 1) => of(true).next().map(|one| &one.ruleset),
@@ -193,7 +225,7 @@ fn mend(
 ) -> Exit {
     let mut worst = Exit::Clean;
     let mut out = io::stdout().lock();
-    for file in loaded {
+    for file in loaded.iter().filter(|file| !file.is_part) {
         let name = file.path.display().to_string();
         let how = fix::How { family: file.ruleset.family, labels, unproven: arguments.unproven };
         let fixed = match fix::fix(&file.source, beside(loaded, file), wanted, how) {

@@ -70,11 +70,31 @@ pub(super) fn add(
                 .into(),
         )),
     }
-    lines.extend(translations(all).map(|text| (format!("{head}translated"), text)));
-    lines.extend(makers(all).map(|text| (format!("{head}chains of"), text)));
+    lines.extend(besides(all, &head));
     for (field, text) in lines {
         answer.add(Topic::Short, Fact::Field { field, text });
     }
+}
+
+/// Adds what is known of a part of a rule set: not what passes, for that hangs on the rest.
+pub(super) fn add_part(answer: &mut Answer, all: &[Chain], elsewhere: &[String]) {
+    let mut names: Vec<String> = elsewhere.to_vec();
+    let more = names.len().saturating_sub(UNKNOWNS_MAX);
+    names.truncate(UNKNOWNS_MAX);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    let stand = if elsewhere.len() == 1 { "stands" } else { "stand" };
+    let text = format!("what passes: {} {stand} elsewhere", list(&names));
+    let field = String::from("not told");
+    answer.add(Topic::Short, Fact::Field { field, text });
+    for (field, text) in besides(all, "") {
+        answer.add(Topic::Short, Fact::Field { field, text });
+    }
+}
+
+/// What is told beside what passes.
+fn besides<'a>(all: &'a [Chain], head: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
+    let translated = translations(all).map(move |text| (format!("{head}translated"), text));
+    translated.chain(makers(all).map(move |text| (format!("{head}chains of"), text)))
 }
 
 /// What each direction lets begin, and how the rest of a connection fares there.
@@ -383,7 +403,7 @@ fn by(places: &[String]) -> String {
 }
 
 /// The rules that translate.
-fn translations(all: &[Chain]) -> impl Iterator<Item = String> {
+fn translations(all: &[Chain]) -> impl Iterator<Item = String> + use<> {
     let mut texts = Vec::new();
     for chain in all.iter().filter(|chain| chain.table == "nat") {
         let mut room = usize::MAX;

@@ -187,3 +187,16 @@ fn what_passes_in_part_only_is_said_so() {
         "{told:?}"
     );
 }
+
+#[test]
+fn a_part_of_a_rule_set_is_told_without_what_stands_elsewhere() {
+    let text = "*filter\n:ufw-before-input - [0:0]\n-A ufw-before-input -i lo -j ACCEPT\n\
+                -A ufw-before-input -j ufw-logging-deny\nCOMMIT\n";
+    assert_eq!(
+        short(text),
+        ["not told: what passes: ufw-logging-deny stands elsewhere", "chains of: ufw (1)"]
+    );
+    assert!(told(text).iter().all(|chain| chain.chain != "ufw-logging-deny"));
+    let answer = file::explain(text, Form::SaveFile);
+    assert!(answer.fact("fault.count").is_none() && answer.fact("form.part").is_some());
+}

@@ -1,11 +1,13 @@
 //! A file: tables, chains, rules.
 
 use super::declared::{read_counters, read_pair, set_policy};
+use super::header::simplified;
 use super::known;
 use super::link::{self, Requirement};
 use super::options::Main;
+use super::part::table_of;
 use super::rule::{self, Command, Goal, Line, Setting};
-use super::words::{self, Word};
+use super::words::{self, Word, is_of_other_family};
 use crate::diagnostic::{Diagnostic, Lines, code, nearest};
 use crate::kept::{Kept, Restore, Variant};
 use crate::labels::LabelNames;
@@ -61,29 +63,8 @@ pub fn parse_with(
     family: Family,
     labels: &LabelNames,
 ) -> Result<Ruleset, Vec<Diagnostic>> {
-    let mut file = File {
-        source,
-        family,
-        labels,
-        faults: Vec::new(),
-        tables: Vec::new(),
-        open: None,
-        amounts: Amounts::default(),
-        lost: false,
-    };
-    if source.len() > FILE_MAX {
-        let text = format!("the file has {} bytes; at most {FILE_MAX} are read", source.len());
-        return Err(Vec::from([Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text)]));
-    }
-    let mut start = 0;
-    for line in source.split('\n') {
-        file.line(line, start);
-        start = start.saturating_add(offset(line.len() + 1));
-        if file.faults.len() >= FAULTS_MAX || file.lost {
-            break;
-        }
-    }
-    file.end(offset(source.len()));
+    let mut file = File::new(source, family, labels);
+    file.read();
     if file.faults.is_empty() {
         return Ok(Ruleset { family, tables: file.tables, of_commands: false });
     }
@@ -188,38 +169,60 @@ pub(in crate::syntax) struct Section {
     span: Span,
     /// There is no such table: its lines are passed over.
     unknown: bool,
+    /// Chains that are not declared may stand elsewhere, and those that do.
+    pub(super) may_be_part: bool,
+    pub(super) elsewhere: Vec<Word>,
 }
 
-struct File<'a> {
+pub(super) struct File<'a> {
     source: &'a str,
     family: Family,
     labels: &'a LabelNames,
-    faults: Vec<Diagnostic>,
-    tables: Vec<Table>,
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) tables: Vec<Table>,
+    /// Chains that are not declared may stand elsewhere.
+    pub(super) may_be_part: bool,
+    /// Those that do.
+    pub(super) elsewhere: Vec<Word>,
     open: Option<Section>,
     amounts: Amounts,
     /// Nothing further can be made sense of.
     lost: bool,
 }
 
-/// The table that has the built-in chains of which the lines of a table speak.
-fn table_of(source: &str) -> Option<TableName> {
-    let chain = |line: &str| -> Option<String> {
-        let name = match line.strip_prefix(':') {
-            Some(rest) => rest,
-            None => ["-A ", "-I "].iter().find_map(|command| line.strip_prefix(command))?,
-        };
-        name.split_whitespace().next().map(Into::into)
-    };
-    let lines = source.lines().take_while(|line| *line != "COMMIT" && !line.starts_with('*'));
-    let named: BTreeSet<String> = lines.filter_map(chain).collect();
-    let all = TableName::Mangle.hooks().iter().map(|hook| builtin_name(*hook));
-    let built_in: Vec<&str> = all.filter(|name| named.contains(*name)).collect();
-    let has =
-        |table: TableName, name: &str| table.hooks().iter().any(|hook| builtin_name(*hook) == name);
-    let tables = [TableName::Filter, TableName::Nat, TableName::Mangle];
-    let fits = |table: &TableName| built_in.iter().all(|name| has(*table, name));
-    tables.into_iter().find(fits).filter(|_| !named.is_empty())
+impl<'a> File<'a> {
+    pub(super) fn new(source: &'a str, family: Family, labels: &'a LabelNames) -> Self {
+        Self {
+            source,
+            family,
+            labels,
+            faults: Vec::new(),
+            tables: Vec::new(),
+            may_be_part: false,
+            elsewhere: Vec::new(),
+            open: None,
+            amounts: Amounts::default(),
+            lost: false,
+        }
+    }
+
+    /// Reads all of it.
+    pub(super) fn read(&mut self) {
+        let source = self.source;
+        if source.len() > FILE_MAX {
+            let text = format!("the file has {} bytes; at most {FILE_MAX} are read", source.len());
+            return self.faults.push(Diagnostic::new(code::LIMIT_EXCEEDED, Span::default(), text));
+        }
+        let mut start = 0;
+        for line in source.split('\n') {
+            self.line(line, start);
+            start = start.saturating_add(offset(line.len() + 1));
+            if self.faults.len() >= FAULTS_MAX || self.lost {
+                break;
+            }
+        }
+        self.end(offset(source.len()));
+    }
 }
 
 impl File<'_> {
@@ -313,13 +316,16 @@ impl File<'_> {
             Some(name) => name.hooks(),
             None => &[],
         };
-        self.open = Some(Section::new(known, hooks, span, known.is_none()));
+        let mut section = Section::new(known, hooks, span, known.is_none());
+        section.may_be_part = self.may_be_part;
+        self.open = Some(section);
     }
 
     fn commit(&mut self, section: Section) {
         if section.unknown {
             return;
         }
+        self.elsewhere.extend(section.elsewhere);
         self.faults.extend(link::check(&section.table));
         link::check_hooks(&section.table, &section.requirements, &mut self.faults);
         if section.name.is_some() {
@@ -482,15 +488,6 @@ impl File<'_> {
     }
 }
 
-/// `-4` in an IPv6 file, `-6` in an IPv4 file: iptables-restore passes over the line.
-fn is_of_other_family(word: &Word, family: Family) -> bool {
-    let marks = match family {
-        Family::V4 => ["-6", "--ipv6"],
-        Family::V6 => ["-4", "--ipv4"],
-    };
-    !word.quoted && marks.contains(&word.text.as_str())
-}
-
 impl Section {
     pub(in crate::syntax) fn new(
         name: Option<TableName>,
@@ -512,7 +509,16 @@ impl Section {
         let names = (0..).zip(&chains).map(|(at, chain)| (chain.name.clone(), ChainIndex(at)));
         let index = names.collect();
         let table = Table { name: name.unwrap_or(TableName::Filter), chains, declared: false };
-        Self { name, table, index, requirements: Vec::new(), span, unknown }
+        Self {
+            name,
+            table,
+            index,
+            requirements: Vec::new(),
+            span,
+            unknown,
+            may_be_part: false,
+            elsewhere: Vec::new(),
+        }
     }
 
     pub(in crate::syntax) fn add_chain(
@@ -574,7 +580,7 @@ impl Draft<'_> {
         amounts: &mut Amounts,
         faults: &mut Vec<Diagnostic>,
     ) {
-        let chain = self.section.index.get(&self.chain.text).copied();
+        let chain = self.section.chain_or_elsewhere(self.chain);
         if chain.is_none() {
             let fault = self.no_chain(self.chain);
             faults.push(fault);
@@ -705,7 +711,7 @@ impl Draft<'_> {
         if let Some(step) = standard.filter(|_| !goto) {
             return Some(Jump::Standard(step));
         }
-        let Some(to) = self.section.index.get(&word.text).copied() else {
+        let Some(to) = self.section.chain_or_elsewhere(word) else {
             faults.push(self.no_target(word));
             return None;
         };
@@ -748,7 +754,7 @@ impl Draft<'_> {
         }
         match nearest(&word.text, self.section.index.keys().map(String::as_str)) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => fault.help(format!(":{} - [0:0]", word.text)),
+            None => fault.help(self.section.declaration(word)),
         }
     }
 
@@ -765,7 +771,7 @@ impl Draft<'_> {
                 fault.help("-j is followed by the name of a chain or target")
             }
             Some(near) => fault.help(format!("did you mean `-j {near}`?")),
-            None => fault.help(format!(":{} - [0:0]", word.text)),
+            None => fault.help(self.section.declaration(word)),
         }
     }
 
@@ -784,12 +790,4 @@ impl Draft<'_> {
             faults.push(fault.says(format!("Can't use {option} with {}\n", self.chain.text)));
         }
     }
-}
-
-/// Without the networks that every address lies in: they are not printed either.
-fn simplified(header: HeaderMatch) -> HeaderMatch {
-    let all = |network: Option<crate::model::Inverted<crate::model::Network>>| {
-        network.filter(|one| one.inverted || one.value.mask.0 != [0; 16])
-    };
-    HeaderMatch { source: all(header.source), destination: all(header.destination), ..header }
 }

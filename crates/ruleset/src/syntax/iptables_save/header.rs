@@ -5,7 +5,7 @@ use super::rule::{Command, Goal, Place, Reader};
 use super::words::Word;
 use crate::diagnostic::{Diagnostic, code, nearest};
 use crate::extension::{Given, names, values};
-use crate::model::{InterfacePattern, Inverted, Network, Span};
+use crate::model::{HeaderMatch, InterfacePattern, Inverted, Network, Span};
 use alloc::{format, vec::Vec};
 use keepstate_packet::Family;
 
@@ -238,4 +238,12 @@ pub fn interface_pattern(text: &str) -> Option<InterfacePattern> {
 pub(super) fn value_word(given: &Given) -> Word {
     let span: Span = given.value_span;
     Word { text: given.value.clone(), span, quoted: false }
+}
+
+/// Without the networks that every address lies in: they are not printed either.
+pub(super) fn simplified(header: HeaderMatch) -> HeaderMatch {
+    let all = |network: Option<Inverted<Network>>| {
+        network.filter(|one| one.inverted || one.value.mask.0 != [0; 16])
+    };
+    HeaderMatch { source: all(header.source), destination: all(header.destination), ..header }
 }

@@ -12,6 +12,7 @@ mod header;
 mod known;
 pub(in crate::syntax) mod link;
 pub mod options;
+mod part;
 mod print;
 pub mod rule;
 mod single;
@@ -25,6 +26,7 @@ pub use file::{
 };
 pub use header::{EXPANSION_MAX, interface_pattern};
 pub use link::{CIRCLES_MAX, check};
+pub use part::{Part, parse_part};
 pub use print::{Print, print, print_header, print_rule, print_rule_counted};
 pub use single::{Single, read_single};
 

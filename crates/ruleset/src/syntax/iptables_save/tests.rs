@@ -5,6 +5,7 @@ use super::file::Amounts;
 use super::words::{WORD_MAX, WORDS_MAX};
 use super::*;
 use crate::diagnostic::{Code, Diagnostic, code};
+use crate::labels::LabelNames;
 use crate::matches::comment::COMMENT_MAX;
 use crate::model::Jump;
 use alloc::{format, string::String, vec, vec::Vec};
@@ -435,4 +436,30 @@ fn labels_have_names_where_a_file_gives_them() {
         assert!(rule(label).is_err_and(|text| text.contains(expected)), "{label}");
     }
     assert!(!codes("-A INPUT -m connlabel --label eth0-in").is_empty(), "no file, no names");
+}
+
+#[test]
+fn a_part_of_a_rule_set_speaks_of_chains_that_stand_elsewhere() {
+    let part = |source: &str| parse_part(source, Family::V4, LabelNames::NONE);
+    let ufw = "*filter\n:ufw-before-input - [0:0]\n-A ufw-before-input -m conntrack --ctstate INVALID -j ufw-logging-deny\n\
+               -A ufw-before-input -j DROP\n-A DOCKER-USER -j RETURN\nCOMMIT\n";
+    let read = part(ufw).unwrap();
+    assert_eq!(read.elsewhere, ["ufw-logging-deny", "DOCKER-USER"]);
+    let place = read.notes[0].span;
+    assert_eq!(&ufw[place.start as usize..place.end as usize], "ufw-logging-deny");
+    // It is no whole rule set, and a line that declares the chain would empty it.
+    let refused = faults(ufw);
+    assert_eq!(refused.len(), 2);
+    assert!(refused.iter().all(|one| one.help.as_deref().unwrap().contains("may stand elsewhere")));
+    for source in [
+        // Nothing is missing.
+        "*filter\n:a - [0:0]\n-A a -j DROP\nCOMMIT\n",
+        // The file has the chains that packets come to first, or a name is a letter off.
+        "*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n-A INPUT -j elsewhere\nCOMMIT\n",
+        "*filter\n:allowed - [0:0]\n-A allowed -j alowed\nCOMMIT\n",
+        "*filter\n:mine - [0:0]\n-A mine -j ACCEPPT\nCOMMIT\n",
+        "*filter\n:mine - [0:0]\n-A PREROUTING -j mine\nCOMMIT\n",
+    ] {
+        assert!(part(source).is_err(), "{source}");
+    }
 }

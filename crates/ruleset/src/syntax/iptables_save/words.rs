@@ -7,6 +7,7 @@
 use crate::diagnostic::{Diagnostic, code};
 use crate::model::Span;
 use alloc::{format, string::String, vec::Vec};
+use keepstate_packet::Family;
 
 /// A word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,4 +103,13 @@ fn limit(words: &[Word], faults: &mut Vec<Diagnostic>) {
         let text = format!("{} words on one line; at most {WORDS_MAX} are read", words.len());
         faults.push(Diagnostic::new(code::TOO_LONG, word.span, text));
     }
+}
+
+/// `-4` in an IPv6 file, `-6` in an IPv4 file: iptables-restore passes over the line.
+pub(super) fn is_of_other_family(word: &Word, family: Family) -> bool {
+    let marks = match family {
+        Family::V4 => ["-6", "--ipv6"],
+        Family::V6 => ["-4", "--ipv4"],
+    };
+    !word.quoted && marks.contains(&word.text.as_str())
 }

@@ -25,6 +25,9 @@ impl Parser<'_> {
                 Some(Token::Word(_)) => {
                     let Some(word) = self.word() else { break };
                     let blank = |piece: &Piece| matches!(piece, Piece::Text(text, _) if text.contains([' ', '\t', '\n', '[']));
+                    if self.used - self.begun > WORDS_MAX {
+                        continue;
+                    }
                     text(&mut raw.pieces, ' ', true);
                     match word.pieces.iter().any(blank) || word.pieces.is_empty() {
                         true => raw.pieces.push(Piece::Other),
