@@ -196,7 +196,7 @@ mod tests {
     fn they_stand_behind_the_rules_of_a_file() {
         let source = "*raw\n-A PREROUTING -j NOTRACK\nCOMMIT\n".to_owned();
         let ruleset = iptables_save::parse(&source, Family::V4).unwrap();
-        let mut loaded = vec![Loaded { path: PathBuf::new(), source, ruleset }];
+        let mut loaded = vec![Loaded { path: PathBuf::new(), source, ruleset, is_part: false }];
         let default = "default".parse::<Assignments>().unwrap();
         default.append_to(&mut loaded, &Modules::default()).unwrap();
         assert_eq!(loaded.len(), 2, "the other family has a table as well");

@@ -119,7 +119,8 @@ fn as_commands(path: &Path, source: &str) -> Option<String> {
     let is_left = |line: &str| line.trim().is_empty() || line.starts_with('#');
     let is_listed = |line: &str| ["-P ", "-N ", "-A "].iter().any(|head| line.starts_with(head));
     let mut lines = source.lines().filter(|line| !is_left(line)).peekable();
-    if lines.peek().is_none() || !lines.all(is_listed) {
+    // A script of such lines does nothing.
+    if source.starts_with("#!") || lines.peek().is_none() || !lines.all(is_listed) {
         return None;
     }
     let program = match family_of(path, source) {

@@ -545,27 +545,28 @@ impl Shell<'_> {
                 }
                 None
             }
+            _ => self.foreign(program, rest, span),
+        }
+    }
+
+    /// A command that is not known here.
+    fn foreign(&mut self, program: &str, rest: &[Word], span: Span) -> Status {
+        let has = |options: &[&str]| rest.iter().any(|word| options.contains(&word.text.as_str()));
+        match program {
             "let" => {
                 let name = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
                 let names = rest.iter().flat_map(|word| word.text.split(name));
                 names.for_each(|name| drop(self.variables.insert(name.into(), None)));
-                None
             }
             "-A" | "-I" | "-P" | "-N" | "-F" | "-X" => {
                 self.untold(span, "this is no command: `iptables` has to stand before it");
-                None
             }
-            _ => {
-                let has = |options: &[&str]| {
-                    rest.iter().any(|word| options.contains(&word.text.as_str()))
-                };
-                if has(&["-A", "-I", "--append", "--insert"]) && has(&["-j", "--jump"]) {
-                    let text = format!("what `{program}` makes of this rule cannot be told");
-                    self.untold(span, &text);
-                }
-                None
+            _ if has(&["-A", "-I", "--append", "--insert"]) && has(&["-j", "--jump"]) => {
+                self.untold(span, &format!("what `{program}` makes of this rule cannot be told"));
             }
+            _ => {}
         }
+        None
     }
 
     fn call(&mut self, name: &str, rest: &[Word], missing: bool, span: Span) -> Status {
@@ -667,6 +668,17 @@ impl Shell<'_> {
         }
     }
 
+    /// The value of a variable, or why it cannot be told.
+    fn value(&self, name: &str, default: Option<&String>) -> Result<String, String> {
+        Ok(match (self.variables.get(name), default) {
+            (Some(Some(value)), Some(default)) if value.is_empty() => default.clone(),
+            (Some(Some(value)), _) => value.clone(),
+            (None, Some(default)) => default.clone(),
+            (Some(None), _) => return Err(format!("the value of `{name}` cannot be told")),
+            (None, None) => return Err(format!("`{name}` has no value here")),
+        })
+    }
+
     /// The words that a word becomes, each with whether any of it was quoted; or what of it cannot be
     /// told.
     fn expand(&self, raw: &Raw) -> Result<Vec<(String, bool)>, String> {
@@ -685,16 +697,7 @@ impl Shell<'_> {
                     if name.ends_with(ARRAY) {
                         open = open.filter(|(text, _)| !text.is_empty());
                     }
-                    let known = self.variables.get(name);
-                    let value = match (known, default) {
-                        (Some(Some(value)), Some(default)) if value.is_empty() => default.clone(),
-                        (Some(Some(value)), _) => value.clone(),
-                        (None, Some(default)) => default.clone(),
-                        (Some(None), _) => {
-                            return Err(format!("the value of `{name}` cannot be told"));
-                        }
-                        (None, None) => return Err(format!("`{name}` has no value here")),
-                    };
+                    let value = self.value(name, default.as_ref())?;
                     (value, *quoted)
                 }
                 Piece::Command(command) => (which(command)?, false),

@@ -405,7 +405,7 @@ fn files_that_are_something_else() {
 /// As iptables-save 1.8.9 printed the same rules with the same connlabel.conf.
 #[test]
 fn labels_have_names_where_a_file_gives_them() {
-    let names = crate::labels::LabelNames::parse("0 eth0-in\n6 six seven\n14 99\n200 far\n");
+    let names = LabelNames::parse("0 eth0-in\n6 six seven\n14 99\n200 far\n");
     let rule = |label: &str| {
         let source = filter(&format!("-A INPUT -m connlabel ! --label {label} --set"));
         let ruleset = parse_with(&source, Family::V4, &names);
