@@ -1,5 +1,6 @@
 //! What is plain: packets as there are, for findings to name, and where a chain stands in the file.
 
+use super::around::is_private;
 use super::linted::{Form, Linted};
 use super::proof::packet_words;
 use crate::algebra::Example;
@@ -9,6 +10,8 @@ use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, Span, TableName};
 use keepstate_ruleset::packet_set::Field;
 
+/// The end of an address of a private network that a host may have.
+const CLIENT: u8 = 10;
 /// Most pairs of the one address with itself that are passed over.
 const ALONE_MAX: usize = 16;
 
@@ -51,7 +54,22 @@ impl Linted<'_> {
                 set = both;
             }
         }
-        Ok(self.between_two(&set)?.map(|example| self.at_loopback(example)))
+        let example = self.between_two(&set)?.map(|example| self.at_loopback(example));
+        Ok(example.map(|example| self.beside_router(example)))
+    }
+
+    /// The first address of a private network usually is its router's: another will do for the client where no rule
+    /// tells it from that one.
+    fn beside_router(&self, example: Example) -> Example {
+        let last = if self.is_v4() { 3 } else { 15 };
+        let mut source = example.source;
+        if !is_private(source.ip(example.family)) || source.0[last] != 1 {
+            return example;
+        }
+        source.0[last] = CLIENT;
+        let other = Example { source, ..example.clone() };
+        let alike = self.space.values(&other) == self.space.values(&example);
+        if alike && other.source != other.destination { other } else { example }
     }
 
     /// The plainest packet of a set between two hosts, where there is one.

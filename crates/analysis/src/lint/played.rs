@@ -186,7 +186,7 @@ impl Run {
         let plain = |text: &str| text.chars().all(|c| !c.is_control());
         // Of many lines the one that names the port.
         let lines = text.lines().map(|line| line.trim_matches('\u{1}'));
-        let telling = ["PORT", "EPRT", "22", "DCC", "DATA ", "m=audio"];
+        let telling = ["PORT", "EPRT", "227 ", "229 ", "DCC", "DATA ", "m=audio"];
         let line = lines
             .filter(|line| plain(&line.replace('\u{1}', "")))
             .find(|line| telling.iter().any(|word| line.contains(word)));

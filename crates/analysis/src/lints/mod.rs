@@ -69,6 +69,7 @@ use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, STATES};
 use crate::lint::finding::{Lint, Severity};
 use crate::lint::linted::{Form, Linted, Ruled, decision, refusal, refuses, verdict_word};
+use keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX;
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
@@ -182,6 +183,38 @@ fn closing<'l, 'a>(
     let Some(last) = last else { return Ok(None) };
     let alone = !last.is_opaque && linted.entering(rule).is_within(&last.asked)?;
     Ok(Some((last, alone)))
+}
+
+/// The rule of the chain that a rule leads to, or of one further on, that decides about the plainest of these packets,
+/// and that packet.
+fn inside<'l, 'a>(
+    linted: &'l Linted<'a>,
+    leading: &Ruled<'_>,
+    packets: &Packets,
+) -> Result<Option<(&'l Ruled<'a>, String)>> {
+    let Some(packet) = linted.plainest(packets)? else { return Ok(None) };
+    let values = linted.space.values(&packet);
+    let mut chain = match leading.rule.target {
+        Jump::Jump(to) | Jump::Goto(to) => to,
+        _ => return Ok(None),
+    };
+    for _ in 0..CHAIN_DEPTH_MAX {
+        let mut taking = None;
+        for one in linted.chain_rules(leading.table.name, chain) {
+            if linted.space.contains(&linted.taken(one)?, &values) {
+                taking = Some(one);
+                break;
+            }
+        }
+        match taking.map(|one| (one, &one.rule.target)) {
+            Some((_, Jump::Jump(to) | Jump::Goto(to))) => chain = *to,
+            Some((one, _)) if decision(one.rule).is_some() => {
+                return Ok(Some((one, crate::lint::plain::words(&packet))));
+            }
+            _ => break,
+        }
+    }
+    Ok(None)
 }
 
 /// How a rule comes above another: what a script puts in at the head is above what it wrote before.

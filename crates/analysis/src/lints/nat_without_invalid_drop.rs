@@ -3,13 +3,14 @@
 use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision, plain};
+use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lint::plain::words;
 use crate::lints::states;
 use crate::witness::network;
 use keepstate_conntrack::Hook;
+use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::model::{Jump, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 
@@ -48,21 +49,19 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "it leaves with the address that it came with: an inner one, or not that of the connection",
         ),
     ] {
-        let Some((nat, sides)) = translating(linted, way)? else { continue };
         let let_through = linted.passed(way).and(&invalid)?.and(&linted.outside()?)?;
-        let mut let_through = linted.real(&let_through)?.and(&sides)?;
+        let mut let_through = linted.real(&let_through)?;
         if way == Way::Through {
             let_through = let_through.and(&linted.crossing()?)?;
         }
-        if let_through.is_empty() {
-            continue;
-        }
+        let Some((nat, theirs)) = translating(linted, way, &let_through)? else { continue };
         let Some((table, chain, base)) = linted.base(TableName::Filter, hook) else { continue };
         let text = format!(
             "this translates connections, and {} lets INVALID segments through untranslated",
             base.name
         );
-        let Some(packet) = linted.plainest(&telling(linted, way, nat, &let_through)?)? else {
+        let side = if way == Way::In { Group::In } else { Group::Out };
+        let Some(packet) = linted.plainest(&linted.rather_outside(&theirs, side)?)? else {
             continue;
         };
         let values = linted.space.values(&packet);
@@ -89,21 +88,61 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// Those of these packets that the rule would translate if they belonged to a connection, or that come from outside; all
-/// where there are none.
-fn telling(
-    linted: &Linted<'_>,
+/// The first rule that translates connections to which some of these packets may belong, and those packets. Of what is
+/// passed on none belongs to a connection that leads to this host or that it has opened itself.
+fn translating<'l, 'a>(
+    linted: &'l Linted<'a>,
     way: Way,
-    nat: &Ruled<'_>,
     let_through: &Packets,
-) -> Result<Packets> {
-    if way != Way::Through {
-        return linted.rather_outside(let_through, Group::In);
+) -> Result<Option<(&'l Ruled<'a>, Packets)>> {
+    let passed_on = Way::Through.packets(&linted.space)?.and(&linted.in_states(ct::NEW)?)?;
+    for rule in linted.with_target(&TRANSLATES) {
+        if rule.table.name != TableName::Nat {
+            continue;
+        }
+        let local = rule.words.target_name() == "REDIRECT"
+            || rule.words.options(&["--src-type"]).any(|o| !o.not && o.value() == "LOCAL")
+            || rule.words.header("-d").is_some_and(|option| {
+                !option.not && network(option.value()).is_some_and(|(to, _)| to.is_loopback())
+            });
+        let forwards = !rule.matched.and(&passed_on)?.is_empty();
+        let (ports, leaving) = (linted.within(Field::Protocol, 6, 6)?, is_leaving(rule));
+        if rule.matched.and(&ports)?.is_empty() || leaving && !forwards {
+            continue;
+        }
+        let theirs = match (way, leaving) {
+            (Way::Through, _) if local || !forwards => continue,
+            (Way::Through, true) => {
+                as_they_come(linted, rule, way)?.less(&inwards(linted, rule)?)?
+            }
+            (_, false) if way != Way::Through => as_they_come(linted, rule, way)?,
+            _ => rather_to_client(linted, &answers(linted, rule, way)?.and(let_through)?)?,
+        };
+        let theirs = theirs.and(let_through)?;
+        if !theirs.is_empty() {
+            return Ok(Some((rule, theirs)));
+        }
     }
-    let header = plain(&linted.space, &PacketSet::of_header(&nat.rule.header))?;
-    let own = let_through.and(&header)?.less(&inwards(linted, nat)?)?;
-    let own = linted.rather_outside(&own, Group::Out)?;
-    Ok(if own.is_empty() { let_through.clone() } else { own })
+    Ok(None)
+}
+
+/// Whether a rule translates where packets come from, at their end of the way.
+fn is_leaving(rule: &Ruled<'_>) -> bool {
+    match rule.words.target_name() {
+        "MASQUERADE" | "SNAT" => true,
+        "NETMAP" => rule.chain.hook == Some(Hook::Postrouting),
+        _ => false,
+    }
+}
+
+/// Packets such as a rule translates the first of, whatever their state; on this way, for without a connection they may
+/// go another.
+fn as_they_come(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
+    let mut of_first = vec![Group::Field(Field::State), Group::Field(Field::TcpFlags)];
+    if way == Way::In {
+        of_first.push(Group::Out);
+    }
+    linted.space.forget(&rule.matched, &of_first)?.and(&way.packets(&linted.space)?)
 }
 
 /// Packets to where those come from that a rule translates.
@@ -119,45 +158,84 @@ fn inwards(linted: &Linted<'_>, nat: &Ruled<'_>) -> Result<Packets> {
     Ok(linted.space.none())
 }
 
-/// A rule that translates connections to which packets on a way may belong, and the packets on the outer side of all
-/// such rules: those that come in there for this host, or leave there. Of those that are passed on none belongs to a
-/// connection that leads to this host or that it has opened itself.
-fn translating<'l, 'a>(
-    linted: &'l Linted<'a>,
-    way: Way,
-) -> Result<Option<(&'l Ruled<'a>, Packets)>> {
-    let passed_on = Way::Through.packets(&linted.space)?.and(&linted.in_states(ct::NEW)?)?;
-    let mut first = None;
-    let mut sides = linted.space.none();
-    for rule in linted.with_target(&TRANSLATES) {
-        if rule.table.name != TableName::Nat || rule.matched.is_empty() {
-            continue;
+/// The least port that translation chooses for one that a program was given.
+const CHOSEN_MIN: u128 = 1_024;
+
+/// Answers of connections that a rule translates: those of hosts outside come in where its packets leave, to a port that
+/// was chosen; those of the hosts that it leads to leave where its packets came in.
+fn answers(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
+    let space = &linted.space;
+    let (near, far) =
+        if way == Way::In { (Group::Out, Group::In) } else { (Group::In, Group::Out) };
+    let mut all = space.none();
+    for number in 0..space.interfaces().len() as u128 {
+        if !rule.matched.and(&space.all_of(near, &[(number, number)])?)?.is_empty() {
+            all = all.or(&space.all_of(far, &[(number, number)])?)?;
         }
-        let local = rule.words.target_name() == "REDIRECT"
-            || rule.words.options(&["--src-type"]).any(|o| !o.not && o.value() == "LOCAL")
-            || rule.words.header("-d").is_some_and(|option| {
-                !option.not && network(option.value()).is_some_and(|(to, _)| to.is_loopback())
-            });
-        if way == Way::Through && (local || rule.matched.and(&passed_on)?.is_empty()) {
-            continue;
-        }
-        first = first.or(Some(rule));
-        sides = sides.or(&outer_side(linted, rule, way)?)?;
     }
-    Ok(first.map(|rule| (rule, sides)))
+    if way == Way::In {
+        all = all.and(&linted.within(Field::DestinationPort, CHOSEN_MIN, u16::MAX.into())?)?;
+        for part in parts(rule) {
+            all = all.and(&match part {
+                PacketSet::In(Field::Destination, ranges) => {
+                    space.fielded(Field::Source, &ranges)?
+                }
+                PacketSet::In(Field::DestinationPort, ranges) => {
+                    space.fielded(Field::SourcePort, &ranges)?
+                }
+                _ => continue,
+            })?;
+        }
+        return Ok(all);
+    }
+    for part in parts(rule) {
+        if let PacketSet::In(Field::Source, ranges) = part {
+            all = all.and(&space.fielded(Field::Destination, &ranges)?)?;
+        }
+    }
+    // Who was asked answers: from the port that it was asked at.
+    let Jump::Target(target) = &rule.rule.target else { return Ok(all) };
+    let mut port = None;
+    for change in target.effect().writes {
+        match change {
+            Change::Among(Field::Destination, ranges) => {
+                all = all.and(&space.fielded(Field::Source, &ranges)?)?;
+            }
+            Change::Among(Field::DestinationPort, ranges) => port = Some(ranges),
+            _ => {}
+        }
+    }
+    for part in parts(rule) {
+        if let PacketSet::In(Field::DestinationPort, ranges) = part {
+            port = port.or(Some(ranges));
+        }
+    }
+    Ok(match port {
+        Some(ranges) => all.and(&space.fielded(Field::SourcePort, &ranges)?)?,
+        None => all,
+    })
 }
 
-/// Packets that come in, or leave, by the interfaces at which a rule translates.
-fn outer_side(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
-    let leaving = matches!(rule.words.target_name(), "MASQUERADE" | "SNAT");
-    let at = if leaving { Group::Out } else { Group::In };
-    let side = if way == Way::In { Group::In } else { Group::Out };
-    let mut all = linted.space.none();
-    for number in 0..linted.space.interfaces().len() as u128 {
-        let here = linted.space.all_of(at, &[(number, number)])?;
-        if !rule.matched.and(&here)?.is_empty() {
-            all = all.or(&linted.space.all_of(side, &[(number, number)])?)?;
+/// Those of these packets that go from a service to a port as clients have, if there are any.
+fn rather_to_client(linted: &Linted<'_>, packets: &Packets) -> Result<Packets> {
+    let mut packets = packets.clone();
+    for (field, port) in [(Field::DestinationPort, 40_000), (Field::SourcePort, 80)] {
+        let both = packets.and(&linted.within(field, port, port)?)?;
+        if !both.is_empty() {
+            packets = both;
         }
     }
-    Ok(all)
+    Ok(packets)
+}
+
+/// What a rule asks for, all of which has to hold.
+fn parts(rule: &Ruled<'_>) -> Vec<PacketSet> {
+    let (mut left, mut parts) = (vec![PacketSet::of_rule(rule.rule)], Vec::new());
+    while let Some(one) = left.pop() {
+        match one {
+            PacketSet::All(more) => left.extend(more),
+            one => parts.push(one),
+        }
+    }
+    parts
 }

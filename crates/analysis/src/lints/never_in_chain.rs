@@ -3,7 +3,7 @@
 use crate::algebra::space::{Packets, Result, STATES};
 use crate::algebra::way::{Outcome, Stage};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, entering};
+use crate::lint::linted::{Linted, Ruled, decision, entering};
 use crate::lints::{foremost, lacking, takers, untracks};
 use crate::rule::words::OptionWords;
 use keepstate_ruleset::model::{ChainIndex, Span, TableName};
@@ -36,7 +36,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             format!("no packet that comes to {} fits this rule", rule.chain.name),
         );
         let table = rule.table.name;
-        let mut causes = Vec::new();
+        let (mut causes, mut otherwise) = (Vec::new(), None);
         let why = match (table, rule.words.states()) {
             (TableName::Nat, Some(_)) => {
                 "table nat is asked for the first packet of a connection only, which is NEW, or RELATED where a \
@@ -50,16 +50,22 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             }
             _ => {
                 let wanted = on_its_ways(linted, rule)?;
-                let mut search = Search { linted, rule, causes, seen: BTreeSet::new() };
+                let mut search = Search { linted, rule, causes, otherwise, seen: BTreeSet::new() };
                 let why = search.above((table, rule.at.chain), &wanted)?;
-                causes = search.causes;
+                (causes, otherwise) = (search.causes, search.otherwise);
                 match why {
                     Some(why) => why,
                     None => missing(linted, rule, &entering)?,
                 }
             }
         };
-        finding = finding.evidence(why).fix(linted.removal(rule, Expected::Nothing));
+        finding = match otherwise {
+            Some(line) => finding.evidence(why).help(format!(
+                "if it is wanted, its packets have to come here before line {line} decides about them; else take it \
+                 out"
+            )),
+            None => finding.evidence(why).fix(linted.removal(rule, Expected::Nothing)),
+        };
         for (span, text) in causes.into_iter().take(CAUSES_MAX) {
             finding = finding.label(span, text);
         }
@@ -76,6 +82,8 @@ struct Search<'l, 'a> {
     linted: &'l Linted<'a>,
     rule: &'l Ruled<'a>,
     causes: Vec<(Span, &'static str)>,
+    /// The line of one of them that decides, and not as the rule does: it is not the rule's fault that it is not asked.
+    otherwise: Option<u32>,
     seen: BTreeSet<ChainIndex>,
 }
 
@@ -84,6 +92,14 @@ impl<'l, 'a> Search<'l, 'a> {
         if !self.causes.iter().any(|(span, _)| *span == rule.rule.span) {
             self.causes.push((rule.rule.span, text));
         }
+    }
+
+    fn takes(&mut self, taker: &Ruled<'_>, text: &'static str) {
+        let decided = decision(taker.rule);
+        if decided.is_some() && decided != decision(self.rule.rule) {
+            self.otherwise = self.otherwise.or(Some(self.linted.line(taker.rule.span)));
+        }
+        self.name(taker, text);
     }
 
     /// Why packets do not come into a chain, in a sentence.
@@ -124,7 +140,7 @@ impl<'l, 'a> Search<'l, 'a> {
                     None => format!("line {line} takes them before {} is entered", own.name),
                 });
             }
-            takers.iter().for_each(|taker| self.name(taker, "takes them"));
+            takers.iter().for_each(|taker| self.takes(taker, "takes them"));
             self.name(caller, "the chain is entered here");
         }
         if why.is_none()
@@ -166,7 +182,7 @@ impl<'l, 'a> Search<'l, 'a> {
             let values = linted.space.values(&plain);
             enders.sort_by_key(|(_, ended)| !linted.space.contains(ended, &values));
         }
-        enders.iter().for_each(|(rule, _)| self.name(rule, "takes them before"));
+        enders.iter().for_each(|(rule, _)| self.takes(rule, "takes them before"));
         Ok(enders.first().map(|(rule, _)| {
             format!("line {} takes them before they come so far", linted.line(rule.rule.span))
         }))

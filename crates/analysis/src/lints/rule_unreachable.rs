@@ -2,8 +2,8 @@
 
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
-use crate::lints::{closing, foremost, higher, takers};
+use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_word};
+use crate::lints::{closing, foremost, higher, inside, takers};
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::verdict::Step;
 
@@ -52,11 +52,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
         finding = finding
             .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name));
-        finding = match advice(linted, rule, (last, alone), &rule.asked.and(&entering)?)? {
-            Advice::Nothing(why) => finding.evidence(why),
-            Advice::Help(help) => finding.help(help),
-        };
-        found.push(finding.fix(linted.removal(rule, Expected::Nothing)));
+        let wanted = rule.asked.and(&entering)?;
+        if let Some((inner, packet)) = inside(linted, last, &wanted.and(&last.reached)?)? {
+            let line = linted.line(inner.rule.span);
+            let fate = decision(inner.rule).map_or("decided about", verdict_word);
+            finding = finding
+                .label(inner.rule.span, format!("decides about them in {}", inner.chain.name))
+                .evidence(format!("{packet} is {fate} by line {line}"));
+        }
+        // One that would do otherwise is there for something: it is not to be lost.
+        found.push(match advice(linted, rule, (last, alone), &wanted)? {
+            Advice::Nothing(why) => {
+                finding.evidence(why).fix(linted.removal(rule, Expected::Nothing))
+            }
+            Advice::Help(help) => finding.help(format!("{help}; else take it out")),
+        });
     }
     Ok(())
 }
@@ -121,7 +131,11 @@ fn advice(
 
 /// What becomes of packets, in a word, where it is what a rule says.
 fn fate(linted: &Linted<'_>, rule: &Ruled<'_>, packets: &Packets) -> Result<Option<&'static str>> {
-    let Some(verdict) = decision(rule.rule) else { return Ok(None) };
+    let by_chain = match rule.rule.target {
+        Jump::Jump(chain) | Jump::Goto(chain) => refusal(rule.table, chain),
+        _ => None,
+    };
+    let Some(verdict) = decision(rule.rule).or(by_chain) else { return Ok(None) };
     let alike = linted.with_verdict(rule.table, verdict)?;
     let all = !packets.is_empty() && packets.is_within(&alike)?;
     Ok(all.then(|| verdict_word(verdict)))

@@ -2,6 +2,7 @@
 //! the fix leaves no finding of the kind and is proven to change nothing else; the rest of the file stays byte for
 //! byte.
 
+mod foreign;
 mod hostile;
 mod order;
 mod packets;

@@ -96,7 +96,10 @@ fn a_rule_comes_above_what_a_script_puts_at_the_head_by_being_put_there_later() 
                   iptables -I INPUT -j DROP\n";
     let found = one(source, "rule-unreachable");
     let help = found.help.unwrap();
-    assert_eq!(help, "to have it asked, put it in behind line 3, with `-I INPUT`");
+    assert_eq!(
+        help,
+        "to have it asked, put it in behind line 3, with `-I INPUT`; else take it out"
+    );
 }
 
 #[test]

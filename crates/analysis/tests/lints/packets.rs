@@ -45,8 +45,8 @@ fn a_host_does_not_send_to_itself() {
     // Of all addresses that are told apart only those of one stretch are left.
     let rules = "-A FORWARD ! -s 10.1.0.0/16 -j DROP\n-A FORWARD ! -d 10.1.0.0/16 -j DROP\n-A FORWARD -j LOG\n";
     let found = one(&filter(DROP, rules), "log-without-limit");
-    assert!(found.evidence[0].contains("tcp 10.1.0.1:40000 > 10.1."), "{found:?}");
-    assert!(!found.evidence[0].contains("> 10.1.0.1:"), "{found:?}");
+    assert!(found.evidence[0].contains("tcp 10.1.0.10:40000 > 10.1."), "{found:?}");
+    assert!(!found.evidence[0].contains("> 10.1.0.10:"), "{found:?}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn sources_fit_the_side_that_they_come_from() {
     let found = findings(&source, "log-without-limit", None);
     let [inside, outside] = found.as_slice() else { panic!("{found:?}") };
     assert!(
-        inside.evidence[0].contains("tcp 10.1.0.1:40000 > 192.0.2.1:80 syn in eth1 out eth0"),
+        inside.evidence[0].contains("tcp 10.1.0.10:40000 > 192.0.2.1:80 syn in eth1 out eth0"),
         "{inside:?}"
     );
     let packet = &outside.evidence[0];
@@ -268,10 +268,10 @@ fn what_is_translated_is_named_where_it_comes_from() {
     );
     let found = findings(&docker, "nat-without-invalid-drop", None);
     let [input, forward] = found.as_slice() else { panic!("{found:?}") };
-    assert!(input.evidence[0].contains("> 192.0.2.1:80 ack in eth0, INVALID"), "{input:?}");
+    assert!(input.evidence[0].contains(":80 > 192.0.2.1:40000 ack in eth0, INVALID"), "{input:?}");
     let packet = &forward.evidence[0];
     assert!(
-        packet.contains("tcp 172.17.0.1:40000 > 192.0.2.1:80 ack in docker0 out eth"),
+        packet.contains("tcp 172.17.0.10:40000 > 192.0.2.1:80 ack in docker0 out eth"),
         "{packet}"
     );
     // What leaves came from somewhere.
@@ -284,7 +284,7 @@ fn what_is_translated_is_named_where_it_comes_from() {
     );
     let found = one(&log, "log-without-limit");
     assert!(
-        found.evidence[0].contains("tcp 10.10.10.1:40000 > 192.0.2.1:80 syn in eth1 out eth0"),
+        found.evidence[0].contains("tcp 10.10.10.10:40000 > 192.0.2.1:80 syn in eth1 out eth0"),
         "{found:?}"
     );
 }
