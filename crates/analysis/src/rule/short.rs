@@ -44,7 +44,9 @@ pub(super) fn add(answer: &mut Answer, understood: &Understood) {
         match fact {
             Fact::Comparison(comparison) => {
                 for (at, column) in comparison.columns.iter().enumerate().skip(1) {
-                    say(&format!("instead {}", column.name), instead(comparison, at));
+                    let what = sentence(&column.text).trim_end_matches('.');
+                    let text = format!("{what}. It {}", instead(comparison, at));
+                    say(&format!("instead {}", column.name), text);
                 }
             }
             Fact::Statement { code, text, .. } if code.starts_with("why.") && code != "why.run" => {
@@ -136,7 +138,7 @@ fn instead(comparison: &Comparison, at: usize) -> String {
         .filter_map(|(what, titles)| titles.map(|titles| format!("{what} {titles}")))
         .collect();
     match said.is_empty() {
-        true => "the same for all that was tried".into(),
+        true => "does the same for all that was tried".into(),
         false => said.join("; "),
     }
 }
