@@ -99,10 +99,15 @@ fn rules_without_tests_lose_no_mutant() {
 #[test]
 fn what_is_for_the_host_itself_is_another_question() {
     // A gateway, for something is said of what passes through.
-    let gateway = SAVED.replace(":web", ":FORWARD DROP [0:0]\n:web");
+    let closed = SAVED.replace(":web", ":FORWARD DROP [0:0]\n:web");
+    let gateway = closed.replace("COMMIT", "-A FORWARD -i eth0 -j ACCEPT\nCOMMIT");
     let saved = file("through", "saved", gateway.as_bytes());
     let through = keepstate(&["reach", "--rules", text(&saved), "--all"]);
     assert!(stdout(&through).starts_with("All services from any to any, through this host"));
     let into = keepstate(&["reach", "--rules", text(&saved), "--all", "--way", "in"]);
     assert!(!stdout(&into).contains("through this host"), "{}", stdout(&into));
+    // A host that forwards nothing is asked about itself.
+    let host = file("through", "host", closed.as_bytes());
+    let into = keepstate(&["reach", "--rules", text(&host), "--all"]);
+    assert!(stdout(&into).contains("tcp/80"), "{}", stdout(&into));
 }
