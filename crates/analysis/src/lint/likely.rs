@@ -59,6 +59,7 @@ impl Likely {
             // What arrives rather than what the host itself sends.
             at.foreign.clone(),
             linted.space.all_of(Group::Field(Field::Protocol), &known)?,
+            aliased(linted)?.others()?,
         ];
         liked.extend(at.consistent(&around)?);
         liked.push(linted.crossing()?);
@@ -91,6 +92,18 @@ fn tracked(linted: &Linted<'_>) -> Result<Packets> {
     let never = never.or(&known.others()?)?.and(&linted.in_states(ct::INVALID)?)?;
     let alone = linted.space.untracked_by_themselves()?.or(&linted.untracked()?)?;
     linted.space.every().and(&alone)?.less(&never)
+}
+
+/// Packets by an interface of the name of an alias (`eth0:1`): there is none.
+fn aliased(linted: &Linted<'_>) -> Result<Packets> {
+    let is_alias = |one: &Interface| matches!(one, Interface::Named(name) if name.contains(':'));
+    let numbers: Values = (0_u128..)
+        .zip(linted.space.interfaces())
+        .filter(|(_, one)| is_alias(one))
+        .map(|(number, _)| (number, number))
+        .collect();
+    let by = |side| linted.space.all_of(side, &numbers);
+    by(Group::In)?.or(&by(Group::Out)?)
 }
 
 /// Who begins a connection does so from a port that nobody knows.

@@ -11,6 +11,7 @@ pub mod finding;
 pub mod fix;
 mod likely;
 pub mod linted;
+mod owned;
 pub mod plain;
 pub mod played;
 pub mod proof;
@@ -82,7 +83,13 @@ pub fn lint(
         (lint.run)(&mut linted, &mut found)?;
         all.extend(found.into_iter().map(|finding: Finding| Finding { lint, ..finding }));
     }
+    owned::leave_out(&linted, &mut all);
     all.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    // A line that is loaded as several rules is told once.
+    all.dedup_by(|one, before| {
+        (one.span, one.lint.code, &one.text) == (before.span, before.lint.code, &before.text)
+            && one.span.end > one.span.start
+    });
     Ok(all)
 }
 

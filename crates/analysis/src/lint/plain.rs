@@ -1,6 +1,7 @@
 //! What is plain: packets as there are, for findings to name, and where a chain stands in the file.
 
 use super::around::is_private;
+use super::decider::Decider;
 use super::linted::{Form, Linted};
 use super::proof::packet_words;
 use crate::algebra::Example;
@@ -120,12 +121,29 @@ impl Linted<'_> {
     /// rule.
     #[must_use]
     pub fn place(&self, table: TableName, chain: &Chain) -> Span {
-        if chain.span.end > chain.span.start {
-            return chain.span;
-        }
         let first = || chain.rules.first().map(|rule| rule.span).unwrap_or_default();
+        self.declared(table, chain).unwrap_or_else(first)
+    }
+
+    /// The same, but where the file does not say a word of the chain itself: at who decides there.
+    #[must_use]
+    pub fn place_or(
+        &self,
+        table: TableName,
+        chain: &Chain,
+        decider: Option<&Decider<'_, '_>>,
+    ) -> Span {
+        let decides = decider.map(|one| one.span).filter(|span| span.end > span.start);
+        self.declared(table, chain).or(decides).unwrap_or_else(|| self.place(table, chain))
+    }
+
+    /// Where a chain is declared, or its policy set.
+    fn declared(&self, table: TableName, chain: &Chain) -> Option<Span> {
+        if chain.span.end > chain.span.start {
+            return Some(chain.span);
+        }
         if self.form != Form::Script {
-            return first();
+            return None;
         }
         let (mut at, mut found) = (0, None);
         for line in self.source.split_inclusive('\n') {
@@ -144,6 +162,6 @@ impl Linted<'_> {
             }
             at += line.len() as u32;
         }
-        found.unwrap_or_else(first)
+        found
     }
 }

@@ -80,7 +80,7 @@ fn told(
         _ => "INPUT",
     };
     Ok(Some(
-        Finding::new(linted.place(TableName::Filter, base), text)
+        Finding::new(linted.place_or(TableName::Filter, base, closes.as_ref()), text)
             .decided_by(opens.as_ref(), "lets the first packet pass")
             .decided_by(closes.as_ref(), "refuses the answer")
             .evidence(format!(

@@ -4,6 +4,7 @@ use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lints::closing;
+use keepstate_ruleset::model::Span;
 use std::collections::BTreeMap;
 
 /// The lint.
@@ -31,14 +32,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if rule.is_opaque || !rule.matched.is_empty() || unasked && !all {
             continue;
         }
+        // Several addresses in a line are as many rules.
+        let text = match first.rule.span == rule.rule.span {
+            true => format!(
+                "this line is loaded as several rules, two of which are the same: {}",
+                rule.line
+            ),
+            false => "the same rule stands above: this one matches nothing more".into(),
+        };
+        let label =
+            if first.rule.span == rule.rule.span { Span::default() } else { first.rule.span };
         found.push(
-            Finding::new(
-                rule.rule.span,
-                "the same rule stands above: this one matches nothing more",
-            )
-            .label(first.rule.span, "here already")
-            .evidence("no packet that it asks for is left when it is asked")
-            .fix(linted.removal(rule, Expected::Nothing)),
+            Finding::new(rule.rule.span, text)
+                .label(label, "here already")
+                .evidence("no packet that it asks for is left when it is asked")
+                .fix(linted.removal(rule, Expected::Nothing)),
         );
     }
     Ok(())

@@ -4,6 +4,7 @@ use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
 use keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX;
+use keepstate_ruleset::labels::LabelNames;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Jump, TableName};
 use keepstate_ruleset::verdict::{Step, Verdict};
@@ -125,5 +126,9 @@ fn forward(linted: &Linted<'_>, rule: &Ruled<'_>, before: &Ruled<'_>) -> Option<
     head.end = head.start;
     let edits = vec![Edit { span: head, text }, Edit { span: own, text: String::new() }];
     let text = format!("put it before line {}", linted.line(before.rule.span));
-    Some(Fix { text, edits, expected: Expected::Nothing })
+    // What logs or counts in between may see others then: what would not be carried out is not offered.
+    let moved = crate::lint::fix::edited(linted.source, edits.clone());
+    let new = crate::lint::read::ruleset(&moved, linted.ruleset.family, LabelNames::NONE).ok()?;
+    let proof = crate::lint::proof::prove(linted.ruleset, &new, &[Expected::Nothing]).ok()?;
+    proof.is_expected.then_some(Fix { text, edits, expected: Expected::Nothing })
 }

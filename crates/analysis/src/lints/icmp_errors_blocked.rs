@@ -4,7 +4,7 @@ use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::lints::{refused_somewhere, states};
+use crate::lints::{is_ipv6_off, refused_somewhere, states};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
@@ -19,6 +19,9 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if is_ipv6_off(linted)? {
+        return Ok(());
+    }
     let (protocol, kind, name) = match linted.is_v4() {
         true => (1, 3 << 8 | 4, "ICMP type 3 code 4, fragmentation needed"),
         false => (58, 2 << 8, "ICMPv6 type 2, packet too big"),
@@ -57,7 +60,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             "ICMP errors about connections that exist",
         );
         found.push(
-            Finding::new(linted.place(TableName::Filter, base), format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
+            Finding::new(linted.place_or(TableName::Filter, base, refuser.as_ref()), format!("{} lets TCP connections pass and none of the errors that tell them the path MTU", base.name))
                 .decided_by(refuser.as_ref(), "refuses them")
                 .evidence(format!("{name}, is refused{by}: {packet}"))
                 .help(rule.clone())

@@ -29,9 +29,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             PacketSet::of_header(&rule.rule.header),
             "how what it matches is logged",
         );
-        let quoted = [format!("--log-prefix \"{prefix}\""), format!("--log-prefix {prefix}")];
+        let quoted = ["\"", "'", ""].map(|quote| format!("--log-prefix {quote}{prefix}{quote}"));
         let room = prefix.len() < PREFIX_MAX;
-        let fix = quoted.iter().find_map(|old| linted.rewrite(rule, old, &new, expected.clone()));
+        let fix = quoted.iter().find_map(|old| {
+            let single = format!("--log-prefix '{prefix} '");
+            let new = if old.ends_with('\'') { &single } else { &new };
+            linted.rewrite(rule, old, new, expected.clone())
+        });
         found.push(
             Finding::new(rule.rule.span, "the prefix runs into what follows it")
                 .evidence(format!("a line begins with `{prefix}IN=`"))

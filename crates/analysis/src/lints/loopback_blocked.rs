@@ -1,15 +1,16 @@
 //! The host cannot speak to itself.
 
-use crate::algebra::space::{Group, Result};
+use crate::algebra::space::{Group, Packets, Result};
 use crate::algebra::{Example, Way};
 use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, decision};
 use crate::lint::proof::packet_words;
-use crate::lints::{and, ports_told, refused_somewhere};
+use crate::lints::{and, is_ipv6_off, ports_told, refused_somewhere};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Inverted, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::syntax::iptables_save::interface_pattern;
+use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -21,14 +22,18 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if is_ipv6_off(linted)? {
+        return Ok(());
+    }
     let (low, high) = match linted.is_v4() {
-        true => (0x7f00_0000, 0x7fff_ffff),
+        true => (0x7f00_0001, 0x7f00_0001),
         false => (1, 1),
     };
-    let local = linted
-        .within(Field::Source, low, high)?
-        .and(&linted.within(Field::Destination, low, high)?)?
-        .and(&linted.in_states(ct::NEW)?)?;
+    let at = |field| linted.space.touching(Group::Field(field), &[(low, high)]);
+    let local = at(Field::Source)?
+        .and(&at(Field::Destination)?)?
+        .and(&linted.in_states(ct::NEW)?)?
+        .and(&linted.within(Field::LaterFragment, 0, 0)?)?;
     let own = local
         .and(&linted.within(Field::Protocol, 6, 6)?)?
         // Services of one's own; those further down may be open to everybody.
@@ -44,16 +49,33 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             continue;
         }
         let passed = linted.passed(way);
-        if !passed.and(&wanted)?.is_empty() || !refused_somewhere(linted, way)? {
+        let refused = wanted.less(&linted.space.widest(&passed)?)?;
+        // What is let pass by lo itself is so on purpose; what is open to everybody is not enough.
+        if refused.is_empty()
+            || is_meant(linted, side, &wanted)?
+            || !refused_somewhere(linted, way)?
+        {
             continue;
         }
-        let web = wanted.and(&linted.within(Field::DestinationPort, 8_080, 8_080)?)?;
+        let web = refused.and(&linted.within(Field::DestinationPort, 8_080, 8_080)?)?;
+        let web = if web.is_empty() { refused } else { web };
         let Some(example) = linted.space.example(&web)? else { continue };
         let opened = passed.and(&local)?.and(&by_lo)?;
         sides.push(Side { way, outward, side, example, opened: ports_told(linted, &opened)? });
     }
     found.extend(told(linted, &sides)?);
     Ok(())
+}
+
+/// Whether a rule that names the loopback interface accepts some of these packets.
+fn is_meant(linted: &Linted<'_>, side: &str, wanted: &Packets) -> Result<bool> {
+    for rule in linted.rules.iter().filter(|rule| decision(rule.rule) == Some(Verdict::Accept)) {
+        let named = rule.words.header(side).is_some_and(|one| !one.not && one.value() == "lo");
+        if named && !rule.matched.and(wanted)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A chain that refuses what the host sends to itself.

@@ -388,6 +388,16 @@ fn any_of(rules: &[&Ruled<'_>]) -> PacketSet {
     PacketSet::Any(rules.iter().map(|rule| PacketSet::of_header(&rule.rule.header)).collect())
 }
 
+/// Whether a host is to speak no IPv6 at all: nothing passes, but by the loopback interface.
+fn is_ipv6_off(linted: &Linted<'_>) -> Result<bool> {
+    if linted.is_v4() {
+        return Ok(false);
+    }
+    let outside = linted.passed(Way::In).and(&linted.outside()?)?;
+    let sent = linted.passed(Way::Out).less(&linted.left_by("lo")?)?;
+    Ok(outside.is_empty() && sent.is_empty() && linted.passed(Way::Through).is_empty())
+}
+
 /// Whether packets that go a way are refused, by some rule or policy.
 fn refused_somewhere(linted: &Linted<'_>, way: Way) -> Result<bool> {
     Ok(!linted.ended(way)?.is_empty())

@@ -229,7 +229,7 @@ fn rather_to_client(linted: &Linted<'_>, packets: &Packets) -> Result<Packets> {
 }
 
 /// What a rule asks for, all of which has to hold.
-fn parts(rule: &Ruled<'_>) -> Vec<PacketSet> {
+pub(super) fn parts(rule: &Ruled<'_>) -> Vec<PacketSet> {
     let (mut left, mut parts) = (vec![PacketSet::of_rule(rule.rule)], Vec::new());
     while let Some(one) = left.pop() {
         match one {

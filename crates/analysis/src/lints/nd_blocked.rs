@@ -4,7 +4,7 @@ use crate::algebra::Way;
 use crate::algebra::space::{Group, Interface, Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::lints::refused_somewhere;
+use crate::lints::{is_ipv6_off, refused_somewhere};
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 
@@ -33,7 +33,7 @@ const LINK_LOCAL: u128 = 0xfe80_u128 << 112;
 const LINK_LOCAL_LAST: u128 = LINK_LOCAL | u128::MAX >> 10;
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    if linted.is_v4() {
+    if linted.is_v4() || is_ipv6_off(linted)? {
         return Ok(());
     }
     for way in [Way::In, Way::Out] {
@@ -81,7 +81,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let names: Vec<&str> = missing.into_iter().map(|(_, name)| name).collect();
         let text = format!("no neighbour {} pass {}", crate::lints::and(&names), base.name);
         found.push(
-            Finding::new(linted.place(TableName::Filter, base), text)
+            Finding::new(linted.place_or(TableName::Filter, base, refuser.as_ref()), text)
                 .decided_by(refuser.as_ref(), "refuses them")
                 .evidence("of ICMPv6 packets of these types none is accepted by another interface than lo, in whatever state")
                 .help(help)

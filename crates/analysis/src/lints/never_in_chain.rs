@@ -256,8 +256,21 @@ fn missing(linted: &Linted<'_>, rule: &Ruled<'_>, entering: &Packets) -> Result<
     // It has the addresses and interfaces: what is it like otherwise?
     let told = linted.told(&fits)?;
     let more = if told.len() > 1 { ", and others" } else { "" };
-    let first = told.first().map(|row| row.chars().take(ROW_MAX).collect::<String>());
+    let first = told.first().map(|row| shortened(row));
     Ok(format!("of those with `{said}` there come to {chain}: {}{more}", first.unwrap_or_default()))
+}
+
+/// The beginning of a row, up to the end of one of its pieces.
+fn shortened(row: &str) -> String {
+    if row.chars().count() <= ROW_MAX {
+        return row.into();
+    }
+    let cut = row.char_indices().take(ROW_MAX).filter(|(at, c)| {
+        let is_open = row.get(..*at).is_some_and(|before| before.matches('`').count() % 2 == 1);
+        *c == ' ' && !is_open
+    });
+    let end = cut.last().map_or(0, |(at, _)| at);
+    format!("{} ...", row.get(..end).unwrap_or_default().trim_end_matches(','))
 }
 
 /// Longest row that is told, in characters.

@@ -4,7 +4,7 @@ use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::lints::refused_somewhere;
+use crate::lints::{is_ipv6_off, refused_somewhere};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::Field;
@@ -19,6 +19,9 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if is_ipv6_off(linted)? {
+        return Ok(());
+    }
     let new = linted.in_states(ct::NEW)?.and(&linted.within(Field::Protocol, 6, 6)?)?;
     let outside = linted.outside()?;
     let Some((_, _, base)) = linted.base(TableName::Filter, Way::In.hook()) else { return Ok(()) };
@@ -50,7 +53,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let over = if linted.is_v4() { "IPv4" } else { "IPv6" };
     found.push(
         Finding::new(
-            linted.place(TableName::Filter, base),
+            linted.place_or(TableName::Filter, base, refuser.as_ref()),
             format!("nobody can open a TCP connection to this host over {over}, not even by ssh"),
         )
         .decided_by(refuser.as_ref(), "refuses them")

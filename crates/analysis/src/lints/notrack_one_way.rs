@@ -1,10 +1,15 @@
 //! Only what arrives is left untracked, not the answers.
 
-use crate::algebra::Way;
+use super::nat_without_invalid_drop::parts;
 use crate::algebra::space::Result;
+use crate::algebra::{Example, Way};
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::Linted;
+use crate::lint::linted::{Linted, Ruled};
+use crate::lint::plain::words;
 use crate::lints::untracks;
+use keepstate_packet::tcp::{ACK, SYN};
+use keepstate_ruleset::matches::conntrack as ct;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -39,9 +44,19 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             Some(17) => "the first packet of a connection of its own: NEW",
             _ => "to tracking a packet of no connection that it knows: NEW or INVALID",
         };
-        found.push(
+        let mut finding =
             Finding::new(rule.rule.span, "what comes in is left untracked, and what the host answers is tracked")
-                .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, which is {answer}"))
+                .evidence(format!("{packet} is UNTRACKED; no rule of raw OUTPUT leaves the answer alone, which is {answer}"));
+        if let Some(example) = refused_answer(linted, rule)? {
+            let refuser = linted.refuser(Way::Out, &example)?;
+            let by =
+                refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));
+            finding = finding.decided_by(refuser.as_ref(), "refuses the answers").evidence(
+                format!("{} is refused{by}: the service answers nobody", words(&example)),
+            );
+        }
+        found.push(
+            finding
                 .help(format!(
                     "the same in OUTPUT, with addresses and ports the other way round: -t raw -A OUTPUT -p {} --sport {} -j CT --notrack; \
                      what is untracked is accepted by --ctstate UNTRACKED, or by its ports",
@@ -51,4 +66,32 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// An answer of the service of a rule, where OUTPUT refuses all of them as tracking sees them.
+fn refused_answer(linted: &Linted<'_>, rule: &Ruled<'_>) -> Result<Option<Example>> {
+    let (protocol, states) = match rule.words.protocol() {
+        Some(6) => (6, ct::INVALID),
+        Some(17) => (17, ct::NEW),
+        _ => return Ok(None),
+    };
+    let mut answers = linted
+        .within(Field::Protocol, protocol, protocol)?
+        .and(&linted.in_states(states)?)?
+        .and(&Way::Out.packets(&linted.space)?)?
+        .less(&linted.left_by("lo")?)?;
+    if protocol == 6 {
+        let flags = u128::from(SYN | ACK);
+        answers = answers.and(&linted.within(Field::TcpFlags, flags, flags)?)?;
+    }
+    for part in parts(rule) {
+        if let PacketSet::In(Field::DestinationPort, ranges) = part {
+            answers = answers.and(&linted.space.fielded(Field::SourcePort, &ranges)?)?;
+        }
+    }
+    let passed = linted.space.widest(&linted.passed(Way::Out))?;
+    match passed.and(&answers)?.is_empty() {
+        true => linted.plainest(&answers),
+        false => Ok(None),
+    }
 }

@@ -3,7 +3,10 @@
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refuses};
+use crate::rule::words::OptionWords;
+use crate::witness::network;
 use keepstate_ruleset::verdict::Verdict;
+use std::net::IpAddr;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -20,6 +23,10 @@ fn is_exception(first: &Ruled<'_>, second: &Ruled<'_>) -> bool {
         ["-s", "-d"].iter().any(|name| rule.words.header(name).is_some())
             || ["iprange", "mac", "set"].iter().any(|name| rule.words.has_match(name))
     };
+    // Who is refused whatever he asks for is refused first.
+    let bans = decision(first.rule).is_some_and(refuses)
+        && first.words.matches.iter().all(|one| one.name == "comment")
+        && matches!(first.words.header.as_slice(), [one] if is_host(one));
     // The host's own packets are let through before all else.
     let lo = ["-i", "-o"].iter().any(|side| {
         first.words.header(side).is_some_and(|option| !option.not && option.value() == "lo")
@@ -28,7 +35,18 @@ fn is_exception(first: &Ruled<'_>, second: &Ruled<'_>) -> bool {
     let closes = second.words.matches.is_empty()
         && second.words.header.iter().all(|option| ["-i", "-o"].contains(&option.name.as_str()))
         && decision(second.rule).is_some_and(refuses);
-    addressed(first) && !addressed(second) || lo || closes
+    addressed(first) && !addressed(second) || lo || closes || bans
+}
+
+/// Whether an option names a single host.
+fn is_host(option: &OptionWords) -> bool {
+    let single = |mask: IpAddr| match mask {
+        IpAddr::V4(mask) => u32::from(mask) == u32::MAX,
+        IpAddr::V6(mask) => u128::from(mask) == u128::MAX,
+    };
+    !option.not
+        && ["-s", "-d"].contains(&option.name.as_str())
+        && network(option.value()).is_some_and(|(_, mask)| single(mask))
 }
 
 /// Longest row that is told, in characters.

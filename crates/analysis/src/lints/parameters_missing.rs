@@ -59,7 +59,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             );
             finding = match linted.example(&rule.matched)? {
                 Some(packet) => {
-                    finding.evidence(format!("every {name} packet fits it, for instance {packet}"))
+                    finding.evidence(format!(
+                        "every {name} packet that fits the rest of the rule fits this, for instance {packet}"
+                    ))
                 }
                 None => finding.evidence("with it and without it the rule asks for the same"),
             };

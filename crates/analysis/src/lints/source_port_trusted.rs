@@ -1,7 +1,7 @@
 //! Whoever sends from a port of his choice is let in everywhere.
 
 use crate::algebra::Way;
-use crate::algebra::space::{Packets, Result};
+use crate::algebra::space::{Group, Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::refused_somewhere;
@@ -42,7 +42,16 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             if way == Way::Through {
                 here = here.and(&linted.crossing()?)?;
             }
-            // Another rule may let some of those in, too.
+            // Another rule may let some of those in, too, whatever port they come from.
+            let anyway = linted
+                .passed(way)
+                .and(&linted.within(Field::SourcePort, CLIENT, CLIENT)?)?
+                .and(&new)?;
+            let closed =
+                here.less(&linted.space.forget(&anyway, &[Group::Field(Field::SourcePort)])?)?;
+            if !closed.is_empty() {
+                here = closed;
+            }
             for liked in &liked {
                 let both = here.and(liked)?;
                 if !both.is_empty() {
@@ -67,6 +76,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     }
     Ok(())
 }
+
+/// A port that clients have, and no service.
+const CLIENT: u128 = 40_000;
 
 /// First packets to ports that no rule of this kind is meant for.
 fn liked(linted: &Linted<'_>) -> Result<Vec<Packets>> {
