@@ -420,6 +420,18 @@ impl<'a> Linted<'a> {
         })
     }
 
+    /// A fix that takes several rules out.
+    #[must_use]
+    pub fn removals(&self, rules: &[&Ruled<'_>], expected: Expected) -> Option<Fix> {
+        let mut edits = Vec::new();
+        for rule in rules {
+            edits.extend(self.removal(rule, Expected::Nothing)?.edits);
+        }
+        edits.sort_by_key(|edit| edit.span.start);
+        let text = format!("take these {} rules out", edits.len());
+        Some(Fix { text, edits, expected })
+    }
+
     /// A fix that puts other words into the line of a rule: the first piece of its text that is `old`.
     #[must_use]
     pub fn rewrite(

@@ -139,7 +139,7 @@ fn known(linted: &Linted<'_>) -> Result<Packets> {
 }
 
 /// The answer to the first packet of a connection.
-fn mirrored(first: &Example) -> Example {
+pub(super) fn mirrored(first: &Example) -> Example {
     Example {
         source: first.destination,
         destination: first.source,

@@ -5,7 +5,9 @@ use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
 use crate::lints::and;
+use crate::prose::helpers;
 use crate::rule::words::OptionWords;
+use keepstate_ruleset::packet_set::Field;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -18,12 +20,20 @@ pub(super) const LINT: Lint = Lint {
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     // What is dropped later is read by no helper, and what lo brings has been looked at as it left.
-    let passed =
-        linted.passed(Way::In).or(&linted.passed(Way::Through))?.and(&linted.outside()?)?;
-    let passed = linted.beginning(&passed)?;
+    let mut passed = Vec::new();
+    for way in [Way::In, Way::Through] {
+        let begins = linted.beginning(&linted.passed(way).and(&linted.outside()?)?)?;
+        passed.push((way, begins));
+    }
     let mut broad: Vec<(&Ruled<'_>, Packets)> = Vec::new();
     for rule in linted.with_target(&["CT"]).filter(|rule| is_open(rule)) {
-        let read = rule.matched.and(&passed)?;
+        let mut read = linted.space.none();
+        for (way, passed) in &passed {
+            let here = rule.matched.and(passed)?;
+            if !here.is_empty() && is_needed(linted, rule, *way)? {
+                read = read.or(&here)?;
+            }
+        }
         if !read.is_empty() {
             broad.push((rule, read));
         }
@@ -52,6 +62,31 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         finding.help("name the interface of those who are to use it (-i), or the servers (-d)"),
     );
     Ok(())
+}
+
+/// Whether some of what the helper of a rule announces would be refused without it.
+fn is_needed(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<bool> {
+    let Some(helper) = helper(rule).and_then(helpers::named) else { return Ok(true) };
+    let begins = linted.beginning(&way.packets(&linted.space)?.and(&linted.outside()?)?)?;
+    let refused = linted.space.narrowest(&linted.ended(way)?)?;
+    for name in helper.expects {
+        let number = match *name {
+            "tcp" => 6,
+            "udp" => 17,
+            _ => 47,
+        };
+        let mut announced = begins.and(&linted.within(Field::Protocol, number, number)?)?;
+        // Neither end takes a port below for it.
+        for field in
+            [Field::SourcePort, Field::DestinationPort].into_iter().filter(|_| number != 47)
+        {
+            announced = announced.and(&linted.within(field, 1024, 65_535)?)?;
+        }
+        if !announced.and(&refused)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn helper<'r>(rule: &'r Ruled<'_>) -> Option<&'r str> {

@@ -47,19 +47,44 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if rule.table.name == TableName::Filter {
             flood = linted.real(&flood)?;
         }
-        let Some(packet) = linted.example(&unasked(linted, &flood)?)? else { continue };
-        found.push(
-            Finding::new(
-                rule.rule.span,
+        let asks_nat = rule.table.name == TableName::Nat;
+        if asks_nat {
+            flood = beginnings(linted, rule, &flood)?;
+        }
+        if flood.is_empty() {
+            continue;
+        }
+        // Where it hangs on what a target writes that is not told, or on what is refused behind it, no packet is named.
+        let certain =
+            linted.space.narrowest_of(&flood, |unknown| matches!(unknown, Unknown::Written(..)))?;
+        let packet = linted.example(&unasked(linted, &certain)?)?;
+        let (text, many) = match asks_nat {
+            true => (
+                "the first packet of every connection that this rule matches is a line in the log",
+                "table nat is asked of first packets only; who begins 100,000 connections a second writes as many lines",
+            ),
+            false => (
                 "every packet that this rule matches is a line in the log",
-            )
-            .evidence(format!(
-                "for instance {packet}; a sender of 100,000 of them a second writes as many lines"
-            ))
-            .help("-m limit --limit 5/minute --limit-burst 10 before -j LOG"),
+                "a sender of 100,000 of them a second writes as many lines",
+            ),
+        };
+        let instance = packet.map_or_else(String::new, |packet| format!("for instance {packet}; "));
+        found.push(
+            Finding::new(rule.rule.span, text)
+                .evidence(format!("{instance}{many}"))
+                .help("-m limit --limit 5/minute --limit-burst 10 before -j LOG"),
         );
     }
     Ok(())
+}
+
+/// Those of the packets of a rule in table nat that there may be: each begins a connection.
+fn beginnings(linted: &Linted<'_>, rule: &Ruled<'_>, packets: &Packets) -> Result<Packets> {
+    let begin = linted.beginning(packets)?;
+    if !begin.is_empty() || rule.matched.is_empty() {
+        return Ok(begin);
+    }
+    packets.and(&linted.in_states(ct::NEW | ct::RELATED)?)
 }
 
 /// Those that come unasked, if there are any: of connections that are there few are sent by strangers.

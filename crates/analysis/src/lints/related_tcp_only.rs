@@ -1,13 +1,15 @@
 //! RELATED with -p tcp, and no helper that announces TCP connections.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
-use crate::lint::finding::{Finding, Lint, Severity};
+use crate::algebra::space::{Group, Packets, Result};
+use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lints::and;
 use crate::prose::helpers;
+use keepstate_packet::tcp::{self, RST};
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::TableName;
-use keepstate_ruleset::packet_set::Field;
+use keepstate_ruleset::model::{TableName, builtin_name};
+use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
@@ -50,6 +52,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             continue;
         }
         let is_alone = states.is_some_and(|option| option.value() == "RELATED");
+        if name == "tcp" && rule.matched.is_within(&resets(linted)?)? {
+            found.push(of_resets(linted, rule, is_alone)?);
+            continue;
+        }
         let assign = "; or assign the helper that it was meant for (-j CT --helper), as kernels before 6.0 could by themselves";
         let help = match errors_pass(linted, rule)? {
             // Without its state the rule would accept everything.
@@ -71,6 +77,44 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Segments with RST: none of them is the first of a connection.
+fn resets(linted: &Linted<'_>) -> Result<Packets> {
+    let with: Vec<(u128, u128)> = (0..=u128::from(u8::MAX))
+        .filter(|flags| flags & u128::from(RST) != 0)
+        .map(|flags| (flags, flags))
+        .collect();
+    let tcp = u128::from(tcp::PROTOCOL);
+    let flags = linted.space.all_of(Group::Field(Field::TcpFlags), &with)?;
+    flags.and(&linted.within(Field::Protocol, tcp, tcp)?)
+}
+
+/// A rule for the resets that REJECT makes, where those never pass.
+fn of_resets(linted: &Linted<'_>, rule: &Ruled<'_>, is_alone: bool) -> Result<Finding> {
+    let mut places = Vec::new();
+    for way in [Way::In, Way::Through] {
+        if !rule.matched.and(&way.packets(&linted.space)?)?.is_empty() {
+            places.push(builtin_name(way.hook()));
+        }
+    }
+    let places = and(&places);
+    let finding = Finding::new(
+        rule.rule.span,
+        format!("RELATED lets nothing in here: in {places} no segment with RST is RELATED"),
+    )
+    .evidence(format!(
+        "with RST, RELATED are the resets that `-j REJECT --reject-with tcp-reset` makes: they leave by OUTPUT, and never come to {places}"
+    ))
+    .evidence("no connection that a helper announces begins with a segment with RST");
+    if !is_alone {
+        return Ok(finding.help("leave RELATED out"));
+    }
+    let expected = Expected::Only(PacketSet::of_header(&rule.rule.header), "no packet there is");
+    Ok(match linted.removal(rule, expected) {
+        Some(fix) => finding.fix(Some(fix)),
+        None => finding.help("take the rule out"),
+    })
 }
 
 /// Whether ICMP errors that tell the path MTU pass where a rule stands.

@@ -18,6 +18,7 @@ pub(super) const LINT: Lint = Lint {
 
 fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let every = linted.space.every();
+    let mut runs: Vec<Run<'_, '_>> = Vec::new();
     for rule in &linted.rules {
         if !rule.reached.is_empty() || rule.asked.and(&every)?.is_empty() {
             continue;
@@ -36,17 +37,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             true => Vec::new(),
             false => takers(linted, last, &entering)?,
         };
-        let (text, label) = match above.len() {
-            0 => (
-                format!("no packet comes to this rule: line {line} takes all that is left"),
-                "takes all that is left",
-            ),
+        let (why, label) = match above.len() {
+            0 => (format!("line {line} takes all that is left"), "takes all that is left"),
             _ => (
-                format!("no packet comes to this rule: line {line} and rules above it take all"),
+                format!("line {line} and rules above it take all"),
                 "behind this one nothing is left",
             ),
         };
-        let mut finding = Finding::new(rule.rule.span, text).label(last.rule.span, label);
+        let mut finding = Finding::new(rule.rule.span, why).label(last.rule.span, label);
         for other in above.iter().rev().take(OTHERS_MAX) {
             finding = finding.label(other.rule.span, "takes some before");
         }
@@ -60,15 +58,70 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 .label(inner.rule.span, format!("decides about them in {}", inner.chain.name))
                 .evidence(format!("{packet} is {fate} by line {line}"));
         }
-        // One that would do otherwise is there for something: it is not to be lost.
-        found.push(match advice(linted, rule, (last, alone), &wanted)? {
-            Advice::Nothing(why) => {
-                finding.evidence(why).fix(linted.removal(rule, Expected::Nothing))
-            }
-            Advice::Help(help) => finding.help(format!("{help}; else take it out")),
-        });
+        let advice = advice(linted, rule, (last, alone), &wanted)?;
+        let (finding, is_needless) = match advice {
+            Advice::Nothing(why) => (finding.evidence(why), true),
+            Advice::Help(help) => (finding.help(help), false),
+        };
+        let new = Run { rules: vec![rule], finding, is_needless };
+        match runs.last_mut() {
+            Some(run) if run.goes_on_with(&new) => run.rules.push(rule),
+            _ => runs.push(new),
+        }
     }
+    found.extend(runs.into_iter().map(|run| run.told(linted)));
     Ok(())
+}
+
+/// Rules one behind the other to which nothing comes for one reason.
+struct Run<'l, 'a> {
+    rules: Vec<&'l Ruled<'a>>,
+    /// What is said of each; its text is the reason.
+    finding: Finding,
+    /// Higher up they would do nothing either.
+    is_needless: bool,
+}
+
+impl Run<'_, '_> {
+    fn goes_on_with(&self, next: &Self) -> bool {
+        let (one, other) = (&self.finding, &next.finding);
+        let labels = |finding: &Finding| -> Vec<(u32, String)> {
+            finding.labels.iter().map(|label| (label.span.start, label.text.clone())).collect()
+        };
+        let behind = match (self.rules.last(), next.rules.first()) {
+            (Some(last), Some(next)) => {
+                last.table.name == next.table.name
+                    && last.at.chain == next.at.chain
+                    && last.at.number + 1 == next.at.number
+            }
+            _ => false,
+        };
+        behind
+            && self.is_needless == next.is_needless
+            && (&one.text, &one.evidence, &one.help) == (&other.text, &other.evidence, &other.help)
+            && labels(one) == labels(other)
+    }
+
+    fn told(self, linted: &Linted<'_>) -> Finding {
+        let mut finding = self.finding;
+        let (these, them) = match self.rules.len() {
+            1 => ("this rule".into(), "it"),
+            many => (format!("these {many} rules"), "them"),
+        };
+        finding.text = format!("no packet comes to {these}: {}", finding.text);
+        for other in self.rules.iter().skip(1) {
+            finding = finding.label(other.rule.span, "nor to this one");
+        }
+        // One that would do otherwise is there for something: it is not to be lost.
+        if let Some(help) = finding.help.take() {
+            return finding.help(format!("{help}; else take {them} out"));
+        }
+        let fix = match self.rules.as_slice() {
+            [one] => linted.removal(one, Expected::Nothing),
+            many => linted.removals(many, Expected::Nothing),
+        };
+        finding.fix(fix)
+    }
 }
 
 /// Rules that are named beside the one behind which nothing is left.

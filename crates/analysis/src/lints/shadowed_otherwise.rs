@@ -1,9 +1,13 @@
 //! A rule whose packets are all decided above it, and not as it says.
 
+use crate::algebra::Way;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lints::answers_dropped::mirrored;
 use crate::lints::{higher, shadowed};
+use keepstate_ruleset::model::TableName;
+use keepstate_ruleset::verdict::Verdict;
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -73,5 +77,47 @@ fn advice(
     }
     let others = takers.iter().filter(|taker| decision(taker.rule) != decision(rule.rule));
     let Some(first) = others.min_by_key(|taker| taker.at) else { return Ok("take it out".into()) };
+    if let Some(refuser) = answers_refused(linted, rule, first)? {
+        let by = match linted.line(refuser.rule.span) {
+            0 => format!("rule {} of {}", refuser.at.number + 1, refuser.chain.name),
+            line => format!("line {line}"),
+        };
+        return Ok(format!(
+            "one of the two has to go: above line {} it would open connections whose answers {by} refuses",
+            line(first)
+        ));
+    }
     Ok(format!("to have it asked, {}; else take it out", higher(linted, rule, first)))
+}
+
+/// The rule of FORWARD that would refuse the answers to what a rule accepts, if it were asked.
+fn answers_refused<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+    first: &Ruled<'_>,
+) -> Result<Option<&'l Ruled<'a>>> {
+    let accepts = decision(rule.rule) == Some(Verdict::Accept);
+    if !accepts || rule.table.name != TableName::Filter || translates_ahead(linted) {
+        return Ok(None);
+    }
+    let way = Way::Through;
+    let here = first.matched.and(&rule.asked)?.and(&way.packets(&linted.space)?)?;
+    let Some(begins) = linted.plainest(&linted.beginning(&here)?)? else { return Ok(None) };
+    if begins.out_interface.is_none() || begins.in_interface.is_none() {
+        return Ok(None);
+    }
+    let answer = mirrored(&begins);
+    let values = linted.space.values(&answer);
+    let passed = linted.space.widest(&linted.passed(way))?;
+    // The rule itself may be for the answers, too.
+    let by_itself = linted.space.contains(&rule.asked, &values);
+    if linted.space.contains(&passed, &values) || by_itself {
+        return Ok(None);
+    }
+    Ok(linted.refuser(way, &answer)?.and_then(|refuser| refuser.rule))
+}
+
+/// Whether destinations are translated: then answers are not what their packets say.
+fn translates_ahead(linted: &Linted<'_>) -> bool {
+    linted.with_target(&["DNAT", "REDIRECT", "NETMAP", "TPROXY"]).next().is_some()
 }

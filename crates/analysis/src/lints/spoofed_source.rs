@@ -52,6 +52,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         // What is accepted without those rules is not their doing.
         let places = here.iter().flat_map(|one| &one.trusting).copied();
         let Some(without) = passing_without(linted, way, &places.collect())? else { continue };
+        let mut matters: Vec<Matter> = Vec::new();
         while !here.is_empty() {
             let first = here.remove(0);
             let Some((rule, packet)) = blamed(linted, &first, &without)? else { continue };
@@ -66,10 +67,30 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 }
             }
             here = rest;
-            found.extend(told(linted, &same, rule, &packet));
+            matters.push(Matter { all: same, at: rule, packet });
+        }
+        while !matters.is_empty() {
+            let first: Vec<String> = matters.iter().take(1).flat_map(Matter::outer).collect();
+            let (alike, others) = matters.into_iter().partition(|one| one.outer() == first);
+            matters = others;
+            found.extend(told(linted, &alike));
         }
     }
     Ok(())
+}
+
+/// A network inside, at all outer interfaces where it is trusted.
+struct Matter {
+    all: Vec<Suspect>,
+    /// The rule that trusts it, and a packet that it accepts.
+    at: RuleAt,
+    packet: String,
+}
+
+impl Matter {
+    fn outer(&self) -> Vec<String> {
+        self.all.iter().map(|one| one.outer.clone()).collect()
+    }
 }
 
 /// A network inside from which packets are accepted that come from outside.
@@ -187,39 +208,30 @@ fn blamed(
     Ok(None)
 }
 
-/// A finding of a network, at all outer interfaces where it is trusted.
-fn told(linted: &Linted<'_>, all: &[Suspect], at: RuleAt, packet: &str) -> Option<Finding> {
-    let first = all.first()?;
-    let rule = linted.rule(TableName::Filter, at)?;
-    let (table, chain, base) = linted.base(TableName::Filter, first.way.hook())?;
-    let names: Vec<&str> = all.iter().map(|one| one.outer.as_str()).collect();
-    let what = match names.as_slice() {
-        [_] => "the outer interface",
-        _ => "interfaces that it is hidden behind",
-    };
-    let text = format!(
-        "{} is inside, and {} accepts it as a source on {}, {what}, as well",
-        first.text,
-        base.name,
-        and(&names)
-    );
+/// A finding of networks that a chain trusts at the same interfaces: what is missing stands in one place.
+fn told(linted: &Linted<'_>, matters: &[Matter]) -> Option<Finding> {
+    let first = matters.first()?;
+    let way = first.all.first()?.way;
+    let rule = linted.rule(TableName::Filter, first.at)?;
+    let (table, chain, base) = linted.base(TableName::Filter, way.hook())?;
     let aside = if knows_ipsec(linted) { format!(" -m {NOT_PROTECTED}") } else { String::new() };
-    let lines: Vec<String> = names
-        .iter()
-        .map(|outer| format!("-A {} -i {outer} -s {}{aside} -j DROP", base.name, first.text))
-        .collect();
-    let mut sides = Vec::new();
-    let mut finding = Finding::new(rule.rule.span, text);
-    for one in all {
+    let mut finding = Finding::new(rule.rule.span, text(matters, &base.name));
+    for matter in matters.iter().skip(1).filter(|matter| matter.at != first.at) {
+        let other = linted.rule(TableName::Filter, matter.at)?;
+        let network = matter.all.first().map_or("", |one| one.text.as_str());
+        finding = finding.label(other.rule.span, format!("accepts {network} so"));
+    }
+    let (mut lines, mut sets) = (Vec::new(), Vec::new());
+    for one in matters.iter().flat_map(|matter| &matter.all) {
         let outer = keepstate_ruleset::syntax::iptables_save::interface_pattern(&one.outer)?;
         let outer = keepstate_ruleset::model::Inverted { inverted: false, value: outer };
-        sides.push(PacketSet::Interface(false, outer));
+        let side = PacketSet::Interface(false, outer);
+        sets.push(PacketSet::All(vec![side, one.senders.clone()]));
+        lines.push(format!("-A {} -i {} -s {}{aside} -j DROP", base.name, one.outer, one.text));
         finding = finding.label(one.by, "says what is inside and what outside");
     }
-    let expected = Expected::Only(
-        PacketSet::All(vec![PacketSet::Any(sides), first.senders.clone()]),
-        "packets from outside with an address of the inside",
-    );
+    let expected =
+        Expected::Only(PacketSet::Any(sets), "packets from outside with an address of the inside");
     let help = if aside.is_empty() {
         "rp_filter=1 on the outer interface does the same outside of the rules; this file does not say"
     } else {
@@ -228,9 +240,42 @@ fn told(linted: &Linted<'_>, all: &[Suspect], at: RuleAt, packet: &str) -> Optio
     };
     Some(
         finding
-            .evidence(format!("{packet} is accepted by this rule"))
+            .evidence(format!("{} is accepted by this rule", first.packet))
             .help(help)
             .fix(linted.first_in(table, chain, &lines.join("\n"), expected)),
+    )
+}
+
+/// Networks that are named.
+const NAMED_MAX: usize = 3;
+
+/// What is found, in a line.
+fn text(matters: &[Matter], chain: &str) -> String {
+    let outer = matters.iter().take(1).flat_map(|matter| &matter.all);
+    let names: Vec<&str> = outer.map(|one| one.outer.as_str()).collect();
+    let mut networks: Vec<String> = Vec::new();
+    for one in matters.iter().filter_map(|matter| matter.all.first()) {
+        if !networks.contains(&one.text) {
+            networks.push(one.text.clone());
+        }
+    }
+    let many = networks.len() > 1;
+    if networks.len() > NAMED_MAX {
+        let more = networks.len() + 1 - NAMED_MAX;
+        networks.truncate(NAMED_MAX - 1);
+        networks.push(format!("{more} more networks"));
+    }
+    let networks: Vec<&str> = networks.iter().map(String::as_str).collect();
+    let (are, them) = if many { ("are", "them as sources") } else { ("is", "it as a source") };
+    let what = match (names.len(), many) {
+        (1, _) => "the outer interface",
+        (_, false) => "interfaces that it is hidden behind",
+        (_, true) => "interfaces that they are hidden behind",
+    };
+    format!(
+        "{} {are} inside, and {chain} accepts {them} on {}, {what}, as well",
+        and(&networks),
+        and(&names)
     )
 }
 

@@ -2,8 +2,10 @@
 
 use crate::algebra::space::Result;
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled};
+use crate::lint::linted::{Form, Linted, Ruled};
+use crate::lints::related_tcp_only::assigned;
 use crate::lints::{foremost, takers};
+use crate::prose::helpers;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 
@@ -60,9 +62,46 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 rule.chain.name
             ),
         });
-        found.push(finding.fix(shorter(linted, rule, &live)));
+        found.push(match helper_lacking(linted, rule) {
+            // Whatever is left of the list, nothing fits the rest of the rule.
+            Some((why, help)) => {
+                finding.text = format!("this rule never matches: {why}");
+                finding.help(help)
+            }
+            None => finding.fix(shorter(linted, rule, &live)),
+        });
     }
     Ok(())
+}
+
+/// Why no connection has been announced by the helper that a rule asks for, and what to do.
+fn helper_lacking(linted: &Linted<'_>, rule: &Ruled<'_>) -> Option<(String, String)> {
+    let option = rule.words.options(&["--helper"]).next().filter(|option| !option.not)?;
+    let name = option.value();
+    let table = linted.ruleset.table(TableName::Raw).is_some_and(|table| table.declared);
+    let fits = |one: &String| match (helpers::named(one), helpers::named(name)) {
+        (Some(one), Some(wanted)) => one.name == wanted.name,
+        _ => one == name,
+    };
+    // A listing shows one table: helpers may be assigned in another.
+    if name.is_empty()
+        || linted.form == Form::Listing && !table
+        || assigned(linted).iter().any(fits)
+    {
+        return None;
+    }
+    Some(match helpers::named(name) {
+        Some(_) => (
+            format!(
+                "no rule assigns the helper {name}, and kernels since 6.0 assign none by themselves"
+            ),
+            format!("take the rule out, or assign the helper: -j CT --helper {name} in table raw"),
+        ),
+        None => (
+            format!("Linux has no helper {name}, and no rule assigns one of that name"),
+            "take the rule out".into(),
+        ),
+    })
 }
 
 /// The list as it stands in the file, without those.

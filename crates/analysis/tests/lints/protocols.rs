@@ -276,11 +276,11 @@ fn the_rule_for_a_translated_port_is_written_out() {
     for (rule, wanted) in [
         (
             "-j DNAT --to-destination 192.168.1.10:80",
-            "-A FORWARD -d 192.168.1.10 -p tcp --dport 80 -j ACCEPT",
+            "-A FORWARD -d 192.168.1.10 -i eth0 -p tcp --dport 80 -j ACCEPT",
         ),
         (
             "-j DNAT --to-destination 192.168.1.10",
-            "-A FORWARD -d 192.168.1.10 -p tcp --dport 8080 -j ACCEPT",
+            "-A FORWARD -d 192.168.1.10 -i eth0 -p tcp --dport 8080 -j ACCEPT",
         ),
         ("-j REDIRECT --to-ports 3128", "-A INPUT -p tcp --dport 3128 -j ACCEPT"),
     ] {
