@@ -61,7 +61,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             crate::lints::and(&names)
         )
     } else {
-        finding = finding.label(first.rule.span, format!("{name} is the outer side"));
+        if place != first.rule.span {
+            finding = finding.label(first.rule.span, format!("{name} is the outer side"));
+        }
         let advice = advice(linted, (table, chain), name, &inward)?;
         let named = opens.as_ref().and_then(|one| one.rule).map(|rule| rule.rule.span);
         for rule in advice.open.iter().filter(|rule| Some(rule.rule.span) != named) {

@@ -49,7 +49,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             continue;
         }
         let passed = linted.passed(way);
-        let refused = wanted.less(&linted.space.widest(&passed)?)?;
+        // Of some ports no packet passes, whatever its flags, its mark, its length.
+        let port = [Group::Field(Field::DestinationPort)];
+        let open = linted.space.some_alike(&passed.and(&wanted)?, &port)?;
+        let refused = wanted.less(&open)?;
         // What is let pass by lo itself is so on purpose; what is open to everybody is not enough.
         if refused.is_empty()
             || is_meant(linted, side, &wanted)?
@@ -57,8 +60,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         {
             continue;
         }
-        let web = refused.and(&linted.within(Field::DestinationPort, 8_080, 8_080)?)?;
-        let web = if web.is_empty() { refused } else { web };
+        let mut web = refused.clone();
+        for port in EXAMPLES {
+            let both = refused.and(&linted.within(Field::DestinationPort, port, port)?)?;
+            if !both.is_empty() {
+                web = both;
+                break;
+            }
+        }
         let Some(example) = linted.space.example(&web)? else { continue };
         let opened = passed.and(&local)?.and(&by_lo)?;
         sides.push(Side { way, outward, side, example, opened: ports_told(linted, &opened)? });
@@ -77,6 +86,9 @@ fn is_meant(linted: &Linted<'_>, side: &str, wanted: &Packets) -> Result<bool> {
     }
     Ok(false)
 }
+
+/// Ports by which programs of a host often speak with each other, for examples.
+const EXAMPLES: [u128; 3] = [8_080, 5_432, 3_306];
 
 /// A chain that refuses what the host sends to itself.
 struct Side {

@@ -28,8 +28,9 @@ fn is_exception(first: &Ruled<'_>, second: &Ruled<'_>) -> bool {
         && first.words.matches.iter().all(|one| one.name == "comment")
         && matches!(first.words.header.as_slice(), [one] if is_host(one));
     // The host's own packets are let through before all else.
-    let lo = ["-i", "-o"].iter().any(|side| {
-        first.words.header(side).is_some_and(|option| !option.not && option.value() == "lo")
+    let lo = [first, second].iter().any(|rule| {
+        let mut by = ["-i", "-o"].iter().filter_map(|side| rule.words.header(side));
+        by.any(|option| !option.not && option.value() == "lo")
     });
     // What is left over by an interface is refused behind what is let in there.
     let closes = second.words.matches.is_empty()

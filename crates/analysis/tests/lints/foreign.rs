@@ -146,12 +146,15 @@ fn what_is_open_to_everybody_is_not_all_that_a_host_says_to_itself() {
         filter(["DROP", "DROP", "ACCEPT"], &rules)
     };
     let found = one(&rules(""), "loopback-blocked");
+    assert!(found.evidence[0].contains(":5432 syn in lo, NEW is refused"), "{found:?}");
     assert!(!found.evidence[0].contains(":8080 syn"), "{found:?}");
     for more in [
         "-A INPUT -s 127.0.0.1/32 -j ACCEPT\n",
         "-A INPUT ! -i eth0 -j ACCEPT\n",
         "-A INPUT -i lo -p tcp -m tcp --dport 5432 -j ACCEPT\n",
         "-A INPUT -p tcp -m tcp --dport 1024:65535 -j ACCEPT\n",
+        "-A INPUT -p tcp -m tcp ! --tcp-flags SYN,ACK SYN -j DROP\n-A INPUT -j ACCEPT\n",
+        "-A INPUT -m mark --mark 0x8000 -j DROP\n-A INPUT -j ACCEPT\n",
     ] {
         let found = findings(&rules(more), "loopback-blocked", None);
         assert!(found.is_empty(), "{more}: {found:?}");
@@ -247,6 +250,10 @@ fn a_ban_above_what_is_open_to_all_is_in_its_place() {
     let ban = rules("-A INPUT -s 203.0.113.9/32 -j DROP\n");
     assert!(findings(&ban, "order-dependent", None).is_empty());
     one(&rules("-A INPUT -s 203.0.113.0/24 -j DROP\n"), "order-dependent");
+    let lo =
+        "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP\n-A INPUT -i lo -j ACCEPT\n";
+    let lo = filter(["DROP", "DROP", "ACCEPT"], lo);
+    assert!(findings(&lo, "order-dependent", None).is_empty());
 }
 
 #[test]
