@@ -59,11 +59,11 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 .evidence(format!("{packet} is {fate} by line {line}"));
         }
         let advice = advice(linted, rule, (last, alone), &wanted)?;
-        let (finding, is_needless) = match advice {
-            Advice::Nothing(why) => (finding.evidence(why), true),
-            Advice::Help(help) => (finding.help(help), false),
+        let (finding, advice) = match advice {
+            Advice::Nothing(why) => (finding.evidence(why.clone()), (true, why)),
+            Advice::Help(help) => (finding.help(help.clone()), (false, help)),
         };
-        let new = Run { rules: vec![rule], finding, is_needless };
+        let new = Run { rules: vec![rule], finding, advice };
         match runs.last_mut() {
             Some(run) if run.goes_on_with(&new) => run.rules.push(rule),
             _ => runs.push(new),
@@ -76,18 +76,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
 /// Rules one behind the other to which nothing comes for one reason.
 struct Run<'l, 'a> {
     rules: Vec<&'l Ruled<'a>>,
-    /// What is said of each; its text is the reason.
+    /// What is said of the first; its text is the reason.
     finding: Finding,
-    /// Higher up they would do nothing either.
-    is_needless: bool,
+    /// Whether higher up they would do nothing either, and what is said of that.
+    advice: (bool, String),
 }
 
 impl Run<'_, '_> {
     fn goes_on_with(&self, next: &Self) -> bool {
-        let (one, other) = (&self.finding, &next.finding);
-        let labels = |finding: &Finding| -> Vec<(u32, String)> {
-            finding.labels.iter().map(|label| (label.span.start, label.text.clone())).collect()
-        };
         let behind = match (self.rules.last(), next.rules.first()) {
             (Some(last), Some(next)) => {
                 last.table.name == next.table.name
@@ -96,10 +92,7 @@ impl Run<'_, '_> {
             }
             _ => false,
         };
-        behind
-            && self.is_needless == next.is_needless
-            && (&one.text, &one.evidence, &one.help) == (&other.text, &other.evidence, &other.help)
-            && labels(one) == labels(other)
+        behind && self.finding.text == next.finding.text && self.advice == next.advice
     }
 
     fn told(self, linted: &Linted<'_>) -> Finding {
@@ -114,7 +107,8 @@ impl Run<'_, '_> {
         }
         // One that would do otherwise is there for something: it is not to be lost.
         if let Some(help) = finding.help.take() {
-            return finding.help(format!("{help}; else take {them} out"));
+            let each = if self.rules.len() > 1 { "for each: " } else { "" };
+            return finding.help(format!("{each}{help}; else take {them} out"));
         }
         let fix = match self.rules.as_slice() {
             [one] => linted.removal(one, Expected::Nothing),

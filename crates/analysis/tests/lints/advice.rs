@@ -185,6 +185,10 @@ fn rules_one_behind_the_other_that_one_rule_cuts_off_are_one_finding() {
     let [run, alone] = found.as_slice() else { panic!("{found:?}") };
     assert!(run.text.starts_with("no packet comes to these 3 rules: "), "{}", run.text);
     assert!(alone.text.starts_with("no packet comes to this rule: "), "{}", alone.text);
+    // What is decided in a chain that is called is shown by a packet of the first of them.
+    let called = source.replace("-A INPUT -j DROP\n", "-A INPUT -j closed\n-A closed -j DROP\n");
+    let called = called.replacen("-A INPUT", ":closed - [0:0]\n-A INPUT", 1);
+    assert_eq!(findings(&called, "rule-unreachable", None).len(), 2);
     let how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
     let wanted = Wanted { only: vec!["rule-unreachable".into()], ..Wanted::default() };
     let text = fix(&source, None, &wanted, how).unwrap().text;
