@@ -50,7 +50,8 @@ impl Likely {
             .possible()?
             .and(&tracked(linted)?)?
             .less(&at.refused(&around)?)?
-            .less(&at.stuck()?)?;
+            .less(&at.stuck()?)?
+            .less(&at.marked()?)?;
         let icmp = if linted.is_v4() { icmp::PROTOCOL } else { icmpv6::PROTOCOL };
         let known: Vec<_> = KNOWN.into_iter().chain([icmp.into()]).map(|one| (one, one)).collect();
         let mut liked = vec![
@@ -127,6 +128,11 @@ struct Places<'l, 'a> {
 }
 
 impl<'l, 'a> Places<'l, 'a> {
+    /// Packets that arrive with a mark: it is the rules that give one.
+    fn marked(&self) -> Result<Packets> {
+        self.linted.within(Field::Mark, 1, u32::MAX.into())?.and(&self.foreign)
+    }
+
     fn of(linted: &'l Linted<'a>) -> Result<Self> {
         let tells_loopback = linted.space.interfaces().contains(&Interface::Named("lo".into()));
         let number = linted.space.interface_number("lo");

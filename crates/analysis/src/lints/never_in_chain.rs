@@ -37,6 +37,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
         let table = rule.table.name;
         let (mut causes, mut otherwise) = (Vec::new(), None);
+        let (mut is_before, mut is_translated) = (false, false);
         let why = match (table, rule.words.states()) {
             (TableName::Nat, Some(_)) => {
                 "table nat is asked for the first packet of a connection only, which is NEW, or RELATED where a \
@@ -50,9 +51,12 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             }
             _ => {
                 let wanted = on_its_ways(linted, rule)?;
-                let mut search = Search { linted, rule, causes, otherwise, seen: BTreeSet::new() };
+                let seen = BTreeSet::new();
+                let mut search =
+                    Search { linted, rule, causes, otherwise, is_before, is_translated, seen };
                 let why = search.above((table, rule.at.chain), &wanted)?;
                 (causes, otherwise) = (search.causes, search.otherwise);
+                (is_before, is_translated) = (search.is_before, search.is_translated);
                 match why {
                     Some(why) => why,
                     None => missing(linted, rule, &entering)?,
@@ -60,6 +64,13 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             }
         };
         finding = match otherwise {
+            Some(line) if is_before && is_translated => finding.evidence(why).help(format!(
+                "if it is for a service that is forwarded, the DNAT to it is missing: what it translates comes past \
+                 line {line} with the address before; else take it out"
+            )),
+            Some(line) if is_before => finding.evidence(why).help(format!(
+                "if it is wanted, line {line} has to let its packets pass; else take it out"
+            )),
             Some(line) => finding.evidence(why).help(format!(
                 "if it is wanted, its packets have to come here before line {line} decides about them; else take it \
                  out"
@@ -84,6 +95,10 @@ struct Search<'l, 'a> {
     causes: Vec<(Span, &'static str)>,
     /// The line of one of them that decides, and not as the rule does: it is not the rule's fault that it is not asked.
     otherwise: Option<u32>,
+    /// It decides in an earlier table.
+    is_before: bool,
+    /// It decides before destinations are translated, and the rule names one.
+    is_translated: bool,
     seen: BTreeSet<ChainIndex>,
 }
 
@@ -129,7 +144,10 @@ impl<'l, 'a> Search<'l, 'a> {
                 why = self.above((table, caller.at.chain), &asked)?.or(why);
                 continue;
             }
-            let takers = foremost(self.linted, takers(self.linted, caller, &here)?, &here)?;
+            let mut takers = foremost(self.linted, takers(self.linted, caller, &here)?, &here)?;
+            if takers.iter().any(|taker| !taker.is_opaque) {
+                takers.retain(|taker| !taker.is_opaque);
+            }
             if let Some(first) = takers.first() {
                 let line = self.linted.line(first.rule.span);
                 // It asks for others, and has them: something has made others of them.
@@ -158,8 +176,7 @@ impl<'l, 'a> Search<'l, 'a> {
     /// Why packets do not come to the table of the rule as it asks for them.
     fn before(&mut self, wanted: &Packets) -> Result<Option<String>> {
         let linted = self.linted;
-        let mut left = wanted.clone();
-        let mut enders = Vec::new();
+        let mut ending = Vec::new();
         for outcome in linted.outcomes.iter().filter(|outcome| leads_to(outcome, self.rule)) {
             let own = self.rule.table.name;
             for stage in outcome.stages.iter().take_while(|stage| stage.table != own) {
@@ -168,22 +185,40 @@ impl<'l, 'a> Search<'l, 'a> {
                         continue;
                     }
                     let ended = stage.walked.decided(&linted.space, verdict, at)?;
-                    if !ended.and(&left)?.is_empty() {
-                        left = left.less(&ended)?;
-                        enders.extend(linted.rule(stage.table, at).map(|rule| (rule, ended)));
+                    if !ended.and(wanted)?.is_empty() {
+                        ending.push((linted.rule(stage.table, at), ended));
                     }
                 }
             }
         }
+        if let Some(plain) = linted.plainest(wanted)? {
+            let values = linted.space.values(&plain);
+            ending.sort_by_key(|(_, ended)| !linted.space.contains(ended, &values));
+        }
+        // One that takes them in some cases only is named where no other does.
+        ending.sort_by_key(|(rule, _)| rule.is_some_and(|rule| rule.is_opaque));
+        // Of those with nothing left to themselves the next one would take it.
+        let (mut left, mut untold) = (wanted.clone(), wanted.clone());
+        let mut enders = Vec::new();
+        for (rule, ended) in ending {
+            if let Some(rule) = rule.filter(|_| untold.and(&ended).is_ok_and(|own| !own.is_empty()))
+            {
+                untold = untold.less(&rule.asked)?;
+                enders.push(rule);
+            }
+            left = left.less(&ended)?;
+        }
         if !left.is_empty() {
             return self.untracked(&left);
         }
-        if let Some(plain) = linted.plainest(wanted)? {
-            let values = linted.space.values(&plain);
-            enders.sort_by_key(|(_, ended)| !linted.space.contains(ended, &values));
-        }
-        enders.iter().for_each(|(rule, _)| self.takes(rule, "takes them before"));
-        Ok(enders.first().map(|(rule, _)| {
+        self.is_before = true;
+        let early =
+            |rule: &&&Ruled<'_>| matches!(rule.table.name, TableName::Raw | TableName::Mangle);
+        self.is_translated = self.rule.table.name == TableName::Filter
+            && self.rule.words.header("-d").is_some_and(|option| !option.not)
+            && enders.iter().filter(early).count() == enders.len();
+        enders.iter().for_each(|rule| self.takes(rule, "takes them before"));
+        Ok(enders.first().map(|rule| {
             format!("line {} takes them before they come so far", linted.line(rule.rule.span))
         }))
     }

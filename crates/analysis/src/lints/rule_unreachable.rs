@@ -4,6 +4,7 @@ use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_word};
 use crate::lints::{closing, foremost, higher, inside, takers};
+use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::verdict::Step;
 
@@ -51,7 +52,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         finding = finding
             .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name));
         let wanted = rule.asked.and(&entering)?;
-        if let Some((inner, packet)) = inside(linted, last, &wanted.and(&last.reached)?)? {
+        let inner = inside(linted, last, &wanted.and(&last.reached)?)?;
+        if let Some((inner, packet)) = &inner {
             let line = linted.line(inner.rule.span);
             let fate = decision(inner.rule).map_or("decided about", verdict_word);
             finding = finding
@@ -61,7 +63,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let advice = advice(linted, rule, (last, alone), &wanted)?;
         let (finding, advice) = match advice {
             Advice::Nothing(why) => (finding.evidence(why.clone()), (true, why)),
-            Advice::Help(help) => (finding.help(help.clone()), (false, help)),
+            Advice::Help(help) => {
+                // Who lets in all that a rule is to choose from is the one to look at.
+                let help = match &inner {
+                    Some((inner, _)) if decision(inner.rule).is_some_and(|one| !refuses(one)) => {
+                        let line = linted.line(inner.rule.span);
+                        help.replacen(
+                            "to have it asked, ",
+                            &format!("to have it asked, narrow line {line} or "),
+                            1,
+                        )
+                    }
+                    _ => help,
+                };
+                (finding.help(help.clone()), (false, help))
+            }
         };
         let new = Run { rules: vec![rule], finding, advice };
         match runs.last_mut() {
@@ -107,7 +123,12 @@ impl Run<'_, '_> {
         }
         // One that would do otherwise is there for something: it is not to be lost.
         if let Some(help) = finding.help.take() {
-            let each = if self.rules.len() > 1 { "for each: " } else { "" };
+            // What is put in at one place stands in the order turned round.
+            let each = match self.rules.len() {
+                1 => "",
+                _ if help.contains("-I ") => "for each, the last one first: ",
+                _ => "for each: ",
+            };
             return finding.help(format!("{each}{help}; else take {them} out"));
         }
         let fix = match self.rules.as_slice() {
@@ -184,6 +205,11 @@ fn fate(linted: &Linted<'_>, rule: &Ruled<'_>, packets: &Packets) -> Result<Opti
     };
     let Some(verdict) = decision(rule.rule).or(by_chain) else { return Ok(None) };
     let alike = linted.with_verdict(rule.table, verdict)?;
-    let all = !packets.is_empty() && packets.is_within(&alike)?;
+    // Nobody lets in packets for their being INVALID.
+    let counts = match refuses(verdict) {
+        true => packets.clone(),
+        false => packets.less(&linted.in_states(ct::INVALID | ct::UNTRACKED)?)?,
+    };
+    let all = !counts.is_empty() && counts.is_within(&alike)?;
     Ok(all.then(|| verdict_word(verdict)))
 }
