@@ -72,9 +72,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             None => None,
         };
         let fix = linted.first_in(table, chain, &rules.join("\n"), expected);
-        let mut help = String::from(
-            "let types 133 to 136 pass with hop limit 255: nobody outside the link can send those",
-        );
+        let mut help = String::from(match way {
+            Way::Out => {
+                "the host has to ask and answer on its link; for routers it asks with type 133, which is to pass as well"
+            }
+            _ => {
+                "with hop limit 255: nobody outside the link can send those; type 134, with which routers make \
+                 themselves known, is to pass as well"
+            }
+        });
         if fix.is_none() {
             help.push_str(&format!("; first in {}\n{}", base.name, rules.join("\n")));
         }
@@ -83,7 +89,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         found.push(
             Finding::new(linted.place_or(TableName::Filter, base, refuser.as_ref()), text)
                 .decided_by(refuser.as_ref(), "refuses them")
-                .evidence("of ICMPv6 packets of these types none is accepted by another interface than lo, in whatever state")
+                .evidence("of ICMPv6 packets of these types none is accepted, by whatever interface of a link, in whatever state")
                 .help(help)
                 .fix(fix),
         );

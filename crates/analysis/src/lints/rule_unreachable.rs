@@ -61,21 +61,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 .evidence(format!("{packet} is {fate} by line {line}"));
         }
         let advice = advice(linted, rule, (last, alone), &wanted)?;
-        let (finding, advice) = match advice {
-            Advice::Nothing(why) => (finding.evidence(why.clone()), (true, why)),
-            Advice::Help(help) => {
-                // Who lets in all that a rule is to choose from is the one to look at.
-                let help = match &inner {
-                    Some((inner, _)) if decision(inner.rule).is_some_and(|one| !refuses(one)) => {
-                        let line = linted.line(inner.rule.span);
-                        help.replacen(
-                            "to have it asked, ",
-                            &format!("to have it asked, narrow line {line} or "),
-                            1,
-                        )
-                    }
-                    _ => help,
-                };
+        // Who lets in all that a rule is to choose from is the one to look at.
+        let wide = inner.as_ref().and_then(|(inner, _)| {
+            let accepts = decision(inner.rule).is_some_and(|one| !refuses(one));
+            accepts.then(|| linted.line(inner.rule.span))
+        });
+        let (finding, advice) = match (advice, wide) {
+            (Advice::Nothing(why), None) => (finding.evidence(why.clone()), (true, why)),
+            (Advice::Nothing(why), Some(wide)) => {
+                let help = format!("narrow line {wide} where it lets in too much");
+                (finding.evidence(why).help(help.clone()), (true, help))
+            }
+            (Advice::Help(help), None) => (finding.help(help.clone()), (false, help)),
+            (Advice::Help(help), Some(wide)) => {
+                let narrow = format!("to have it asked, narrow line {wide} or ");
+                let help = help.replacen("to have it asked, ", &narrow, 1);
                 (finding.help(help.clone()), (false, help))
             }
         };
@@ -127,6 +127,7 @@ impl Run<'_, '_> {
             let each = match self.rules.len() {
                 1 => "",
                 _ if help.contains("-I ") => "for each, the last one first: ",
+                _ if self.advice.0 => "",
                 _ => "for each: ",
             };
             return finding.help(format!("{each}{help}; else take {them} out"));
