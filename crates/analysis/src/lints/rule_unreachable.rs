@@ -66,19 +66,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             let accepts = decision(inner.rule).is_some_and(|one| !refuses(one));
             accepts.then(|| linted.line(inner.rule.span))
         });
-        let (finding, advice) = match (advice, wide) {
-            (Advice::Nothing(why), None) => (finding.evidence(why.clone()), (true, why)),
-            (Advice::Nothing(why), Some(wide)) => {
-                let help = format!("narrow line {wide} where it lets in too much");
-                (finding.evidence(why).help(help.clone()), (true, help))
-            }
-            (Advice::Help(help), None) => (finding.help(help.clone()), (false, help)),
-            (Advice::Help(help), Some(wide)) => {
-                let narrow = format!("to have it asked, narrow line {wide} or ");
-                let help = help.replacen("to have it asked, ", &narrow, 1);
-                (finding.help(help.clone()), (false, help))
-            }
-        };
+        let (finding, advice) = advised(finding, advice, wide);
         let new = Run { rules: vec![rule], finding, advice };
         match runs.last_mut() {
             Some(run) if run.goes_on_with(&new) => run.rules.push(rule),
@@ -87,6 +75,23 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     }
     found.extend(runs.into_iter().map(|run| run.told(linted)));
     Ok(())
+}
+
+/// The finding with its advice, and what is to be told of rules alike. `wide`: the line that lets everything in.
+fn advised(finding: Finding, advice: Advice, wide: Option<u32>) -> (Finding, (bool, String)) {
+    match (advice, wide) {
+        (Advice::Nothing(why), None) => (finding.evidence(why.clone()), (true, why)),
+        (Advice::Nothing(why), Some(wide)) => {
+            let help = format!("narrow line {wide} where it lets in too much");
+            (finding.evidence(why).help(help.clone()), (true, help))
+        }
+        (Advice::Help(help), None) => (finding.help(help.clone()), (false, help)),
+        (Advice::Help(help), Some(wide)) => {
+            let narrow = format!("to have it asked, narrow line {wide} or ");
+            let help = help.replacen("to have it asked, ", &narrow, 1);
+            (finding.help(help.clone()), (false, help))
+        }
+    }
 }
 
 /// Rules one behind the other to which nothing comes for one reason.
