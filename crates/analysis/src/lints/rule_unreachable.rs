@@ -6,7 +6,7 @@ use crate::lint::linted::{Linted, Ruled, decision, refusal, refuses, verdict_wor
 use crate::lints::{closing, foremost, higher, inside, takers};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::Jump;
-use keepstate_ruleset::verdict::Step;
+use keepstate_ruleset::verdict::{Step, Verdict};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -64,7 +64,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         // Who lets in all that a rule is to choose from is the one to look at.
         let wide = inner.as_ref().and_then(|(inner, _)| {
             let accepts = decision(inner.rule).is_some_and(|one| !refuses(one));
-            accepts.then(|| linted.line(inner.rule.span))
+            accepts.then_some(inner.chain.name.as_str())
         });
         let (finding, advice) = advised(finding, advice, wide);
         let new = Run { rules: vec![rule], finding, advice };
@@ -77,20 +77,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// The finding with its advice, and what is to be told of rules alike. `wide`: the line that lets everything in.
-fn advised(finding: Finding, advice: Advice, wide: Option<u32>) -> (Finding, (bool, String)) {
+/// The finding with its advice, and what is to be told of rules alike. `wide`: the chain that lets their packets in.
+fn advised(finding: Finding, advice: Advice, wide: Option<&str>) -> (Finding, (bool, String)) {
     match (advice, wide) {
         (Advice::Nothing(why), None) => (finding.evidence(why.clone()), (true, why)),
-        (Advice::Nothing(why), Some(wide)) => {
-            let help = format!("narrow line {wide} where it lets in too much");
+        (Advice::Nothing(why), Some(chain)) => {
+            let help = format!("it matters only where {chain} is to let in less");
             (finding.evidence(why).help(help.clone()), (true, help))
         }
-        (Advice::Help(help), None) => (finding.help(help.clone()), (false, help)),
-        (Advice::Help(help), Some(wide)) => {
-            let narrow = format!("to have it asked, narrow line {wide} or ");
-            let help = help.replacen("to have it asked, ", &narrow, 1);
-            (finding.help(help.clone()), (false, help))
-        }
+        (Advice::Help(help), _) => (finding.help(help.clone()), (false, help)),
     }
 }
 
@@ -184,11 +179,14 @@ fn advice(
     }
     let all = last.reached.is_within(&rule.asked)?;
     let refused = decision(last.rule).is_some_and(refuses);
-    Ok(match (fate(linted, rule, &left)?, decision(rule.rule).is_some_and(refuses)) {
+    let refusing = verdict(rule).is_some_and(refuses);
+    Ok(match (fate(linted, rule, &left)?, refusing) {
         (Some(what), _) if decision(last.rule).is_some() => {
-            Advice::Nothing(format!("what it asks for is {what} by line {line}"))
+            Advice::Nothing(format!("what would be left for it is {what} by line {line}"))
         }
-        (Some(what), _) => Advice::Nothing(format!("what it asks for is {what} without it")),
+        (Some(what), _) => {
+            Advice::Nothing(format!("what would be left for it is {what} without it"))
+        }
         (None, true) if all && refused => {
             Advice::Nothing(format!("what it asks for is refused by line {line}"))
         }
@@ -205,17 +203,27 @@ fn advice(
 
 /// What becomes of packets, in a word, where it is what a rule says.
 fn fate(linted: &Linted<'_>, rule: &Ruled<'_>, packets: &Packets) -> Result<Option<&'static str>> {
-    let by_chain = match rule.rule.target {
-        Jump::Jump(chain) | Jump::Goto(chain) => refusal(rule.table, chain),
-        _ => None,
-    };
-    let Some(verdict) = decision(rule.rule).or(by_chain) else { return Ok(None) };
+    let Some(verdict) = verdict(rule) else { return Ok(None) };
     let alike = linted.with_verdict(rule.table, verdict)?;
     // Nobody lets in packets for their being INVALID.
     let counts = match refuses(verdict) {
         true => packets.clone(),
         false => packets.less(&linted.in_states(ct::INVALID | ct::UNTRACKED)?)?,
     };
-    let all = !counts.is_empty() && counts.is_within(&alike)?;
-    Ok(all.then(|| verdict_word(verdict)))
+    if counts.is_empty() || !counts.is_within(&alike)? {
+        return Ok(None);
+    }
+    Ok(Some(match packets.is_within(&alike)? {
+        true => verdict_word(verdict),
+        false => "accepted, unless INVALID or untracked,",
+    }))
+}
+
+/// What a rule does with its packets: of one that leads into a chain which refuses all, that.
+fn verdict(rule: &Ruled<'_>) -> Option<Verdict> {
+    let by_chain = match rule.rule.target {
+        Jump::Jump(chain) | Jump::Goto(chain) => refusal(rule.table, chain),
+        _ => None,
+    };
+    decision(rule.rule).or(by_chain)
 }

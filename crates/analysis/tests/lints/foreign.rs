@@ -41,9 +41,17 @@ fn the_rule_of_a_chain_that_takes_all_is_named() {
     }
     // What would be let in anyway gains nothing higher up.
     let help = alike.help.as_deref().unwrap();
-    assert!(help.starts_with("narrow line 10 where it lets in too much"), "{help}");
+    assert!(help.starts_with("it matters only where STATEFUL is to let in less"), "{help}");
     let help = otherwise.help.as_deref().unwrap();
-    assert!(help.contains("narrow line 10 or put it above line 6"), "{help}");
+    assert!(help.contains("put it above line 6"), "{help}");
+    // A refusal of all the rest is not put above them.
+    let closed = source
+        .replace("-A INPUT -s 192.0.2.0/24 -j DROP", "-A INPUT -j dump")
+        .replace(":STATEFUL", ":dump - [0:0]\n:STATEFUL")
+        .replace("-A STATEFUL -j DROP", "-A STATEFUL -j DROP\n-A dump -j LOG\n-A dump -j DROP");
+    let found = findings(&closed, "rule-unreachable", None);
+    let help = found[1].help.as_deref().unwrap();
+    assert!(!help.contains("put it above"), "{help}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn the_rule_behind_which_nothing_is_left_is_named() {
         ("-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n", "to have it asked, put it above line"),
         ("-A INPUT -j LOG\n", "to have it asked, put it above line"),
         // Above, a rule that refuses what is refused does nothing either.
-        ("-A INPUT -i eth0 -p udp -j DROP\n", "what it asks for is dropped by line"),
+        ("-A INPUT -i eth0 -p udp -j DROP\n", "what would be left for it is dropped by line"),
         ("-A INPUT -j REJECT\n", "what it asks for is refused by line"),
         ("-A INPUT -i lo -p tcp -j ACCEPT\n", "what it asks for is accepted by line 5"),
     ] {
