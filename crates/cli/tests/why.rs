@@ -264,3 +264,19 @@ fn the_page_about_a_whole_answer_is_what_the_command_prints() {
     }
     assert_eq!(page, wanted, "to accept: KEEPSTATE_BLESS=1 cargo test -p keepstate-cli --test why");
 }
+
+#[test]
+fn rules_that_do_each_others_work_are_told_to_be_asked_one_by_one() {
+    let at = folder("why-together");
+    let path = at.join("rules.v4");
+    let alone = OLD.replace(" --dport 21 ", " --dport 80 ");
+    let all = |text: &str| {
+        std::fs::write(&path, text).expect("a file");
+        stdout(&keepstate(&["why", "--rules", &path.to_string_lossy(), "--all"]))
+    };
+    let (both, one) = (all(&alone), all(OLD));
+    std::fs::remove_dir_all(&at).expect("removed");
+    assert!(both.contains("not needed") && both.contains("never reached"), "{both}");
+    assert!(both.contains("as long as one of them stays"), "{both}");
+    assert!(!one.contains("as long as"), "{one}");
+}

@@ -7,7 +7,7 @@ use crate::rulesets::{self, Loaded};
 use crate::setting::Setting;
 use crate::{exit::Exit, terminal::Terminal};
 use keepstate_analysis::copy::copy;
-use keepstate_analysis::why::{Asked, Place, WhyTold, find, places, render, render_line};
+use keepstate_analysis::why::{Asked, Need, Place, WhyTold, find, places, render, render_line};
 use keepstate_ruleset::model::{Ruleset, TableName};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,13 @@ enum Format {
     Json,
 }
 
+/// What several rules without need have in common.
+const TOGETHER: &str = "
+Each rule is asked about by itself: of rules that do each other's work none is
+needed, as long as one of them stays. `keepstate diff` tells what changes
+without several.
+";
+
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
     match why(arguments, terminal) {
         Ok(()) => Exit::Clean,
@@ -75,7 +82,13 @@ fn why(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         (Format::Text, None) => {
             told.iter().map(|one| render(one, &style)).collect::<Vec<_>>().join("\n")
         }
-        (Format::Text, Some(_)) => told.iter().map(|one| render_line(one, &style)).collect(),
+        (Format::Text, Some(_)) => {
+            let lines: String = told.iter().map(|one| render_line(one, &style)).collect();
+            let count = |need| told.iter().filter(|one| one.need == need).count();
+            let idle = count(Need::NotNeeded);
+            let several = idle > 0 && idle + count(Need::NeverReached) > 1;
+            lines + if several { TOGETHER } else { "" }
+        }
         (Format::Json, _) => match serde_json::to_string_pretty(&told) {
             Ok(text) => text + "\n",
             Err(error) => {
