@@ -85,7 +85,8 @@ pub(crate) struct Setting {
     #[arg(long, value_name = "NAME=VALUE")]
     sysctl: Vec<String>,
     /// Sets that rules name (-m set, -j SET), as `ipset save` prints them; their time begins with the
-    /// first packet
+    /// first packet. Where one is not given, `reach` leaves open whether a packet is in it and `trace`
+    /// takes it to be empty; what replays captures refuses the rules
     #[arg(long, value_name = "FILE")]
     ipset: Vec<PathBuf>,
     /// Accounting objects that rules name (-m nfacct), as `nfacct list` prints them
