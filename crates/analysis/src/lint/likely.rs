@@ -352,6 +352,11 @@ impl Linted<'_> {
         Ok(packets.clone())
     }
 
+    /// Those of these packets that came in by the interface that leads outside, where the rules tell which one it is.
+    pub fn came_from_outside(&self, packets: &Packets) -> Result<Packets> {
+        packets.and(&self.space.all_of(Group::In, &self.likely()?.around.outer)?)
+    }
+
     /// Those of these packets that may come there.
     pub fn real(&self, packets: &Packets) -> Result<Packets> {
         packets.and(&self.likely()?.real)

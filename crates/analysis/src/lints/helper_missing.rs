@@ -32,7 +32,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let has = |name: &str| {
         assigned.iter().any(|one| helpers::named(one).is_some_and(|helper| helper.name == name))
     };
-    for helper in NEEDED.iter().filter(|name| !has(name)).filter_map(|name| helpers::named(name)) {
+    let family = linted.ruleset.family;
+    let lacking = NEEDED.iter().filter(|name| !has(name)).filter_map(|name| helpers::named(name));
+    for helper in lacking.filter(|helper| helper.serves(family)) {
         let number = if helper.watches == "tcp" { 6 } else { 17 };
         let port = u128::from(helper.port);
         let control = linted

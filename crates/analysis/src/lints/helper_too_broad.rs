@@ -1,7 +1,7 @@
 //! A helper for connections from anyone to anyone.
 
 use crate::algebra::Way;
-use crate::algebra::space::{Packets, Result};
+use crate::algebra::space::{Group, Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
 use crate::lints::and;
@@ -55,13 +55,29 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     for (other, _) in others {
         finding = finding.label(other.rule.span, "so does this one");
     }
-    if let Some(packet) = linted.example(read)? {
+    if let Some(packet) = linted.example(&rather_outwards(linted, read)?)? {
         finding = finding.evidence(format!("for instance {packet}"));
     }
     found.push(
-        finding.help("name the interface of those who are to use it (-i), or the servers (-d)"),
+        finding.help(
+            "name the servers (-d), or at least the interface of those who are to use it (-i)",
+        ),
     );
     Ok(())
+}
+
+/// Those of these packets that go from inside to a stranger, if there are any: it is there that a client can be made to
+/// announce what it does not want.
+fn rather_outwards(linted: &Linted<'_>, read: &Packets) -> Result<Packets> {
+    let through = read.and(&Way::Through.packets(&linted.space)?)?;
+    let outwards = linted.rather_outside(&through, Group::Out)?;
+    let came = linted.came_from_outside(&outwards)?;
+    for wanted in [outwards.less(&came)?, outwards] {
+        if !wanted.is_empty() {
+            return Ok(wanted);
+        }
+    }
+    Ok(read.clone())
 }
 
 /// Whether some of what the helper of a rule announces would be refused without it.

@@ -5,6 +5,7 @@ use crate::algebra::{Example, Way};
 use crate::lint::finding::{Edit, Expected, Finding, Fix, Lint, Severity};
 use crate::lint::linted::{Linted, decision};
 use crate::lint::proof::packet_words;
+use crate::lints::source_port_trusted::port_numbers;
 use crate::lints::{and, is_ipv6_off, ports_told, refused_somewhere};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Inverted, TableName};
@@ -38,6 +39,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&linted.within(Field::Protocol, 6, 6)?)?
         // Services of one's own; those further down may be open to everybody.
         .and(&linted.within(Field::DestinationPort, 1_024, 32_767)?)?;
+    let named = named_ports(linted)?;
     let mut sides = Vec::new();
     for (way, outward, side) in [(Way::In, false, "-i"), (Way::Out, true, "-o")] {
         // Where no rule names it, it is one of the interfaces that are not told apart.
@@ -53,8 +55,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let port = [Group::Field(Field::DestinationPort)];
         let open = linted.space.some_alike(&passed.and(&wanted)?, &port)?;
         let refused = wanted.less(&open)?;
-        // What is let pass by lo itself is so on purpose; what is open to everybody is not enough.
-        if refused.is_empty()
+        // What is let pass by lo itself is so on purpose; what is open to everybody is not enough; a port that a rule
+        // closes by its number is that rule's matter.
+        if refused.less(&named)?.is_empty()
             || is_meant(linted, side, &wanted)?
             || !refused_somewhere(linted, way)?
         {
@@ -75,6 +78,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     found.extend(told(linted, &sides)?);
     Ok(())
 }
+
+/// Packets to ports that rules of the table filter name, but not in wide ranges.
+fn named_ports(linted: &Linted<'_>) -> Result<Packets> {
+    let mut ranges = Vec::new();
+    for rule in linted.rules.iter().filter(|rule| rule.table.name == TableName::Filter) {
+        let options = rule.words.options(&["--dport", "--dports", "--ports"]);
+        let parts = options.filter(|option| !option.not).flat_map(|one| one.value().split(','));
+        let ports = parts.filter_map(port_numbers).map(|(low, high)| (low.into(), high.into()));
+        ranges.extend(ports.filter(|(low, high): &(u128, u128)| high.saturating_sub(*low) < WIDE));
+    }
+    linted.space.all_of(Group::Field(Field::DestinationPort), &ranges)
+}
+
+/// Ports of a range that stands for all services rather than for some.
+const WIDE: u128 = 1_000;
 
 /// Whether a rule that names the loopback interface accepts some of these packets.
 fn is_meant(linted: &Linted<'_>, side: &str, wanted: &Packets) -> Result<bool> {

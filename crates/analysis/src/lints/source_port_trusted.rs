@@ -69,12 +69,40 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                     "{} is accepted by this rule",
                     crate::lint::plain::words(&packet)
                 ))
-                .help("-m conntrack --ctstate ESTABLISHED lets answers in, and nobody else"),
+                .help(help(rule)),
             );
             break;
         }
     }
     Ok(())
+}
+
+/// UDP ports of services that are asked by broadcast or multicast: DHCP, NetBIOS, SSDP, WS-Discovery, mDNS.
+const ASKED_OF_ALL: [u16; 8] = [67, 68, 137, 138, 547, 1_900, 3_702, 5_353];
+
+/// What lets answers in and nobody else. Who answers what was asked of everybody has another address than the one that
+/// was asked: that is no answer for tracking.
+fn help(rule: &Ruled<'_>) -> String {
+    let asked = rule.words.options(&["--sport", "--sports"]);
+    let mut ports = asked.flat_map(|option| option.value().split(',').flat_map(port_numbers));
+    let by_all = rule.words.header("-p").is_some_and(|option| option.value() == "udp")
+        && ports.any(|(low, high)| ASKED_OF_ALL.iter().any(|one| (low..=high).contains(one)));
+    let mut help =
+        String::from("-m conntrack --ctstate ESTABLISHED lets answers in, and nobody else");
+    if by_all {
+        help.push_str(
+            "; answers to what was asked by broadcast or multicast have no such state: for these name the network that they come from (-s)",
+        );
+    }
+    help
+}
+
+/// A port, or a range of ports, as they are written.
+pub(super) fn port_numbers(written: &str) -> Option<(u16, u16)> {
+    match written.split_once(':') {
+        Some((low, high)) => Some((low.parse().unwrap_or(0), high.parse().unwrap_or(u16::MAX))),
+        None => written.parse().ok().map(|port| (port, port)),
+    }
 }
 
 /// A port that clients have, and no service.
@@ -96,10 +124,7 @@ fn liked(linted: &Linted<'_>) -> Result<Vec<Packets>> {
 fn trusts(rule: &Ruled<'_>) -> bool {
     let mut asked = rule.words.options(&["--sport", "--sports"]).peekable();
     let is_servers = |option: &OptionWords| {
-        let mut parts = option.value().split(',').map(|part| match part.split_once(':') {
-            Some((low, high)) => (low.parse().unwrap_or(0), high.parse().unwrap_or(u16::MAX)),
-            None => (part.parse().unwrap_or(0_u16), part.parse().unwrap_or(0_u16)),
-        });
+        let mut parts = option.value().split(',').filter_map(port_numbers);
         !option.not && !parts.any(|(low, high)| low < high && high >= 32_768)
     };
     asked.peek().is_some() && asked.all(is_servers)

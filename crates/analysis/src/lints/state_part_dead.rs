@@ -90,7 +90,11 @@ fn helper_lacking(linted: &Linted<'_>, rule: &Ruled<'_>) -> Option<(String, Stri
     {
         return None;
     }
+    let family = linted.ruleset.family;
     Some(match helpers::named(name) {
+        Some(helper) if !helper.serves(family) => {
+            (format!("Linux has the helper {name} for IPv4 alone"), "take the rule out".into())
+        }
         Some(_) => (
             format!(
                 "no rule assigns the helper {name}, and kernels since 6.0 assign none by themselves"

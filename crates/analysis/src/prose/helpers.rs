@@ -1,6 +1,7 @@
 //! Conntrack helpers of Linux: what they watch and what they expect.
 
-use keepstate_conntrack::helpers::Name;
+use keepstate_conntrack::helpers::{HELPERS as HELPERS_OF_LINUX, Name};
+use keepstate_packet::Family;
 
 /// A helper.
 #[derive(Debug)]
@@ -110,6 +111,14 @@ pub const HELPERS: &[HelperProse] = &[
         here: true,
     },
 ];
+
+impl HelperProse {
+    /// Whether Linux has it for this family.
+    #[must_use]
+    pub fn serves(&self, family: Family) -> bool {
+        HELPERS_OF_LINUX.iter().any(|one| one.name == self.name && one.families.contains(&family))
+    }
+}
 
 /// The helper of this name, or what an instance of this name is of: `ftp-2121` is `ftp`.
 #[must_use]

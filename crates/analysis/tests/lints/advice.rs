@@ -60,6 +60,11 @@ fn a_rule_for_a_helper_that_nothing_assigns_is_dead_as_a_whole() {
         assert!(found.text.starts_with("this rule never matches"), "{}", found.text);
         assert!(found.text.contains(says) && found.fix.is_none(), "{}", found.text);
     }
+    // Of the family of ICMPv6 there is none of that name to assign.
+    let source = filter(CLOSED, &format!("-A INPUT -p ipv6-icmp -j ACCEPT\n{}", rules("irc")));
+    let found = one(&source, "state-part-dead");
+    assert!(found.text.contains("for IPv4 alone"), "{}", found.text);
+    assert_eq!(found.help.as_deref(), Some("take the rule out"));
     let found = one(&format!("{assign}{}", filter(CLOSED, &rules("sip"))), "state-part-dead");
     assert!(found.fix.unwrap().text.contains("--ctstate RELATED"), "{}", found.text);
 }

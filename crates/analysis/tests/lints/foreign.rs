@@ -312,6 +312,26 @@ fn a_trusted_port_is_shown_where_no_other_rule_opens_the_way() {
 }
 
 #[test]
+fn answers_of_what_is_asked_by_broadcast_are_not_established() {
+    let of = |port: u16| {
+        let rule = format!("-A INPUT -p udp -m udp --sport {port} -j ACCEPT\n");
+        one(&filter(["DROP", "DROP", "ACCEPT"], &rule), "source-port-trusted").help.unwrap()
+    };
+    assert!(of(137).contains("by broadcast or multicast"), "{}", of(137));
+    assert!(!of(53).contains("broadcast"), "{}", of(53));
+}
+
+#[test]
+fn a_port_that_a_rule_closes_is_not_the_loopback_interface() {
+    let rules = "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n";
+    let open = filter(["ACCEPT", "ACCEPT", "ACCEPT"], rules);
+    assert!(findings(&open, "loopback-blocked", None).is_empty());
+    one(&filter(["DROP", "ACCEPT", "ACCEPT"], rules), "loopback-blocked");
+    let wide = rules.replace("8080", "1024:65535");
+    one(&filter(["ACCEPT", "ACCEPT", "ACCEPT"], &wide), "loopback-blocked");
+}
+
+#[test]
 fn who_refuses_is_pointed_at_where_no_policy_is_written() {
     let source = "iptables -A INPUT -p udp --dport 137 -j DROP\n\
                   iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\niptables -A INPUT -j DROP\n";

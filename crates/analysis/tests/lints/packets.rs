@@ -31,6 +31,20 @@ fn nothing_is_passed_on_by_the_loopback_interface() {
 }
 
 #[test]
+fn a_helper_is_shown_with_a_client_inside_and_a_stranger() {
+    let source = format!(
+        "{}{}{}",
+        nat("-A POSTROUTING -s 10.1.0.0/16 -o eth0 -j MASQUERADE\n"),
+        raw("-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\n"),
+        filter(DROP, "-A INPUT -i eth1 -j ACCEPT\n-A FORWARD -i eth1 -j ACCEPT\n")
+    );
+    let found = one(&source, "helper-too-broad");
+    let packet = &found.evidence[0];
+    assert!(packet.contains("tcp 10.1.") && packet.contains("in eth1 out eth0"), "{found:?}");
+    assert!(!packet.contains("> 10."), "{found:?}");
+}
+
+#[test]
 fn two_interfaces_that_rules_do_not_tell_apart_are_two() {
     let source = filter(DROP, "-A FORWARD -i vif+ -o vif+ -j LOG\n");
     let found = one(&source, "log-without-limit");
