@@ -49,6 +49,22 @@ fn told(
     let below = |at: RuleAt| linted.rule(rule.table.name, at);
     let policy = |at: RuleAt| rule.table.chain(at.chain).filter(|_| below(at).is_none());
     let policies = deciders.iter().filter_map(|at| policy(*at)).count();
+    if let Some(other) = whole(linted, rule, &deciders)?.filter(|_| !one.ends) {
+        let text = format!(
+            "what this rule takes would be {what} by line {} just the same",
+            linted.line(other.rule.span)
+        );
+        let between = match deciders.len() - 1 {
+            1 => "by 1 rule between".into(),
+            more => format!("by {more} rules between"),
+        };
+        return Ok(Finding::new(rule.rule.span, text)
+            .label(other.rule.span, "asks for all its packets")
+            .evidence(format!(
+                "every packet that it matches is {what} with it and without it, some of them {between}"
+            ))
+            .fix(linted.removal(rule, Expected::Nothing)));
+    }
     let by = match deciders.as_slice() {
         _ if one.ends => format!("by the policy of {}", rule.chain.name),
         [] => "below".into(),
@@ -86,6 +102,22 @@ fn told(
     Ok(finding
         .evidence(format!("every packet that it matches is {what} with it and without it{more}"))
         .fix(linted.removal(rule, Expected::Nothing)))
+}
+
+/// Of several that decide, a rule further down the chain that asks for all its packets: those between take some first.
+fn whole<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+    deciders: &[RuleAt],
+) -> Result<Option<&'l Ruled<'a>>> {
+    let last = deciders.iter().map(|at| at.number).max();
+    let (Some(last), false) = (last, deciders.len() < 2) else { return Ok(None) };
+    if deciders.iter().any(|at| at.chain != rule.at.chain) {
+        return Ok(None);
+    }
+    let at = RuleAt { number: last, ..rule.at };
+    let Some(other) = linted.rule(rule.table.name, at) else { return Ok(None) };
+    Ok(rule.matched.is_within(&other.asked)?.then_some(other))
 }
 
 /// Each of those that decide, of packets that there can be where there are such, and first the one for the plainest.

@@ -36,6 +36,23 @@ fn who_does_the_work_of_a_rule_that_could_go_is_named() {
 }
 
 #[test]
+fn a_rule_that_asks_for_all_is_named_though_others_take_some_first() {
+    let rules = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n\
+                 -A INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT\n\
+                 -A INPUT -s 192.0.2.0/29 -i eth0 -p tcp -m tcp --dport 22:25 -j ACCEPT\n\
+                 -A INPUT -s 192.0.2.0/24 -i eth1 -p tcp -m tcp --dport 20:22 -j ACCEPT\n\
+                 -A INPUT -s 192.0.2.0/24 -p tcp -m multiport --dports 22,80 -j ACCEPT\n";
+    let source = filter(["DROP", "DROP", "ACCEPT"], rules);
+    let found = findings(&source, "rule-redundant", None);
+    let first = &found[0];
+    let line = 1 + source.lines().position(|line| line.contains("--dports 22,80")).unwrap();
+    assert!(first.text.contains(&format!("by line {line} just the same")), "{found:?}");
+    assert!(first.evidence[0].ends_with("some of them by 2 rules between"), "{found:?}");
+    let [label] = first.labels.as_slice() else { panic!("{found:?}") };
+    assert!(text(&source, label.span).contains("--dports 22,80"));
+}
+
+#[test]
 fn rules_of_one_line_are_told_apart() {
     let source = "iptables -P INPUT DROP\niptables -A INPUT -s 192.0.2.7,192.0.2.0/24 -p tcp -j ACCEPT\n\
                   iptables -A INPUT -p udp -j ACCEPT\n";
