@@ -1,8 +1,9 @@
 //! A match without parameters: it asks for everything, or for a default.
 
+use crate::algebra::chain::RuleAt;
 use crate::algebra::space::Result;
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled};
+use crate::lint::linted::{Linted, Ruled, decision};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -50,7 +51,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             let says = rule.words.matches.iter().any(|one| !beside(&one.name))
                 || rule.words.options(&["--ctorigdstport", "--ctorigsrcport"]).next().is_some()
                 || rule.words.options(&["--ctrepldstport", "--ctreplsrcport"]).next().is_some();
-            if !empty || says || written(linted, rule, name).is_none() {
+            if !empty || says || written(linted, rule, name).is_none() || is_paired(linted, rule) {
                 continue;
             }
             let mut finding = Finding::new(
@@ -71,6 +72,27 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the rule before or behind it is the same for another protocol, and asks for no port either: all are meant.
+fn is_paired(linted: &Linted<'_>, rule: &Ruled<'_>) -> bool {
+    let beside = [rule.at.number.checked_sub(1), rule.at.number.checked_add(1)];
+    let mut rules = beside
+        .into_iter()
+        .flatten()
+        .filter_map(|number| linted.rule(rule.table.name, RuleAt { number, ..rule.at }));
+    let ports = ["--dport", "--dports", "--sport", "--sports", "--ports"];
+    rules.any(|other| {
+        let value = |rule: &Ruled<'_>, name: &str| {
+            rule.words.header(name).map(|option| (option.not, option.value().to_string()))
+        };
+        let same = |name: &&str| value(rule, name) == value(other, name);
+        ["-s", "-d", "-i", "-o"].iter().all(same)
+            && other.words.header("-p").is_some()
+            && !same(&"-p")
+            && decision(rule.rule) == decision(other.rule)
+            && other.words.options(&ports).next().is_none()
+    })
 }
 
 /// Matches with a parameter that has a default which few mean.

@@ -322,6 +322,17 @@ fn answers_of_what_is_asked_by_broadcast_are_not_established() {
 }
 
 #[test]
+fn a_rule_for_all_ports_of_two_protocols_has_lost_none() {
+    let of = |more: &str| {
+        let rules = format!("-A INPUT -s 192.0.2.7/32 -p tcp -m tcp -j ACCEPT\n{more}");
+        findings(&filter(["DROP", "DROP", "ACCEPT"], &rules), "parameters-missing", None).len()
+    };
+    assert_eq!(of("-A INPUT -s 192.0.2.7/32 -p udp -m udp -j ACCEPT\n"), 0);
+    assert_eq!(of("-A INPUT -s 192.0.2.7/32 -p udp -m udp --dport 53 -j ACCEPT\n"), 1);
+    assert_eq!(of("-A INPUT -s 192.0.2.8/32 -p udp -m udp -j ACCEPT\n"), 2);
+}
+
+#[test]
 fn a_port_that_a_rule_closes_is_not_the_loopback_interface() {
     let rules = "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n";
     let open = filter(["ACCEPT", "ACCEPT", "ACCEPT"], rules);
