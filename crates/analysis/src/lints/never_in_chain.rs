@@ -1,13 +1,13 @@
 //! A rule that asks for packets that never come to its chain.
 
-use crate::algebra::space::{Packets, Result, STATES};
+use crate::algebra::space::{Group, Packets, Result, STATES};
 use crate::algebra::way::{Outcome, Stage};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, entering};
-use crate::lints::{foremost, lacking, takers, untracks};
+use crate::lints::{and, foremost, lacking, takers, untracks};
 use crate::rule::words::OptionWords;
 use keepstate_ruleset::model::{ChainIndex, Span, TableName};
-use keepstate_ruleset::packet_set::PacketSet;
+use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 use std::collections::BTreeSet;
 
@@ -38,6 +38,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let table = rule.table.name;
         let (mut causes, mut otherwise) = (Vec::new(), None);
         let (mut is_before, mut is_translated) = (false, false);
+        let mut to_widen = None;
         let why = match (table, rule.words.states()) {
             (TableName::Nat, Some(_)) => {
                 "table nat is asked for the first packet of a connection only, which is NEW, or RELATED where a \
@@ -52,11 +53,20 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             _ => {
                 let wanted = on_its_ways(linted, rule)?;
                 let seen = BTreeSet::new();
-                let mut search =
-                    Search { linted, rule, causes, otherwise, is_before, is_translated, seen };
+                let mut search = Search {
+                    linted,
+                    rule,
+                    causes,
+                    otherwise,
+                    is_before,
+                    is_translated,
+                    to_widen,
+                    seen,
+                };
                 let why = search.above((table, rule.at.chain), &wanted)?;
                 (causes, otherwise) = (search.causes, search.otherwise);
                 (is_before, is_translated) = (search.is_before, search.is_translated);
+                to_widen = search.to_widen.filter(|_| why.is_some());
                 match why {
                     Some(why) => why,
                     None => missing(linted, rule, &entering)?,
@@ -75,7 +85,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 "if it is wanted, its packets have to come here before line {line} decides about them; else take it \
                  out"
             )),
-            None => finding.evidence(why).fix(linted.removal(rule, Expected::Nothing)),
+            None => match to_widen {
+                Some(help) => finding.evidence(why).help(help),
+                None => finding.evidence(why).fix(linted.removal(rule, Expected::Nothing)),
+            },
         };
         for (span, text) in causes.into_iter().take(CAUSES_MAX) {
             finding = finding.label(span, text);
@@ -85,6 +98,39 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
+/// Parts of matches by which a chain is chosen, with what they ask for.
+const PARTS: &[(&str, Group)] = &[
+    ("-p", Group::Field(Field::Protocol)),
+    ("-i", Group::In),
+    ("-o", Group::Out),
+    ("-s", Group::Field(Field::Source)),
+    ("-d", Group::Field(Field::Destination)),
+    ("--dport", Group::Field(Field::DestinationPort)),
+    ("--dports", Group::Field(Field::DestinationPort)),
+    ("--sport", Group::Field(Field::SourcePort)),
+    ("--sports", Group::Field(Field::SourcePort)),
+];
+
+/// Parts of jumps that are named.
+const JUMPS_MAX: usize = 3;
+
+/// An option of a rule, of its header or of a match, as it is written.
+fn part(rule: &Ruled<'_>, name: &str) -> Option<String> {
+    let names = [name];
+    let option = rule.words.header(name).or_else(|| rule.words.options(&names).next());
+    option.map(|option| format!("`{}`", option.text()))
+}
+
+/// What a rule does with packets, in a word.
+fn does(rule: &Ruled<'_>) -> &'static str {
+    match decision(rule.rule) {
+        Some(Verdict::Accept) => "accepts",
+        Some(Verdict::Drop) => "drops",
+        Some(Verdict::Reject(_)) => "rejects",
+        _ => "takes",
+    }
+}
+
 /// Rules that are named as causes.
 const CAUSES_MAX: usize = 3;
 
@@ -92,29 +138,31 @@ const CAUSES_MAX: usize = 3;
 struct Search<'l, 'a> {
     linted: &'l Linted<'a>,
     rule: &'l Ruled<'a>,
-    causes: Vec<(Span, &'static str)>,
+    causes: Vec<(Span, String)>,
     /// The line of one of them that decides, and not as the rule does: it is not the rule's fault that it is not asked.
     otherwise: Option<u32>,
     /// It decides in an earlier table.
     is_before: bool,
     /// It decides before destinations are translated, and the rule names one.
     is_translated: bool,
+    /// What to do where no jump lets in what the rule is to open.
+    to_widen: Option<String>,
     seen: BTreeSet<ChainIndex>,
 }
 
 impl<'l, 'a> Search<'l, 'a> {
-    fn name(&mut self, rule: &Ruled<'_>, text: &'static str) {
+    fn name(&mut self, rule: &Ruled<'_>, text: impl Into<String>) {
         if !self.causes.iter().any(|(span, _)| *span == rule.rule.span) {
-            self.causes.push((rule.rule.span, text));
+            self.causes.push((rule.rule.span, text.into()));
         }
     }
 
-    fn takes(&mut self, taker: &Ruled<'_>, text: &'static str) {
+    fn takes(&mut self, taker: &Ruled<'_>, when: &str) {
         let decided = decision(taker.rule);
         if decided.is_some() && decided != decision(self.rule.rule) {
             self.otherwise = self.otherwise.or(Some(self.linted.line(taker.rule.span)));
         }
-        self.name(taker, text);
+        self.name(taker, format!("{} them{when}", does(taker)));
     }
 
     /// Why packets do not come into a chain, in a sentence.
@@ -149,26 +197,68 @@ impl<'l, 'a> Search<'l, 'a> {
                 takers.retain(|taker| !taker.is_opaque);
             }
             if let Some(first) = takers.first() {
-                let line = self.linted.line(first.rule.span);
+                let (line, does) = (self.linted.line(first.rule.span), does(first));
                 // It asks for others, and has them: something has made others of them.
                 let changed = first.asked.and(&here)?.is_empty();
                 let untracked = if changed { self.untracked(&here)? } else { None };
                 why = Some(match untracked {
-                    Some(why) => format!("{why}; line {line} takes them"),
-                    None => format!("line {line} takes them before {} is entered", own.name),
+                    Some(why) => format!("{why}; line {line} {does} them"),
+                    None => format!("line {line} {does} them before {} is entered", own.name),
                 });
             }
-            takers.iter().for_each(|taker| self.takes(taker, "takes them"));
+            takers.iter().for_each(|taker| self.takes(taker, ""));
             self.name(caller, "the chain is entered here");
         }
         if why.is_none()
             && callers.iter().all(|one| one.asked.and(wanted).is_ok_and(|p| p.is_empty()))
         {
             callers.iter().for_each(|caller| self.name(caller, "the chain is entered here"));
-            why = Some(match callers.len() {
-                1 => format!("the rule that leads to {} asks for other packets", own.name),
-                _ => format!("none of the rules that lead to {} asks for such packets", own.name),
-            });
+            why = Some(self.not_let_in(&own.name, &callers, wanted)?);
+        }
+        Ok(why)
+    }
+
+    /// What of the rule's match none of the rules lets in that lead to a chain, in a sentence.
+    fn not_let_in(
+        &mut self,
+        chain: &str,
+        callers: &[&Ruled<'_>],
+        wanted: &Packets,
+    ) -> Result<String> {
+        let space = &self.linted.space;
+        let accepted = self.linted.with_verdict(self.rule.table, Verdict::Accept)?;
+        // Where its packets are let in anyway it would open nothing.
+        if decision(self.rule.rule) == Some(Verdict::Accept) && !wanted.is_within(&accepted)? {
+            let jump = if callers.len() == 1 { "the jump" } else { "a jump" };
+            self.to_widen = Some(format!(
+                "if it is wanted, widen {jump} to {chain}, or put the rule where its packets come; else take it out"
+            ));
+        }
+        let why = match callers.len() {
+            1 => format!("the rule that leads to {chain} asks for other packets"),
+            _ => format!("none of the rules that lead to {chain} asks for such packets"),
+        };
+        let mut let_in = space.none();
+        for caller in callers {
+            let_in = let_in.or(&caller.asked)?;
+        }
+        for (name, group) in PARTS {
+            if space.some_alike(wanted, &[*group])?.and(&let_in)?.is_empty()
+                && let Some(own) = part(self.rule, name)
+            {
+                let mut theirs: Vec<String> = Vec::new();
+                for one in callers.iter().filter_map(|caller| part(caller, name)) {
+                    if !theirs.contains(&one) {
+                        theirs.push(one);
+                    }
+                }
+                let mut named: Vec<&str> = theirs.iter().map(String::as_str).collect();
+                if named.len() > JUMPS_MAX {
+                    named.truncate(JUMPS_MAX - 1);
+                    named.push("others");
+                }
+                return Ok(format!("{why}: for {}, and this one for {own}", and(&named)));
+            }
         }
         Ok(why)
     }
@@ -217,9 +307,10 @@ impl<'l, 'a> Search<'l, 'a> {
         self.is_translated = self.rule.table.name == TableName::Filter
             && self.rule.words.header("-d").is_some_and(|option| !option.not)
             && enders.iter().filter(early).count() == enders.len();
-        enders.iter().for_each(|rule| self.takes(rule, "takes them before"));
+        enders.iter().for_each(|rule| self.takes(rule, " before"));
         Ok(enders.first().map(|rule| {
-            format!("line {} takes them before they come so far", linted.line(rule.rule.span))
+            let line = linted.line(rule.rule.span);
+            format!("line {line} {} them before they come so far", does(rule))
         }))
     }
 
@@ -240,6 +331,13 @@ impl<'l, 'a> Search<'l, 'a> {
         }
         if !left.is_empty() {
             return Ok(None);
+        }
+        // One that leaves all of them untracked is the cause by itself.
+        for other in linted.rules.iter().filter(|other| untracks(other) && !other.is_opaque) {
+            if packets.is_within(&other.matched)? {
+                by = vec![other];
+                break;
+            }
         }
         by.iter().for_each(|rule| self.name(rule, "leaves them untracked"));
         Ok(by.first().map(|rule| {

@@ -197,20 +197,58 @@ fn why_packets_do_not_come_to_a_chain_is_named() {
          -A ssh -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A ssh -s 192.0.2.7/32 -j ACCEPT\n",
     );
     let found = one(&taken, "never-in-chain");
-    assert!(found.evidence[0].contains("takes them before ssh is entered"), "{found:?}");
+    assert!(found.evidence[0].contains("accepts them before ssh is entered"), "{found:?}");
     assert!(text(&taken, found.labels[0].span).starts_with("-A INPUT -m conntrack"), "{found:?}");
     let dropped = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
                    -A PREROUTING -s 10.0.0.0/8 -j DROP\nCOMMIT\n";
     let rule = "-A INPUT -s 10.1.2.3/32 -p tcp -m tcp --dport 22 -j ACCEPT\n";
     let dropped = format!("{dropped}{}", filter(["DROP", "DROP", "ACCEPT"], rule));
     let found = one(&dropped, "never-in-chain");
-    assert!(found.evidence[0].ends_with("takes them before they come so far"), "{found:?}");
+    assert!(found.evidence[0].ends_with("drops them before they come so far"), "{found:?}");
     let asked = filter(
         ["DROP", "DROP", "ACCEPT"],
         ":services - [0:0]\n-A INPUT -p tcp -j services\n-A services -p udp -m udp --dport 53 -j ACCEPT\n",
     );
     let found = one(&asked, "never-in-chain");
-    assert_eq!(found.evidence, ["the rule that leads to services asks for other packets"]);
+    let says = "the rule that leads to services asks for other packets: for `-p tcp`, and this one for `-p udp`";
+    assert_eq!(found.evidence, [says]);
+}
+
+#[test]
+fn the_rule_that_leaves_all_untracked_is_named_alone() {
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+               -A PREROUTING -s 203.0.113.7/32 -i in -p udp -m udp --dport 53 -j NOTRACK\n\
+               -A PREROUTING -d 203.0.113.7/32 -p udp -m udp --dport 53 -j NOTRACK\nCOMMIT\n";
+    let rules = ":dns - [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED,UNTRACKED -j ACCEPT\n\
+                 -A FORWARD -d 203.0.113.0/25 -o in -j dns\n\
+                 -A dns -s 203.0.113.0/25 -d 203.0.113.7/32 -p udp -m conntrack --ctstate NEW -m udp --dport 53 -j ACCEPT\n";
+    let source = format!("{raw}{}", filter(["DROP", "DROP", "ACCEPT"], rules));
+    let found = one(&source, "never-in-chain");
+    assert!(found.evidence[0].starts_with("line 5 leaves them untracked"), "{found:?}");
+    let said: Vec<&str> = found.labels.iter().map(|label| label.text.as_str()).collect();
+    assert_eq!(said, ["leaves them untracked", "accepts them", "the chain is entered here"]);
+}
+
+#[test]
+fn what_no_jump_lets_in_is_named_and_a_service_is_not_lost() {
+    let rules = |policy, rule: &str| {
+        let rules = format!(
+            ":inside - [0:0]\n-A FORWARD -d 10.1.0.0/24 -o eth1 -j inside\n\
+             -A FORWARD -d 224.0.0.0/4 -o eth1 -j inside\n-A inside {rule}\n"
+        );
+        one(&filter(["DROP", policy, "ACCEPT"], &rules), "never-in-chain")
+    };
+    let opens = "-s 10.2.0.0/24 -d 10.9.0.44/32 -p udp -m udp --dport 53 -j ACCEPT";
+    let found = rules("DROP", opens);
+    let says = "none of the rules that lead to inside asks for such packets: for `-d 10.1.0.0/24` and \
+                `-d 224.0.0.0/4`, and this one for `-d 10.9.0.44/32`";
+    assert_eq!(found.evidence, [says]);
+    let help = found.help.as_deref().unwrap();
+    assert!(help.starts_with("if it is wanted, widen a jump to inside, or put"), "{help}");
+    assert!(help.ends_with("else take it out") && found.fix.is_none(), "{help}");
+    // Where it would open nothing it may go.
+    assert!(rules("ACCEPT", opens).fix.is_some());
+    assert!(rules("DROP", &opens.replace("ACCEPT", "DROP")).fix.is_some());
 }
 
 #[test]
