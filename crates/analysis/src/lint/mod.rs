@@ -12,6 +12,7 @@ pub mod fix;
 mod likely;
 pub mod linted;
 mod owned;
+pub mod placed;
 pub mod plain;
 pub mod played;
 pub mod proof;

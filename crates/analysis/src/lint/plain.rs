@@ -10,6 +10,7 @@ use keepstate_packet::tcp::{ACK, RST};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, Span, TableName};
 use keepstate_ruleset::packet_set::Field;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The end of an address of a private network that a host may have.
 const CLIENT: u8 = 10;
@@ -26,6 +27,18 @@ pub fn words(packet: &Example) -> String {
         }
     }
     words
+}
+
+/// Whether a packet goes from one host to another, and not to many or from none.
+#[must_use]
+pub fn is_between_hosts(packet: &Example) -> bool {
+    let ends = [packet.source, packet.destination].map(|address| address.ip(packet.family));
+    let all = Some(Ipv4Addr::BROADCAST);
+    let one = |ip: IpAddr| {
+        let v4 = if let IpAddr::V4(ip) = ip { Some(ip) } else { None };
+        !ip.is_unspecified() && !ip.is_multicast() && v4 != all
+    };
+    ends.into_iter().all(one)
 }
 
 impl Linted<'_> {

@@ -65,8 +65,8 @@ mod state_part_dead;
 mod state_rule_missing;
 mod time_is_utc;
 
-use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, STATES};
+use crate::algebra::{Example, Way};
 use crate::lint::finding::{Lint, Severity};
 use crate::lint::linted::{Form, Linted, Ruled, decision, refusal, refuses, verdict_word};
 use keepstate_ruleset::evaluate::CHAIN_DEPTH_MAX;
@@ -191,7 +191,7 @@ fn inside<'l, 'a>(
     linted: &'l Linted<'a>,
     leading: &Ruled<'_>,
     packets: &Packets,
-) -> Result<Option<(&'l Ruled<'a>, String)>> {
+) -> Result<Option<(&'l Ruled<'a>, Example)>> {
     let Some(packet) = linted.plainest(packets)? else { return Ok(None) };
     let values = linted.space.values(&packet);
     let mut chain = match leading.rule.target {
@@ -209,12 +209,23 @@ fn inside<'l, 'a>(
         match taking.map(|one| (one, &one.rule.target)) {
             Some((_, Jump::Jump(to) | Jump::Goto(to))) => chain = *to,
             Some((one, _)) if decision(one.rule).is_some() => {
-                return Ok(Some((one, crate::lint::plain::words(&packet))));
+                return Ok(Some((one, packet)));
             }
             _ => break,
         }
     }
     Ok(None)
+}
+
+/// How a rule comes above another, of another chain: what a script puts in at the head is above what it wrote before.
+fn into(linted: &Linted<'_>, other: &Ruled<'_>) -> String {
+    let (line, chain) = (linted.line(other.rule.span), &other.chain.name);
+    let mut words = linted.text(other.rule.span).split_whitespace();
+    let is_put_in = words.any(|word| matches!(word, "-I" | "--insert"));
+    match linted.form == Form::Script && is_put_in {
+        true => format!("put it in behind line {line}, with `-I {chain}`"),
+        false => format!("put it into {chain} above line {line}"),
+    }
 }
 
 /// How a rule comes above another: what a script puts in at the head is above what it wrote before.
@@ -325,7 +336,7 @@ fn fate_of(
         if both.is_empty() {
             continue;
         }
-        let told = |packet: &crate::algebra::Example| {
+        let told = |packet: &Example| {
             format!("{}: {}", crate::lint::plain::words(packet), verdict_word(other))
         };
         match linted.plainest(wanted)? {

@@ -36,9 +36,16 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             format!("no packet that comes to {} fits this rule", rule.chain.name),
         );
         let table = rule.table.name;
-        let (mut causes, mut otherwise) = (Vec::new(), None);
-        let (mut is_before, mut is_translated) = (false, false);
-        let mut to_widen = None;
+        let mut search = Search {
+            linted,
+            rule,
+            causes: Vec::new(),
+            otherwise: None,
+            is_before: false,
+            is_translated: false,
+            to_widen: None,
+            seen: BTreeSet::new(),
+        };
         let why = match (table, rule.words.states()) {
             (TableName::Nat, Some(_)) => {
                 "table nat is asked for the first packet of a connection only, which is NEW, or RELATED where a \
@@ -52,45 +59,16 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             }
             _ => {
                 let wanted = on_its_ways(linted, rule)?;
-                let seen = BTreeSet::new();
-                let mut search = Search {
-                    linted,
-                    rule,
-                    causes,
-                    otherwise,
-                    is_before,
-                    is_translated,
-                    to_widen,
-                    seen,
-                };
                 let why = search.above((table, rule.at.chain), &wanted)?;
-                (causes, otherwise) = (search.causes, search.otherwise);
-                (is_before, is_translated) = (search.is_before, search.is_translated);
-                to_widen = search.to_widen.filter(|_| why.is_some());
+                search.to_widen = search.to_widen.filter(|_| why.is_some());
                 match why {
                     Some(why) => why,
                     None => missing(linted, rule, &entering)?,
                 }
             }
         };
-        finding = match otherwise {
-            Some(line) if is_before && is_translated => finding.evidence(why).help(format!(
-                "if it is for a service that is forwarded, the DNAT to it is missing: what it translates comes past \
-                 line {line} with the address before; else take it out"
-            )),
-            Some(line) if is_before => finding.evidence(why).help(format!(
-                "if it is wanted, line {line} has to let its packets pass; else take it out"
-            )),
-            Some(line) => finding.evidence(why).help(format!(
-                "if it is wanted, its packets have to come here before line {line} decides about them; else take it \
-                 out"
-            )),
-            None => match to_widen {
-                Some(help) => finding.evidence(why).help(help),
-                None => finding.evidence(why).fix(linted.removal(rule, Expected::Nothing)),
-            },
-        };
-        for (span, text) in causes.into_iter().take(CAUSES_MAX) {
+        finding = search.advised(finding.evidence(why));
+        for (span, text) in search.causes.into_iter().take(CAUSES_MAX) {
             finding = finding.label(span, text);
         }
         found.push(finding);
@@ -163,6 +141,26 @@ impl<'l, 'a> Search<'l, 'a> {
             self.otherwise = self.otherwise.or(Some(self.linted.line(taker.rule.span)));
         }
         self.name(taker, format!("{} them{when}", does(taker)));
+    }
+
+    /// The finding with what to do.
+    fn advised(&self, finding: Finding) -> Finding {
+        let fix = || self.linted.removal(self.rule, Expected::Nothing);
+        match (self.otherwise, &self.to_widen) {
+            (Some(line), _) if self.is_before && self.is_translated => finding.help(format!(
+                "if it is for a service that is forwarded, the DNAT to it is missing: what it translates comes past \
+                 line {line} with the address before; else take it out"
+            )),
+            (Some(line), _) if self.is_before => finding.help(format!(
+                "if it is wanted, line {line} has to let its packets pass; else take it out"
+            )),
+            (Some(line), _) => finding.help(format!(
+                "if it is wanted, its packets have to come here before line {line} decides about them; else take it \
+                 out"
+            )),
+            (None, Some(help)) => finding.help(help.clone()),
+            (None, None) => finding.fix(fix()),
+        }
     }
 
     /// Why packets do not come into a chain, in a sentence.

@@ -43,7 +43,15 @@ fn the_rule_of_a_chain_that_takes_all_is_named() {
     let help = alike.help.as_deref().unwrap();
     assert!(help.starts_with("it matters only where STATEFUL is to let in less"), "{help}");
     let help = otherwise.help.as_deref().unwrap();
-    assert!(help.contains("put it above line 6"), "{help}");
+    let [goes_on, opens] = [
+        "-A STATEFUL -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A STATEFUL -m conntrack --ctstate NEW -j ACCEPT",
+    ]
+    .map(|rule| 1 + source.lines().position(|line| line == rule).unwrap());
+    assert!(help.contains(&format!("put it into STATEFUL above line {opens}")), "{help}");
+    let shown = &otherwise.evidence[2];
+    assert!(shown.starts_with("above line 6 it would get tcp 192.0.2."), "{shown}");
+    assert!(shown.ends_with(&format!("accepted by line {goes_on}")), "{shown}");
     // A refusal of all the rest is not put above them.
     let closed = source
         .replace("-A INPUT -s 192.0.2.0/24 -j DROP", "-A INPUT -j dump")
@@ -52,6 +60,73 @@ fn the_rule_of_a_chain_that_takes_all_is_named() {
     let found = findings(&closed, "rule-unreachable", None);
     let help = found[1].help.as_deref().unwrap();
     assert!(!help.contains("put it above"), "{help}");
+}
+
+#[test]
+fn what_no_packet_comes_to_is_not_put_above_what_it_is_to_leave_alone() {
+    let rules = ":STATEFUL - [0:0]\n-A INPUT -j STATEFUL\n\
+                 -A INPUT -s 198.51.100.0/24 -i eth1 -j ACCEPT\n-A INPUT -i eth1 -j DROP\n\
+                 -A STATEFUL -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                 -A STATEFUL -m conntrack --ctstate NEW -j ACCEPT\n-A STATEFUL -j DROP\n";
+    let source = filter(["DROP", "DROP", "ACCEPT"], rules);
+    let line = |rule| 1 + source.lines().position(|line| line == rule).unwrap();
+    let found = findings(&source, "rule-unreachable", None);
+    let [_, drops] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(
+        drops.help.as_deref().unwrap(),
+        format!(
+            "to have it asked, put it into STATEFUL above line {}; line {}, which accepts some of its packets, has to \
+             come with it and stand above it; else take it out",
+            line("-A STATEFUL -m conntrack --ctstate NEW -j ACCEPT"),
+            line("-A INPUT -s 198.51.100.0/24 -i eth1 -j ACCEPT")
+        )
+    );
+    // No packet of it is one that the other would take.
+    assert!(!drops.evidence.iter().any(|one| one.contains("198.51.100.")), "{drops:?}");
+    // What passes the chain is not for this hook alone: there it would refuse what is passed on.
+    let both = source.replace("-A STATEFUL -j DROP", "-A FORWARD -j STATEFUL\n-A STATEFUL -j DROP");
+    let found = findings(&both, "rule-unreachable", None);
+    let help = found.last().unwrap().help.as_deref().unwrap();
+    let opens = line("-A STATEFUL -m conntrack --ctstate NEW -j ACCEPT");
+    assert!(
+        help.starts_with(&format!("to have it asked, line {opens} has to let in less")),
+        "{help}"
+    );
+    // Where nothing tells those that go on from those that begin, it may stand above.
+    let plain = source
+        .replace("-m conntrack --ctstate NEW ", "")
+        .replace("-m conntrack --ctstate RELATED,ESTABLISHED", "-p icmp");
+    let found = findings(&plain, "rule-unreachable", None);
+    let help = found[1].help.as_deref().unwrap();
+    assert!(
+        help.contains(&format!("put it above line {}; line", line("-A INPUT -j STATEFUL"))),
+        "{help}"
+    );
+    // A sister that takes all of it leaves it nothing anywhere.
+    let less =
+        source.replace("-A INPUT -i eth1 -j DROP", "-A INPUT -s 198.51.100.7/32 -i eth1 -j DROP");
+    let found = findings(&less, "rule-unreachable", None);
+    let help = found.last().unwrap().help.as_deref().unwrap();
+    assert!(help.contains("asks for all that it asks for, and otherwise"), "{help}");
+}
+
+#[test]
+fn a_run_of_rules_names_all_who_decide_and_packets_between_hosts() {
+    let rules = ":STATEFUL - [0:0]\n-A INPUT -j STATEFUL\n\
+                 -A INPUT -s 0.0.0.0/8 -i eth0 -j DROP\n-A INPUT -s 10.0.0.0/8 -i eth0 -j DROP\n\
+                 -A INPUT -i eth0 -p icmp -m icmp --icmp-type 3 -j ACCEPT\n\
+                 -A INPUT -i eth0 -p icmp -m icmp --icmp-type 8 -j ACCEPT\n\
+                 -A STATEFUL -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                 -A STATEFUL -m conntrack --ctstate NEW -j ACCEPT\n-A STATEFUL -j DROP\n";
+    let source = filter(["DROP", "DROP", "ACCEPT"], rules);
+    let found = findings(&source, "rule-unreachable", None);
+    let [bogus, icmp] = found.as_slice() else { panic!("{found:?}") };
+    assert!(bogus.evidence[1].starts_with("tcp 10.0.0."), "{bogus:?}");
+    assert!(bogus.evidence.iter().all(|one| !one.contains("255.255.255.255")), "{bogus:?}");
+    let decides = icmp.labels.iter().filter(|label| label.text.contains("in STATEFUL"));
+    let decides: Vec<&str> = decides.map(|label| text(&source, label.span)).collect();
+    assert!(decides[0].contains("RELATED,ESTABLISHED") && decides[1].contains("NEW"), "{icmp:?}");
+    assert!(icmp.evidence[1].contains("type 3/0") && icmp.evidence[2].contains("type 8/0"));
 }
 
 #[test]
