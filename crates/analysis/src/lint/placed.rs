@@ -35,9 +35,9 @@ fn are_opposite(one: Verdict, other: Verdict) -> bool {
 }
 
 impl<'a> Linted<'a> {
-    /// The rule that a rule without a word of states would overtake just above another: one for packets that begin
-    /// nothing, as are those of connections that there are, which does the opposite. `rather`: packets that the
-    /// example is one of, if it can be.
+    /// The rule that a rule without a word of states would overtake just above another, and that does the opposite: one
+    /// for packets that begin nothing, as are those of connections that there are, or one that would be left nothing of
+    /// what comes so far. `rather`: packets that the example is one of, if it can be.
     pub fn overtaken(
         &self,
         rule: &Ruled<'_>,
@@ -54,7 +54,11 @@ impl<'a> Linted<'a> {
         };
         for one in self.rules.iter().filter(does_otherwise) {
             let lost = one.matched.and(&comes)?;
-            if !lost.is_empty() && self.beginning(&one.asked)?.is_empty() {
+            if lost.is_empty() {
+                continue;
+            }
+            let all = one.matched.and(&above.reached)?.and(&self.possible()?)?;
+            if all.is_within(&comes)? || self.beginning(&one.asked)?.is_empty() {
                 let both = lost.and(rather)?;
                 let shown = self.real(if both.is_empty() { &lost } else { &both })?;
                 let packet = self.plainest(&shown)?.filter(is_between_hosts);

@@ -382,6 +382,14 @@ fn placed<'l, 'a>(
         let is_own = other.at.chain == rule.at.chain;
         match linted.overtaken(rule, other, asked.own)? {
             None if is_own || linted.is_for_its_own(rule, other)? => {
+                let left = other.reached.and(&rule.asked)?;
+                if too_high.is_some()
+                    && let Some(what) = fate(linted, rule, &left)?
+                {
+                    return Ok(Advice::Nothing(format!(
+                        "where it takes nothing from other rules, what is left for it is {what} without it"
+                    )));
+                }
                 let place = if is_own { higher(linted, rule, other) } else { into(linted, other) };
                 return Ok(Advice::Place(format!("to have it asked, {place}"), too_high));
             }

@@ -111,6 +111,26 @@ fn what_no_packet_comes_to_is_not_put_above_what_it_is_to_leave_alone() {
 }
 
 #[test]
+fn what_others_open_by_name_is_not_refused_above_them() {
+    let rules = |last: &str| {
+        let rules = format!(
+            ":hosts - [0:0]\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A FORWARD -j hosts\n\
+             -A FORWARD -i br0 -o br0 -j DROP\n-A hosts -s 10.0.0.1/32 -i br0 -o br0 -j ACCEPT\n-A hosts -j {last}\n"
+        );
+        let source = filter(["DROP", "DROP", "ACCEPT"], &rules);
+        let opens = 1 + source.lines().position(|line| line == "-A hosts -j ACCEPT").unwrap_or(0);
+        (one(&source, "rule-unreachable"), opens)
+    };
+    // Behind them it does nothing.
+    let (found, _) = rules("DROP");
+    assert!(found.evidence.last().unwrap().starts_with("where it takes nothing from"), "{found:?}");
+    assert!(found.fix.is_some(), "{found:?}");
+    let (found, opens) = rules("ACCEPT");
+    let help = found.help.unwrap();
+    assert!(help.contains(&format!("put it into hosts above line {opens}")), "{help}");
+}
+
+#[test]
 fn a_run_of_rules_names_all_who_decide_and_packets_between_hosts() {
     let rules = ":STATEFUL - [0:0]\n-A INPUT -j STATEFUL\n\
                  -A INPUT -s 0.0.0.0/8 -i eth0 -j DROP\n-A INPUT -s 10.0.0.0/8 -i eth0 -j DROP\n\
