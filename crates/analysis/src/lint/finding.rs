@@ -36,7 +36,7 @@ impl Severity {
 pub struct Lint {
     /// Stable name.
     pub code: &'static str,
-    /// How much it weighs.
+    /// How much its findings weigh, at most.
     pub severity: Severity,
     /// What it is, a line.
     pub title: &'static str,
@@ -59,6 +59,8 @@ pub struct Finding {
     pub lint: &'static Lint,
     /// The rule, or the chain's line.
     pub span: Span,
+    /// What it weighs here, where that is less than others of its kind do.
+    pub severity: Option<Severity>,
     /// What is found.
     pub text: String,
     /// Other rules that have to do with it.
@@ -107,12 +109,26 @@ impl Finding {
         Self {
             lint: &crate::lints::NONE,
             span,
+            severity: None,
             text: text.into(),
             labels: Vec::new(),
             evidence: Vec::new(),
             help: None,
             fix: None,
         }
+    }
+
+    /// How much it weighs: no more than its kind.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.severity.map_or(self.lint.severity, |own| own.min(self.lint.severity))
+    }
+
+    /// The same as a note.
+    #[must_use]
+    pub fn as_note(mut self) -> Self {
+        self.severity = Some(Severity::Note);
+        self
     }
 
     /// The same with another rule.

@@ -82,7 +82,8 @@ pub fn lint(
     for lint in all_known {
         let mut found = Vec::new();
         (lint.run)(&mut linted, &mut found)?;
-        all.extend(found.into_iter().map(|finding: Finding| Finding { lint, ..finding }));
+        let of_kind = found.into_iter().map(|finding: Finding| Finding { lint, ..finding });
+        all.extend(of_kind.filter(|finding| finding.severity() >= wanted.severity));
     }
     owned::leave_out(&linted, &mut all);
     all.sort_by_key(|finding| (finding.span.start, finding.span.end));

@@ -233,6 +233,13 @@ fn fates(space: &Space, outcome: &Outcome) -> Result<Vec<(&'static str, Packets)
 /// A packet in words, as `keepstate trace --packet` takes them.
 #[must_use]
 pub fn packet_words(packet: &Example) -> String {
+    let state = STATES.iter().find(|(bit, _)| *bit == packet.state);
+    format!("{}, {}", stateless_words(packet), state.map_or("", |(_, name)| name))
+}
+
+/// The same where tracking has not looked at it.
+#[must_use]
+pub fn stateless_words(packet: &Example) -> String {
     let family = packet.family;
     let written = |address: keepstate_packet::Address| address.written(family).to_string();
     let name = names::protocol_name(packet.protocol);
@@ -265,7 +272,5 @@ pub fn packet_words(packet: &Example) -> String {
             words.push_str(&format!(" {word} {name}"));
         }
     }
-    let state = STATES.iter().find(|(bit, _)| *bit == packet.state);
-    words.push_str(&format!(", {}", state.map_or("", |(_, name)| name)));
     words
 }

@@ -54,7 +54,7 @@ fn one(out: &mut String, file: &File<'_>, finding: &Finding, lines: &Lines, styl
         true => format!("\x1b[{code}m{text}\x1b[0m"),
         false => text,
     };
-    let severity = finding.lint.severity;
+    let severity = finding.severity();
     let color = match severity.as_str() {
         "error" => 31,
         "warning" => 33,
@@ -202,7 +202,7 @@ pub fn json(files: &[File<'_>]) -> String {
             });
             all.push(Told {
                 code: finding.lint.code,
-                severity: finding.lint.severity.as_str(),
+                severity: finding.severity().as_str(),
                 file: file.name,
                 place: place_of(file, finding.span, &lines),
                 text: &finding.text,

@@ -64,7 +64,7 @@ fn result(file: &File<'_>, finding: &Finding, lines: &Lines) -> Value {
     let mut result = json!({
         "ruleId": finding.lint.code,
         "ruleIndex": index,
-        "level": level(finding.lint.severity),
+        "level": level(finding.severity()),
         "message": {"text": text},
         "locations": [{"physicalLocation": location(file, finding.span, lines)}],
     });

@@ -3,6 +3,9 @@
 
 use super::findings;
 use super::told::{filter, one, text};
+use keepstate_analysis::lint::{Severity, Wanted, lint, read};
+use keepstate_packet::Family;
+use keepstate_ruleset::labels::LabelNames;
 
 const NAT: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n";
 
@@ -343,7 +346,36 @@ fn a_service_that_answers_nobody_is_called_so() {
     );
     assert!(dead.evidence[1].ends_with("the service answers nobody"), "{dead:?}");
     let lives = one(&rules("-A OUTPUT -j ACCEPT\n"), "notrack-one-way");
-    assert_eq!(lives.evidence.len(), 1, "{lives:?}");
+    assert!(lives.evidence[1].ends_with(" is accepted by rule 1 of OUTPUT"), "{lives:?}");
+    assert_eq!(lives.severity(), Severity::Note);
+    // What is sent to some hosts is accepted whatever it is.
+    let known = "-A OUTPUT -d 203.0.113.0/24 -j ACCEPT\n\
+                 -A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+    for untracked in [false, true] {
+        let accept =
+            if untracked { "-A OUTPUT -m conntrack --ctstate UNTRACKED -j ACCEPT\n" } else { "" };
+        let found = one(&rules(&format!("{known}{accept}")), "notrack-one-way");
+        let answer = &found.evidence[1];
+        assert!(answer.starts_with("tcp 192.0.2.1:80 > 198.51.100.1:40000 syn ack "), "{answer}");
+        assert!(answer.contains("INVALID is refused by the policy of OUTPUT"), "{answer}");
+        assert_eq!(found.severity(), Severity::Warning);
+        let accept = "-A OUTPUT -p tcp --sport 80 -m conntrack --ctstate UNTRACKED -j ACCEPT";
+        assert_eq!(found.help.as_ref().unwrap().contains(accept), !untracked, "{found:?}");
+    }
+}
+
+#[test]
+fn a_note_of_a_kind_of_warnings_is_passed_over_where_warnings_are_wanted() {
+    let source = format!(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack\nCOMMIT\n{}",
+        filter(["ACCEPT", "DROP", "ACCEPT"], "")
+    );
+    let only = vec!["notrack-one-way".into()];
+    let ruleset = read::ruleset(&source, Family::V4, LabelNames::NONE).unwrap();
+    for (severity, count) in [(Severity::Note, 1), (Severity::Warning, 0)] {
+        let wanted = Wanted { only: only.clone(), severity, ..Wanted::default() };
+        assert_eq!(lint(&source, &ruleset, None, &wanted).unwrap().len(), count);
+    }
 }
 
 #[test]
