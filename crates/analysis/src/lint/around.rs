@@ -42,7 +42,7 @@ pub(super) struct Around {
 
 /// Private addresses (RFC 1918, RFC 6598, RFC 4193), and those of a link (RFC 3927, RFC 4291).
 #[must_use]
-pub(super) fn private(family: Family) -> Values {
+pub(crate) fn private(family: Family) -> Values {
     let words: &[&str] = match family {
         Family::V4 => {
             &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
@@ -101,6 +101,10 @@ impl Around {
                 self.own.extend(numbers.filter(|(low, high)| high - low < OWN_MAX));
             }
         }
+        if translates_own(rule) {
+            // What the host itself sends, it may send anywhere.
+            return;
+        }
         let source = header(linted, rule, "-s");
         let Some(out) = rule.words.header("-o") else { return };
         let Some(plain) = rule.rule.header.out_interface else { return };
@@ -149,6 +153,11 @@ impl Around {
             self.behind.push((linted.space.interface_ranges(&pattern), vec![addresses]));
         }
     }
+}
+
+/// Whether a rule is for what the host itself sends.
+pub(crate) fn translates_own(rule: &Ruled<'_>) -> bool {
+    rule.words.options(&["--src-type"]).any(|option| !option.not && option.value() == "LOCAL")
 }
 
 /// A network of the header of a rule, as a range of numbers.

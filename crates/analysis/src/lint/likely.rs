@@ -30,6 +30,14 @@ const REQUESTS: [u8; 4] =
 const REQUESTS_V6: [u8; 12] =
     [icmpv6::ECHO_REQUEST, 139, 130, 131, 132, 133, 134, 135, 136, 143, 151, 152];
 
+/// What `-m addrtype` says of packets from or for more than one host.
+const MANY: [&str; 4] = [
+    "--src-type BROADCAST",
+    "--dst-type BROADCAST",
+    "--src-type MULTICAST",
+    "--dst-type MULTICAST",
+];
+
 /// The packets that findings name.
 #[derive(Clone, Debug)]
 pub(super) struct Likely {
@@ -61,6 +69,7 @@ impl Likely {
             at.foreign.clone(),
             linted.space.all_of(Group::Field(Field::Protocol), &known)?,
             aliased(linted)?.others()?,
+            at.to_many()?,
         ];
         liked.extend(at.consistent(&around)?);
         liked.push(linted.crossing()?);
@@ -212,6 +221,23 @@ impl<'l, 'a> Places<'l, 'a> {
         Ok(all)
     }
 
+    /// Packets that are no segments where `-m addrtype` says that they are from or for more than one host.
+    fn to_many(&self) -> Result<Packets> {
+        let space = &self.linted.space;
+        let segments =
+            self.by(Field::Protocol, &vec![(tcp::PROTOCOL.into(), tcp::PROTOCOL.into())])?;
+        let mut all = space.every();
+        for unknown in space.unknowns() {
+            let Unknown::Named(text, _) = unknown else { continue };
+            let Some(kind) = text.strip_prefix("addrtype ") else { continue };
+            let Some(variable) = space.known_variable(unknown) else { continue };
+            if MANY.contains(&kind) {
+                all = all.less(&space.variable(variable)?.and(&segments)?)?;
+            }
+        }
+        Ok(all)
+    }
+
     /// Packets that are not passed on: by the loopback interface, or between hosts of a link.
     fn stuck(&self) -> Result<Packets> {
         let mut stuck = self.looped.clone();
@@ -354,7 +380,12 @@ impl Linted<'_> {
 
     /// Those of these packets that came in by the interface that leads outside, where the rules tell which one it is.
     pub fn came_from_outside(&self, packets: &Packets) -> Result<Packets> {
-        packets.and(&self.space.all_of(Group::In, &self.likely()?.around.outer)?)
+        packets.and(&self.outer(Group::In)?)
+    }
+
+    /// Packets that come in, or leave, by an interface behind which rules hide others.
+    pub fn outer(&self, side: Group) -> Result<Packets> {
+        self.space.all_of(side, &self.likely()?.around.outer)
     }
 
     /// Those of these packets that may come there.

@@ -2,6 +2,7 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::{Group, Packets, Result};
+use crate::lint::around::{private, translates_own};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lint::plain::words;
@@ -10,7 +11,7 @@ use crate::witness::network;
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::matches::conntrack as ct;
-use keepstate_ruleset::model::{Jump, TableName};
+use keepstate_ruleset::model::{ChainIndex, Jump, Table, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use keepstate_ruleset::verdict::Verdict;
 
@@ -22,6 +23,9 @@ pub(super) const LINT: Lint = Lint {
     page: include_str!("nat_without_invalid_drop.md"),
     run,
 };
+
+/// What becomes of one that belongs to a translated connection of the host itself.
+const OF_OWN: &str = "one that belongs to a translated connection comes to a port that no program of this host has, which is answered with a reset";
 
 const TRANSLATES: [&str; 5] = ["MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"];
 
@@ -56,14 +60,18 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         }
         let Some((nat, theirs)) = translating(linted, way, &let_through)? else { continue };
         let Some((table, chain, base)) = linted.base(TableName::Filter, hook) else { continue };
+        let own = is_of_own(nat);
         let text = format!(
-            "this translates connections, and {} lets INVALID segments through untranslated",
+            "this translates connections{}, and {} lets INVALID segments through untranslated",
+            if own { " that this host itself opens" } else { "" },
             base.name
         );
-        let side = if way == Way::In { Group::In } else { Group::Out };
-        let Some(packet) = linted.plainest(&linted.rather_outside(&theirs, side)?)? else {
-            continue;
+        let theirs = match (way, own) {
+            (Way::In, true) if is_leaving(nat) => rather_inside(linted, &theirs)?,
+            (Way::In, _) => linted.rather_outside(&theirs, Group::In)?,
+            _ => linted.rather_outside(&theirs, Group::Out)?,
         };
+        let Some(packet) = linted.plainest(&theirs)? else { continue };
         let values = linted.space.values(&packet);
         let accepts = linted.rules.iter().find(|rule| {
             rule.table.name == TableName::Filter
@@ -76,16 +84,92 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             None => Finding::new(nat.rule.span, text)
                 .label(linted.place(TableName::Filter, base), "nothing drops them here"),
         };
+        let what = if own && is_leaving(nat) { OF_OWN } else { what };
         let finding = finding.evidence(format!("{} is accepted: {what}", words(&packet)));
-        let rule = format!("-A {} -m conntrack --ctstate INVALID -j DROP", base.name);
-        let expected = Expected::Only(states(ct::INVALID), "INVALID packets");
-        found.push(
-            finding
-                .help(format!("first in {}: {rule}", base.name))
-                .fix(linted.first_in(table, chain, &rule, expected)),
-        );
+        let finding = dropped_first(linted, finding, table, chain)?;
+        found.push(if own { finding.as_note() } else { finding });
     }
     Ok(())
+}
+
+/// A finding with what to do: the rule that drops INVALID packets first in a chain of filter, one that is there already
+/// moved up.
+fn dropped_first(
+    linted: &Linted<'_>,
+    finding: Finding,
+    table: &Table,
+    chain: ChainIndex,
+) -> Result<Finding> {
+    let name = table.chain(chain).map_or("", |chain| chain.name.as_str());
+    let expected = Expected::Only(states(ct::INVALID), "INVALID packets");
+    let invalid = linted.in_states(ct::INVALID)?;
+    for below in linted.chain_rules(table.name, chain) {
+        if decision(below.rule) != Some(Verdict::Drop) || !below.asked.differ(&invalid)?.is_empty()
+        {
+            continue;
+        }
+        let fix = linted.first_in(table, chain, &below.line, expected.clone());
+        let out = linted.removal(below, expected);
+        let fix = fix.zip(out).map(|(mut fix, out)| {
+            fix.text = format!("move line {} to the head of {name}", linted.line(below.rule.span));
+            fix.edits.extend(out.edits);
+            fix
+        });
+        return Ok(finding
+            .label(below.rule.span, "drops the others, too late for these")
+            .help(format!("this rule first in {name} instead: {}", below.line))
+            .fix(fix));
+    }
+    let rule = format!("-A {name} -m conntrack --ctstate INVALID -j DROP");
+    let fix = linted.first_in(table, chain, &rule, expected);
+    Ok(finding.help(format!("first in {name}: {rule}")).fix(fix))
+}
+
+/// How far a rule is from one that translates what hosts behind this one send: the host's own is further, and what one
+/// host sends to itself is furthest.
+fn distance(rule: &Ruled<'_>) -> u8 {
+    let network = |name| rule.words.header(name).filter(|one| !one.not).map(|one| one.value());
+    match (network("-s"), network("-d")) {
+        (Some(from), Some(to)) if from == to && is_one_host(from) => 2,
+        _ => u8::from(is_of_own(rule)),
+    }
+}
+
+/// Whether a rule translates what the host itself sends, and nothing else.
+fn is_of_own(rule: &Ruled<'_>) -> bool {
+    if is_leaving(rule) { translates_own(rule) } else { is_to_loopback(rule) }
+}
+
+/// Whether a rule is for what is for a loopback address.
+fn is_to_loopback(rule: &Ruled<'_>) -> bool {
+    rule.words.header("-d").is_some_and(|option| {
+        !option.not && network(option.value()).is_some_and(|(to, _)| to.is_loopback())
+    })
+}
+
+/// Whether a network is one address.
+fn is_one_host(network: &str) -> bool {
+    network.split_once('/').is_none_or(|(_, length)| matches!(length, "32" | "128"))
+}
+
+/// Of the answers to what the host itself has sent those of hosts inside, as far as there are any: where rules lead
+/// connections, or in a private network.
+fn rather_inside(linted: &Linted<'_>, answers: &Packets) -> Result<Packets> {
+    let space = &linted.space;
+    let mut led_to = space.none();
+    for change in linted.with_target(&["DNAT"]).flat_map(writes) {
+        if let Change::Among(Field::Destination, ranges) = change {
+            led_to = led_to.or(&space.fielded(Field::Source, &ranges)?)?;
+        }
+    }
+    let private = space.all_of(Group::Field(Field::Source), &private(linted.ruleset.family))?;
+    for liked in [led_to.and(&private)?, private] {
+        let near = answers.and(&liked)?.less(&linted.outer(Group::In)?)?;
+        if !near.is_empty() {
+            return Ok(near);
+        }
+    }
+    Ok(answers.clone())
 }
 
 /// The first rule that translates connections to which some of these packets may belong, and those packets. Of what is
@@ -96,15 +180,14 @@ fn translating<'l, 'a>(
     let_through: &Packets,
 ) -> Result<Option<(&'l Ruled<'a>, Packets)>> {
     let passed_on = Way::Through.packets(&linted.space)?.and(&linted.in_states(ct::NEW)?)?;
-    for rule in linted.with_target(&TRANSLATES) {
+    let mut rules: Vec<_> = linted.with_target(&TRANSLATES).collect();
+    rules.sort_by_key(|rule| distance(rule));
+    for rule in rules {
         if rule.table.name != TableName::Nat {
             continue;
         }
-        let local = rule.words.target_name() == "REDIRECT"
-            || rule.words.options(&["--src-type"]).any(|o| !o.not && o.value() == "LOCAL")
-            || rule.words.header("-d").is_some_and(|option| {
-                !option.not && network(option.value()).is_some_and(|(to, _)| to.is_loopback())
-            });
+        let local =
+            rule.words.target_name() == "REDIRECT" || translates_own(rule) || is_to_loopback(rule);
         let forwards = !rule.matched.and(&passed_on)?.is_empty();
         let (ports, leaving) = (linted.within(Field::Protocol, 6, 6)?, is_leaving(rule));
         if rule.matched.and(&ports)?.is_empty() || leaving && !forwards {
@@ -186,6 +269,12 @@ fn answers(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
                 _ => continue,
             })?;
         }
+        // They come back to the address that it put there.
+        for change in writes(rule) {
+            if let Change::Among(Field::Source, ranges) = change {
+                all = all.and(&space.fielded(Field::Destination, &ranges)?)?;
+            }
+        }
         return Ok(all);
     }
     for part in parts(rule) {
@@ -194,9 +283,8 @@ fn answers(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
         }
     }
     // Who was asked answers: from the port that it was asked at.
-    let Jump::Target(target) = &rule.rule.target else { return Ok(all) };
     let mut port = None;
-    for change in target.effect().writes {
+    for change in writes(rule) {
         match change {
             Change::Among(Field::Destination, ranges) => {
                 all = all.and(&space.fielded(Field::Source, &ranges)?)?;
@@ -214,6 +302,14 @@ fn answers(linted: &Linted<'_>, rule: &Ruled<'_>, way: Way) -> Result<Packets> {
         Some(ranges) => all.and(&space.fielded(Field::SourcePort, &ranges)?)?,
         None => all,
     })
+}
+
+/// What the target of a rule makes of fields.
+fn writes(rule: &Ruled<'_>) -> Vec<Change> {
+    match &rule.rule.target {
+        Jump::Target(target) => target.effect().writes,
+        _ => Vec::new(),
+    }
 }
 
 /// Those of these packets that go from a service to a port as clients have, if there are any.

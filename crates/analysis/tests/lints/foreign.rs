@@ -3,6 +3,7 @@
 
 use super::findings;
 use super::told::{filter, one, text};
+use keepstate_analysis::lint::fix::{How, fix};
 use keepstate_analysis::lint::{Severity, Wanted, lint, read};
 use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
@@ -376,6 +377,86 @@ fn a_note_of_a_kind_of_warnings_is_passed_over_where_warnings_are_wanted() {
         let wanted = Wanted { only: only.clone(), severity, ..Wanted::default() };
         assert_eq!(lint(&source, &ruleset, None, &wanted).unwrap().len(), count);
     }
+}
+
+#[test]
+fn a_segment_belongs_to_a_connection_of_hosts_behind_the_translator() {
+    let bridge = |snat: &str, more: &str| {
+        format!(
+            "{NAT}-A POSTROUTING -o br0 -m addrtype --src-type LOCAL -j {snat}\n{more}\
+             -A OUTPUT -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.0.2:80\nCOMMIT\n{}",
+            filter(
+                ["ACCEPT", "ACCEPT", "ACCEPT"],
+                "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
+            )
+        )
+    };
+    let theirs = "-A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE\n";
+    let source = bridge("MASQUERADE", theirs);
+    let found = one(&source, "nat-without-invalid-drop");
+    assert_eq!(text(&source, found.span), theirs.trim_end());
+    assert!(found.evidence[0].contains(" in eth0, INVALID"), "{found:?}");
+    assert_eq!(found.severity(), Severity::Warning);
+    // Where the host's own are all that is translated, an answer comes from where those lead.
+    let source = bridge(
+        "SNAT --to-source 192.168.123.7",
+        "-A POSTROUTING -s 192.168.0.2/32 -d 192.168.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE\n",
+    );
+    let found = one(&source, "nat-without-invalid-drop");
+    assert!(text(&source, found.span).contains("--src-type LOCAL"), "{found:?}");
+    let answer = "tcp 192.168.0.2:80 > 192.168.123.7:40000 ack in br0, INVALID is accepted";
+    assert!(found.evidence[0].starts_with(answer), "{found:?}");
+    assert!(found.text.contains("that this host itself opens"), "{found:?}");
+    assert_eq!(found.severity(), Severity::Note);
+}
+
+#[test]
+fn what_a_host_sends_to_itself_concerns_nobody_else() {
+    let source = format!(
+        "{NAT}-A OUTPUT -j RETURN\n-A PREROUTING -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.0.2:80\nCOMMIT\n{}",
+        filter(
+            ["ACCEPT", "ACCEPT", "ACCEPT"],
+            "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
+        )
+    );
+    let found = one(&source, "nat-without-invalid-drop");
+    assert_eq!(found.severity(), Severity::Note, "{found:?}");
+    assert!(found.text.contains("that this host itself opens"), "{found:?}");
+}
+
+#[test]
+fn an_answer_comes_to_the_address_that_translation_has_put_there() {
+    let source = format!(
+        "{NAT}-A POSTROUTING -s 10.0.0.0/8 -o eth0 -j SNAT --to-source 203.0.113.7\nCOMMIT\n{}",
+        filter(
+            ["ACCEPT", "ACCEPT", "ACCEPT"],
+            "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
+        )
+    );
+    let found = one(&source, "nat-without-invalid-drop");
+    assert!(found.evidence[0].contains(":80 > 203.0.113.7:40000 ack in eth0"), "{found:?}");
+}
+
+#[test]
+fn a_rule_that_drops_invalid_packets_too_late_is_moved_up() {
+    let source = format!(
+        "{NAT}-A POSTROUTING -s 10.0.0.0/8 -o eth0 -j MASQUERADE\nCOMMIT\n{}",
+        filter(
+            ["DROP", "DROP", "ACCEPT"],
+            "-A FORWARD -s 10.0.0.0/8 -j ACCEPT\n-A FORWARD -m state --state INVALID -j DROP\n\
+             -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+        )
+    );
+    let found = one(&source, "nat-without-invalid-drop");
+    assert!(found.help.as_ref().unwrap().starts_with("this rule first in FORWARD"), "{found:?}");
+    let wanted = Wanted { only: vec!["nat-without-invalid-drop".into()], ..Wanted::default() };
+    let how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
+    let fixed = fix(&source, None, &wanted, how).unwrap();
+    assert!(fixed.left.is_empty(), "{:?}", fixed.left);
+    let forward: Vec<&str> =
+        fixed.text.lines().filter(|line| line.starts_with("-A FORWARD")).collect();
+    assert_eq!(forward.len(), 3, "{}", fixed.text);
+    assert_eq!(forward[0], "-A FORWARD -m state --state INVALID -j DROP");
 }
 
 #[test]
