@@ -460,6 +460,18 @@ fn a_rule_that_drops_invalid_packets_too_late_is_moved_up() {
 }
 
 #[test]
+fn what_is_masqueraded_inwards_goes_in_by_an_interface_of_the_rules() {
+    let rules = "-A INPUT -i eth1 -p tcp -m tcp --dport 3306 -j ACCEPT\n";
+    let source = format!(
+        "{NAT}-A POSTROUTING -j MASQUERADE\nCOMMIT\n{}",
+        filter(["DROP", "ACCEPT", "ACCEPT"], rules)
+    );
+    let found = one(&source, "masquerade-anywhere");
+    let packet = "for instance tcp 198.51.100.1:40000 > 10.0.0.1:80 syn in eth0 out eth1, NEW";
+    assert!(found.evidence[0].starts_with(packet), "{found:?}");
+}
+
+#[test]
 fn the_old_name_is_put_right_wherever_it_stands() {
     let raw = |rules: &str| {
         format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n")
