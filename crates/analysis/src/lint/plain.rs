@@ -3,7 +3,7 @@
 use super::around::is_private;
 use super::decider::Decider;
 use super::linted::{Form, Linted};
-use super::proof::packet_words;
+use super::proof::{packet_words, stateless_words};
 use crate::algebra::Example;
 use crate::algebra::space::{Packets, Result, Unknown};
 use keepstate_packet::tcp::{ACK, RST};
@@ -14,13 +14,24 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// The end of an address of a private network that a host may have.
 const CLIENT: u8 = 10;
+/// The end of an address that stands for all hosts of a network.
+const EVERYBODY: u8 = 255;
 /// Most pairs of the one address with itself that are passed over.
 const ALONE_MAX: usize = 16;
 
 /// A packet in words, with what has to hold that no field of it says.
 #[must_use]
 pub fn words(packet: &Example) -> String {
-    let mut words = packet_words(packet);
+    with_unknowns(packet_words(packet), packet)
+}
+
+/// The same in table raw, which packets come to before tracking has looked at them: none has a state there.
+#[must_use]
+pub fn words_in_raw(packet: &Example) -> String {
+    with_unknowns(stateless_words(packet), packet)
+}
+
+fn with_unknowns(mut words: String, packet: &Example) -> String {
     for (unknown, says) in &packet.unknowns {
         if let (Unknown::Named(text, 0), true) = (unknown, says) {
             words.push_str(&format!(", of which `-m {text}` holds"));
@@ -69,7 +80,31 @@ impl Linted<'_> {
             }
         }
         let example = self.between_two(&set)?.map(|example| self.at_loopback(example));
-        Ok(example.map(|example| self.beside_router(example)))
+        Ok(example.map(|example| self.for_everybody(self.beside_router(example), packets)))
+    }
+
+    /// An address of which a match says that it is one for all hosts of a network looks like one, where such
+    /// a packet is among these.
+    fn for_everybody(&self, mut example: Example, packets: &Packets) -> Example {
+        if !self.is_v4() {
+            return example;
+        }
+        for (kind, is_source) in [("--src-type", true), ("--dst-type", false)] {
+            let text = format!("addrtype {kind} BROADCAST");
+            let holds = |(unknown, says): &(Unknown, bool)| {
+                *says && matches!(unknown, Unknown::Named(one, _) if *one == text)
+            };
+            if !example.unknowns.iter().any(holds) {
+                continue;
+            }
+            let mut other = example.clone();
+            let end = if is_source { &mut other.source } else { &mut other.destination };
+            end.0[3] = EVERYBODY;
+            if self.space.contains(packets, &self.space.values(&other)) {
+                example = other;
+            }
+        }
+        example
     }
 
     /// The first address of a private network usually is its router's: another will do for the client where no rule

@@ -1,8 +1,10 @@
 //! A rule that logs without a limit.
 
+use crate::algebra::Way;
 use crate::algebra::space::{Packets, Result, Unknown};
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled};
+use crate::lint::plain::{words, words_in_raw};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::Field;
@@ -57,18 +59,20 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         // Where it hangs on what a target writes that is not told, or on what is refused behind it, no packet is named.
         let certain =
             linted.space.narrowest_of(&flood, |unknown| matches!(unknown, Unknown::Written(..)))?;
-        let packet = linted.example(&unasked(linted, &certain)?)?;
-        let (text, many) = match asks_nat {
-            true => (
-                "the first packet of every connection that this rule matches is a line in the log",
-                "table nat is asked of first packets only; who begins 100,000 connections a second writes as many lines",
-            ),
-            false => (
-                "every packet that this rule matches is a line in the log",
-                "a sender of 100,000 of them a second writes as many lines",
-            ),
+        let packet = linted.plainest(&unasked(linted, &certain)?)?;
+        let text = match asks_nat {
+            true => {
+                "the first packet of every connection that this rule matches is a line in the log"
+            }
+            false => "every packet that this rule matches is a line in the log",
         };
-        let instance = packet.map_or_else(String::new, |packet| format!("for instance {packet}; "));
+        let many = many(linted, &flood, asks_nat)?;
+        let said = match rule.table.name {
+            TableName::Raw => words_in_raw,
+            _ => words,
+        };
+        let instance =
+            packet.map_or_else(String::new, |packet| format!("for instance {}; ", said(&packet)));
         found.push(
             Finding::new(rule.rule.span, text)
                 .evidence(format!("{instance}{many}"))
@@ -76,6 +80,22 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Who decides how many of the packets of a flood there are.
+fn many(linted: &Linted<'_>, flood: &Packets, asks_nat: bool) -> Result<String> {
+    let strangers = flood.and(&linted.outside()?)?.less(&Way::Out.packets(&linted.space)?)?;
+    let answers = flood.and(&linted.in_states(ct::ESTABLISHED)?)?;
+    let firsts = if asks_nat { "table nat is asked of first packets only; " } else { "" };
+    let many = match (strangers.is_empty(), asks_nat) {
+        (false, true) => "who begins 100,000 connections a second writes as many lines",
+        (false, false) => "a sender of 100,000 of them a second writes as many lines",
+        (true, false) if !answers.is_empty() => {
+            "it is this host that sends them: its programs, and who asks them, decide how many lines that are"
+        }
+        (true, _) => "it is this host that sends them: its programs decide how many lines that are",
+    };
+    Ok(format!("{firsts}{many}"))
 }
 
 /// Those of the packets of a rule in table nat that there may be: each begins a connection.

@@ -460,6 +460,31 @@ fn a_rule_that_drops_invalid_packets_too_late_is_moved_up() {
 }
 
 #[test]
+fn what_a_host_sends_is_logged_by_its_own_doing() {
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j LOG\nCOMMIT\n";
+    let early = one(raw, "log-without-limit");
+    // Tracking has not looked at it.
+    assert!(!early.evidence[0].contains("NEW"), "{early:?}");
+    assert!(early.evidence[0].contains("this host that sends them: its programs, and who asks"));
+    let first = "-A OUTPUT -m conntrack --ctstate NEW -j LOG\n";
+    let first = one(&filter(["ACCEPT", "DROP", "ACCEPT"], first), "log-without-limit");
+    assert!(
+        first.evidence[0].ends_with("its programs decide how many lines that are"),
+        "{first:?}"
+    );
+    let comes =
+        one(&filter(["ACCEPT", "DROP", "ACCEPT"], "-A INPUT -j LOG\n"), "log-without-limit");
+    assert!(comes.evidence[0].contains("NEW; a sender of 100,000 of them"), "{comes:?}");
+}
+
+#[test]
+fn what_comes_from_all_hosts_of_a_network_looks_like_it() {
+    let rules = "-A INPUT -m addrtype --src-type BROADCAST -j LOG\n";
+    let found = one(&filter(["ACCEPT", "DROP", "ACCEPT"], rules), "log-without-limit");
+    assert!(found.evidence[0].contains("udp 198.51.100.255:"), "{found:?}");
+}
+
+#[test]
 fn what_is_masqueraded_inwards_goes_in_by_an_interface_of_the_rules() {
     let rules = "-A INPUT -i eth1 -p tcp -m tcp --dport 3306 -j ACCEPT\n";
     let source = format!(
