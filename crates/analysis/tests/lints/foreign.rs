@@ -427,14 +427,14 @@ fn what_a_host_sends_to_itself_concerns_nobody_else() {
 #[test]
 fn an_answer_comes_to_the_address_that_translation_has_put_there() {
     let source = format!(
-        "{NAT}-A POSTROUTING -s 10.0.0.0/8 -o eth0 -j SNAT --to-source 203.0.113.7\nCOMMIT\n{}",
+        "{NAT}-A POSTROUTING -s 10.0.0.0/8 -o eth0 -j SNAT --to-source 203.0.113.0\nCOMMIT\n{}",
         filter(
             ["ACCEPT", "ACCEPT", "ACCEPT"],
             "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
         )
     );
     let found = one(&source, "nat-without-invalid-drop");
-    assert!(found.evidence[0].contains(":80 > 203.0.113.7:40000 ack in eth0"), "{found:?}");
+    assert!(found.evidence[0].contains(":80 > 203.0.113.0:40000 ack in eth0"), "{found:?}");
 }
 
 #[test]
