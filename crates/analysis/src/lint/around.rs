@@ -106,8 +106,9 @@ impl Around {
             return;
         }
         let source = header(linted, rule, "-s");
-        let Some(out) = rule.words.header("-o") else { return };
-        let Some(plain) = rule.rule.header.out_interface else { return };
+        let leads = leader(linted, rule);
+        let Some(out) = leads.words.header("-o") else { return };
+        let Some(plain) = leads.rule.header.out_interface else { return };
         let numbers = linted.space.interface_ranges(&keepstate_ruleset::model::Inverted {
             inverted: false,
             value: plain.value,
@@ -152,6 +153,22 @@ impl Around {
             };
             self.behind.push((linted.space.interface_ranges(&pattern), vec![addresses]));
         }
+    }
+}
+
+/// Where a rule says by which interface: itself, or the only rule that leads to its chain.
+fn leader<'l, 'a>(linted: &'l Linted<'a>, rule: &'l Ruled<'a>) -> &'l Ruled<'a> {
+    if rule.words.header("-o").is_some() || rule.chain.hook.is_some() {
+        return rule;
+    }
+    let leads = |one: &&Ruled<'_>| {
+        one.table.name == rule.table.name
+            && one.rule.target.chains().iter().any(|(to, _)| *to == rule.at.chain)
+    };
+    let mut leaders = linted.rules.iter().filter(leads);
+    match (leaders.next(), leaders.next()) {
+        (Some(only), None) => only,
+        _ => rule,
     }
 }
 

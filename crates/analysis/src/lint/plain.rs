@@ -80,7 +80,7 @@ impl Linted<'_> {
             }
         }
         let example = self.between_two(&set)?.map(|example| self.at_loopback(example));
-        Ok(example.map(|example| self.for_everybody(self.beside_router(example), packets)))
+        Ok(example.map(|example| self.for_everybody(self.beside_router(example, &set), packets)))
     }
 
     /// An address of which a match says that it is one for all hosts of a network looks like one, where such
@@ -107,9 +107,8 @@ impl Linted<'_> {
         example
     }
 
-    /// The first address of a private network usually is its router's: another will do for the client where no rule
-    /// tells it from that one.
-    fn beside_router(&self, example: Example) -> Example {
+    /// The first address of a private network usually is its router's: another of the set will do for the client.
+    fn beside_router(&self, example: Example, set: &Packets) -> Example {
         let last = if self.is_v4() { 3 } else { 15 };
         let mut source = example.source;
         if !is_private(source.ip(example.family)) || source.0[last] != 1 {
@@ -117,8 +116,8 @@ impl Linted<'_> {
         }
         source.0[last] = CLIENT;
         let other = Example { source, ..example.clone() };
-        let alike = self.space.values(&other) == self.space.values(&example);
-        if alike && other.source != other.destination { other } else { example }
+        let fits = self.space.contains(set, &self.space.values(&other));
+        if fits && other.source != other.destination { other } else { example }
     }
 
     /// The plainest packet of a set between two hosts, where there is one.

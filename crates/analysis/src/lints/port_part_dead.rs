@@ -2,7 +2,7 @@
 
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision};
+use crate::lint::linted::{Linted, Ruled, decision, verdict_word};
 use crate::lints::{foremost, takers};
 use keepstate_ruleset::diagnostic::Label;
 use keepstate_ruleset::packet_set::Field;
@@ -57,14 +57,33 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             told.insert(rule.rule.span.start, rule);
             let mut finding = Finding::new(rule.rule.span, text);
             let wanted = rule.asked.and(&linted.entering(rule))?.and(&lost)?;
-            for taker in foremost(linted, takers(linted, rule, &wanted)?, &wanted)?.iter().take(3) {
-                finding = finding.label(taker.rule.span, "decides about it");
+            let takers = foremost(linted, takers(linted, rule, &wanted)?, &wanted)?;
+            let it = if dead.len() == 1 { "it" } else { "some of them" };
+            for taker in takers.iter().take(3) {
+                finding = finding.label(
+                    taker.rule.span,
+                    match decision(taker.rule) {
+                        Some(verdict) => {
+                            format!("packets to {it} are {} here", verdict_word(verdict))
+                        }
+                        None => format!("decides about {it}"),
+                    },
+                );
             }
-            found.push(
-                finding.evidence(format!(
-                    "of the packets that the rule matches none has {said} there"
-                )),
-            );
+            let evidence = format!("of the packets that the rule matches none has {said} there");
+            let finding = finding.evidence(evidence);
+            found.push(match takers.first().and_then(|first| decision(first.rule)) {
+                Some(above) if Some(above) == decision(rule.rule) => {
+                    let what = if dead.len() == 1 { "it" } else { "they" };
+                    finding.help(format!("{what} may be left out of the list"))
+                }
+                Some(above) => finding.evidence(format!(
+                    "the list says {}, and it is {} above",
+                    decision(rule.rule).map_or("", verdict_word),
+                    verdict_word(above)
+                )).help("put this rule above that one, or take the port out of one of the two, whichever is not meant"),
+                None => finding,
+            });
         }
     }
     Ok(())

@@ -51,6 +51,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             rule.rule.span,
             format!("no packet in state {said} is left for this rule"),
         );
+        // Whatever is left of the list, nothing fits the rest of the rule.
+        if let Some((why, help)) = helper_lacking(linted, rule) {
+            finding.text = format!("this rule never matches: {why}");
+            let option = rule.words.options(&["--helper"]).next().map_or("", |one| one.value());
+            let only = format!("it asks for connections that the helper {option} has announced");
+            found.push(finding.evidence(only).help(help));
+            continue;
+        }
         let wanted = rule.asked.and(&linted.entering(rule))?.and(&linted.in_states(bits)?)?;
         for taker in foremost(linted, takers(linted, rule, &wanted)?, &wanted)?.iter().take(2) {
             finding = finding.label(taker.rule.span, format!("takes {said}"));
@@ -62,14 +70,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 rule.chain.name
             ),
         });
-        found.push(match helper_lacking(linted, rule) {
-            // Whatever is left of the list, nothing fits the rest of the rule.
-            Some((why, help)) => {
-                finding.text = format!("this rule never matches: {why}");
-                finding.help(help)
-            }
-            None => finding.fix(shorter(linted, rule, &live)),
-        });
+        found.push(finding.fix(shorter(linted, rule, &live)));
     }
     Ok(())
 }

@@ -64,6 +64,7 @@ fn a_rule_for_a_helper_that_nothing_assigns_is_dead_as_a_whole() {
     let source = filter(CLOSED, &format!("-A INPUT -p ipv6-icmp -j ACCEPT\n{}", rules("irc")));
     let found = one(&source, "state-part-dead");
     assert!(found.text.contains("for IPv4 alone"), "{}", found.text);
+    assert!(found.labels.is_empty() && !found.evidence[0].contains("ESTABLISHED"), "{found:?}");
     assert_eq!(found.help.as_deref(), Some("take the rule out"));
     let found = one(&format!("{assign}{}", filter(CLOSED, &rules("sip"))), "state-part-dead");
     assert!(found.fix.unwrap().text.contains("--ctstate RELATED"), "{}", found.text);

@@ -578,6 +578,22 @@ fn a_rule_for_all_ports_of_two_protocols_has_lost_none() {
 }
 
 #[test]
+fn a_port_of_a_list_that_is_decided_otherwise_above_is_said_to_be() {
+    let of = |above: &str| {
+        let rules = format!(
+            "-A INPUT -p tcp -m tcp --dport 80 -j {above}\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n"
+        );
+        one(&filter(["DROP", "DROP", "ACCEPT"], &rules), "port-part-dead")
+    };
+    let found = of("DROP");
+    assert_eq!(found.labels[0].text, "packets to it are dropped here");
+    assert_eq!(found.evidence[1], "the list says accepted, and it is dropped above");
+    let found = of("ACCEPT");
+    assert_eq!(found.evidence.len(), 1);
+    assert_eq!(found.help.as_deref(), Some("it may be left out of the list"));
+}
+
+#[test]
 fn a_port_that_a_rule_closes_is_not_the_loopback_interface() {
     let rules = "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n";
     let open = filter(["ACCEPT", "ACCEPT", "ACCEPT"], rules);

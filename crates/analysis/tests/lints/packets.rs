@@ -45,6 +45,29 @@ fn a_helper_is_shown_with_a_client_inside_and_a_stranger() {
 }
 
 #[test]
+fn where_it_is_hidden_is_said_by_the_rule_that_leads_there() {
+    let source = format!(
+        "{}{}{}",
+        nat(":out - [0:0]\n-A POSTROUTING -o eth0 -j out\n-A out -s 10.1.0.0/16 -j MASQUERADE\n"),
+        raw("-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp\n"),
+        filter(
+            DROP,
+            "-A INPUT -i eth1 -j ACCEPT\n-A FORWARD -i eth1 -j ACCEPT\n-A FORWARD -i eth2 -o eth1 -j ACCEPT\n"
+        )
+    );
+    let found = one(&source, "helper-too-broad");
+    assert!(found.evidence[0].contains("out eth0"), "{found:?}");
+}
+
+#[test]
+fn the_first_address_of_a_network_is_its_router_s() {
+    let rules =
+        "-A FORWARD -d 192.168.0.2/32 -j ACCEPT\n-A FORWARD -s 192.168.0.0/24 -i br0 -j LOG\n";
+    let found = one(&filter(DROP, rules), "log-without-limit");
+    assert!(!found.evidence[0].contains("tcp 192.168.0.1:"), "{found:?}");
+}
+
+#[test]
 fn two_interfaces_that_rules_do_not_tell_apart_are_two() {
     let source = filter(DROP, "-A FORWARD -i vif+ -o vif+ -j LOG\n");
     let found = one(&source, "log-without-limit");
