@@ -55,38 +55,49 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
                 continue;
             }
             told.insert(rule.rule.span.start, rule);
-            let mut finding = Finding::new(rule.rule.span, text);
-            let wanted = rule.asked.and(&linted.entering(rule))?.and(&lost)?;
-            let takers = foremost(linted, takers(linted, rule, &wanted)?, &wanted)?;
-            let it = if dead.len() == 1 { "it" } else { "some of them" };
-            for taker in takers.iter().take(3) {
-                finding = finding.label(
-                    taker.rule.span,
-                    match decision(taker.rule) {
-                        Some(verdict) => {
-                            format!("packets to {it} are {} here", verdict_word(verdict))
-                        }
-                        None => format!("decides about {it}"),
-                    },
-                );
-            }
-            let evidence = format!("of the packets that the rule matches none has {said} there");
-            let finding = finding.evidence(evidence);
-            found.push(match takers.first().and_then(|first| decision(first.rule)) {
-                Some(above) if Some(above) == decision(rule.rule) => {
-                    let what = if dead.len() == 1 { "it" } else { "they" };
-                    finding.help(format!("{what} may be left out of the list"))
-                }
-                Some(above) => finding.evidence(format!(
-                    "the list says {}, and it is {} above",
-                    decision(rule.rule).map_or("", verdict_word),
-                    verdict_word(above)
-                )).help("put this rule above that one, or take the port out of one of the two, whichever is not meant"),
-                None => finding,
-            });
+            found.push(decided(linted, rule, (&dead, &lost), text)?);
         }
     }
     Ok(())
+}
+
+/// Says of ports of which nothing is left who decides about them, and whether as the list does.
+fn decided(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    (dead, lost): (&[&str], &Packets),
+    text: String,
+) -> Result<Finding> {
+    let wanted = rule.asked.and(&linted.entering(rule))?.and(lost)?;
+    let takers = foremost(linted, takers(linted, rule, &wanted)?, &wanted)?;
+    let (some, all) = if dead.len() == 1 { ("it", "it") } else { ("some of them", "they") };
+    let mut finding = Finding::new(rule.rule.span, text);
+    for taker in takers.iter().take(3) {
+        let says = match decision(taker.rule) {
+            Some(verdict) => format!("packets to {some} are {} here", verdict_word(verdict)),
+            None => format!("decides about {some}"),
+        };
+        finding = finding.label(taker.rule.span, says);
+    }
+    let said = crate::lints::and(dead);
+    let finding =
+        finding.evidence(format!("of the packets that the rule matches none has {said} there"));
+    let first = takers.first().and_then(|first| decision(first.rule));
+    Ok(match (first, decision(rule.rule)) {
+        (Some(above), Some(here)) if above == here => {
+            finding.help(format!("{all} may be left out of the list"))
+        }
+        (Some(above), Some(here)) => finding
+            .evidence(format!(
+                "the list says {}, and above it is {}",
+                verdict_word(here),
+                verdict_word(above)
+            ))
+            .help(format!(
+                "take {some} out of the list, or out of what is asked above, whichever is not meant"
+            )),
+        _ => finding,
+    })
 }
 
 /// Whether two rules are the same but for their chains.

@@ -587,7 +587,7 @@ fn a_port_of_a_list_that_is_decided_otherwise_above_is_said_to_be() {
     };
     let found = of("DROP");
     assert_eq!(found.labels[0].text, "packets to it are dropped here");
-    assert_eq!(found.evidence[1], "the list says accepted, and it is dropped above");
+    assert_eq!(found.evidence[1], "the list says accepted, and above it is dropped");
     let found = of("ACCEPT");
     assert_eq!(found.evidence.len(), 1);
     assert_eq!(found.help.as_deref(), Some("it may be left out of the list"));
