@@ -2,6 +2,7 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::Result;
+use crate::lint::decider::Decider;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision};
 use crate::lints::answers_dropped::mirrored;
@@ -77,44 +78,49 @@ fn advice(
     }
     let others = takers.iter().filter(|taker| decision(taker.rule) != decision(rule.rule));
     let Some(first) = others.min_by_key(|taker| taker.at) else { return Ok("take it out".into()) };
-    if let Some(refuser) = answers_refused(linted, rule, first)? {
-        let by = match linted.line(refuser.rule.span) {
-            0 => format!("rule {} of {}", refuser.at.number + 1, refuser.chain.name),
-            line => format!("line {line}"),
-        };
-        return Ok(format!(
-            "one of the two has to go: above line {} it would open connections whose answers {by} refuses",
-            line(first)
-        ));
-    }
-    Ok(format!("to have it asked, {}; else take it out", higher(linted, rule, first)))
+    let place = higher(linted, rule, first);
+    let Some(refuser) = answers_refused(linted, rule, first)? else {
+        return Ok(format!("to have it asked, {place}; else take it out"));
+    };
+    // Taking out what decides would not do either.
+    let by = match linted.line(refuser.span) {
+        line if line > 0 && refuser.rule.is_some() => format!("line {line}"),
+        _ => refuser.words(),
+    };
+    Ok(format!(
+        "to have it asked, {place}, and have a rule accept what is ESTABLISHED, for {by} refuses the answers; else take \
+         it out"
+    ))
 }
 
-/// The rule of FORWARD that would refuse the answers to what a rule accepts, if it were asked.
+/// Who would refuse the answers to what a rule accepts, if it were asked.
 fn answers_refused<'l, 'a>(
     linted: &'l Linted<'a>,
     rule: &Ruled<'_>,
     first: &Ruled<'_>,
-) -> Result<Option<&'l Ruled<'a>>> {
+) -> Result<Option<Decider<'l, 'a>>> {
     let accepts = decision(rule.rule) == Some(Verdict::Accept);
     if !accepts || rule.table.name != TableName::Filter || translates_ahead(linted) {
         return Ok(None);
     }
-    let way = Way::Through;
-    let here = first.matched.and(&rule.asked)?.and(&way.packets(&linted.space)?)?;
-    let Some(begins) = linted.plainest(&linted.beginning(&here)?)? else { return Ok(None) };
-    if begins.out_interface.is_none() || begins.in_interface.is_none() {
-        return Ok(None);
+    for (way, back) in [(Way::Through, Way::Through), (Way::In, Way::Out), (Way::Out, Way::In)] {
+        let here = first.matched.and(&rule.asked)?.and(&way.packets(&linted.space)?)?;
+        let Some(begins) = linted.plainest(&linted.beginning(&here)?)? else { continue };
+        let known = |side: &Option<String>| side.as_deref().is_some_and(|name| name != "lo");
+        let (comes, leaves) = (known(&begins.in_interface), known(&begins.out_interface));
+        if (way != Way::Out && !comes) || (way != Way::In && !leaves) {
+            continue;
+        }
+        let answer = mirrored(&begins);
+        let values = linted.space.values(&answer);
+        let passed = linted.space.widest(&linted.passed(back))?;
+        // The rule itself may be for the answers, too.
+        let by_itself = back == way && linted.space.contains(&rule.asked, &values);
+        if !linted.space.contains(&passed, &values) && !by_itself {
+            return linted.refuser(back, &answer);
+        }
     }
-    let answer = mirrored(&begins);
-    let values = linted.space.values(&answer);
-    let passed = linted.space.widest(&linted.passed(way))?;
-    // The rule itself may be for the answers, too.
-    let by_itself = linted.space.contains(&rule.asked, &values);
-    if linted.space.contains(&passed, &values) || by_itself {
-        return Ok(None);
-    }
-    Ok(linted.refuser(way, &answer)?.and_then(|refuser| refuser.rule))
+    Ok(None)
 }
 
 /// Whether destinations are translated: then answers are not what their packets say.

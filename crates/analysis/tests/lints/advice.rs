@@ -2,6 +2,8 @@
 
 use super::told::{filter, one, text};
 use super::{How, Wanted, findings, fix};
+use keepstate_analysis::conversation::{Fate, Place, Spot, conversation};
+use keepstate_analysis::lint::played::Bed;
 use keepstate_packet::Family;
 use keepstate_ruleset::labels::LabelNames;
 
@@ -92,6 +94,32 @@ fn the_rule_that_lets_a_translation_through_asks_for_what_the_translation_asks_f
     assert!(help.contains(&format!("above line {at}:")) && !help.contains("--ctstate"), "{help}");
 }
 
+/// Whether a host on one side of a router is answered by a name server on the other.
+fn asks_for_names(rules: &str) -> bool {
+    let spot =
+        Spot { interfaces: ("in".into(), "out".into()), ..Spot::new(Place::Between, Family::V4) };
+    let run = Bed { text: rules.into(), spot }.run(conversation("dns").unwrap(), |_| {});
+    run.unwrap().played.fate == Fate::Passes
+}
+
+#[test]
+fn a_rule_whose_answers_the_other_way_refuses_is_not_moved_alone() {
+    let rules = |states: &str| {
+        filter(
+            ["DROP", "DROP", "DROP"],
+            &format!(
+                "-A INPUT -i eth0 -j DROP\n-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n{states}"
+            ),
+        )
+    };
+    let help = one(&rules(""), "shadowed-otherwise").help.unwrap();
+    let wanted = "for the policy of OUTPUT refuses the answers; else take it out";
+    assert!(help.ends_with(wanted), "{help}");
+    let states = "-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n";
+    let help = one(&rules(states), "shadowed-otherwise").help.unwrap();
+    assert!(!help.contains("ESTABLISHED"), "{help}");
+}
+
 #[test]
 fn a_rule_is_not_moved_to_where_its_connections_get_no_answer() {
     let rules = |refuses: &str| {
@@ -107,9 +135,22 @@ fn a_rule_is_not_moved_to_where_its_connections_get_no_answer() {
     let source = rules("-A FORWARD -o in -j REJECT --reject-with icmp-port-unreachable\n");
     let found = one(&source, "shadowed-otherwise");
     let help = found.help.unwrap();
-    assert!(help.starts_with("one of the two has to go"), "{help}");
-    let at = 1 + source.lines().position(|line| line.starts_with("-A FORWARD -o in")).unwrap();
-    assert!(help.ends_with(&format!("line {at} refuses")), "{help}");
+    let line = |start: &str| 1 + source.lines().position(|line| line.starts_with(start)).unwrap();
+    let (above, by) = (line("-A FORWARD -i in -j"), line("-A FORWARD -o in"));
+    let wanted = format!(
+        "to have it asked, put it above line {above}, and have a rule accept what is ESTABLISHED, for line {by} \
+         refuses the answers; else take it out"
+    );
+    assert_eq!(help, wanted);
+    // Taken out, the rule above leaves the answers refused; with what is advised they pass.
+    let narrow = "-A FORWARD -i in -o out -p udp -m udp --dport 53 -j ACCEPT\n";
+    let answers = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n";
+    let wide = "-A FORWARD -i in -j REJECT --reject-with icmp-port-unreachable\n";
+    let moved = source.replace(narrow, "").replace(wide, &format!("{narrow}{wide}"));
+    let answered = moved.replacen("-A FORWARD", &format!("{answers}-A FORWARD"), 1);
+    for (text, passes) in [(source.replace(wide, ""), false), (moved, false), (answered, true)] {
+        assert_eq!(asks_for_names(&text), passes, "{text}");
+    }
     let help = one(&rules(""), "shadowed-otherwise").help.unwrap();
     assert!(help.contains("put it above line"), "{help}");
 }
