@@ -2,8 +2,10 @@
 
 use crate::algebra::Way;
 use crate::algebra::space::Result;
+use crate::lint::decider::Decider;
 use crate::lint::finding::{Finding, Lint, Severity};
 use crate::lint::linted::Linted;
+use crate::lints::answers_dropped::mirrored;
 use crate::lints::{is_ipv6_off, refused_somewhere};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -39,16 +41,15 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
     let mut help = String::from(
         "where the host is looked after from afar: -I INPUT -p tcp --dport 22 -j ACCEPT, with -s or -i for those who may",
     );
-    // A way in without a way out is none.
-    let answers = linted
-        .within(Field::Protocol, 6, 6)?
-        .and(&linted.within(Field::SourcePort, 22, 22)?)?
-        .and(&linted.in_states(ct::ESTABLISHED)?)?;
-    let by_lo = linted.left_by("lo")?;
-    if linted.passed(Way::Out).and(&answers)?.less(&by_lo)?.is_empty() {
+    help.push_str(&ahead_of_filter(refuser.as_ref()));
+    // A way in without a way out is none: who is let in gets answers, or does not connect.
+    let answer = mirrored(&packet);
+    let passed = linted.space.widest(&linted.passed(Way::Out))?;
+    if !linted.space.contains(&passed, &linted.space.values(&answer)) {
         help.push_str(
             "; and for the answers: -I OUTPUT -p tcp --sport 22 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
         );
+        help.push_str(&ahead_of_filter(linted.refuser(Way::Out, &answer)?.as_ref()));
     }
     let over = if linted.is_v4() { "IPv4" } else { "IPv6" };
     found.push(
@@ -64,4 +65,14 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .help(help),
     );
     Ok(())
+}
+
+/// Says so where a rule of another table refuses: then none of the table filter lets anything through.
+fn ahead_of_filter(refuser: Option<&Decider<'_, '_>>) -> String {
+    match refuser.and_then(|one| Some((one.rule?.table.name, one.words()))) {
+        Some((table, words)) if table != TableName::Filter => {
+            format!("; {words} in table {} has to let them through as well", table.as_str())
+        }
+        _ => String::new(),
+    }
 }

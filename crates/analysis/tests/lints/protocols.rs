@@ -2,7 +2,12 @@
 
 use super::findings;
 use super::told::{filter, one, text};
-use keepstate_analysis::lint::Finding;
+use keepstate_analysis::conversation::{Fate, Place, Spot, Who, conversation};
+use keepstate_analysis::lint::fix::{How, fix};
+use keepstate_analysis::lint::played::Bed;
+use keepstate_analysis::lint::{Finding, Wanted};
+use keepstate_packet::Family;
+use keepstate_ruleset::labels::LabelNames;
 
 fn raw(rules: &str) -> String {
     format!("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n")
@@ -163,6 +168,54 @@ fn a_way_in_has_a_way_out() {
     assert!(!help(&open).contains("OUTPUT"), "{open:?}");
 }
 
+/// What a help line advises to put in at the head of chains, carried out.
+fn put_in(source: &str, help: &str) -> String {
+    let pieces = help.split("; and for the answers: ").filter_map(|one| one.split_once("-I "));
+    let lines: String = pieces
+        .filter_map(|(_, line)| Some(format!("-I {}ACCEPT\n", line.split_once("ACCEPT")?.0)))
+        .collect();
+    source.replacen("COMMIT", &format!("{lines}COMMIT"), 1)
+}
+
+#[test]
+fn what_is_advised_for_a_way_in_lets_ssh_in() {
+    let spot = Spot {
+        interfaces: ("wlan0".into(), "eth1".into()),
+        ports: (Some(40_000), Some(22)),
+        ..Spot::new(Place::On(Who::Server), Family::V4)
+    };
+    let connects = |text: String| {
+        let run = Bed { text, spot: spot.clone() }.run(conversation("tcp").unwrap(), |_| {});
+        run.unwrap().played.fate == Fate::Passes
+    };
+    let own = "-A INPUT -i lo -j ACCEPT\n-A INPUT -i wlan0 -p tcp -m conntrack --ctstate ESTABLISHED -m tcp --sport 80 -j ACCEPT\n\
+               -A OUTPUT -o lo -j ACCEPT\n-A OUTPUT -o wlan0 -p tcp -m tcp --dport 80 -j ACCEPT\n\
+               -A OUTPUT -o wlan0 -p tcp -m tcp --sport 1024:65535 --dport 1024:65535 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+    // Answers leave to some ports only, to all of them, to none.
+    for (output, wants_more) in [
+        (own.to_string(), true),
+        (format!("{own}-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"), false),
+        ("-A INPUT -p icmp -j ACCEPT\n".into(), true),
+    ] {
+        let source = filter(["DROP", "DROP", "DROP"], &output);
+        let found = one(&source, "no-way-in");
+        assert!(!connects(source.clone()), "{source}");
+        assert_eq!(help(&found).contains("-I OUTPUT"), wants_more, "{found:?}");
+        let opened = put_in(&source, help(&found));
+        assert!(connects(opened.clone()), "{opened}");
+    }
+    // What another table refuses is not let in by this one.
+    let refused = raw("-A PREROUTING -i wlan0 -p tcp -m tcp --dport 22 -j DROP\n")
+        + &filter(
+            ["DROP", "DROP", "ACCEPT"],
+            "-A INPUT -i lo -j ACCEPT\n-A INPUT -i eth0 -j DROP\n",
+        );
+    assert!(findings(&refused, "no-way-in", None).len() == 1);
+    let everywhere = refused.replace("-i wlan0 ", "");
+    let found = one(&everywhere, "no-way-in");
+    assert!(help(&found).contains("rule 1 of PREROUTING in table raw has to let"), "{found:?}");
+}
+
 #[test]
 fn what_has_to_be_accepted_before_the_rest_is_refused() {
     let rules = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n";
@@ -179,16 +232,9 @@ fn what_has_to_be_accepted_before_the_rest_is_refused() {
     let ready = four.replace("COMMIT", "-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT");
     assert_eq!(help(&one(&ready, "nothing-refused")), "a policy of DROP: `:INPUT DROP [0:0]`");
     let script = "ip6tables -P INPUT ACCEPT\nip6tables -A INPUT -p tcp --dport 22 -j ACCEPT\nip6tables -A INPUT -p tcp --dport 443 -j ACCEPT\n";
-    let ruleset = keepstate_analysis::lint::read::ruleset(
-        script,
-        keepstate_packet::Family::V6,
-        keepstate_ruleset::labels::LabelNames::NONE,
-    )
-    .unwrap();
-    let wanted = keepstate_analysis::lint::Wanted {
-        only: vec!["nothing-refused".into()],
-        ..Default::default()
-    };
+    let ruleset =
+        keepstate_analysis::lint::read::ruleset(script, Family::V6, LabelNames::NONE).unwrap();
+    let wanted = Wanted { only: vec!["nothing-refused".into()], ..Default::default() };
     let found = keepstate_analysis::lint::lint(script, &ruleset, None, &wanted).unwrap();
     assert!(help(&found[0]).contains("`ip6tables -P INPUT DROP`"), "{found:?}");
 }
