@@ -1,10 +1,10 @@
 //! Path MTU discovery is cut off: ICMP errors are not let in.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
-use crate::lints::{is_ipv6_off, refused_somewhere, states};
+use crate::lints::{is_ipv6_off, refused_somewhere, state_rule_missing, states};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
 use keepstate_ruleset::packet_set::{Field, PacketSet};
@@ -18,14 +18,9 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
-fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
-    if is_ipv6_off(linted)? {
-        return Ok(());
-    }
-    let (protocol, kind, name) = match linted.is_v4() {
-        true => (1, 3 << 8 | 4, "ICMP type 3 code 4, fragmentation needed"),
-        false => (58, 2 << 8, "ICMPv6 type 2, packet too big"),
-    };
+/// The errors that tell the path MTU, where all of them are refused on a way that TCP connections pass.
+pub(super) fn refused(linted: &Linted<'_>, way: Way) -> Result<Option<Packets>> {
+    let (protocol, kind) = if linted.is_v4() { (1, 3 << 8 | 4) } else { (58, 2 << 8) };
     let errors = linted
         .within(Field::Protocol, protocol, protocol)?
         .and(&linted.within(Field::Icmp, kind, kind)?)?
@@ -33,17 +28,32 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         .and(&linted.outside()?)?;
     let segments =
         linted.within(Field::Protocol, 6, 6)?.and(&linted.in_states(ct::ESTABLISHED)?)?;
+    let passed = linted.passed(way);
+    let has_tcp = !passed.and(&segments)?.is_empty();
+    if !has_tcp || !passed.and(&errors)?.is_empty() || !refused_somewhere(linted, way)? {
+        return Ok(None);
+    }
+    let refused = errors.and(&way.packets(&linted.space)?)?;
+    Ok(Some(if way == Way::Through { refused.and(&linted.crossing()?)? } else { refused }))
+}
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    if is_ipv6_off(linted)? {
+        return Ok(());
+    }
+    let name = match linted.is_v4() {
+        true => "ICMP type 3 code 4, fragmentation needed",
+        false => "ICMPv6 type 2, packet too big",
+    };
     for way in [Way::In, Way::Through] {
-        let passed = linted.passed(way);
-        let has_tcp = !passed.and(&segments)?.is_empty();
-        if !has_tcp || !passed.and(&errors)?.is_empty() || !refused_somewhere(linted, way)? {
+        // The rule that lets the answers in lets the errors in as well, and says so.
+        if way == Way::In && state_rule_missing::is_missing(linted)? {
             continue;
         }
+        let Some(refused) = refused(linted, way)? else { continue };
         let Some((table, chain, base)) = linted.base(TableName::Filter, way.hook()) else {
             continue;
         };
-        let refused = errors.and(&way.packets(&linted.space)?)?;
-        let refused = if way == Way::Through { refused.and(&linted.crossing()?)? } else { refused };
         let Some(packet) = linted.plainest(&refused)? else { continue };
         let refuser = linted.refuser(way, &packet)?;
         let by = refuser.as_ref().map_or_else(String::new, |one| format!(" by {}", one.words()));

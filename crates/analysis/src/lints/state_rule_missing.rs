@@ -1,11 +1,11 @@
 //! The host may open connections, and no answer to them is let in.
 
 use crate::algebra::Way;
-use crate::algebra::space::Result;
+use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::Linted;
 use crate::lint::proof::packet_words;
-use crate::lints::{ports_told, refused_somewhere, states};
+use crate::lints::{icmp_errors_blocked, ports_told, refused_somewhere, states};
 use keepstate_packet::tcp::{ACK, SYN};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::TableName;
@@ -20,23 +20,35 @@ pub(super) const LINT: Lint = Lint {
     run,
 };
 
-fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+/// The answers to what the host may open, where none is let in.
+fn refused_answers(linted: &Linted<'_>) -> Result<Option<Packets>> {
     let tcp = linted.within(Field::Protocol, 6, 6)?;
-    let outside = linted.outside()?;
     let opened = linted.passed(Way::Out).and(&linted.in_states(ct::NEW)?)?.and(&tcp)?;
     // Where answers arrive: the ports that systems give to what they open.
     let answers = tcp
         .and(&linted.within(Field::DestinationPort, 32_768, 65_535)?)?
         .and(&linted.in_states(ct::ESTABLISHED)?)?
-        .and(&outside)?;
+        .and(&linted.outside()?)?;
     let let_in = linted.passed(Way::In).and(&answers)?;
+    let has_rules = linted
+        .base(TableName::Filter, Way::In.hook())
+        .is_some_and(|(_, _, base)| !base.rules.is_empty());
+    let is_missing =
+        has_rules && !opened.is_empty() && let_in.is_empty() && refused_somewhere(linted, Way::In)?;
+    Ok(is_missing.then_some(answers))
+}
+
+/// Whether the rule is missing that lets in answers, and with them the errors about what they belong to.
+pub(super) fn is_missing(linted: &Linted<'_>) -> Result<bool> {
+    Ok(refused_answers(linted)?.is_some())
+}
+
+fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
+    let tcp = linted.within(Field::Protocol, 6, 6)?;
+    let Some(answers) = refused_answers(linted)? else { return Ok(()) };
     let Some((table, chain, base)) = linted.base(TableName::Filter, Way::In.hook()) else {
         return Ok(());
     };
-    let closed = opened.is_empty() || base.rules.is_empty();
-    if closed || !let_in.is_empty() || !refused_somewhere(linted, Way::In)? {
-        return Ok(());
-    }
     let rule = format!("-A {} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", base.name);
     let expected =
         Expected::Only(states(ct::ESTABLISHED | ct::RELATED), "packets of connections that exist");
@@ -64,9 +76,17 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         packet_words(&packet)
     ));
     let others = linted.passed(Way::In).and(&tcp)?.and(&linted.in_states(ct::ESTABLISHED)?)?;
-    let told = ports_told(linted, &others.and(&outside)?)?;
+    let told = ports_told(linted, &others.and(&linted.outside()?)?)?;
     if !told.is_empty() {
         finding = finding.evidence(format!("such packets are let in {told} only"));
+    }
+    if let Some(errors) = icmp_errors_blocked::refused(linted, Way::In)?
+        && let Some(error) = linted.plainest(&errors)?
+    {
+        let error = crate::lint::plain::words(&error);
+        finding = finding.evidence(format!(
+            "nor is any of the errors let in that tell TCP connections the path MTU: {error}"
+        ));
     }
     found.push(finding.help(rule.clone()).fix(linted.first_in(table, chain, &rule, expected)));
     Ok(())

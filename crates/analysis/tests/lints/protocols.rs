@@ -217,6 +217,36 @@ fn what_is_advised_for_a_way_in_lets_ssh_in() {
 }
 
 #[test]
+fn errors_are_told_of_with_the_rule_that_lets_them_in() {
+    let source =
+        filter(["DROP", "ACCEPT", "ACCEPT"], "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n");
+    let found = one(&source, "state-rule-missing");
+    let told =
+        found.evidence.iter().any(|one| one.contains("path MTU") && one.contains("type 3/4"));
+    assert!(told, "{found:?}");
+    assert!(findings(&source, "icmp-errors-blocked", None).is_empty());
+    let how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
+    let fixed = fix(&source, None, &Wanted::default(), how).unwrap().text;
+    assert_eq!(fixed.matches("RELATED").count(), 1, "{fixed}");
+    for code in ["rule-shadowed", "state-rule-missing", "icmp-errors-blocked"] {
+        assert!(findings(&fixed, code, None).is_empty(), "{code}: {fixed}");
+    }
+    // Where answers come in, and where nothing is said of errors that come in anyway.
+    let answers = "-A INPUT -p tcp -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT";
+    one(&source.replace("COMMIT", answers), "icmp-errors-blocked");
+    let errors = source.replace("COMMIT", "-A INPUT -p icmp -j ACCEPT\nCOMMIT");
+    let found = one(&errors, "state-rule-missing");
+    assert!(!found.evidence.iter().any(|one| one.contains("path MTU")), "{found:?}");
+    // What is passed on has a rule of its own.
+    let through = source.replace(":FORWARD ACCEPT", ":FORWARD DROP").replace(
+        "COMMIT",
+        "-A FORWARD -i eth1 -o eth0 -p tcp -j ACCEPT\n-A FORWARD -i eth0 -p tcp -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT",
+    );
+    let found = one(&through, "icmp-errors-blocked");
+    assert!(found.text.starts_with("FORWARD"), "{found:?}");
+}
+
+#[test]
 fn what_has_to_be_accepted_before_the_rest_is_refused() {
     let rules = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n";
     let four = filter(["ACCEPT", "DROP", "ACCEPT"], rules);
