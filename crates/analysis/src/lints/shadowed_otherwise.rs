@@ -83,14 +83,14 @@ fn advice(
         return Ok(format!("to have it asked, {place}; else take it out"));
     };
     // Taking out what decides would not do either.
-    let by = match linted.line(refuser.span) {
-        line if line > 0 && refuser.rule.is_some() => format!("line {line}"),
-        _ => refuser.words(),
+    let accepts = "a rule that accepts what is ESTABLISHED";
+    let answers = match linted.line(refuser.span) {
+        line if line > 0 && refuser.rule.is_some() => {
+            format!("above line {line}, which refuses the answers, {accepts}")
+        }
+        _ => format!("add {accepts}, for {} refuses the answers", refuser.words()),
     };
-    Ok(format!(
-        "to have it asked, {place}, and have a rule accept what is ESTABLISHED, for {by} refuses the answers; else take \
-         it out"
-    ))
+    Ok(format!("to have it asked, {place}, and {answers}; else take it out"))
 }
 
 /// Who would refuse the answers to what a rule accepts, if it were asked.

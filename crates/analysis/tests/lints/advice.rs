@@ -138,8 +138,8 @@ fn a_rule_is_not_moved_to_where_its_connections_get_no_answer() {
     let line = |start: &str| 1 + source.lines().position(|line| line.starts_with(start)).unwrap();
     let (above, by) = (line("-A FORWARD -i in -j"), line("-A FORWARD -o in"));
     let wanted = format!(
-        "to have it asked, put it above line {above}, and have a rule accept what is ESTABLISHED, for line {by} \
-         refuses the answers; else take it out"
+        "to have it asked, put it above line {above}, and above line {by}, which refuses the answers, a rule that \
+         accepts what is ESTABLISHED; else take it out"
     );
     assert_eq!(help, wanted);
     // Taken out, the rule above leaves the answers refused; with what is advised they pass.
