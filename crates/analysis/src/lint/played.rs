@@ -83,6 +83,10 @@ impl Linted<'_> {
         if way == Way::Through {
             set = set.and(&self.crossing()?)?;
         }
+        if way == Way::Out {
+            // What the host says to itself is no conversation with another.
+            set = set.less(&self.left_by("lo")?)?;
+        }
         Ok(self.between_two(&set)?.and_then(|example| spot_of(&example, way)))
     }
 

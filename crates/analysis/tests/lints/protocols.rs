@@ -405,11 +405,28 @@ fn what_is_over_a_limit_is_not_what_is_told_of() {
 
 #[test]
 fn what_a_helper_opens_is_the_port_that_was_announced() {
-    // What the host asks its gatekeeper and calls; the media that are announced are nobody's service.
+    // The host calls: its own Setup names the port of H.245, the media that are announced are nobody's service.
     let source = raw("-A OUTPUT -p tcp -m tcp --dport 1720 -j CT --helper Q.931\n")
         + &filter(
             ["DROP", "DROP", "ACCEPT"],
             "-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
         );
-    assert!(findings(&source, "related-too-wide", None).is_empty());
+    let found = one(&source, "related-too-wide");
+    let told = &found.evidence[0];
+    assert!(told.contains("the client writes a message (Setup, H.245 at port 22)"), "{found:?}");
+    assert!(told.ends_with(":22"), "{found:?}");
+    assert!(found.fix.is_some(), "{found:?}");
+    let how = How { family: Family::V4, labels: LabelNames::NONE, unproven: false };
+    let wanted = Wanted { only: vec!["related-too-wide".into()], ..Wanted::default() };
+    let fixed = fix(&source, None, &wanted, how).unwrap().text;
+    assert!(findings(&fixed, "related-too-wide", None).is_empty(), "{fixed}");
+    // So does what it says to a server of FTP, and what to a gatekeeper of H.323.
+    for (helper, control) in [("ftp", "tcp -m tcp --dport 21"), ("RAS", "udp -m udp --dport 1719")]
+    {
+        let other = source.replace("tcp -m tcp --dport 1720", control).replace("Q.931", helper);
+        assert!(one(&other, "related-too-wide").fix.is_some(), "{helper}");
+    }
+    // Where INPUT refuses what is RELATED nothing is opened.
+    let closed = source.replace("RELATED,", "");
+    assert!(findings(&closed, "related-too-wide", None).is_empty());
 }

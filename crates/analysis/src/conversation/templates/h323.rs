@@ -19,6 +19,9 @@ pub(super) const CALL: Conversation = Conversation {
     ..super::tcp::SERVICE
 };
 
+/// The same from a caller that names the port of H.245 itself.
+pub(super) const CALLER: Conversation = Conversation { script: caller, ..CALL };
+
 pub(super) const REGISTRATION: Conversation = Conversation {
     code: "h323-ras",
     title: "A telephone of H.323 tells its gatekeeper where it waits for calls, and is called",
@@ -84,10 +87,13 @@ fn read(payload: &[u8], at: usize) -> Option<Announced> {
     Some((Some(address), u16::from_be_bytes(*rest.first_chunk()?)))
 }
 
-/// Setup, without a place of the caller.
-fn setup() -> Vec<u8> {
-    let mut all = vec![0, 0];
+/// Setup, where the caller says so with the place of its H.245.
+fn setup(own: Option<(IpAddr, u16)>) -> Vec<u8> {
+    let mut all = vec![0, if own.is_some() { 0x40 } else { 0 }];
     all.extend(VERSION);
+    if let Some((address, port)) = own {
+        all.extend(place(0x30, address, port));
+    }
     all.extend([0; 2 + 16 + 1]);
     signalling(5, &all)
 }
@@ -124,7 +130,7 @@ fn call(parties: &Parties) -> Script {
     let mut script = Writer::new();
     let (client, server) = (Who::Client, Who::Server);
     script.handshake(&mut call);
-    let segment = call.segment(client, PSH | ACK, &setup());
+    let segment = call.segment(client, PSH | ACK, &setup(None));
     script.step(client, server, "Setup", segment, LOST);
     let answer = connect(parties.server, parties.data_port);
     let segment = call.segment(server, PSH | ACK, &answer);
@@ -146,6 +152,20 @@ fn call(parties: &Parties) -> Script {
     let heard = datagram((CALLER_PORT + 1, CALLED_PORT + 1), server, b"\x80\xc9\0\x01");
     script.step(server, client, "RTCP", heard, LOST);
     script.needs(Need::Delivered(asked)).reads(asked, |payload| read(payload, CHANNEL_AT));
+    script.finish()
+}
+
+fn caller(parties: &Parties) -> Script {
+    let mut call = Tcp::new(parties.client_port, parties.server_port);
+    let mut script = Writer::new();
+    script.handshake(&mut call);
+    let own = Some((parties.client, parties.data_port));
+    let segment = call.segment(Who::Client, PSH | ACK, &setup(own));
+    let label = format!("Setup, H.245 at port {}", parties.data_port);
+    let at = script.step(Who::Client, Who::Server, &label, segment, LOST);
+    let mut control = Tcp::new(parties.data_port, 40_007);
+    let by_signalling = |payload: &[u8]| read(payload, CONNECT_AT);
+    opened(&mut script, &mut control, Who::Server, at, by_signalling);
     script.finish()
 }
 
@@ -183,6 +203,7 @@ mod tests {
             let address: IpAddr = address.parse().unwrap();
             let told = Some((Some(address), 51_210));
             assert_eq!(read(&connect(address, 51_210), CONNECT_AT), told);
+            assert_eq!(read(&setup(Some((address, 51_210))), CONNECT_AT), told);
             assert_eq!(read(&channel(address, 51_210), CHANNEL_AT), told);
             assert_eq!(read(&channel_ack(address, 51_210), CHANNEL_ACK_AT), told);
         }

@@ -18,7 +18,7 @@ pub(crate) fn announced_by(helper: &str) -> &'static [&'static Conversation] {
         "tftp" => &[&tftp::TFTP],
         "sane" => &[&SANE],
         "amanda" => &[&AMANDA],
-        "Q.931" => &[&h323::CALL],
+        "Q.931" => &[&h323::CALL, &h323::CALLER],
         "RAS" => &[&h323::REGISTRATION],
         _ => &[],
     }
