@@ -378,6 +378,23 @@ impl Linted<'_> {
         Ok(packets.clone())
     }
 
+    /// Those of these packets that come in, and leave, by interfaces that rules name, if there are any; the loopback
+    /// interface is everywhere.
+    pub fn rather_named(&self, packets: &Packets) -> Result<Packets> {
+        let lo = Interface::Named("lo".into());
+        let numbered = (0..).zip(self.space.interfaces());
+        let unnamed = numbered.filter(|(_, one)| **one == Interface::Other || **one == lo);
+        let unnamed: Values = unnamed.map(|(at, _)| (at, at)).collect();
+        let mut rather = packets.clone();
+        for side in [Group::In, Group::Out] {
+            let named = rather.less(&self.space.all_of(side, &unnamed)?)?;
+            if !self.real(&named)?.is_empty() {
+                rather = named;
+            }
+        }
+        Ok(rather)
+    }
+
     /// Those of these packets that came in by the interface that leads outside, where the rules tell which one it is.
     pub fn came_from_outside(&self, packets: &Packets) -> Result<Packets> {
         packets.and(&self.outer(Group::In)?)

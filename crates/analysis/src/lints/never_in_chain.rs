@@ -4,7 +4,7 @@ use crate::algebra::space::{Group, Packets, Result, STATES};
 use crate::algebra::way::{Outcome, Stage};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
 use crate::lint::linted::{Linted, Ruled, decision, entering};
-use crate::lints::{and, foremost, lacking, takers, untracks};
+use crate::lints::{and, closing, foremost, lacking, takers, untracks};
 use crate::rule::words::OptionWords;
 use keepstate_ruleset::model::{ChainIndex, Span, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
@@ -29,6 +29,10 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         let entering = linted.entering(rule);
         let wanted = rule.asked.and(&entering)?;
         if entering.is_empty() || !(wanted.is_empty() || lacking(linted, rule, &wanted)?) {
+            continue;
+        }
+        // What stands above it takes all: that is said of it already.
+        if rule.reached.is_empty() && closing(linted, rule)?.is_some() {
             continue;
         }
         let mut finding = Finding::new(

@@ -1,9 +1,10 @@
 //! A rule to which nothing comes: rules above it take every packet.
 
 use crate::algebra::Example;
+use crate::algebra::chain::RuleAt;
 use crate::algebra::space::{Packets, Result};
 use crate::lint::finding::{Expected, Finding, Lint, Severity};
-use crate::lint::linted::{Linted, Ruled, decision, refuses, verdict_word};
+use crate::lint::linted::{Form, Linted, Ruled, decision, refuses, verdict_word};
 use crate::lint::placed::{Overtaken, opposite, verdict};
 use crate::lint::plain::{is_between_hosts, words};
 use crate::lints::{and, closing, foremost, higher, inside, into, takers};
@@ -36,37 +37,21 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
         if alone && last.line == rule.line {
             continue;
         }
-        let line = linted.line(last.rule.span);
-        let above = match alone {
-            true => Vec::new(),
-            false => takers(linted, last, &entering)?,
-        };
-        let (why, label) = match above.len() {
-            0 => (format!("line {line} takes all that is left"), "takes all that is left"),
-            _ => (
-                format!("line {line} and rules above it take all"),
-                "behind this one nothing is left",
-            ),
-        };
-        let mut finding = Finding::new(rule.rule.span, why).label(last.rule.span, label);
-        for other in above.iter().rev().take(OTHERS_MAX) {
-            finding = finding.label(other.rule.span, "takes some before");
-        }
-        finding = finding
-            .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name));
+        let finding = told_of(linted, rule, (last, alone), &entering)?;
         let wanted = rule.asked.and(&entering)?;
         let sisters = linted.sisters(rule, last, &wanted)?;
         let own = left_by(&sisters, &wanted)?;
         let left = left_by(&sisters, &wanted.and(&last.reached)?)?;
-        let inner = inside(linted, last, &left)?;
+        let inner = inside(linted, last, &linted.rather_named(&left)?)?;
         let beside = opposite(rule, &sisters);
         let asked = Asked {
             rule,
+            last,
             wanted: &wanted,
             own: &own,
             inner: inner.as_ref().map(|(inner, _)| *inner),
         };
-        let advice = advice(linted, &asked, (last, alone), &beside)?;
+        let advice = advice(linted, &asked, alone, &beside)?;
         // Who lets in all that a rule is to choose from is the one to look at.
         let wide =
             asked.inner.filter(|inner| decision(inner.rule).is_some_and(|one| !refuses(one)));
@@ -76,7 +61,9 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             deciders: inner.into_iter().collect(),
             beside,
             overtaken: None,
+            against: None,
             is_placed: false,
+            goes_anyway: false,
             why: None,
             advice: (true, String::new()),
         };
@@ -86,8 +73,40 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             _ => runs.push(new),
         }
     }
-    found.extend(runs.into_iter().map(|run| run.told(linted)));
+    for run in runs {
+        found.push(run.told(linted)?);
+    }
     Ok(())
+}
+
+/// What is said of a rule by itself, and of the one behind which nothing is left.
+fn told_of(
+    linted: &Linted<'_>,
+    rule: &Ruled<'_>,
+    (last, alone): (&Ruled<'_>, bool),
+    entering: &Packets,
+) -> Result<Finding> {
+    let line = linted.line(last.rule.span);
+    let above = match alone {
+        true => Vec::new(),
+        false => takers(linted, last, entering)?,
+    };
+    let (why, label) = match above.len() {
+        0 => (format!("line {line} takes all that is left"), "takes all that is left"),
+        _ => {
+            (format!("line {line} and rules above it take all"), "behind this one nothing is left")
+        }
+    };
+    let mut finding = Finding::new(rule.rule.span, why).label(last.rule.span, label);
+    for other in above.iter().rev().take(OTHERS_MAX) {
+        finding = finding.label(other.rule.span, "takes some before");
+    }
+    finding = finding
+        .evidence(format!("of the packets that enter {}, none is left here", rule.chain.name));
+    if is_put_above(linted, rule, last) {
+        finding = finding.evidence(format!("line {line} puts its rule in above this one (-I)"));
+    }
+    Ok(finding)
 }
 
 /// What others leave of packets, were they asked; all where they leave nothing.
@@ -114,9 +133,16 @@ struct Run<'l, 'a> {
     beside: Vec<&'l Ruled<'a>>,
     /// Whether the advice is another place for them.
     is_placed: bool,
+    /// Whether they can go even where the advice is followed.
+    goes_anyway: bool,
     /// A place that is too high, and the rule that they would overtake there.
-    overtaken: Option<(u32, Overtaken<'l, 'a>)>,
+    overtaken: Option<TooHigh<'l, 'a>>,
+    /// Who does the opposite with packets of theirs before all is taken, with one of those.
+    against: Option<(&'l Ruled<'a>, Example)>,
 }
+
+/// A place for a rule, just above another, and the rule that it would overtake there.
+type TooHigh<'l, 'a> = (&'l Ruled<'a>, Overtaken<'l, 'a>);
 
 impl<'l, 'a> Run<'l, 'a> {
     /// With its advice, and what is to be told of rules alike. `wide`: the chain that lets their packets in.
@@ -132,9 +158,14 @@ impl<'l, 'a> Run<'l, 'a> {
                 self.advice = (false, help.clone());
                 self.finding.help = Some(help);
             }
-            Advice::Place(help, overtaken) => {
+            Advice::Needless(help) => {
                 self.advised(Advice::Help(help), None);
-                (self.is_placed, self.overtaken) = (true, overtaken);
+                self.goes_anyway = true;
+            }
+            Advice::Place(help, place) => {
+                self.advised(Advice::Help(help), None);
+                self.is_placed = true;
+                (self.overtaken, self.against) = *place;
             }
         }
     }
@@ -152,7 +183,7 @@ impl<'l, 'a> Run<'l, 'a> {
                 None => self.deciders.push((rule, packet)),
             }
         }
-        let shows = |one: &Option<(u32, Overtaken<'_, '_>)>| {
+        let shows = |one: &Option<TooHigh<'_, '_>>| {
             one.as_ref().is_some_and(|(_, one)| one.packet.is_some())
         };
         if !shows(&self.overtaken) {
@@ -178,15 +209,29 @@ impl<'l, 'a> Run<'l, 'a> {
                 .label(inner.rule.span, format!("decides about {them} in {}", inner.chain.name))
                 .evidence(format!("{} is {fate} by line {line}", words(packet)));
         }
-        if let Some((line, one)) = &self.overtaken
+        if let Some((place, one)) = &self.overtaken
             && let Some(packet) = &one.packet
         {
-            let other = linted.line(one.rule.rule.span);
+            let (line, other) = (linted.line(place.rule.span), linted.line(one.rule.rule.span));
             let fate = decision(one.rule.rule).map_or("decided about", verdict_word);
+            let above = match self.rules.iter().any(|own| is_put_above(linted, own, place)) {
+                true => format!("in {} above the rule of line {line}", place.chain.name),
+                false => format!("above line {line}"),
+            };
             finding = finding.evidence(format!(
-                "above line {line} it would get {}, too, which is {fate} by line {other}",
+                "{above} it would get {}, too, which is {fate} by line {other}",
                 words(packet)
             ));
+        }
+        if let Some((other, packet)) = self.against.take() {
+            let (fate, refused) = match decision(other.rule) {
+                Some(Verdict::Accept) => ("accepted", "accepts what this rule refuses"),
+                _ => ("refused", "refuses what this rule accepts"),
+            };
+            let line = linted.line(other.rule.span);
+            finding = finding
+                .label(other.rule.span, refused)
+                .evidence(format!("{} is {fate} by line {line}", words(&packet)));
         }
         finding.evidence.extend(self.why.take());
         self.finding = finding;
@@ -197,15 +242,8 @@ impl<'l, 'a> Run<'l, 'a> {
         if !self.is_placed || self.beside.is_empty() {
             return String::new();
         }
-        let mut lines: Vec<String> =
-            self.beside.iter().map(|one| linted.line(one.rule.span).to_string()).collect();
-        let one = lines.len() == 1;
-        if lines.len() > LINES_MAX {
-            let more = format!("{} more", lines.len() + 1 - LINES_MAX);
-            lines.truncate(LINES_MAX - 1);
-            lines.push(more);
-        }
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let one = self.beside.len() == 1;
+        let lines = counted(self.beside.iter().map(|one| linted.line(one.rule.span)).collect());
         let accepting = self.beside.iter().filter(|one| verdict(one) == Some(Verdict::Accept));
         let does = match (accepting.count(), one) {
             (0, true) => "refuses",
@@ -217,8 +255,7 @@ impl<'l, 'a> Run<'l, 'a> {
         let (noun, has) = if one { ("line", "has") } else { ("lines", "have") };
         let (its, it) = if self.rules.len() == 1 { ("its", "it") } else { ("their", "them") };
         format!(
-            "; {noun} {}, which {does} some of {its} packets, {has} to come with {it} and stand above {it}",
-            and(&lines)
+            "; {noun} {lines}, which {does} some of {its} packets, {has} to come with {it} and stand above {it}"
         )
     }
 
@@ -234,10 +271,64 @@ impl<'l, 'a> Run<'l, 'a> {
         behind && self.finding.text == next.finding.text && self.advice == next.advice
     }
 
-    fn told(mut self, linted: &Linted<'_>) -> Finding {
+    /// Those of the rules that others of them leave nothing to wherever they come, each with the one that does.
+    fn needless(&self) -> Result<Vec<(&'l Ruled<'a>, &'l Ruled<'a>)>> {
+        let mut all = Vec::new();
+        if !self.is_placed || self.rules.len() > ALIKE_MAX {
+            return Ok(all);
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            for (at, other) in self.rules.iter().enumerate().filter(|(at, _)| *at != number) {
+                // Behind it, the other takes its packets only where none between decides otherwise.
+                let between = self.rules.get(number..at).unwrap_or_default();
+                let is_alike = other.words.target == rule.words.target
+                    && between.iter().all(|one| one.words.target == rule.words.target);
+                if is_alike
+                    && verdict(other).is_some()
+                    && !other.is_opaque
+                    && rule.asked.is_within(&other.asked)?
+                    && (at < number || !other.asked.is_within(&rule.asked)?)
+                {
+                    all.push((*rule, *other));
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// For which of the rules the advice is, in words.
+    fn each(&self, linted: &Linted<'_>, help: &str) -> Result<String> {
+        // What is put in at one place stands in the order turned round.
+        let is_turned = help.contains("-I ");
+        if self.rules.len() == 1 || self.advice.0 && !is_turned {
+            return Ok(String::new());
+        }
+        let turned = if is_turned { ", the last one first" } else { "" };
+        let needless = self.needless()?;
+        let line = |rule: &Ruled<'_>| linted.line(rule.rule.span);
+        let but = match needless.as_slice() {
+            [] => String::new(),
+            [(one, by)] => {
+                format!(
+                    " but line {}, which asks for nothing that line {} leaves",
+                    line(one),
+                    line(by)
+                )
+            }
+            many => {
+                let lines = counted(many.iter().map(|(one, _)| line(one)).collect());
+                format!(" but lines {lines}, which ask for nothing that others of them leave")
+            }
+        };
+        Ok(format!("for each{but}{turned}: "))
+    }
+
+    fn told(mut self, linted: &Linted<'_>) -> Result<Finding> {
         self.shown(linted);
         let others = self.with_others(linted);
-        let mut finding = self.finding;
+        let mut finding =
+            std::mem::replace(&mut self.finding, Finding::new(Default::default(), ""));
         let (these, them) = match self.rules.len() {
             1 => ("this rule".into(), "it"),
             many => (format!("these {many} rules"), "them"),
@@ -248,22 +339,30 @@ impl<'l, 'a> Run<'l, 'a> {
         }
         // One that would do otherwise is there for something: it is not to be lost.
         if let Some(help) = finding.help.take() {
-            // What is put in at one place stands in the order turned round.
-            let each = match self.rules.len() {
-                1 => "",
-                _ if help.contains("-I ") => "for each, the last one first: ",
-                _ if self.advice.0 => "",
-                _ => "for each: ",
-            };
-            return finding.help(format!("{each}{help}{others}; else take {them} out"));
+            let each = self.each(linted, &help)?;
+            let out = if self.goes_anyway { "in either case" } else { "else" };
+            return Ok(finding.help(format!("{each}{help}{others}; {out} take {them} out")));
         }
         let fix = match self.rules.as_slice() {
             [one] => linted.removal(one, Expected::Nothing),
             many => linted.removals(many, Expected::Nothing),
         };
-        finding.fix(fix)
+        Ok(finding.fix(fix))
     }
 }
+
+/// Lines, the first of them one by one.
+fn counted(lines: Vec<u32>) -> String {
+    let mut named: Vec<String> = lines.iter().map(u32::to_string).collect();
+    if named.len() > LINES_MAX {
+        named.truncate(LINES_MAX - 1);
+        named.push(format!("{} more", lines.len() + 1 - LINES_MAX));
+    }
+    and(&named.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Most rules of a run that are held against each other.
+const ALIKE_MAX: usize = 100;
 
 /// Rules that are named beside the one behind which nothing is left.
 const OTHERS_MAX: usize = 2;
@@ -276,13 +375,20 @@ enum Advice<'l, 'a> {
     /// Higher up it would do nothing either.
     Nothing(String),
     Help(String),
-    /// Another place for it, and what is said of one that is too high.
-    Place(String, Option<(u32, Overtaken<'l, 'a>)>),
+    /// The same, but followed, the rule does nothing either.
+    Needless(String),
+    /// Another place for it, with what shows why.
+    Place(String, Box<Shown<'l, 'a>>),
 }
+
+/// What is said of a place that is too high, and who does the opposite just below the one that is not.
+type Shown<'l, 'a> = (Option<TooHigh<'l, 'a>>, Option<(&'l Ruled<'a>, Example)>);
 
 /// A rule with what it is for.
 struct Asked<'s, 'l, 'a> {
     rule: &'l Ruled<'a>,
+    /// The rule above it behind which nothing is left.
+    last: &'l Ruled<'a>,
     /// The packets that it asks for, of those that enter its chain.
     wanted: &'s Packets,
     /// What rules above it, to which nothing comes either, would leave to it.
@@ -291,36 +397,21 @@ struct Asked<'s, 'l, 'a> {
     inner: Option<&'l Ruled<'a>>,
 }
 
-/// What it would do above `last`, which takes all that is left.
+/// What it would do above the one that takes all that is left.
 fn advice<'l, 'a>(
     linted: &'l Linted<'a>,
     asked: &Asked<'_, 'l, 'a>,
-    (last, alone): (&'l Ruled<'a>, bool),
+    alone: bool,
     beside: &[&Ruled<'_>],
 ) -> Result<Advice<'l, 'a>> {
-    let Asked { rule, wanted, inner, .. } = *asked;
+    let Asked { rule, last, wanted, inner, .. } = *asked;
     let line = linted.line(last.rule.span);
+    if wanted.is_empty() {
+        return strange(linted, asked);
+    }
     let left = wanted.and(&last.reached)?;
-    if left.is_empty() && !wanted.is_empty() {
-        let takers = foremost(linted, takers(linted, last, wanted)?, wanted)?;
-        let first = takers.first().map_or(line, |first| linted.line(first.rule.span));
-        let more = if takers.len() > 1 { " and others" } else { "" };
-        if let Some(what) = fate(linted, rule, wanted)? {
-            let why = format!("what it asks for is {what} by line {first}{more}");
-            return Ok(Advice::Nothing(why));
-        }
-        let mut others = takers;
-        others.retain(|taker| decision(taker.rule) != decision(rule.rule));
-        others.sort_by_key(|taker| taker.at);
-        if others.is_empty() {
-            others.push(last);
-        }
-        for number in 0..others.len() {
-            let inner =
-                inside(linted, others[number], &linted.taken(others[number])?.and(wanted)?)?;
-            others.extend(inner.map(|(inner, _)| inner));
-        }
-        return placed(linted, asked, &others, beside);
+    if left.is_empty() {
+        return decided_above(linted, asked, beside);
     }
     let returns = |rule: &Ruled<'_>| matches!(rule.rule.target, Jump::Standard(Step::Return));
     if returns(rule) && returns(last) {
@@ -330,7 +421,15 @@ fn advice<'l, 'a>(
     let all = last.reached.is_within(&rule.asked)?;
     let refused = decision(last.rule).is_some_and(refuses);
     let refusing = verdict(rule).is_some_and(refuses);
-    Ok(match (fate(linted, rule, &left)?, refusing) {
+    let fate = fate(linted, rule, &left)?;
+    // A refusal of all the rest is not there for what rules above open.
+    if fate.is_some() && !all {
+        let others = against(linted, asked)?;
+        if !others.is_empty() {
+            return placed(linted, asked, &others, beside);
+        }
+    }
+    Ok(match (fate, refusing) {
         (Some(what), _) if decision(last.rule).is_some() => {
             Advice::Nothing(format!("what would be left for it is {what} by line {line}"))
         }
@@ -341,9 +440,7 @@ fn advice<'l, 'a>(
             Advice::Nothing(format!("what it asks for is refused by line {line}"))
         }
         // Above, it would refuse all that the others are there for.
-        (None, true) if all && alone => {
-            Advice::Help(format!("where it was meant to refuse the rest, narrow line {line}"))
-        }
+        (None, true) if all && alone => narrowed(linted, asked)?,
         (None, true) if all => Advice::Help(
             "where it was meant to refuse the rest, narrow the rules that take all".into(),
         ),
@@ -352,6 +449,123 @@ fn advice<'l, 'a>(
             return placed(linted, asked, &places, beside);
         }
     })
+}
+
+/// The same, where nothing that enters its chain is what it asks for.
+fn strange<'l, 'a>(linted: &Linted<'a>, asked: &Asked<'_, 'l, 'a>) -> Result<Advice<'l, 'a>> {
+    let (rule, chain) = (asked.rule, &asked.rule.chain.name);
+    if fate(linted, rule, &linted.real(&rule.asked)?)?.is_some() {
+        return Ok(Advice::Nothing(format!("nothing that enters {chain} is what it asks for")));
+    }
+    let line = linted.line(asked.last.rule.span);
+    Ok(Advice::Help(format!(
+        "nothing that enters {chain} is what it asks for: for it to be asked, such packets have to come there, and it \
+         has to stand above line {line}"
+    )))
+}
+
+/// The same, where rules above have taken all that it asks for.
+fn decided_above<'l, 'a>(
+    linted: &'l Linted<'a>,
+    asked: &Asked<'_, 'l, 'a>,
+    beside: &[&Ruled<'_>],
+) -> Result<Advice<'l, 'a>> {
+    let Asked { rule, last, wanted, .. } = *asked;
+    let takers = foremost(linted, takers(linted, last, wanted)?, wanted)?;
+    let first = takers.first().map_or(last, |first| *first);
+    let line = linted.line(first.rule.span);
+    let more = if takers.len() > 1 { " and others" } else { "" };
+    if let Some(what) = fate(linted, rule, wanted)? {
+        return Ok(Advice::Nothing(format!("what it asks for is {what} by line {line}{more}")));
+    }
+    let own = decision(rule.rule);
+    // Some of it may be decided about before that one, but that is above both.
+    if let ([first], Some(what)) = (takers.as_slice(), own)
+        && decision(first.rule) == own
+        && against(linted, asked)?.is_empty()
+    {
+        let what = verdict_word(what);
+        return Ok(Advice::Nothing(format!(
+            "what it asks for is {what} by line {line}, as far as it comes there"
+        )));
+    }
+    let mut others = takers;
+    others.retain(|taker| decision(taker.rule) != own);
+    others.sort_by_key(|taker| taker.at);
+    if others.is_empty() {
+        others = against(linted, asked)?;
+    }
+    if others.is_empty() {
+        others.push(last);
+    }
+    for number in 0..others.len() {
+        let inner = inside(linted, others[number], &linted.taken(others[number])?.and(wanted)?)?;
+        others.extend(inner.map(|(inner, _)| inner));
+    }
+    placed(linted, asked, &others, beside)
+}
+
+/// The rules above that do the opposite with packets which a rule asks for and which begin something, in their order;
+/// none where the rule is there for what others leave.
+fn against<'l, 'a>(
+    linted: &'l Linted<'a>,
+    asked: &Asked<'_, 'l, 'a>,
+) -> Result<Vec<&'l Ruled<'a>>> {
+    let Asked { rule, last, wanted, own, .. } = *asked;
+    let is_particular = ["-s", "-d"].iter().any(|name| rule.words.header(name).is_some())
+        || rule.words.options(&PORTS).next().is_some();
+    if !is_particular {
+        return Ok(Vec::new());
+    }
+    let begins = linted.beginning(&own.and(wanted)?)?;
+    let takers = takers(linted, last, &begins)?;
+    let mut against = Vec::new();
+    for one in opposite(rule, &takers) {
+        // An exception that is made of the rule stands where it has to.
+        if !linted.taken(one)?.is_within(&rule.asked)? {
+            against.push(one);
+        }
+    }
+    Ok(against)
+}
+
+/// Options by which a rule is for some service.
+const PORTS: [&str; 6] = ["--dport", "--dports", "--sport", "--sports", "--port", "--ports"];
+
+/// Where all comes to a refusal of the rest once a rule above takes less: which one that is.
+fn narrowed<'l, 'a>(linted: &Linted<'a>, asked: &Asked<'_, 'l, 'a>) -> Result<Advice<'l, 'a>> {
+    let Asked { rule, last, .. } = *asked;
+    let help = |one: &Ruled<'_>| {
+        let line = linted.line(one.rule.span);
+        format!("where it was meant to refuse the rest, narrow line {line}")
+    };
+    let Some(inner) = asked.inner else { return Ok(Advice::Help(help(last))) };
+    if decision(inner.rule) != Some(Verdict::Accept) || linted.beginning(&inner.asked)?.is_empty() {
+        return Ok(Advice::Help(help(last)));
+    }
+    // It may be that what it leaves is refused at once.
+    let next = RuleAt { number: inner.at.number + 1, ..inner.at };
+    let next = linted.rule(inner.table.name, next).filter(|next| {
+        !next.is_opaque && next.words.target == rule.words.target && verdict(next).is_some()
+    });
+    match next {
+        Some(next) if linted.entering(inner).is_within(&next.asked)? => {
+            let line = linted.line(next.rule.span);
+            Ok(Advice::Needless(format!(
+                "{}, behind which line {line} does the same as this rule",
+                help(inner)
+            )))
+        }
+        _ => Ok(Advice::Help(help(inner))),
+    }
+}
+
+/// Whether a script writes a rule below another which it puts in above it.
+fn is_put_above(linted: &Linted<'_>, rule: &Ruled<'_>, other: &Ruled<'_>) -> bool {
+    linted.form == Form::Script
+        && other.at.chain == rule.at.chain
+        && other.at < rule.at
+        && other.rule.span.start > rule.rule.span.start
 }
 
 /// Where it would be asked and do no harm: just above one of these rules, the first that will do.
@@ -391,11 +605,23 @@ fn placed<'l, 'a>(
                     )));
                 }
                 let place = if is_own { higher(linted, rule, other) } else { into(linted, other) };
-                return Ok(Advice::Place(format!("to have it asked, {place}"), too_high));
+                let against = contrary(linted, asked, other)?;
+                let (line, does) = match against.as_ref().map(|(one, _)| decision(one.rule)) {
+                    None => (0, None),
+                    Some(Some(Verdict::Accept)) => {
+                        (linted.line(other.rule.span), Some(("closes", "opens")))
+                    }
+                    Some(_) => (linted.line(other.rule.span), Some(("opens", "refuses"))),
+                };
+                let effect = does.map_or(String::new(), |(does, undone)| {
+                    format!(": for its packets that {does} what line {line} {undone}")
+                });
+                let help = format!("to have it asked, {place}{effect}");
+                return Ok(Advice::Place(help, Box::new((too_high, against))));
             }
             None => {}
             Some(one) => {
-                too_high = too_high.or(Some((linted.line(other.rule.span), one)));
+                too_high = too_high.or(Some((*other, one)));
             }
         }
     }
@@ -406,6 +632,26 @@ fn placed<'l, 'a>(
         _ => "take",
     };
     Ok(Advice::Help(format!("to have it asked, line {wide} has to {does} less")))
+}
+
+/// A rule with a packet of another with which it does the opposite, where nothing else has told of it.
+fn contrary<'l, 'a>(
+    linted: &Linted<'a>,
+    asked: &Asked<'_, 'l, 'a>,
+    other: &'l Ruled<'a>,
+) -> Result<Option<(&'l Ruled<'a>, Example)>> {
+    let Asked { rule, last, wanted, own, inner } = *asked;
+    let is_told = other.at == last.at || inner.is_some_and(|inner| inner.at == other.at);
+    if is_told || decision(other.rule).is_none() || opposite(rule, &[other]).is_empty() {
+        return Ok(None);
+    }
+    let both = linted.taken(other)?.and(wanted)?;
+    let mut shown = linted.beginning(&both.and(own)?)?;
+    if shown.is_empty() {
+        shown = linted.real(&both)?;
+    }
+    let packet = linted.plainest(&linted.rather_named(&shown)?)?;
+    Ok(packet.map(|packet| (other, packet)))
 }
 
 /// What becomes of packets, in a word, where it is what a rule says.

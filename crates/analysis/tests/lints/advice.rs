@@ -224,7 +224,7 @@ fn doubles_and_chains_one_behind_the_other_are_one_finding() {
 #[test]
 fn rules_one_behind_the_other_that_one_rule_cuts_off_are_one_finding() {
     let dead = "-A INPUT -p tcp -m tcp --dport 23 -j DROP\n-A INPUT -p tcp -m tcp --dport 25 -j DROP\n\
-                -A INPUT -s 192.0.2.0/24 -j DROP\n";
+                -A INPUT -p udp -m udp --dport 53 -j DROP\n";
     let open = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n";
     let closes = "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n-A INPUT -j DROP\n";
     let source = filter(CLOSED, &format!("{closes}{dead}{open}"));

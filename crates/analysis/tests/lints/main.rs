@@ -10,6 +10,7 @@ mod packets;
 mod protocols;
 mod shared;
 mod told;
+mod unreachable;
 
 use keepstate_analysis::explain_text;
 use keepstate_analysis::lint::fix::{How, fix};
