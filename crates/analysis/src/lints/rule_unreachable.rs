@@ -67,7 +67,8 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             why: None,
             advice: (true, String::new()),
         };
-        new.advised(advice, wide.map(|inner| inner.chain.name.as_str()));
+        let wide = wide.map(|wide| only_where(linted, rule, wide)).transpose()?;
+        new.advised(advice, wide.as_deref());
         match runs.last_mut() {
             Some(run) if run.goes_on_with(&new) => run.take(new),
             _ => runs.push(new),
@@ -109,6 +110,18 @@ fn told_of(
     Ok(finding)
 }
 
+/// Where a rule would matter that a chain leaves nothing to, by one rule of it that lets in too much.
+fn only_where(linted: &Linted<'_>, rule: &Ruled<'_>, wide: &Ruled<'_>) -> Result<String> {
+    let help = format!("it matters only where {} is to let in less", wide.chain.name);
+    Ok(match refused_behind(linted, wide)? {
+        Some(next) => {
+            let (line, chain) = (linted.line(next.rule.span), &rule.chain.name);
+            format!("{help} and to leave the rest to {chain} (line {line} refuses it)")
+        }
+        None => help,
+    })
+}
+
 /// What others leave of packets, were they asked; all where they leave nothing.
 fn left_by(others: &[&Ruled<'_>], packets: &Packets) -> Result<Packets> {
     let mut left = packets.clone();
@@ -145,13 +158,12 @@ struct Run<'l, 'a> {
 type TooHigh<'l, 'a> = (&'l Ruled<'a>, Overtaken<'l, 'a>);
 
 impl<'l, 'a> Run<'l, 'a> {
-    /// With its advice, and what is to be told of rules alike. `wide`: the chain that lets their packets in.
+    /// With its advice, and what is to be told of rules alike. `wide`: where they would matter, were less let in.
     fn advised(&mut self, advice: Advice<'l, 'a>, wide: Option<&str>) {
         match advice {
             Advice::Nothing(why) => {
-                let help = |chain| format!("it matters only where {chain} is to let in less");
-                self.advice = (true, wide.map_or_else(|| why.clone(), help));
-                self.finding.help = wide.map(help);
+                self.advice = (true, wide.unwrap_or(&why).to_owned());
+                self.finding.help = wide.map(str::to_owned);
                 self.why = Some(why);
             }
             Advice::Help(help) => {
@@ -544,20 +556,73 @@ fn narrowed<'l, 'a>(linted: &Linted<'a>, asked: &Asked<'_, 'l, 'a>) -> Result<Ad
         return Ok(Advice::Help(help(last)));
     }
     // It may be that what it leaves is refused at once.
-    let next = RuleAt { number: inner.at.number + 1, ..inner.at };
-    let next = linted.rule(inner.table.name, next).filter(|next| {
-        !next.is_opaque && next.words.target == rule.words.target && verdict(next).is_some()
-    });
-    match next {
-        Some(next) if linted.entering(inner).is_within(&next.asked)? => {
-            let line = linted.line(next.rule.span);
-            Ok(Advice::Needless(format!(
-                "{}, behind which line {line} does the same as this rule",
-                help(inner)
-            )))
+    let Some(next) = refused_behind(linted, inner)? else { return Ok(Advice::Help(help(inner))) };
+    let line = linted.line(next.rule.span);
+    let is_list = linted
+        .chain_rules(rule.table.name, rule.at.chain)
+        .any(|one| last.at < one.at && one.at < rule.at && !verdict(one).is_some_and(refuses));
+    // Then the rules between get nothing, however little is let in: both are in their way.
+    if is_list {
+        if !is_left_by_both(linted, last, inner, next)? {
+            return Ok(Advice::Help(help(last)));
         }
-        _ => Ok(Advice::Help(help(inner))),
+        return Ok(Advice::Help(format!(
+            "where it was meant to refuse the rest, take lines {} and {line} out of {}, so that the rules of {} behind \
+             line {} decide and this one refuses what they leave",
+            linted.line(inner.rule.span),
+            inner.chain.name,
+            rule.chain.name,
+            linted.line(last.rule.span)
+        )));
     }
+    if next.words.target != rule.words.target {
+        return Ok(Advice::Help(help(inner)));
+    }
+    Ok(Advice::Needless(format!(
+        "{}, behind which line {line} does the same as this rule",
+        help(inner)
+    )))
+}
+
+/// The rule behind another, in its chain, that refuses all that is left there.
+fn refused_behind<'l, 'a>(
+    linted: &'l Linted<'a>,
+    rule: &Ruled<'_>,
+) -> Result<Option<&'l Ruled<'a>>> {
+    let entering = linted.entering(rule);
+    for next in linted.chain_rules(rule.table.name, rule.at.chain).filter(|one| one.at > rule.at) {
+        if let Some(what) = verdict(next)
+            && !next.is_opaque
+            && entering.is_within(&next.asked)?
+        {
+            return Ok(refuses(what).then_some(next));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether, without the last two rules of the chain that a rule jumps to, what begins something comes to the rules
+/// behind the jump, and nothing else is lost: no other rule leads to that chain, and what goes on is taken before.
+fn is_left_by_both(
+    linted: &Linted<'_>,
+    jump: &Ruled<'_>,
+    first: &Ruled<'_>,
+    second: &Ruled<'_>,
+) -> Result<bool> {
+    let chain = first.at.chain;
+    if !matches!(jump.rule.target, Jump::Jump(to) if to == chain) {
+        return Ok(false);
+    }
+    let leading = linted.rules.iter().filter(|one| {
+        one.table.name == jump.table.name
+            && matches!(one.rule.target, Jump::Jump(to) | Jump::Goto(to) if to == chain)
+    });
+    let behind = RuleAt { number: second.at.number + 1, ..second.at };
+    let going_on = first.reached.and(&linted.in_states(ct::ESTABLISHED)?)?;
+    Ok(leading.count() == 1
+        && second.at.number == first.at.number + 1
+        && linted.rule(second.table.name, behind).is_none()
+        && going_on.is_empty())
 }
 
 /// Whether a script writes a rule below another which it puts in above it.

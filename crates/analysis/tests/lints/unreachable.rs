@@ -19,11 +19,21 @@ fn what_lets_all_in_inside_a_chain_is_to_be_narrowed() {
     let opens = line(&source, "-A STATEFUL -m conntrack --ctstate NEW -j ACCEPT");
     let found = findings(&source, "rule-unreachable", None);
     let last = found.last().unwrap();
+    let jump = line(&source, "-A INPUT -j STATEFUL");
+    // What is open at port 80 stays open: it is not for the chain to refuse the rest before.
     assert_eq!(
         last.help.as_deref().unwrap(),
         format!(
-            "where it was meant to refuse the rest, narrow line {opens}, behind which line {} does the same as this \
-             rule; in either case take it out",
+            "where it was meant to refuse the rest, take lines {opens} and {} out of STATEFUL, so that the rules of \
+             INPUT behind line {jump} decide and this one refuses what they leave; else take it out",
+            opens + 1
+        )
+    );
+    assert_eq!(
+        found[0].help.as_deref().unwrap(),
+        format!(
+            "it matters only where STATEFUL is to let in less and to leave the rest to INPUT (line {} refuses it); \
+             else take it out",
             opens + 1
         )
     );
@@ -35,6 +45,40 @@ fn what_lets_all_in_inside_a_chain_is_to_be_narrowed() {
     assert_eq!(
         found.last().unwrap().help.as_deref().unwrap(),
         format!("where it was meant to refuse the rest, narrow line {opens}; else take it out")
+    );
+    assert_eq!(
+        found[0].help.as_deref().unwrap(),
+        "it matters only where STATEFUL is to let in less; else take it out"
+    );
+    // Others need what the chain lets in and refuses: less is to come to it from here.
+    for other in [
+        source.replace(
+            "-A STATEFUL -m conntrack --ctstate RELATED",
+            "-A FORWARD -j STATEFUL\n-A STATEFUL -m conntrack --ctstate RELATED",
+        ),
+        // Nor is what goes on to be cut off.
+        source.replace(
+            "-A STATEFUL -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A STATEFUL -m conntrack --ctstate NEW",
+            "-A STATEFUL",
+        ),
+        // Nor does it come back from there.
+        source.replace("-A INPUT -j STATEFUL", "-A INPUT -g STATEFUL"),
+    ] {
+        let found = findings(&other, "rule-unreachable", None);
+        let said = found.iter().filter_map(|one| one.help.as_deref());
+        let narrow = format!("where it was meant to refuse the rest, narrow line {jump}; else");
+        assert_eq!(said.filter(|help| help.starts_with(&narrow)).count(), 1, "{found:?}");
+    }
+    // With no rule between, the chain refuses the rest as this one would.
+    let other = source.replace("-A INPUT -i eth0 -p tcp -m tcp --dport 80 -j ACCEPT\n", "");
+    let found = one(&other, "rule-unreachable");
+    assert_eq!(
+        found.help.as_deref().unwrap(),
+        format!(
+            "where it was meant to refuse the rest, narrow line {}, behind which line {opens} does the same as this \
+             rule; in either case take it out",
+            opens - 1
+        )
     );
 }
 
