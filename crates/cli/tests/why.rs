@@ -142,6 +142,38 @@ fn connections_that_live_on_are_named_with_the_command_that_ends_them() {
     }
 }
 
+/// What is not the first segment of a connection is NEW, or RELATED, as long as nobody has answered.
+#[test]
+fn segments_behind_one_that_nobody_has_answered_are_shown_by_what_came_before() {
+    let at = folder("diff-unanswered");
+    let rules = [
+        "--tcp-flags RST RST -m conntrack --ctstate NEW",
+        "--tcp-flags FIN FIN -m conntrack --ctstate NEW",
+        "--tcp-flags RST RST -m conntrack --ctstate RELATED",
+    ];
+    let without = |left_out: usize| {
+        let kept = (0..).zip(rules).filter(|(number, _)| *number != left_out);
+        let rules: String =
+            kept.map(|(_, rule)| format!("-A INPUT -p tcp -m tcp {rule} -j DROP\n")).collect();
+        let path = at.join(format!("{left_out}.v4"));
+        std::fs::write(&path, format!("*filter\n:INPUT ACCEPT [0:0]\n{rules}COMMIT\n"))
+            .expect("a file");
+        path.to_string_lossy().into_owned()
+    };
+    let old = without(rules.len());
+    for (number, (packet, opens)) in
+        [(" rst in", " syn"), (" fin ack in", " ack"), (" rst in", " syn")].into_iter().enumerate()
+    {
+        let output = keepstate(&["diff", &old, &without(number)]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = stdout(&output);
+        let is_shown = |line: &str| line.contains("such as") && line.contains(packet);
+        assert!(told.lines().any(is_shown), "{told}");
+        assert!(told.contains("behind") && told.contains(opens), "{told}");
+        assert!(!told.contains("no packet was found"), "{told}");
+    }
+}
+
 /// Rule sets of different makers, with rules that nothing needs.
 const REAL: [&str; 5] = [
     "Iptables_Semantics/thy__Iptables_Semantics__Examples__Ringofsaturn_com__iptables-save",

@@ -1,6 +1,6 @@
 //! Which packets there can be: what their protocol, their length and tracking leave possible.
 //!
-//! Rules may name combinations that no packet has: a reset that is NEW, a TCP packet of thirty bytes. A
+//! Rules may name combinations that no packet has: a SYN-ACK that is NEW, a TCP packet of thirty bytes. A
 //! difference that only such packets would show is none. Sources: RFC 791, RFC 8200, RFC 9293, RFC 792,
 //! RFC 4443; what tracking makes of flags and ICMP types is the tracker's own table
 //! (`conntrack/src/proto`).
@@ -86,11 +86,13 @@ impl Space {
     /// TCP: which flags go with which state.
     fn segments(&self) -> Result<Packets> {
         let mut fits = self.state(ct::INVALID | ct::UNTRACKED)?;
+        let unanswered = unanswered();
         for flags in SOUND_FLAGS {
-            let begins = step(Direction::Original, State::None, Kind::of(flags));
-            let states = match begins {
-                Step::To(_) => ct::NEW | ct::ESTABLISHED | ct::RELATED,
-                Step::Ignore | Step::Invalid => ct::ESTABLISHED,
+            let goes_on =
+                |state: &State| step(Direction::Original, *state, Kind::of(flags)) != Step::Invalid;
+            let states = match unanswered.iter().any(goes_on) {
+                true => ct::NEW | ct::ESTABLISHED | ct::RELATED,
+                false => ct::ESTABLISHED,
             };
             let beside = u128::from(PSH | ECE | CWR);
             let group = Group::Field(Field::TcpFlags);
@@ -122,4 +124,22 @@ impl Space {
         }
         Ok(fits)
     }
+}
+
+/// The states of TCP connections of which one side alone has been heard: its segments are NEW, or RELATED where the
+/// connection was announced, the first as those behind it.
+fn unanswered() -> Vec<State> {
+    let mut all = vec![State::None];
+    let mut at = 0;
+    while let Some(state) = all.get(at).copied() {
+        at += 1;
+        for flags in SOUND_FLAGS {
+            if let Step::To(next) = step(Direction::Original, state, Kind::of(flags))
+                && !all.contains(&next)
+            {
+                all.push(next);
+            }
+        }
+    }
+    all
 }

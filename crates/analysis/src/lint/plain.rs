@@ -6,8 +6,6 @@ use super::linted::{Form, Linted};
 use super::proof::{packet_words, stateless_words};
 use crate::algebra::Example;
 use crate::algebra::space::{Packets, Result, Unknown};
-use keepstate_packet::tcp::{ACK, RST};
-use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, Span, TableName};
 use keepstate_ruleset::packet_set::Field;
 use std::net::{IpAddr, Ipv4Addr};
@@ -53,18 +51,12 @@ pub fn is_between_hosts(packet: &Example) -> bool {
 }
 
 impl Linted<'_> {
-    /// The packets that there can be. The resets of REJECT, which are RELATED, are among them.
+    /// The packets that there can be.
     pub fn possible(&self) -> Result<Packets> {
         if let Some(known) = self.possible.borrow().as_ref() {
             return Ok(known.clone());
         }
-        let mut resets = self.space.none();
-        for flags in [RST, RST | ACK] {
-            resets = resets.or(&self.within(Field::TcpFlags, flags.into(), flags.into())?)?;
-        }
-        let answers =
-            resets.and(&self.within(Field::Protocol, 6, 6)?)?.and(&self.in_states(ct::RELATED)?)?;
-        let possible = self.space.possible_packets()?.or(&answers)?.and(&self.space.every())?;
+        let possible = self.space.possible_packets()?.and(&self.space.every())?;
         *self.possible.borrow_mut() = Some(possible.clone());
         Ok(possible)
     }

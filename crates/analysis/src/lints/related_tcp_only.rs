@@ -101,12 +101,11 @@ fn of_resets(linted: &Linted<'_>, rule: &Ruled<'_>, is_alone: bool) -> Result<Fi
     let places = and(&places);
     let finding = Finding::new(
         rule.rule.span,
-        format!("RELATED lets nothing in here: in {places} no segment with RST is RELATED"),
+        format!("RELATED lets nothing in here: no segment with RST is RELATED in {places}, for no helper is assigned that announces tcp connections"),
     )
     .evidence(format!(
-        "with RST, RELATED are the resets that `-j REJECT --reject-with tcp-reset` makes: they leave by OUTPUT, and never come to {places}"
-    ))
-    .evidence("no connection that a helper announces begins with a segment with RST");
+        "the resets that `-j REJECT --reject-with tcp-reset` makes are RELATED as well: they leave by OUTPUT, and never come to {places}"
+    ));
     if !is_alone {
         return Ok(finding.help("leave RELATED out"));
     }

@@ -36,7 +36,10 @@ pub(crate) struct Before {
 pub(crate) struct History {
     /// In order.
     pub(crate) before: Vec<Before>,
-    /// They are a connection with the helper for FTP, which announces the packet's connection.
+    /// So many of them, the first ones, are a connection with the helper for FTP, which announces the packet's
+    /// connection.
+    pub(crate) master: usize,
+    /// There are such.
     pub(crate) announces: bool,
     /// The packet itself in the notation of `trace`; numbers and checksums that no rule looks at are made to fit.
     pub(crate) packet: String,
@@ -44,7 +47,7 @@ pub(crate) struct History {
 
 impl History {
     fn alone(packet: String) -> Self {
-        Self { before: Vec::new(), announces: false, packet }
+        Self { before: Vec::new(), master: 0, announces: false, packet }
     }
 
     /// The bytes of all its packets, the packet itself last.
@@ -87,7 +90,7 @@ pub(crate) fn histories(example: &Example, packet: &str) -> Vec<History> {
     }
     let ends = Ends::of(example);
     match example.state {
-        ct::NEW | ct::UNTRACKED => vec![History::alone(packet.to_owned())],
+        ct::NEW | ct::UNTRACKED => ends.beginnings(example, packet),
         ct::ESTABLISHED => ends.established(example, packet),
         ct::RELATED => ends.related(example, packet),
         _ => ends.invalid(example, packet),
@@ -128,6 +131,27 @@ impl Ends {
         };
         let text = format!("{} {from} > {to} {details}", self.protocol);
         Before { text: text.trim_end().to_owned(), is_back }
+    }
+
+    /// The packet alone, or, of TCP, behind another that nobody has answered: a SYN, or a segment in mid-stream.
+    fn beginnings(&self, example: &Example, packet: &str) -> Vec<History> {
+        let mut all = vec![History::alone(packet.to_owned())];
+        if example.protocol != tcp::PROTOCOL || example.state == ct::UNTRACKED {
+            return all;
+        }
+        let [one, other] = FIRST;
+        for (opens, number) in [
+            (format!("syn seq={one} {WIDE}"), one.wrapping_add(1)),
+            (format!("ack seq={one} ack={other} win=65535"), one),
+        ] {
+            let mut packet = format!("{packet} seq={number}");
+            if example.tcp_flags & tcp::ACK != 0 {
+                packet.push_str(&format!(" ack={other}"));
+            }
+            let before = vec![self.line(false, &opens)];
+            all.push(History { before, ..History::alone(packet) });
+        }
+        all
     }
 
     fn established(&self, example: &Example, packet: &str) -> Vec<History> {
@@ -213,8 +237,12 @@ impl Ends {
         let opening = master.handshakes(example, packet, 0).into_iter();
         // Opened by the packet's sender, all of it.
         let found = opening.filter(|one| one.before.len() == 3).nth(1);
-        let before = found.map(|one| one.before).unwrap_or_default();
-        vec![History { before, announces: true, packet: packet.to_owned() }]
+        let announcing = found.map(|one| one.before).unwrap_or_default();
+        let with = |one: History| {
+            let before = announcing.iter().cloned().chain(one.before).collect();
+            History { before, master: announcing.len(), announces: true, packet: one.packet }
+        };
+        self.beginnings(example, packet).into_iter().map(with).collect()
     }
 
     fn invalid(&self, example: &Example, packet: &str) -> Vec<History> {

@@ -174,7 +174,13 @@ impl Player {
         let mut now = NOW;
         let (last, earlier) = bytes.split_last()?;
         // These have passed before the rules were there: tracking alone sees them.
-        for (bytes, before) in earlier.iter().zip(&history.before) {
+        let expectation = history.expectation(bytes);
+        for ((bytes, before), at) in earlier.iter().zip(&history.before).zip(0..) {
+            if at == history.master
+                && let Some(expectation) = expectation
+            {
+                self.engine.handle_command(now, Command::Expect(expectation)).ok()?;
+            }
             now = now.plus(APART);
             let parsed = Parsed::new(bytes).ok()?;
             let comes_in = match way {
@@ -184,14 +190,16 @@ impl Player {
             };
             let hook = if comes_in { Hook::Prerouting } else { Hook::Output };
             let mut template = Template::default();
-            if history.announces {
+            if at < history.master {
                 template.helper = Instance::named("ftp", example.family, parsed.protocol);
             }
             let table = self.engine.conntrack_mut();
             let mut tracked = table.track_in(now, hook, &parsed, bytes, &template).ok()?;
             table.confirm(now, &mut tracked).ok()?;
         }
-        if let Some(expectation) = history.expectation(bytes) {
+        if earlier.len() == history.master
+            && let Some(expectation) = expectation
+        {
             self.engine.handle_command(now, Command::Expect(expectation)).ok()?;
         }
         let mut bytes = last.clone();
