@@ -105,3 +105,20 @@ fn what_tracking_says_is_among_what_there_can_be() {
         assert!(seen.contains_key(&(new.clone(), flags)), "no {what} that is NEW: {seen:?}");
     }
 }
+
+#[test]
+fn an_extension_header_is_no_protocol() {
+    let ruleset = parse("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", Family::V6);
+    let space = Space::new(Family::V6, [&ruleset]).expect("a space");
+    let possible = space.possible_packets().expect("a set");
+    let is_possible = |next_header: u8| {
+        let mut bytes = [0_u8; 40];
+        (bytes[0], bytes[6], bytes[7], bytes[8], bytes[24]) = (0x60, next_header, 64, 0x20, 0x20);
+        let parsed = Parsed::new(&bytes).expect("a header");
+        let example = Example::of_packet(&parsed, &bytes, 0, state_bit(None));
+        space.contains(&possible, &space.values(&example))
+    };
+    // ESP, GRE; AH, destination options cut off.
+    assert!(is_possible(50) && is_possible(47));
+    assert!(!is_possible(51) && !is_possible(60));
+}

@@ -10,7 +10,7 @@ use keepstate_conntrack::Direction;
 use keepstate_conntrack::proto::tcp::Kind;
 use keepstate_conntrack::proto::tcp::states::{State, Step, step};
 use keepstate_packet::tcp::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
-use keepstate_packet::{Family, icmp, icmpv6, sctp, tcp, udp};
+use keepstate_packet::{Family, icmp, icmpv6, ipv6, sctp, tcp, udp};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::packet_set::Field;
 
@@ -55,6 +55,12 @@ impl Space {
         ] {
             let fits = states.or(&fragment)?;
             all = all.less(&protocol(one)?.less(&fits)?)?;
+        }
+        if self.family() == Family::V6 {
+            // They are passed over: the protocol is what stands behind them.
+            for one in (0..=u8::MAX).filter(|one| ipv6::is_extension_header(*one)) {
+                all = all.less(&protocol(one)?)?;
+            }
         }
         // A hop limit of zero is never sent on.
         all.and(&self.all_of(Group::Field(Field::Ttl), &[(1, 255)])?)

@@ -253,6 +253,10 @@ fn host(way: Way, example: &Example) -> Option<Host> {
     if source == destination || is_lo(&example.in_interface) || is_lo(&example.out_interface) {
         return None;
     }
+    // What a host sends to these leaves by lo, whatever is claimed of it.
+    if way == Way::Out && (destination.is_unspecified() || destination.is_loopback()) {
+        return None;
+    }
     Some(match way {
         Way::In => Host::endpoint(name(&example.in_interface)?, vec![full(family, destination)]),
         Way::Out => Host::endpoint(name(&example.out_interface)?, vec![full(family, source)]),
