@@ -68,6 +68,21 @@ fn a_rule_that_counts_beyond_what_is_told_is_tried_with_smaller_numbers() {
 }
 
 #[test]
+fn answers_of_the_link_are_seen_by_who_has_asked() {
+    for (chain, kind, packet) in [
+        ("INPUT", 134, "packet 2 (router advertisement"),
+        ("INPUT", 136, "packet 2 (neighbour advertisement"),
+        ("OUTPUT", 136, "packet 2 (neighbour advertisement"),
+        ("INPUT", 135, "packet 1 (neighbour solicitation"),
+    ] {
+        let line = format!("ip6tables -A {chain} -p ipv6-icmp --icmpv6-type {kind} -j ACCEPT");
+        let answer = answer(&line);
+        let run = telling(&answer);
+        assert!(run.conclusion.contains(packet), "{line}: {}", run.conclusion);
+    }
+}
+
+#[test]
 fn a_letter_that_is_off_is_put_right() {
     for (line, wrong, right) in [
         ("-A INPUT -p tcp --dpotr 22 -j ACCEPT", "--dpotr", "--dport"),

@@ -212,6 +212,18 @@ pub const TEMPLATES: &[Template] = &[
     of(&spoofed::LOOPBACK),
     Template { title: "A lone TCP segment with the flags that the rule names", ..of(&scan::LONE) },
     of(&neighbour::NEIGHBOUR),
+    Template {
+        code: "neighbour-client",
+        title: "Neighbour discovery whose answer the rule sees",
+        sender: Who::Server,
+        ..of(&neighbour::NEIGHBOUR)
+    },
+    Template {
+        code: "router-discovery-client",
+        title: "Router discovery whose answer the rule sees",
+        sender: Who::Server,
+        ..of(&neighbour::ROUTER)
+    },
     Template { title: "An ICMP message of the type that the rule names", ..of(&ping::MESSAGE) },
     Template {
         code: "other-client",
