@@ -243,6 +243,27 @@ fn drawn(
 }
 
 #[test]
+fn what_is_added_to_a_hop_limit_hangs_on_what_it_was() {
+    let of = |rules: &str| format!("*mangle\n:POSTROUTING ACCEPT [0:0]\n{rules}COMMIT\n");
+    let equal = |old: &str, new: &str| {
+        let (old, new) = (side("old", &of(old), Family::V4), side("new", &of(new), Family::V4));
+        Comparison::new(&old, &new).expect("a comparison").told().expect("rows").equal
+    };
+    let add = "-A POSTROUTING -j TTL --ttl-inc 1\n";
+    let [set, three, take, more] = [
+        "-A POSTROUTING -j TTL --ttl-set 2\n",
+        "-A POSTROUTING -j TTL --ttl-set 3\n",
+        "-A POSTROUTING -j TTL --ttl-dec 5\n",
+        "-A POSTROUTING -j TTL --ttl-inc 255\n",
+    ];
+    assert!(!equal(&format!("{set}{add}"), add));
+    assert!(equal(&format!("{set}{add}"), three));
+    // It stays within what the field holds.
+    assert!(equal(&format!("{set}{take}"), "-A POSTROUTING -j TTL --ttl-set 0\n"));
+    assert!(equal(&format!("{set}{more}"), "-A POSTROUTING -j TTL --ttl-set 255\n"));
+}
+
+#[test]
 fn what_does_not_matter_is_proven_equal() {
     let old = "*filter\n:INPUT DROP [0:0]\n:web - [0:0]\n\
                -A INPUT -i lo -j ACCEPT\n\

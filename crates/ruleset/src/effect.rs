@@ -29,6 +29,8 @@ pub enum Change {
     },
     /// The field gets a value out of these, which one is not told.
     Among(Field, Ranges),
+    /// A number is added to the field, which stays between 0 and the largest that it holds.
+    Plus(Field, i16),
     /// What matches of this name ask for is another thing.
     Asked(&'static str),
     /// Bytes of the packet that no [`Field`] stands for.

@@ -7,6 +7,7 @@
 use super::places;
 pub(crate) use super::places::{Places, text_of};
 use super::space::{ADDRESS_BITS, Group, MARKER, Packets, Result, STATES, Space, Unknown};
+use super::sums::{constant, plus};
 use keepstate_ruleset::effect::{Change, Effect};
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::model::{Chain, ChainIndex, Jump, Policy, Rule, Table};
@@ -251,11 +252,6 @@ impl Current {
 
 fn ct_number(bit: u8) -> u128 {
     STATES.iter().position(|(one, _)| *one == bit).unwrap_or(0) as u128
-}
-
-fn constant(space: &Space, number: u128, width: u32) -> Vec<Packets> {
-    let bit = |place: u32| number >> place & 1 == 1;
-    (0..width).rev().map(|place| if bit(place) { space.all() } else { space.none() }).collect()
 }
 
 /// A formula as a set of packets as they came in, by what they are now.
@@ -512,11 +508,10 @@ impl Walk<'_> {
                 let group = Group::Field(*field);
                 let old = now.group(self.space, group)?;
                 let [keep, flip] = [keep, flip].map(|number| self.space.number(*field, *number));
-                let none = self.space.none();
                 let mut new = Vec::with_capacity(old.len());
                 for (place, bit) in (0..old.len()).rev().zip(&old) {
                     let of = |number: u128| number >> place & 1 == 1;
-                    let bit = if of(keep) { bit.clone() } else { none.clone() };
+                    let bit = if of(keep) { bit.clone() } else { self.space.none() };
                     new.push(if of(flip) { bit.others()? } else { bit });
                 }
                 now.set_group(self.space, group, when, &new)
@@ -532,6 +527,11 @@ impl Walk<'_> {
                     _ => self.written((group, width), &ranges, place)?,
                 };
                 now.set_group(self.space, group, when, &values)
+            }
+            Change::Plus(field, add) => {
+                let group = Group::Field(*field);
+                let new = plus(self.space, &now.group(self.space, group)?, *add)?;
+                now.set_group(self.space, group, when, &new)
             }
             Change::Asked(name) => {
                 now.change(self.space, when, Some(name), place);

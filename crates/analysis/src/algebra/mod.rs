@@ -21,6 +21,7 @@ pub mod possible;
 pub mod rows;
 pub mod space;
 mod stretches;
+mod sums;
 mod telling;
 pub mod way;
 mod words;

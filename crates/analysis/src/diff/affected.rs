@@ -28,7 +28,9 @@ impl Changing {
             let Jump::Target(target) = &rule.target else { continue };
             for change in target.effect().writes {
                 match change {
-                    Change::Bits { field, .. } | Change::Among(field, _) => {
+                    Change::Bits { field, .. }
+                    | Change::Among(field, _)
+                    | Change::Plus(field, _) => {
                         fields.insert(field);
                     }
                     Change::Template { .. } => {

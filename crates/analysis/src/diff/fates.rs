@@ -347,10 +347,10 @@ fn is_told_otherwise(target: &dyn Target) -> bool {
     }
     let told = |change: &Change| {
         let fields = [Field::Mark, Field::Ttl, Field::Tos];
-        matches!(change, Change::Bits { field, .. } if fields.contains(field))
+        matches!(change, Change::Bits { field, .. } | Change::Plus(field, _) if fields.contains(field))
             || *change == Change::Bytes
     };
-    effect.writes.iter().any(|change| matches!(change, Change::Bits { .. }))
+    effect.writes.iter().any(|change| matches!(change, Change::Bits { .. } | Change::Plus(..)))
         && effect.writes.iter().all(told)
 }
 

@@ -91,7 +91,8 @@ impl Hops {
     pub(super) fn effect(self) -> Effect {
         let write = match self {
             Self::Set(value) => Change::set(Field::Ttl, value.into()),
-            Self::Decrement(_) | Self::Increment(_) => Change::any(Field::Ttl),
+            Self::Decrement(value) => Change::Plus(Field::Ttl, -i16::from(value)),
+            Self::Increment(value) => Change::Plus(Field::Ttl, value.into()),
         };
         Effect::change(Vec::from([write, Change::Bytes]))
     }
