@@ -446,7 +446,6 @@ impl Passing {
 
     fn walk(&mut self, table: &Table, hook: Hook, ran: &mut Ran) {
         let [incoming, outgoing] = &self.interfaces;
-        let has_in = matches!(hook, Hook::Prerouting | Hook::Input | Hook::Forward);
         let has_out = matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting);
         let template = Tracked { state: CtState::Untracked, ..Tracked::UNTRACKED };
         let attached = self.template.notrack.then_some(&template);
@@ -455,7 +454,7 @@ impl Passing {
         let mut traversal = Traversal {
             now: NOW,
             hook,
-            in_interface: incoming.as_ref().filter(|_| has_in),
+            in_interface: incoming.as_ref(),
             out_interface: outgoing.as_ref().filter(|_| has_out),
             packet: &mut self.parsed,
             bytes: &mut self.bytes,

@@ -19,8 +19,10 @@ use keepstate_analysis::diff::{Aspect, Comparison, Side, WitnessTold};
 use keepstate_analysis::trace::notation::{Reader, Way as Written};
 use keepstate_analysis::trial::Ran;
 use keepstate_conntrack::CtState;
-use keepstate_packet::Family;
+use keepstate_packet::{Family, Parsed, tcp};
+use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::syntax::iptables_save;
+use std::collections::BTreeMap;
 
 fn side(name: &str, source: &str, family: Family) -> Side {
     Side::new(name, source, parse(source, family))
@@ -119,6 +121,9 @@ fn a_packet_fares_differently_exactly_where_diff_says_so() {
                 let space = &mut comparison.space;
                 let one = old.trial.run(space, way, &example, &bytes).expect("a run");
                 let other = new.trial.run(space, way, &example, &bytes).expect("a run");
+                if restores_a_mark(&old, &one) || restores_a_mark(&new, &other) {
+                    continue;
+                }
                 let values = space.values(&example);
                 let mut allowed = false;
                 for (aspect, (low, high)) in &bounds {
@@ -230,7 +235,8 @@ fn beside(draw: &mut Draw, witness: &WitnessTold) -> Packet {
     }
 }
 
-/// A packet that there can be, and what matches say of it that no packet decides.
+/// A packet that there can be, and what matches say of it that no packet decides: in a chain the same wherever the same
+/// text stands, for a rule less above it makes a second one a first.
 fn drawn(
     draw: &mut Draw,
     packet: Packet,
@@ -238,8 +244,49 @@ fn drawn(
     comparison: &Comparison<'_>,
 ) -> Option<(Example, Vec<u8>)> {
     let space = &comparison.space;
-    let drawn = ground::example(draw, packet, way, space)?;
+    let mut drawn = ground::example(draw, packet, way, space)?;
+    if drawn.0.protocol == tcp::PROTOCOL && !is_segment(&drawn.1) {
+        return None;
+    }
+    let mut said: BTreeMap<String, bool> = BTreeMap::new();
+    for (unknown, says) in &mut drawn.0.unknowns {
+        if let Unknown::Opaque(place) = unknown {
+            *says = *said.entry(without_number(place)).or_insert(*says);
+        }
+    }
     space.contains(&comparison.possible, &space.values(&drawn.0)).then_some(drawn)
+}
+
+/// Whether the header of a segment ends within it: targets drop what they cannot read.
+fn is_segment(bytes: &[u8]) -> bool {
+    let Ok(parsed) = Parsed::new(bytes) else { return false };
+    let at = parsed.l4_offset as usize;
+    let length = bytes.get(at + 12).map(|byte| usize::from(byte >> 4) * 4);
+    let is_whole = length.is_some_and(|length| length >= 20 && at + length <= bytes.len());
+    is_whole || parsed.fragment.is_some()
+}
+
+/// The evaluator alone has no connections, whose marks might be restored.
+fn restores_a_mark(side: &Side, ran: &Ran) -> bool {
+    let tables = &side.trial.ruleset().tables;
+    ran.matched.iter().any(|by| {
+        let table = tables.iter().find(|table| table.name == by.table);
+        let rule = table.and_then(|table| {
+            table.chains.get(by.at.chain.0 as usize)?.rules.get(by.at.number as usize)
+        });
+        let target = rule.map(|rule| &rule.target);
+        matches!(target, Some(Jump::Target(target)) if target.name() == "CONNMARK")
+    })
+}
+
+/// The place of an opaque condition without how manieth of its text it is.
+fn without_number(place: &str) -> String {
+    match place.split_once("` #") {
+        None => place.to_string(),
+        Some((text, number)) => {
+            format!("{text}`{}", number.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+        }
+    }
 }
 
 #[test]
@@ -261,6 +308,34 @@ fn what_is_added_to_a_hop_limit_hangs_on_what_it_was() {
     // It stays within what the field holds.
     assert!(equal(&format!("{set}{take}"), "-A POSTROUTING -j TTL --ttl-set 0\n"));
     assert!(equal(&format!("{set}{more}"), "-A POSTROUTING -j TTL --ttl-set 255\n"));
+}
+
+#[test]
+fn a_hop_is_taken_before_a_packet_is_forwarded() {
+    let of =
+        |verdict: &str| format!("*filter\n-A FORWARD -m ttl --ttl-eq 64 -j {verdict}\nCOMMIT\n");
+    let (old, new) = (side("old", &of("DROP"), Family::V4), side("new", &of("REJECT"), Family::V4));
+    let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+    let rows: Vec<_> = told.ways.iter().map(|way| way.rows.len()).collect();
+    assert_eq!(rows, [0, 1, 0]);
+    assert!(told.ways[1].rows[0].packets.contains("ttl 65"), "{:?}", told.ways[1].rows[0]);
+}
+
+#[test]
+fn before_routing_packets_leave_by_no_interface_and_behind_it_they_still_came_in_by_one() {
+    let of = |hook: &str, asks: &str| {
+        format!("*mangle\n:far - [0:0]\n-A {hook} -j far\n-A far {asks} -j DROP\nCOMMIT\n")
+    };
+    let none = "*mangle\nCOMMIT\n";
+    let rows = |rules: &str| -> Vec<usize> {
+        let (old, new) = (side("old", rules, Family::V4), side("new", none, Family::V4));
+        let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+        told.ways.iter().map(|way| way.rows.len()).collect()
+    };
+    assert_eq!(rows(&of("PREROUTING", "-o eth0")), [0, 0, 0]);
+    assert_eq!(rows(&of("PREROUTING", "! -o eth0")), [1, 1, 0]);
+    assert_eq!(rows(&of("POSTROUTING", "-i eth0")), [0, 1, 0]);
+    assert_eq!(rows(&of("POSTROUTING", "! -i eth0")), [0, 1, 1]);
 }
 
 #[test]

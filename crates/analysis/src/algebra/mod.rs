@@ -14,6 +14,7 @@
 
 mod bits;
 pub mod chain;
+mod current;
 pub mod example;
 mod near;
 pub mod places;

@@ -78,6 +78,8 @@ struct Asks {
     /// The fields that it looks at, and whether it has matches that look at others.
     fields: BTreeSet<Field>,
     is_named: bool,
+    /// It asks by which interface packets leave.
+    asks_out: bool,
 }
 
 impl Space {
@@ -123,7 +125,8 @@ pub(super) fn matched_at(
     if may_remember && !is_opaque(rule) {
         let (mut fields, mut is_named) = (BTreeSet::new(), false);
         fields_of(&PacketSet::of_rule(rule), &mut fields, &mut is_named);
-        let asks = Asks { packets: packets.clone(), fields, is_named };
+        let asks_out = rule.header.out_interface.is_some();
+        let asks = Asks { packets: packets.clone(), fields, is_named, asks_out };
         if asks.holds(space, now)
             && let Some(all) = &mut space.remembered
         {
@@ -137,7 +140,9 @@ impl Asks {
     /// Whether all that it looks at is as it came in.
     fn holds(&self, space: &Space, now: &Current) -> bool {
         let changed = |field: &Field| now.changes(space, Group::Field(*field));
-        !(self.fields.iter().any(changed) || self.is_named && now.is_seen_otherwise())
+        !(self.fields.iter().any(changed)
+            || self.is_named && now.is_seen_otherwise()
+            || self.asks_out && now.is_before_routing())
     }
 }
 

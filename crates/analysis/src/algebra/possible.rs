@@ -47,6 +47,11 @@ impl Space {
             let short = protocol(one)?.and(&whole)?.less(&longer(header + length)?)?;
             all = all.less(&short)?;
         }
+        // Of an error it is told what it is about by the header that it quotes (RFC 792; RFC 4443, 3).
+        let related = self.state(ct::RELATED)?.and(&whole)?.less(&longer(header + 8 + header)?)?;
+        for one in [icmp::PROTOCOL, icmpv6::PROTOCOL] {
+            all = all.less(&protocol(one)?.and(&related)?)?;
+        }
         let fragment = whole.others()?;
         for (one, states) in [
             (tcp::PROTOCOL, self.segments()?),

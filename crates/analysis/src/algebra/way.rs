@@ -166,6 +166,7 @@ pub fn follow(
     for hook in way.hooks() {
         let tables = tables(*hook);
         let tracks = matches!(hook, Hook::Prerouting | Hook::Output);
+        outcome.current.comes_to(*hook);
         if tracks {
             outcome.current.before_tracking(space)?;
         }

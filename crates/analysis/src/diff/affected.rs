@@ -6,6 +6,7 @@
 
 use crate::algebra::space::{Packets, Result, Space};
 use crate::algebra::{Way, way};
+use keepstate_conntrack::Hook;
 use keepstate_packet::Family;
 use keepstate_ruleset::effect::Change;
 use keepstate_ruleset::model::{Chain, ChainIndex, Jump, Rule, Ruleset, Table, TableName};
@@ -19,10 +20,19 @@ pub(crate) struct Changing {
     fields: BTreeSet<Field>,
 }
 
+/// Where a rule is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking {
+    /// Its table.
+    pub(crate) table: TableName,
+    /// It may be in PREROUTING: there it is not known yet where packets leave.
+    pub(crate) is_before_routing: bool,
+}
+
 impl Changing {
-    /// By what the targets of these rule sets write.
+    /// By what the targets of these rule sets write, and the router that takes a hop.
     pub(crate) fn of<'a>(rulesets: impl IntoIterator<Item = &'a Ruleset>) -> Self {
-        let mut fields = BTreeSet::new();
+        let mut fields = BTreeSet::from([Field::Ttl]);
         let tables = rulesets.into_iter().flat_map(|ruleset| &ruleset.tables);
         for rule in tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
             let Jump::Target(target) = &rule.target else { continue };
@@ -44,38 +54,34 @@ impl Changing {
     }
 
     /// A set that every packet is in which a rule may match, whatever it has become before.
-    pub(crate) fn widest(
-        &self,
-        space: &mut Space,
-        rule: &Rule,
-        table: TableName,
-    ) -> Result<Packets> {
+    pub(crate) fn widest(&self, space: &mut Space, rule: &Rule, asking: Asking) -> Result<Packets> {
         let set = PacketSet::of_rule(rule);
-        self.of_set(space, &set, table)
+        self.of_set(space, &set, asking)
     }
 
-    fn of_set(&self, space: &mut Space, set: &PacketSet, table: TableName) -> Result<Packets> {
+    fn of_set(&self, space: &mut Space, set: &PacketSet, asking: Asking) -> Result<Packets> {
         Ok(match set {
             PacketSet::In(field, _) | PacketSet::Bits(field, ..)
                 if self.fields.contains(field)
-                    || (*field == Field::State && table == TableName::Raw) =>
+                    || (*field == Field::State && asking.table == TableName::Raw) =>
             {
                 space.every()
             }
+            PacketSet::Interface(true, _) if asking.is_before_routing => space.every(),
             PacketSet::In(..) | PacketSet::Bits(..) | PacketSet::Interface(..) => {
                 space.packets(set, "")?
             }
             PacketSet::All(sets) => {
                 let mut all = space.every();
                 for one in sets {
-                    all = all.and(&self.of_set(space, one, table)?)?;
+                    all = all.and(&self.of_set(space, one, asking)?)?;
                 }
                 all
             }
             PacketSet::Any(sets) => {
                 let mut any = space.none();
                 for one in sets {
-                    any = any.or(&self.of_set(space, one, table)?)?;
+                    any = any.or(&self.of_set(space, one, asking)?)?;
                 }
                 any
             }
@@ -98,7 +104,8 @@ pub(crate) fn packets(
         for name in way::tables(*hook) {
             let both = [old.table(name), new.table(name)];
             let reached = both.map(|table| table.map(|table| (table, reachable(table, *hook))));
-            let sides = Sides { name, family: old.family, reached: &reached };
+            let asking = Asking { table: name, is_before_routing: *hook == Hook::Prerouting };
+            let sides = Sides { asking, family: old.family, reached: &reached };
             match sides.changed(space, &changing)? {
                 Some(packets) => sum = sum.or(&packets)?,
                 None => return Ok(every),
@@ -110,7 +117,7 @@ pub(crate) fn packets(
 
 /// One table of both, with its chains that a hook leads to.
 struct Sides<'a> {
-    name: TableName,
+    asking: Asking,
     family: Family,
     reached: &'a [Option<(&'a Table, BTreeSet<ChainIndex>)>; 2],
 }
@@ -136,7 +143,7 @@ impl<'a> Sides<'a> {
                 return Ok(None);
             }
             for rule in self.odd(chains) {
-                sum = sum.or(&changing.widest(space, rule, self.name)?)?;
+                sum = sum.or(&changing.widest(space, rule, self.asking)?)?;
             }
         }
         Ok(Some(sum))
@@ -164,7 +171,7 @@ impl<'a> Sides<'a> {
 }
 
 /// Chains that the built-in chain of a hook leads to, with it.
-pub(crate) fn reachable(table: &Table, hook: keepstate_conntrack::Hook) -> BTreeSet<ChainIndex> {
+pub(crate) fn reachable(table: &Table, hook: Hook) -> BTreeSet<ChainIndex> {
     reachable_from(table, table.builtin(hook))
 }
 

@@ -23,7 +23,7 @@ pub use told::{
     RoughlyTold, RowTold, WayTold, WitnessTold,
 };
 
-pub(crate) use affected::{Changing, reachable, reachable_from};
+pub(crate) use affected::{Asking, Changing, reachable, reachable_from};
 pub(crate) use rows::{lines, name as way_name, ways_of};
 pub(crate) use text::{
     conditions, conversations as conversations_text, recorded as recorded_text, way as way_text,

@@ -20,6 +20,7 @@ use keepstate_ruleset::matches::conntrack::state_bit;
 use keepstate_ruleset::model::{ChainIndex, Ruleset, TableName};
 use keepstate_ruleset::packet_set::PacketSet;
 use keepstate_ruleset::verdict::{Answer, Verdict};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -253,8 +254,11 @@ fn host(way: Way, example: &Example) -> Option<Host> {
     if source == destination || is_lo(&example.in_interface) || is_lo(&example.out_interface) {
         return None;
     }
-    // What a host sends to these leaves by lo, whatever is claimed of it.
-    if way == Way::Out && (destination.is_unspecified() || destination.is_loopback()) {
+    // What a host sends to these leaves by lo, and no router passes them on, whatever is claimed of them.
+    let is_own = destination.is_unspecified() || destination.is_loopback();
+    let is_of_link =
+        destination.is_multicast() || matches!(destination, IpAddr::V4(one) if one.is_broadcast());
+    if way != Way::In && is_own || way == Way::Through && is_of_link {
         return None;
     }
     Some(match way {

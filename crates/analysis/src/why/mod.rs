@@ -20,7 +20,7 @@ use crate::algebra::space::{Packets, Result};
 use crate::algebra::way::Outcome;
 use crate::algebra::{Space, Way, way};
 use crate::copy::copy;
-use crate::diff::{self, Changing, Pair, Side, words};
+use crate::diff::{self, Asking, Changing, Pair, Side, words};
 use crate::trial::{Decided, Never};
 use because::Own;
 use keepstate_conntrack::Hook;
@@ -275,7 +275,9 @@ impl Asked {
     fn met(&mut self, place: Place) -> Result<Vec<Met>> {
         let ruleset = self.with.trial.ruleset();
         let Some(rule) = place.rule(ruleset) else { return Ok(Vec::new()) };
-        let own = self.changing.widest(&mut self.space, rule, place.table)?;
+        let is_before_routing = is_before_routing(ruleset, place);
+        let asking = Asking { table: place.table, is_before_routing };
+        let own = self.changing.widest(&mut self.space, rule, asking)?;
         let mut met = Vec::new();
         for way in ways(ruleset, place) {
             let shared = self.shared.iter().flatten().find(|outcome| outcome.way == way);
@@ -449,6 +451,12 @@ fn ways(ruleset: &Ruleset, place: Place) -> Vec<Way> {
     let hooks: Vec<Hook> = place.table.hooks().iter().filter(leads).copied().collect();
     let is_on = |way: &Way| hooks.iter().any(|hook| diff::ways_of(*hook).contains(way));
     Way::ALL.into_iter().filter(is_on).collect()
+}
+
+/// Whether packets come to a rule in PREROUTING.
+fn is_before_routing(ruleset: &Ruleset, place: Place) -> bool {
+    let table = ruleset.table(place.table);
+    table.is_some_and(|table| diff::reachable(table, Hook::Prerouting).contains(&place.at.chain))
 }
 
 /// Who decides about packets on the way before a rule, or in its table.
