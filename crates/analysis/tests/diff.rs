@@ -2,7 +2,7 @@
 //! their rules. A packet outside the sets fares alike with both, one inside as the set says, and every witness
 //! that is told does what is told of it.
 //!
-//! `KEEPSTATE_CHECKS` packets, 30,000 without it; `KEEPSTATE_SEED` begins elsewhere.
+//! `KEEPSTATE_CHECKS` packets, 60,000 without it; `KEEPSTATE_SEED` begins elsewhere.
 
 #[allow(dead_code, reason = "the addresses of the link are not asked for here")]
 #[path = "algebra/grammar.rs"]
@@ -72,7 +72,7 @@ struct Sum {
 
 #[test]
 fn a_packet_fares_differently_exactly_where_diff_says_so() {
-    let wanted = number_of("KEEPSTATE_CHECKS", 30_000);
+    let wanted = number_of("KEEPSTATE_CHECKS", 60_000);
     let mut seed = number_of("KEEPSTATE_SEED", 1);
     let mut sum = Sum::default();
     while sum.packets < wanted {

@@ -154,14 +154,13 @@ impl Found<'_> {
             let found = outcome.behind.iter().find(|(at, ..)| *at == hook);
             found.map(|(.., current)| current.clone()).unwrap_or_default()
         };
-        let known = self.differences.iter().any(|one| matches!(one.aspect, Aspect::Mark(..)));
-        if !known {
-            let (old, new) = (behind(old), behind(new));
-            self.values(&old, &new, Field::Mark, passing, |one, other| {
-                Aspect::Mark(hook, one, other)
-            })?;
+        // Whose mark was another one before keeps it, as a rule.
+        let mut left = passing.clone();
+        for known in self.differences.iter().filter(|one| matches!(one.aspect, Aspect::Mark(..))) {
+            left = left.less(&known.packets)?;
         }
-        Ok(())
+        let (old, new) = (behind(old), behind(new));
+        self.values(&old, &new, Field::Mark, &left, |one, other| Aspect::Mark(hook, one, other))
     }
 
     fn field(

@@ -400,7 +400,6 @@ impl Asked {
         let Some(rule) = place.rule(ruleset) else { return Ok(()) };
         let own = self.space.packets(&PacketSet::of_rule(rule), "")?;
         let own = self.space.widest(&own)?;
-        let mut found_any = false;
         for way in all {
             let among = own.and(&way.packets(&self.space)?)?;
             if among.and(&self.possible)?.is_empty() {
@@ -409,10 +408,9 @@ impl Asked {
             let ruleset = self.with.trial.ruleset();
             let outcome = way::follow(&mut self.space, ruleset, way, &among)?;
             let found = deciders_before(&self.space, &outcome, place)?;
-            found_any |= !found.is_empty();
             self.deciders(way, found, told)?;
         }
-        told.because = if found_any {
+        told.because = if !told.instead.is_empty() {
             because::shadowed(told)
         } else if own.and(&self.possible)?.is_empty() {
             "what it asks for contradicts itself: no packet fits all of it".to_string()
