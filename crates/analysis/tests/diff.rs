@@ -22,7 +22,6 @@ use keepstate_conntrack::CtState;
 use keepstate_packet::{Family, Parsed, tcp};
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::syntax::iptables_save;
-use std::collections::BTreeMap;
 
 fn side(name: &str, source: &str, family: Family) -> Side {
     Side::new(name, source, parse(source, family))
@@ -78,7 +77,11 @@ fn a_packet_fares_differently_exactly_where_diff_says_so() {
     while sum.packets < wanted {
         let mut draw = Draw::new(seed);
         let family = if draw.one_in(3) { Family::V6 } else { Family::V4 };
-        let (source, pools) = grammar::ruleset(&mut draw, family);
+        // Some of them translate.
+        let (source, pools) = match draw.one_in(4) {
+            true => grammar::gateway(&mut draw, family),
+            false => grammar::ruleset(&mut draw, family),
+        };
         let copy = changed(&mut draw, &source, family);
         let text = || format!("seed {seed}\n--- old\n{source}--- new\n{copy}");
         let (old, new) = (side("old", &source, family), side("new", &copy, family));
@@ -235,8 +238,7 @@ fn beside(draw: &mut Draw, witness: &WitnessTold) -> Packet {
     }
 }
 
-/// A packet that there can be, and what matches say of it that no packet decides: in a chain the same wherever the same
-/// text stands, for a rule less above it makes a second one a first.
+/// A packet that there can be, and what matches say of it that no packet decides.
 fn drawn(
     draw: &mut Draw,
     packet: Packet,
@@ -244,15 +246,9 @@ fn drawn(
     comparison: &Comparison<'_>,
 ) -> Option<(Example, Vec<u8>)> {
     let space = &comparison.space;
-    let mut drawn = ground::example(draw, packet, way, space)?;
+    let drawn = ground::example_for_two(draw, packet, way, space)?;
     if drawn.0.protocol == tcp::PROTOCOL && !is_segment(&drawn.1) {
         return None;
-    }
-    let mut said: BTreeMap<String, bool> = BTreeMap::new();
-    for (unknown, says) in &mut drawn.0.unknowns {
-        if let Unknown::Opaque(place) = unknown {
-            *says = *said.entry(without_number(place)).or_insert(*says);
-        }
     }
     space.contains(&comparison.possible, &space.values(&drawn.0)).then_some(drawn)
 }
@@ -277,16 +273,6 @@ fn restores_a_mark(side: &Side, ran: &Ran) -> bool {
         let target = rule.map(|rule| &rule.target);
         matches!(target, Some(Jump::Target(target)) if target.name() == "CONNMARK")
     })
-}
-
-/// The place of an opaque condition without how manieth of its text it is.
-fn without_number(place: &str) -> String {
-    match place.split_once("` #") {
-        None => place.to_string(),
-        Some((text, number)) => {
-            format!("{text}`{}", number.trim_start_matches(|digit: char| digit.is_ascii_digit()))
-        }
-    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_rule_that_is_not_needed_changes_no_packet_and_one_never_reached_meets_none(
             for way in Way::ALL {
                 for _ in 0..30 {
                     let packet = grammar::packet(&mut draw, &pools, family);
-                    let drawn = ground::example(&mut draw, packet, way, &space);
+                    let drawn = ground::example_for_two(&mut draw, packet, way, &space);
                     let Some((example, bytes)) = drawn else { continue };
                     if !space.contains(&possible, &space.values(&example)) {
                         continue;

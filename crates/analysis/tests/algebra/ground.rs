@@ -1,6 +1,7 @@
 //! What tests of packet sets stand on: how much is tried, rule sets, packets as the sets see them.
 
 use super::grammar::{Draw, Packet};
+use keepstate_analysis::algebra::space::Unknown;
 use keepstate_analysis::algebra::{Example, Space, Way};
 use keepstate_analysis::trial::Ran;
 use keepstate_conntrack::Tracked;
@@ -9,6 +10,7 @@ use keepstate_ruleset::matches::conntrack::state_bit;
 use keepstate_ruleset::model::Ruleset;
 use keepstate_ruleset::syntax::iptables_save;
 use keepstate_ruleset::verdict::Verdict;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A number of the environment.
@@ -60,6 +62,35 @@ pub(crate) fn example(
         ..Example::of_packet(&parsed, &packet.bytes, packet.mark, state)
     };
     Some((example, packet.bytes))
+}
+
+/// The same for two rule sets: in a chain they say the same wherever the same text stands, for a rule less above it
+/// makes a second one a first.
+#[allow(dead_code, reason = "not every test has two")]
+pub(crate) fn example_for_two(
+    draw: &mut Draw,
+    packet: Packet,
+    way: Way,
+    space: &Space,
+) -> Option<(Example, Vec<u8>)> {
+    let mut drawn = example(draw, packet, way, space)?;
+    let mut said: BTreeMap<String, bool> = BTreeMap::new();
+    for (unknown, says) in &mut drawn.0.unknowns {
+        if let Unknown::Opaque(place) = unknown {
+            *says = *said.entry(without_number(place)).or_insert(*says);
+        }
+    }
+    Some(drawn)
+}
+
+/// The place of an opaque condition without how manieth of its text it is.
+fn without_number(place: &str) -> String {
+    match place.split_once("` #") {
+        None => place.to_string(),
+        Some((text, number)) => {
+            format!("{text}`{}", number.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+        }
+    }
 }
 
 /// What becomes of a packet.
