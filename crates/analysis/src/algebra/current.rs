@@ -56,12 +56,6 @@ impl Unseen {
 }
 
 impl Current {
-    /// Whether nothing has been changed.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     fn bit(&self, space: &Space, variable: VarNo) -> Result<Packets> {
         match self.bits.get(&variable) {
             Some(bit) => Ok(bit.clone()),
