@@ -525,21 +525,25 @@ impl<'a> Linted<'a> {
         if self.form != Form::Save {
             return None;
         }
-        let head = format!("*{}", table.name.as_str());
-        let mut at = 0;
-        let mut inside = false;
+        let at = self.end_of(table.name)?;
+        let edits = vec![Edit { span: Span { start: at, end: at }, text: format!("{rule}\n") }];
+        let text = format!("put in `{}`", one_line(rule));
+        Some(Fix { text, edits, expected })
+    }
+
+    /// Where COMMIT stands behind a table: the last one of that name, which replaces those before it.
+    fn end_of(&self, table: TableName) -> Option<u32> {
+        let head = format!("*{}", table.as_str());
+        let (mut at, mut inside, mut found) = (0, false, None);
         for line in self.source.split_inclusive('\n') {
             let text = line.trim_end();
-            if inside && text == "COMMIT" {
-                let span = Span { start: at, end: at };
-                let edits = vec![Edit { span, text: format!("{rule}\n") }];
-                let text = format!("put in `{}`", one_line(rule));
-                return Some(Fix { text, edits, expected });
-            }
             inside |= text == head;
+            if inside && text == "COMMIT" {
+                (inside, found) = (false, Some(at));
+            }
             at += line.len() as u32;
         }
-        None
+        found
     }
 
     /// The same for the chain of a hook, with its table where the file has none.

@@ -67,7 +67,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             base.name
         );
         let theirs = match (way, own) {
-            (Way::In, true) if is_leaving(nat) => rather_inside(linted, &theirs)?,
+            (Way::In, true) => rather_inside(linted, &theirs)?,
             (Way::In, _) => linted.rather_outside(&theirs, Group::In)?,
             _ => linted.rather_outside(&theirs, Group::Out)?,
         };
@@ -84,7 +84,7 @@ fn run(linted: &mut Linted<'_>, found: &mut Vec<Finding>) -> Result<()> {
             None => Finding::new(nat.rule.span, text)
                 .label(linted.place(TableName::Filter, base), "nothing drops them here"),
         };
-        let what = if own && is_leaving(nat) { OF_OWN } else { what };
+        let what = if own { OF_OWN } else { what };
         let finding = finding.evidence(format!("{} is accepted: {what}", words(&packet)));
         let finding = dropped_first(linted, finding, table, chain)?;
         found.push(if own { finding.as_note() } else { finding });
@@ -137,7 +137,7 @@ fn distance(rule: &Ruled<'_>) -> u8 {
 
 /// Whether a rule translates what the host itself sends, and nothing else.
 fn is_of_own(rule: &Ruled<'_>) -> bool {
-    if is_leaving(rule) { translates_own(rule) } else { is_to_loopback(rule) }
+    is_leaving(rule) && translates_own(rule)
 }
 
 /// Whether a rule is for what is for a loopback address.
@@ -183,11 +183,11 @@ fn translating<'l, 'a>(
     let mut rules: Vec<_> = linted.with_target(&TRANSLATES).collect();
     rules.sort_by_key(|rule| distance(rule));
     for rule in rules {
-        if rule.table.name != TableName::Nat {
+        // What a host sends to its loopback addresses concerns nobody else.
+        if rule.table.name != TableName::Nat || is_to_loopback(rule) {
             continue;
         }
-        let local =
-            rule.words.target_name() == "REDIRECT" || translates_own(rule) || is_to_loopback(rule);
+        let local = rule.words.target_name() == "REDIRECT" || translates_own(rule);
         let forwards = !rule.matched.and(&passed_on)?.is_empty();
         let (ports, leaving) = (linted.within(Field::Protocol, 6, 6)?, is_leaving(rule));
         if rule.matched.and(&ports)?.is_empty() || leaving && !forwards {

@@ -116,7 +116,7 @@ fn only_where(linted: &Linted<'_>, rule: &Ruled<'_>, wide: &Ruled<'_>) -> Result
     Ok(match refused_behind(linted, wide)? {
         Some(next) => {
             let (line, chain) = (linted.line(next.rule.span), &rule.chain.name);
-            format!("{help} and to leave the rest to {chain} (line {line} refuses it)")
+            format!("{help} and to leave the rest, which line {line} refuses now, to {chain}")
         }
         None => help,
     })
@@ -242,7 +242,9 @@ impl<'l, 'a> Run<'l, 'a> {
                 .label(other.rule.span, refused)
                 .evidence(format!("{} is {fate} by line {line}", words(&packet)));
         }
-        finding.evidence.extend(self.why.take());
+        let is_one = self.rules.len() == 1;
+        let why = self.why.take();
+        finding.evidence.extend(why.map(|why| if is_one { why } else { of_several(&why) }));
         self.finding = finding;
     }
 
@@ -349,6 +351,8 @@ impl<'l, 'a> Run<'l, 'a> {
         // One that would do otherwise is there for something: it is not to be lost.
         if let Some(help) = finding.help.take() {
             let each = self.each(linted, &help)?;
+            let is_of_all = self.rules.len() > 1 && each.is_empty();
+            let help = if is_of_all { of_several(&help) } else { help };
             let out = if self.goes_anyway { "in either case" } else { "else" };
             return Ok(finding.help(format!("{each}{help}{others}; {out} take {them} out")));
         }
@@ -358,6 +362,17 @@ impl<'l, 'a> Run<'l, 'a> {
         };
         Ok(finding.fix(fix))
     }
+}
+
+/// What is said of one rule, of several.
+fn of_several(text: &str) -> String {
+    const WORDS: [(&str, &str); 4] = [
+        ("it matters only", "they matter only"),
+        ("left for it ", "left for them "),
+        (" without it", " without them"),
+        ("what it asks for", "what they ask for"),
+    ];
+    WORDS.iter().fold(text.to_owned(), |text, (one, several)| text.replace(one, several))
 }
 
 /// Lines, the first of them one by one.

@@ -241,3 +241,14 @@ fn rules_one_behind_the_other_that_one_rule_cuts_off_are_one_finding() {
     let text = fix(&source, None, &wanted, how).unwrap().text;
     assert_eq!(text, filter(CLOSED, &format!("{closes}{open}")));
 }
+
+#[test]
+fn a_rule_for_an_empty_chain_goes_to_the_table_that_counts() {
+    // Of two dumps in one file the second replaces the first.
+    let once = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.32.0.0/12 -o eth0 -j MASQUERADE\nCOMMIT\n\
+                *filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n\
+                -A FORWARD -m conntrack --ctstate INVALID -j DROP\n-A FORWARD -i weave -j ACCEPT\nCOMMIT\n";
+    let drop = "-A INPUT -m conntrack --ctstate INVALID -j DROP\n";
+    let text = fixed(&format!("{once}{once}"), "nat-without-invalid-drop");
+    assert_eq!(text, format!("{once}{}{drop}COMMIT\n", once.trim_end_matches("COMMIT\n")));
+}

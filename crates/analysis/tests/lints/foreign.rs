@@ -413,15 +413,13 @@ fn a_segment_belongs_to_a_connection_of_hosts_behind_the_translator() {
 #[test]
 fn what_a_host_sends_to_itself_concerns_nobody_else() {
     let source = format!(
-        "{NAT}-A OUTPUT -j RETURN\n-A PREROUTING -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.0.2:80\nCOMMIT\n{}",
+        "{NAT}-A OUTPUT -d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.0.2:80\nCOMMIT\n{}",
         filter(
             ["ACCEPT", "ACCEPT", "ACCEPT"],
             "-A FORWARD -m conntrack --ctstate INVALID -j DROP\n"
         )
     );
-    let found = one(&source, "nat-without-invalid-drop");
-    assert_eq!(found.severity(), Severity::Note, "{found:?}");
-    assert!(found.text.contains("that this host itself opens"), "{found:?}");
+    assert!(findings(&source, "nat-without-invalid-drop", None).is_empty());
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn what_lets_all_in_inside_a_chain_is_to_be_narrowed() {
     assert_eq!(
         found[0].help.as_deref().unwrap(),
         format!(
-            "it matters only where STATEFUL is to let in less and to leave the rest to INPUT (line {} refuses it); \
+            "it matters only where STATEFUL is to let in less and to leave the rest, which line {} refuses now, to INPUT; \
              else take it out",
             opens + 1
         )
