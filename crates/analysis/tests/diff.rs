@@ -18,7 +18,7 @@ use keepstate_analysis::algebra::{Example, Space, Way};
 use keepstate_analysis::diff::{Aspect, Comparison, Side, WitnessTold};
 use keepstate_analysis::trace::notation::{Reader, Way as Written};
 use keepstate_analysis::trial::Ran;
-use keepstate_conntrack::CtState;
+use keepstate_conntrack::{CtState, Hook};
 use keepstate_packet::{Family, Parsed, tcp};
 use keepstate_ruleset::model::Jump;
 use keepstate_ruleset::syntax::iptables_save;
@@ -322,6 +322,29 @@ fn before_routing_packets_leave_by_no_interface_and_behind_it_they_still_came_in
     assert_eq!(rows(&of("PREROUTING", "! -o eth0")), [1, 1, 0]);
     assert_eq!(rows(&of("POSTROUTING", "-i eth0")), [0, 1, 0]);
     assert_eq!(rows(&of("POSTROUTING", "! -i eth0")), [0, 1, 1]);
+}
+
+#[test]
+fn marks_are_told_at_the_hook_from_which_on_they_differ() {
+    let mark = |tcp: u8, udp: u8| {
+        let rule = |hook, protocol, mark| {
+            format!("-A {hook} -p {protocol} -j MARK --set-xmark {mark}/0xffffffff\n")
+        };
+        let (first, later) = (rule("PREROUTING", "tcp", tcp), rule("FORWARD", "udp", udp));
+        side("rules", &format!("*mangle\n{first}{later}COMMIT\n"), Family::V4)
+    };
+    let (old, new) = (mark(1, 1), mark(2, 2));
+    let comparison = Comparison::new(&old, &new).expect("a comparison");
+    let through = comparison.ways.iter().find(|(way, _)| *way == Way::Through).expect("a way");
+    let hooks: Vec<Hook> = through
+        .1
+        .iter()
+        .filter_map(|one| match one.aspect {
+            Aspect::Mark(hook, ..) => Some(hook),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(hooks, [Hook::Prerouting, Hook::Forward]);
 }
 
 #[test]
