@@ -353,7 +353,7 @@ impl Trial {
         'way: for hook in way.hooks() {
             if *hook == Hook::Forward {
                 // Between the two a router takes a hop; what routing refuses for it is not asked here.
-                let left = passing.parsed.ttl.wrapping_sub(1);
+                let left = passing.parsed.ttl.saturating_sub(1);
                 rewrite::set_ttl(&mut passing.parsed, &mut passing.bytes, left);
             }
             for name in way::tables(*hook) {

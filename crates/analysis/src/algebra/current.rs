@@ -1,7 +1,7 @@
 //! What packets are by now, as a function from what they were when they came in.
 
 use super::space::{Group, Packets, Result, STATES, Space, Unknown};
-use super::sums::constant;
+use super::sums::{constant, plus};
 use keepstate_conntrack::Hook;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::packet_set::Field;
@@ -202,13 +202,7 @@ impl Current {
             self.change(space, &every, Some(name), "a router");
         }
         let group = Group::Field(Field::Ttl);
-        let mut less = Vec::new();
-        let mut borrowed = space.all();
-        for bit in self.group(space, group)?.iter().rev() {
-            less.push(bit.differ(&borrowed)?);
-            borrowed = borrowed.less(bit)?;
-        }
-        less.reverse();
+        let less = plus(space, &self.group(space, group)?, -1)?;
         self.set_group(space, group, &space.all(), &less)
     }
 
