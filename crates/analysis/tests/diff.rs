@@ -426,6 +426,21 @@ fn translations_marks_and_lines_of_the_log_are_compared() {
 }
 
 #[test]
+fn what_routing_gives_to_the_host_contradicts_nothing_that_is_said_of_forwarded_packets() {
+    let rules = |forward: &str| {
+        format!(
+            "*nat\n-A PREROUTING -j DNAT --to-destination 255.255.255.255\nCOMMIT\n\
+             *filter\n{forward}COMMIT\n"
+        )
+    };
+    let drop = "-A FORWARD -p tcp -m conntrack --ctstate NEW -j DROP\n";
+    let (old, new) = (side("old", &rules(drop), Family::V4), side("new", &rules(""), Family::V4));
+    let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+    let witness = told.ways[1].rows[0].witness.as_ref().expect("a witness");
+    assert!(!witness.played.differs, "{witness:#?}");
+}
+
+#[test]
 fn a_mark_that_a_restored_one_replaces_stays_where_there_is_no_connection() {
     let rules = |mark: &str| {
         format!(

@@ -162,7 +162,9 @@ impl Player {
         let disposition = self.play(way, example, (history, bytes))?;
         let unknown = disposition.unknown.is_some_and(|unknown| !unknown.is_settled);
         let state = state_bit(disposition.tracked.as_ref());
-        let is_so = disposition.cause.is_none() && !unknown && state == ran.state;
+        // Translated to a broadcast address, a packet that is to be forwarded comes to the host itself.
+        let is_way = disposition.hook.is_none_or(|hook| way.hooks().contains(&hook));
+        let is_so = disposition.cause.is_none() && !unknown && state == ran.state && is_way;
         is_so.then_some(disposition)
     }
 
