@@ -441,6 +441,23 @@ fn what_routing_gives_to_the_host_contradicts_nothing_that_is_said_of_forwarded_
 }
 
 #[test]
+fn table_nat_is_not_asked_of_what_begins_no_connection() {
+    let of = |flags: &str| {
+        let asks = format!("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK {flags}");
+        format!("*nat\n-A PREROUTING {asks} -j DNAT --to-destination 192.0.2.7\nCOMMIT\n")
+    };
+    let none = side("none", "*nat\nCOMMIT\n", Family::V4);
+    let is_equal = |flags: &str| {
+        let side = side("rules", &of(flags), Family::V4);
+        let told = Comparison::new(&none, &side).and_then(|mut all| all.told());
+        told.expect("rows").equal
+    };
+    // What begins one, in mid-stream also; what is NEW behind a SYN, or never.
+    assert!(!["SYN", "ACK"].into_iter().any(is_equal));
+    assert!(["RST", "RST,ACK", "FIN,ACK", "SYN,ACK", "FIN", "NONE"].into_iter().all(is_equal));
+}
+
+#[test]
 fn a_mark_that_a_restored_one_replaces_stays_where_there_is_no_connection() {
     let rules = |mark: &str| {
         format!(

@@ -7,6 +7,7 @@ use crate::algebra::space::Unknown;
 use crate::algebra::{Example, RuleAt, Space, Way};
 use crate::conversation::full;
 use keepstate_conntrack::helpers::Instance;
+use keepstate_conntrack::nat::Manip;
 use keepstate_conntrack::table::Template;
 use keepstate_conntrack::{Hook, Sysctls};
 use keepstate_engine::{
@@ -122,9 +123,11 @@ impl Player {
         };
         // What a target writes that is not told is another thing here than it was given.
         let written = space.unknowns().iter().any(|one| matches!(one, Unknown::Written(..)));
+        // What is taken to be the first of its connection is not, behind others of it.
+        let is_later = example.is_first_of_connection() && history.before.len() > history.master;
         match self.is_same(example.family, &disposition, ran) {
             true => Heard::Same,
-            false if written => Heard::Nothing,
+            false if written || is_later => Heard::Nothing,
             false => Heard::Other,
         }
     }
@@ -176,7 +179,7 @@ impl Player {
     ) -> Option<Disposition> {
         let mut now = NOW;
         let (last, earlier) = bytes.split_last()?;
-        // These have passed before the rules were there: tracking alone sees them.
+        // Tracking alone sees these, as if no rule had matched them: table nat has had its turn.
         let expectation = history.expectation(bytes);
         for ((bytes, before), at) in earlier.iter().zip(&history.before).zip(0..) {
             if at == history.master
@@ -198,6 +201,11 @@ impl Player {
             }
             let table = self.engine.conntrack_mut();
             let mut tracked = table.track_in(now, hook, &parsed, bytes, &template).ok()?;
+            if let Some(conn) = tracked.conn {
+                for manip in [Manip::Destination, Manip::Source] {
+                    table.bind_null(now, conn, manip);
+                }
+            }
             table.confirm(now, &mut tracked).ok()?;
         }
         if earlier.len() == history.master
