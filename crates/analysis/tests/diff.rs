@@ -15,7 +15,7 @@ use grammar::{Draw, Packet};
 use ground::{fares, number_of, parse};
 use keepstate_analysis::algebra::space::{Packets, Unknown};
 use keepstate_analysis::algebra::{Example, Space, Way};
-use keepstate_analysis::diff::{Aspect, Comparison, Side, WitnessTold};
+use keepstate_analysis::diff::{Aspect, Comparison, RowTold, Side, WitnessTold};
 use keepstate_analysis::trace::notation::{Reader, Way as Written};
 use keepstate_analysis::trial::Ran;
 use keepstate_conntrack::{CtState, Hook};
@@ -441,20 +441,21 @@ fn what_routing_gives_to_the_host_contradicts_nothing_that_is_said_of_forwarded_
 }
 
 #[test]
-fn table_nat_is_not_asked_of_what_begins_no_connection() {
-    let of = |flags: &str| {
-        let asks = format!("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK {flags}");
-        format!("*nat\n-A PREROUTING {asks} -j DNAT --to-destination 192.0.2.7\nCOMMIT\n")
+fn what_is_new_behind_another_is_not_played_against_table_nat() {
+    let rules = |forward: &str| {
+        format!(
+            "*nat\n-A PREROUTING -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK RST -j DNAT --to-destination 192.0.2.7\n\
+             COMMIT\n*filter\n{forward}COMMIT\n"
+        )
     };
-    let none = side("none", "*nat\nCOMMIT\n", Family::V4);
-    let is_equal = |flags: &str| {
-        let side = side("rules", &of(flags), Family::V4);
-        let told = Comparison::new(&none, &side).and_then(|mut all| all.told());
-        told.expect("rows").equal
-    };
-    // What begins one, in mid-stream also; what is NEW behind a SYN, or never.
-    assert!(!["SYN", "ACK"].into_iter().any(is_equal));
-    assert!(["RST", "RST,ACK", "FIN,ACK", "SYN,ACK", "FIN", "NONE"].into_iter().all(is_equal));
+    let drop = "-A FORWARD -d 192.0.2.7 -m conntrack --ctstate NEW -j DROP\n";
+    let (old, new) = (side("old", &rules(drop), Family::V4), side("new", &rules(""), Family::V4));
+    let told = Comparison::new(&old, &new).and_then(|mut all| all.told()).expect("rows");
+    let is_of_resets = |row: &&RowTold| row.packets.contains("RST") && row.packets.contains("NEW");
+    let row = told.ways[1].rows.iter().find(is_of_resets).expect("a row");
+    let played = &row.witness.as_ref().expect("a witness").played;
+    assert!(!played.is_played && !played.differs, "{played:?}");
+    assert!(told.assumed.iter().any(|one| one.contains("the first of its connection")));
 }
 
 #[test]

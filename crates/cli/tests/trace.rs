@@ -185,6 +185,9 @@ fn what_cannot_be_read_is_told_with_its_place() {
     assert!(told.contains("the host has no interface eth7; it has eth0, eth1"), "{told}");
     assert!(failed(&["--packets", "examples/none"]).contains("examples/none"));
     assert!(failed(&[]).contains("CAPTURE"));
+    let told = failed(&["tcp 10.0.0.1:1 > 10.0.0.2:2 syn"]);
+    assert!(told.contains("--packet 'tcp 10.0.0.1:1 > 10.0.0.2:2 syn'"), "{told}");
+    assert!(failed(&["# none"]).contains("# none: No such file"));
 }
 
 /// The notation of `spec/` is read here and by its own tests: to the same bytes.

@@ -1,10 +1,9 @@
 //! One packet of a set: the plainest that there is in it.
 
-use super::possible;
 use super::rows::Values;
 use super::space::{Group, Interface, Packets, Result, STATES, Space, Unknown};
 use super::telling::Order;
-use keepstate_packet::{Address, Family, Parsed, tcp};
+use keepstate_packet::{Address, Family, Parsed};
 use keepstate_ruleset::evaluate;
 use keepstate_ruleset::matches::conntrack as ct;
 use keepstate_ruleset::packet_set::Field;
@@ -316,9 +315,7 @@ impl Example {
     #[must_use]
     pub fn is_first_of_connection(&self) -> bool {
         let announced = (Unknown::FirstOfRelated, true);
-        let begins = self.protocol != tcp::PROTOCOL || possible::begins(self.tcp_flags);
         match self.state {
-            _ if self.later_fragment || !begins => false,
             ct::NEW => true,
             ct::RELATED => self.unknowns.contains(&announced),
             _ => false,

@@ -85,18 +85,6 @@ impl Space {
         self.state(ct::UNTRACKED)?.others()?.or(&alone)
     }
 
-    /// Packets that may be the first of a connection; of TCP by their flags: a reset, say, is NEW only behind
-    /// another segment. Fragments are put together before tracking sees them.
-    pub fn beginning_packets(&self) -> Result<Packets> {
-        let group = Group::Field(Field::TcpFlags);
-        let flags = (0..=u8::MAX).filter(|flags| begins(*flags)).map(u128::from);
-        let begin = self.all_of(group, &flags.map(|flags| (flags, flags)).collect::<Vec<_>>())?;
-        let number = u128::from(tcp::PROTOCOL);
-        let segments = self.all_of(Group::Field(Field::Protocol), &[(number, number)])?;
-        let whole = self.all_of(Group::Field(Field::LaterFragment), &[(0, 0)])?;
-        whole.less(&segments.less(&begin)?)
-    }
-
     fn state(&self, bits: u8) -> Result<Packets> {
         let ranges: Vec<_> = (0..)
             .zip(STATES)
@@ -147,13 +135,6 @@ impl Space {
         }
         Ok(fits)
     }
-}
-
-/// Whether a segment with these flags may be the first that is seen of a connection; also one in mid-stream may.
-pub(super) fn begins(flags: u8) -> bool {
-    let sound = flags & !(PSH | ECE | CWR);
-    SOUND_FLAGS.contains(&sound)
-        && step(Direction::Original, State::None, Kind::of(sound)) != Step::Invalid
 }
 
 /// The states of TCP connections of which one side alone has been heard: its segments are NEW, or RELATED where the

@@ -213,13 +213,12 @@ impl Outcome {
         Ok(())
     }
 
-    /// Table nat is asked of the first packet of a connection: one that is NEW is taken to be that if it may
-    /// begin one (the rules are taken to be there before it). Of a packet that is RELATED it is an unknown:
+    /// Table nat is asked of the first packet of a connection. Of a packet that is RELATED it is an unknown:
     /// errors about a connection are none, the first packet of a connection that a helper announced is.
     fn first_packets(&self, space: &mut Space) -> Result<Packets> {
         let new = self.current.in_state(space, ct::NEW)?;
         let related = self.current.in_state(space, ct::RELATED)?;
         let first = space.unknown(Unknown::FirstOfRelated)?;
-        new.or(&related.and(&first)?)?.and(&space.beginning_packets()?)
+        new.or(&related.and(&first)?)
     }
 }

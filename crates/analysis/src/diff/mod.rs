@@ -34,7 +34,7 @@ use crate::algebra::{Example, Space, Way, way};
 use crate::trial::Trial;
 use keepstate_packet::Family;
 use keepstate_ruleset::diagnostic::Lines;
-use keepstate_ruleset::model::{Jump, Ruleset, Span};
+use keepstate_ruleset::model::{Jump, Ruleset, Span, TableName};
 use keepstate_ruleset::packet_set::{Field, PacketSet};
 use std::collections::BTreeSet;
 
@@ -207,6 +207,13 @@ pub(crate) fn assumed(rulesets: &[&Ruleset]) -> Vec<String> {
         let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
         tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
     };
+    let asks_nat = rulesets.iter().filter_map(|ruleset| ruleset.table(TableName::Nat));
+    if asks_nat.flat_map(|table| &table.chains).any(|chain| !chain.rules.is_empty()) {
+        all.push(
+            "A packet that is NEW is taken to be the first of its connection: table nat is asked of it."
+                .to_string(),
+        );
+    }
     let mut names = BTreeSet::new();
     let mut translates = false;
     for rule in rules() {

@@ -25,7 +25,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 /// What becomes of one that belongs to a translated connection of the host itself.
-const OF_OWN: &str = "one that belongs to a translated connection comes to a port that no program of this host has, which is answered with a reset";
+const OF_OWN: &str = "one that belongs to a translated connection comes to an address and port that no program of this host has, which is answered with a reset";
 
 const TRANSLATES: [&str; 5] = ["MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"];
 

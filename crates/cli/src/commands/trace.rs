@@ -92,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Exit {
 
 fn trace(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
     let mut prepared = arguments.setting.prepare_with(Some("taken to be empty"), terminal)?;
+    refuse_words(&arguments.captures, terminal)?;
     check_captures(&arguments.captures, terminal)?;
     let written = written(arguments, terminal)?;
     if arguments.captures.is_empty() {
@@ -110,6 +111,22 @@ fn trace(arguments: &Arguments, terminal: &Terminal) -> Result<(), Exit> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
             terminal.error(error);
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// A packet in words where a capture is due says where it belongs.
+fn refuse_words(captures: &[PathBuf], terminal: &Terminal) -> Result<(), Exit> {
+    let is_packet = |text: &&str| {
+        let mut reader = Reader::default();
+        reader.lines(text).is_ok() && !reader.finish().is_empty()
+    };
+    let missing = captures.iter().filter(|path| !path.exists());
+    match missing.filter_map(|path| path.to_str()).find(is_packet) {
+        None => Ok(()),
+        Some(text) => {
+            terminal.error(format!("no such capture; a packet in words: --packet '{text}'"));
             Err(Exit::Usage)
         }
     }
