@@ -17,6 +17,7 @@ pub mod chain;
 mod current;
 pub mod example;
 mod near;
+mod packets;
 pub mod places;
 pub mod possible;
 pub mod rows;
