@@ -123,8 +123,9 @@ impl Player {
         };
         // What a target writes that is not told is another thing here than it was given.
         let written = space.unknowns().iter().any(|one| matches!(one, Unknown::Written(..)));
-        // What is taken to be the first of its connection is not, behind others of it.
-        let is_later = example.is_first_of_connection() && history.before.len() > history.master;
+        // Behind others of its connection, table nat is not asked of it.
+        let asked_nat = ran.decided.iter().any(|by| by.table == TableName::Nat);
+        let is_later = history.before.len() > history.master && asked_nat;
         match self.is_same(example.family, &disposition, ran) {
             true => Heard::Same,
             false if written || is_later => Heard::Nothing,
