@@ -279,6 +279,8 @@ fn what_nobody_asked_for_is_stopped_by_them() {
         "icmp-message On(Server)",
         "lone-segment Between",
         "lone-segment On(Server)",
+        "pings Between",
+        "pings On(Server)",
         "scan-ack Between",
         "scan-ack On(Server)",
         "scan-fin Between",

@@ -141,6 +141,31 @@ fn an_allowance_that_all_share_is_used_up_by_one() {
 }
 
 #[test]
+fn so_are_the_pings_of_all() {
+    for (line, stops) in [
+        ("-A INPUT -p icmp --icmp-type echo-request -m limit --limit 1/s -j ACCEPT", 6),
+        ("-A FORWARD -p icmp -m limit --limit 40/min --limit-burst 3 -j ACCEPT", 4),
+        ("ip6tables -A INPUT -p ipv6-icmp --icmpv6-type 128 -m limit --limit 9/min -j ACCEPT", 6),
+    ] {
+        rows(
+            line,
+            &[
+                ("ping", "passes passes passes"),
+                ("pings", &format!("BREAKS:{stops} BREAKS:{stops} passes")),
+                ("ping-crowd", "BREAKS:13 passes passes"),
+            ],
+        );
+        // Those of a second are larger than what a dozen packets come to.
+        let assumed = explain(line).assumptions;
+        let is_told = assumed.iter().any(|one| one.text.contains("--limit 3/minute"));
+        assert_eq!(is_told, line.contains("1/s"), "{assumed:?}");
+    }
+    let line = "-A INPUT -p icmp --icmp-type 3/4 -m limit --limit 1/s -j ACCEPT";
+    let answer = explain(line);
+    assert!(answer.facts().all(|fact| !matches!(fact, Fact::Comparison(_))));
+}
+
+#[test]
 fn a_list_is_read_after_it_was_written() {
     let line = "-A INPUT -p tcp --dport 22 -m state --state NEW -m recent --update --seconds 60 \
                 --hitcount 4 --name SSH -j DROP";

@@ -113,6 +113,22 @@ pub(super) fn instead_of_limit(rule: &RuleWords) -> Vec<Alternative> {
     ]
 }
 
+pub(super) fn instead_of_limited_pings(rule: &RuleWords) -> Vec<Alternative> {
+    let rate = rule.options(&["--limit"]).next().map_or("3/hour", |option| option.value());
+    let burst = rule.options(&["--limit-burst"]).next().map_or("5", |option| option.value());
+    let more = format!(
+        " -m hashlimit --hashlimit-upto {rate} --hashlimit-burst {burst} --hashlimit-mode srcip \
+         --hashlimit-name pings"
+    );
+    vec![
+        alternative(
+            "Each source has an allowance of its own: nobody can use up that of others.",
+            vec![with(rule, &["limit"], &more)],
+        ),
+        alternative("Without the limit.", vec![with(rule, &["limit"], "")]),
+    ]
+}
+
 pub(super) fn instead_of_stateless(rule: &RuleWords) -> Vec<Alternative> {
     let syn = " -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW";
     let often = by_source(rule, "--hashlimit-upto 3/min");

@@ -2,10 +2,11 @@
 
 use super::instead::{
     gateway, in_chain, instead_of_dnat, instead_of_flags, instead_of_icmp, instead_of_invalid,
-    instead_of_limit, instead_of_masquerade, instead_of_neighbour, instead_of_new,
-    instead_of_new_all, instead_of_not_loopback, instead_of_not_syn, instead_of_rate,
-    instead_of_recent, instead_of_reject, instead_of_reject_port, instead_of_related,
-    instead_of_return, instead_of_stateless, other_side, with_answers, with_ftp,
+    instead_of_limit, instead_of_limited_pings, instead_of_masquerade, instead_of_neighbour,
+    instead_of_new, instead_of_new_all, instead_of_not_loopback, instead_of_not_syn,
+    instead_of_rate, instead_of_recent, instead_of_reject, instead_of_reject_port,
+    instead_of_related, instead_of_return, instead_of_stateless, other_side, with_answers,
+    with_ftp,
 };
 use crate::conversation::Who;
 use crate::prose::targets::{self, Kind};
@@ -110,6 +111,24 @@ pub const NARROWINGS: &[Narrowing] = &[
         around: with_answers,
         alternatives: instead_of_limit,
         conversations: &[incoming("tcp"), incoming("attempts"), incoming("crowd")],
+    },
+    Narrowing {
+        code: "narrower.limit-pings",
+        applies: |rule| {
+            let types = ["8", "8/0", "128", "128/0"];
+            let named = rule.options(&["--icmp-type", "--icmpv6-type"]).next();
+            accepts(rule)
+                && rule.has_match("limit")
+                && matches!(rule.protocol(), Some(1 | 58))
+                && named.is_none_or(|one| !one.not && types.contains(&one.value()))
+        },
+        around: |rule| Around {
+            drops: Some(rule.chain.clone()),
+            before: other_side(rule).into_iter().collect(),
+            after: Vec::new(),
+        },
+        alternatives: instead_of_limited_pings,
+        conversations: &[incoming("ping"), incoming("pings"), incoming("ping-crowd")],
     },
     Narrowing {
         code: "narrower.stateless",

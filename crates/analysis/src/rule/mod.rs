@@ -377,6 +377,16 @@ fn narrower(answer: &mut Answer, subject: &Subject, rule: &RuleWords, context: &
          does not get through."
     );
     answer.say(Topic::Narrower, "narrower.run", text);
+    if let Some(run) = crate::experiment::smaller(rule) {
+        answer.assume(
+            "numbers-tried",
+            format!(
+                "What is tried in its place was run with smaller numbers, and so was this rule ({}): a dozen packets \
+                 come to those.",
+                run.save()
+            ),
+        );
+    }
     answer.add(Topic::Narrower, Fact::Comparison(Box::new(comparison)));
 }
 

@@ -1,4 +1,5 @@
-//! Many beginnings: a flood of SYNs that fills a backlog, and a password guesser that comes again and again.
+//! Many at once: a flood of SYNs that fills a backlog, a password guesser that comes again and again, pings without
+//! end; and who comes beside them.
 
 use super::super::writer::{Tcp, Writer};
 use super::super::{Conversation, Nature, Need, Parties, Script, Service, Who};
@@ -36,6 +37,24 @@ pub(super) const CROWD: Conversation = Conversation {
     ..ATTEMPTS
 };
 
+pub(super) const PINGS: Conversation = Conversation {
+    code: "pings",
+    title: "One client that pings again and again",
+    when_broken: "Nothing: it is to be kept small.",
+    nature: Nature::Attack,
+    services: &[],
+    script: pings,
+    ..super::ping::PING
+};
+
+pub(super) const PING_CROWD: Conversation = Conversation {
+    code: "ping-crowd",
+    title: "A ping while somebody else pings again and again",
+    when_broken: "ping reports packets lost, because somebody else sends too many.",
+    script: ping_crowd,
+    ..super::ping::PING
+};
+
 const LOST: &str = "This attempt is not let in, and the client waits for its timeout.";
 
 fn flood(parties: &Parties) -> Script {
@@ -56,6 +75,8 @@ fn flood(parties: &Parties) -> Script {
 const FLOOD: u16 = 8;
 /// Attempts in quick succession.
 const QUICK: u16 = 12;
+/// Between two pings of somebody who sends too many.
+const BETWEEN_PINGS: Duration = Duration::from_millis(100);
 
 /// Whoever comes too often: an address of the documentation ranges.
 const fn pushy(v4: bool) -> IpAddr {
@@ -83,6 +104,36 @@ fn crowd(parties: &Parties) -> Script {
                          used up by somebody else.";
     }
     script.data(&mut tcp, Who::Client, 100);
+    script.finish()
+}
+
+fn pings(parties: &Parties) -> Script {
+    let mut script = Writer::new();
+    for n in 0..u32::from(QUICK) {
+        let request = super::ping::echo(parties, false, n + 1);
+        let label = format!("echo request {}", n + 1);
+        script.step(Who::Client, Who::Server, &label, request, "This one is not answered.");
+        script.at_once().after(if n > 0 { BETWEEN_PINGS } else { Duration::ZERO });
+    }
+    script.finish()
+}
+
+fn ping_crowd(parties: &Parties) -> Script {
+    let mut script = Writer::new();
+    for n in 0..u32::from(QUICK) {
+        let request = super::ping::echo(parties, false, n + 1);
+        let (from, to) = (Who::Client, Who::Server);
+        script.step(from, to, "echo request of somebody else", request, "It is not answered.");
+        let other = pushy(parties.server.is_ipv4());
+        script.at_once().perhaps().after(BETWEEN_PINGS).between(other, parties.server);
+    }
+    let begin = script.steps.len();
+    super::ping::write(&mut script, parties);
+    if let Some(request) = script.steps.get_mut(begin) {
+        request.needs.clear();
+        request.when_lost = "This client has done nothing and gets no answer: the allowance that all share is \
+                             used up by somebody else.";
+    }
     script.finish()
 }
 

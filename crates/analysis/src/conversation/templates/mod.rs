@@ -84,6 +84,8 @@ pub const LIBRARY: &[&Conversation] = &[
     &flood::SYN_FLOOD,
     &flood::ATTEMPTS,
     &flood::CROWD,
+    &flood::PINGS,
+    &flood::PING_CROWD,
     &spoofed::LOOPBACK,
     &tunnel::IPSEC,
     &tunnel::WIREGUARD,

@@ -30,7 +30,7 @@ pub(super) const MESSAGE: Conversation = Conversation {
     ..PING
 };
 
-fn echo(parties: &Parties, reply: bool, sequence: u32) -> Content {
+pub(super) fn echo(parties: &Parties, reply: bool, sequence: u32) -> Content {
     let v4 = parties.client.is_ipv4();
     let kind = match (v4, reply) {
         (true, false) => 8,
@@ -44,13 +44,18 @@ fn echo(parties: &Parties, reply: bool, sequence: u32) -> Content {
 
 fn ping(parties: &Parties) -> Script {
     let mut script = Writer::new();
+    write(&mut script, parties);
+    script.finish()
+}
+
+/// Two requests, each with its reply.
+pub(super) fn write(script: &mut Writer, parties: &Parties) {
     let lost = "ping reports 100 % packet loss.";
     for sequence in [1, 2] {
         let (request, reply) = (echo(parties, false, sequence), echo(parties, true, sequence));
         script.step(Who::Client, Who::Server, "echo request", request, lost);
         script.step(Who::Server, Who::Client, "echo reply", reply, lost);
     }
-    script.finish()
 }
 
 fn message(parties: &Parties) -> Script {
